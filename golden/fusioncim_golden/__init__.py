@@ -1,0 +1,1 @@
+"""NumPy golden model of FusionCIM."""

@@ -1,0 +1,1 @@
+"""FusionCIM hardware generator in Amaranth HDL."""

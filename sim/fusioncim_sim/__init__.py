@@ -1,0 +1,1 @@
+"""FusionCIM simulation parts and command line."""
