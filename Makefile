@@ -1,0 +1,53 @@
+# FusionCIM: `make demo` and `make test` work from a fresh clone; they set up .venv first.
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+TEST_JOBS ?= 2
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+# Nothing but the locked packages in .venv may be imported.
+unexport PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test measure lint format lock clean setup FORCE
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP) ## Run the demonstration
+	@$(BIN)/fusioncim demo
+
+test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
+
+measure: $(STAMP) ## Measure the design
+	@$(BIN)/fusioncim measure
+
+lint: $(STAMP) ## Run the linters and the type checker
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+format: $(STAMP) ## Format the Python code and apply the linter's safe fixes
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+setup: $(STAMP) ## Only set up .venv with the locked packages
+
+lock: ## Remake requirements.lock from the newest versions that pyproject.toml allows
+	@PYTHON="$(PYTHON)" setup/lock
+
+clean: ## Remove everything built except .venv
+	@rm -rf build dist sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find golden hw sim tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The stamp holds the directory it was made for: a virtual environment does not survive being moved.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): FORCE
+endif
+$(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
+	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
