@@ -1,6 +1,7 @@
 # FusionCIM: `make demo` and `make test` work from a fresh clone; they set up .venv first.
 MAKEFLAGS += --no-print-directory
-PYTHON ?= python3
+# The Python that .venv is made with; empty: the first usable one.
+PYTHON ?=
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 
