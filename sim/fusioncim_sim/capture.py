@@ -51,7 +51,7 @@ class HeadStatistics:
     local: float
     """Share of the weight on the last `LOCAL_KEYS` keys."""
     entropy: float
-    """-sum_j p log2 p, in bits; the flat limit is log2(i + 1), 8.1 bits on average over rows 64 to 511."""
+    """-sum_j p log2 p, in bits; the flat limit is log2(i + 1), 8.0 bits on average over rows 64 to 511."""
     distance: float
     """sum_j p (i - j), in tokens."""
     max_sink: float
