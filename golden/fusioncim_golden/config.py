@@ -1,0 +1,252 @@
+"""The numeric contract: one frozen dataclass from which the golden model, the RTL and the reports take every width.
+
+A configuration comes from a preset, from a TOML file or from keyword overrides, is validated when it is made, and never
+changes. Widths that follow from the parameters are properties, with the bound that makes them wide enough.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from fusioncim_golden.errors import InputError
+
+ORDERS = ("in_order", "diagonal_first", "sink_first")
+
+SCALE_BITS = 8
+"""Mantissa bits of the score scale c = mantissa / 2^shift; quantization snaps c onto this grid, so it costs nothing."""
+SCALE_SHIFT_BITS = 5
+"""Bits of the right shift of the score scale."""
+REFERENCE_BITS = 24
+"""Signed bits of the integer part of a log2 score and of the row reference; a scale that could exceed it is refused."""
+POSITION_BITS = 20
+"""Bits of a key position: up to 2^20 - 1 keys."""
+SEED_LIMIT = 4
+"""A seeded reference starts at most this many powers of two above the first block's own."""
+RECIPROCAL_BITS = 16
+"""Bits of the row sum's mantissa and of its reciprocal in the normalizer."""
+OUTPUT_FRACTION_BITS = 8
+"""Fraction bits of a 16-bit output; an 8-bit output has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One hybrid engine.
+
+    Members:
+        rows: queries of a tile, one per array row.
+        columns: head dimension, one per array column.
+        words: tiles resident at once, one per word of every bank.
+        operand_bits: bits of Q, K and V (8 or 4), two's complement; one bit-plane of K takes one cycle.
+        probability_bits: bits of the mantissa of a probability (6..12).
+        accumulator_bits: bits of an element of O in the OP-CIM bank (16..32).
+        fraction_bits: fraction bits of the log2 score (4..10).
+        lut_size: entries of the table of 2^fraction, a power of two up to 2^fraction_bits.
+        softmax_lanes: pipelined softmax lanes; each serves rows / softmax_lanes <= operand_bits rows.
+        update_rank: key vectors of a block, summed before one write to O.
+        slack: powers of two by which a probability may exceed 1 before the reference moves (0: the integer reference).
+        seed: start a tile's references from those that its word ended with.
+        flush: a row's block below 2^-flush of its reference is skipped.
+        schedule: order of the key blocks: in_order, diagonal_first or sink_first.
+        output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
+    """
+
+    rows: int = 32
+    columns: int = 64
+    words: int = 4
+    operand_bits: int = 8
+    probability_bits: int = 8
+    accumulator_bits: int = 24
+    fraction_bits: int = 7
+    lut_size: int = 128
+    softmax_lanes: int = 4
+    update_rank: int = 4
+    slack: int = 4
+    seed: bool = False
+    flush: int = 14
+    schedule: str = "diagonal_first"
+    output_bits: int = 16
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        self._check_array()
+        self._check_numbers()
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                kind = getattr(field.type, "__name__", field.type)
+                raise InputError(f"{field.name} must be of type {kind}, not {value!r}")
+
+    def _check_array(self) -> None:
+        check_range("rows", self.rows, 1, 1024)
+        check_range("columns", self.columns, 4, 1024)
+        check_range("words", self.words, 1, 16)
+        check_choice("operand_bits", self.operand_bits, (4, 8))
+        check_choice("update_rank", self.update_rank, (1, 2, 4, 8))
+        if self.columns % self.block_cycles:
+            raise InputError(
+                "columns must be a multiple of update_rank * operand_bits = "
+                f"{self.block_cycles} (the columns that one OP-CIM unit serves), not {self.columns}"
+            )
+        check_range("softmax_lanes", self.softmax_lanes, 1, self.rows)
+        if self.rows % self.softmax_lanes:
+            raise InputError(f"softmax_lanes must divide rows = {self.rows}, not {self.softmax_lanes}")
+        if self.rows_per_lane > self.operand_bits:
+            raise InputError(
+                f"softmax_lanes must be at least rows / operand_bits = {-(-self.rows // self.operand_bits)} "
+                f"(a lane serves one row per cycle of a vector), not {self.softmax_lanes}"
+            )
+
+    def _check_numbers(self) -> None:
+        check_range("probability_bits", self.probability_bits, 6, 12)
+        check_range("accumulator_bits", self.accumulator_bits, 16, 32)
+        check_range("fraction_bits", self.fraction_bits, 4, 10)
+        if self.lut_size not in [1 << n for n in range(3, self.fraction_bits + 1)]:
+            raise InputError(
+                f"lut_size must be a power of two from 8 to 2^fraction_bits = {1 << self.fraction_bits}, "
+                f"not {self.lut_size}"
+            )
+        check_range("slack", self.slack, 0, 6)
+        check_choice("schedule", self.schedule, ORDERS)
+        check_choice("output_bits", self.output_bits, (8, 16))
+        most = self.probability_bits + self.operand_bits - 4
+        if self.dropped_bits > most:
+            raise InputError(
+                f"accumulator_bits must be at least {self.accumulator_bits + self.dropped_bits - most} for this "
+                f"probability_bits, update_rank and slack, not {self.accumulator_bits}"
+            )
+        # |O| < 2^(accumulator_bits - 1) holds if the rounding of all additions together stays within a quarter of it:
+        # because there are too few keys for more, or because each addition is large against its rounding.
+        few = self.accumulator_bits >= POSITION_BITS + 3 - self.rank_bits
+        check_range("flush", self.flush, 1, 20 if few else most + 1 - self.dropped_bits)
+
+    # Array.
+
+    @property
+    def block_cycles(self) -> int:
+        """Cycles in which a block of update_rank vectors passes one resident word; also the columns of a PV unit."""
+        return self.update_rank * self.operand_bits
+
+    @property
+    def units(self) -> int:
+        """OP-CIM units of a row: each multiplies update_rank pairs per cycle and serves block_cycles columns."""
+        return self.columns // self.block_cycles
+
+    @property
+    def rows_per_lane(self) -> int:
+        """Rows that share a softmax lane; row j of a lane runs j cycles behind its row 0."""
+        return self.rows // self.softmax_lanes
+
+    @property
+    def macs_per_cycle(self) -> float:
+        """Multiply-accumulates per cycle of one macro (QK^T, or PV)."""
+        return self.rows * self.columns / self.operand_bits
+
+    # Widths.
+
+    @property
+    def score_bits(self) -> int:
+        """Signed bits of a score: |sum of q*k| <= columns * 2^(2*operand_bits - 2)."""
+        return 2 * self.operand_bits + (self.columns - 1).bit_length()
+
+    @property
+    def log2_bits(self) -> int:
+        """Signed bits of a fixed-point log2 score."""
+        return REFERENCE_BITS + self.fraction_bits
+
+    @property
+    def rank_bits(self) -> int:
+        """log2(update_rank)."""
+        return self.update_rank.bit_length() - 1
+
+    @property
+    def dot_bits(self) -> int:
+        """Signed bits of the sum of update_rank products p * v."""
+        return self.probability_bits + self.operand_bits + self.rank_bits
+
+    @property
+    def dropped_bits(self) -> int:
+        """Low bits of a block's contribution that a narrow accumulator does not keep.
+
+        The accumulator must hold at least four blocks of the largest contribution, which also bounds the row sum.
+        """
+        return max(0, self.dot_bits + self.slack + 2 - self.accumulator_bits)
+
+    @property
+    def row_sum_integer_bits(self) -> int:
+        """Integer bits of the row sum: |O| * 2^dropped_bits <= 2^(operand_bits - 1) * row sum."""
+        return self.accumulator_bits - self.operand_bits + self.dropped_bits
+
+    @property
+    def row_sum_bits(self) -> int:
+        """Bits of the row sum, unsigned; its flush fraction bits make every addition exact."""
+        return self.row_sum_integer_bits + self.flush
+
+    @property
+    def shift_max(self) -> int:
+        """Largest shift field of an O update: an aligned block or a rescaled accumulator."""
+        return max(self.slack + self.flush, self.accumulator_bits - 1)
+
+    @property
+    def lut(self) -> tuple[int, ...]:
+        """round(2^(probability_bits - 1) * 2^f), f the middle of the fractions that share the entry: 2^f in [1, 2)."""
+        shared = (1 << self.fraction_bits) // self.lut_size
+        fraction = (np.arange(self.lut_size) * shared + (shared - 1) / 2) / (1 << self.fraction_bits)
+        table = np.floor(2.0 ** (self.probability_bits - 1 + fraction) + 0.5)
+        return tuple(int(p) for p in np.minimum(table, (1 << self.probability_bits) - 1))
+
+    # Making one.
+
+    def override(self, **changes: Any) -> Self:
+        """The same configuration with some values changed; an unknown name is refused."""
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return asdict(self)
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Refuse a value outside low..high."""
+    if not low <= value <= high:
+        raise InputError(f"{name} must be from {low} to {high}, not {value}")
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse a value that is none of the choices."""
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(str, choices))}, not {value}")
+
+
+PRESETS: Mapping[str, Config] = {
+    "tiny": Config(rows=8, columns=16, words=2, softmax_lanes=1, update_rank=2),
+    "small": Config(rows=32, columns=64, words=4, softmax_lanes=4),
+    "paper": Config(rows=128, columns=128, words=4, softmax_lanes=16),
+}
+"""tiny: seconds under Icarus; small: the demonstration; paper: the published 128 x 128 array with four words."""
+
+
+def preset(name: str) -> Config:
+    """The preset of that name."""
+    check_choice("preset", name, tuple(PRESETS))
+    return PRESETS[name]
+
+
+def load_toml(path: Path) -> Config:
+    """A configuration from TOML: an optional `preset` to start from, then any parameter by name."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error
+    return preset(table.pop("preset", "small")).override(**table)

@@ -1,0 +1,148 @@
+"""The hybrid engine: heads in, outputs and event counts out, every bit as the RTL.
+
+    scores -> log2 scores -> block probabilities -> row updates -> O -> O / l
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from fusioncim_golden.arith import Int
+from fusioncim_golden.config import REFERENCE_BITS, Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.ip_cim import scores
+from fusioncim_golden.normalizer import normalize
+from fusioncim_golden.op_cim import accumulate
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job, Pass, Tile, passes
+from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
+
+
+@dataclass
+class Counters:
+    """Events of a job.
+
+    Members: scores (visible), rescales (a row's O shifted because its reference moved), halvings (a row's O halved
+    because its sum was about to overflow), zero_probabilities (visible scores that add nothing), row_updates (a row's
+    block in a slot) and skipped_row_updates among them (the OP-CIM row stays still), slots (a block passing a word).
+    """
+
+    scores: int = 0
+    rescales: int = 0
+    halvings: int = 0
+    zero_probabilities: int = 0
+    row_updates: int = 0
+    skipped_row_updates: int = 0
+    slots: int = 0
+
+    def add(self, other: "Counters") -> None:
+        """Add another job's events."""
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+
+
+@dataclass(frozen=True)
+class TileTrace:
+    """Stations of one tile: score and x [rows, blocks, rank], blocks, updates and the row state at the end."""
+
+    tile: Tile
+    key_blocks: Pass
+    score: Int
+    x: Int
+    block: Block
+    updates: Updates
+    rows: Rows
+    o: Int
+
+
+@dataclass
+class Result:
+    """out int64 [heads, queries, columns], units of V's LSB (8 fraction bits for 16-bit outputs), and the counters."""
+
+    out: Int
+    counters: Counters = field(default_factory=Counters)
+
+
+def check_operands(config: Config, heads: Heads) -> None:
+    """Refuse operands that do not fit the configuration: shapes, ranges, and a score scale that could overflow."""
+    if heads.q.ndim != 3 or heads.k.ndim != 2 or heads.k.shape != heads.v.shape:
+        raise InputError(
+            "q must be [heads, queries, columns], k and v [keys, columns] alike, "
+            f"not {heads.q.shape}, {heads.k.shape}, {heads.v.shape}"
+        )
+    for name, x in (("q", heads.q), ("k", heads.k), ("v", heads.v)):
+        if x.shape[-1] != config.columns:
+            raise InputError(f"the head dimension of {name} must be columns = {config.columns}, not {x.shape[-1]}")
+        low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
+        if x.size and (x.min() < low or x.max() > high):
+            worst = x.min() if x.min() < low else x.max()
+            raise InputError(f"{name} must be {config.operand_bits}-bit integers from {low} to {high}, not {worst}")
+    scale = float((heads.mantissa * 0.5**heads.shift).max())
+    largest = config.columns << (2 * config.operand_bits - 2)
+    if scale * largest >= 1 << (REFERENCE_BITS - 1):
+        raise InputError(
+            f"the score scale q_scale * k_scale * softmax_scale * log2(e) must be below "
+            f"{(1 << (REFERENCE_BITS - 1)) / largest:g} for this operand width and head dimension, not {scale:g}"
+        )
+
+
+def job_for(heads: Heads, **options: object) -> Job:
+    """The job that computes these heads."""
+    return Job(queries=heads.q.shape[1], keys=heads.k.shape[0], heads=heads.q.shape[0], **options)  # type: ignore
+
+
+def trace(config: Config, heads: Heads, job: Job) -> Iterator[TileTrace]:
+    """Every tile of a job with all its stations, in the order of passes and words."""
+    check_operands(config, heads)
+    state: dict[int, Rows] = {}
+    rank = config.update_rank
+    padded = -(-job.keys // rank) * rank
+    k, v = (np.pad(x, ((0, padded - job.keys), (0, 0))) for x in (heads.k, heads.v))
+    for group in passes(config, job):
+        position = group.positions(config)
+        for tile in group.tiles:
+            query = tile.first_query + np.arange(config.rows)
+            source = np.minimum(query, job.queries - 1)
+            q = heads.q[tile.head, source]
+            mantissa, shift = heads.mantissa[tile.head, source], heads.shift[tile.head, source]
+            score = scores(q, k)[:, position]
+            visible = position < tile.visible[:, None, None]
+            x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
+            block = probabilities(config, x, visible)
+            rows = state[tile.word].next_tile() if tile.word in state else Rows.fresh((config.rows,))
+            updates = merge(config, rows, block)
+            o = accumulate(config, block.p, updates, v[position])
+            state[tile.word] = rows
+            yield TileTrace(tile, group, score, x, block, updates, rows, o)
+
+
+def run(config: Config, heads: Heads, job: Job) -> Result:
+    """All outputs and counters of a job."""
+    result = Result(np.zeros(heads.q.shape, np.int64))
+    for step in trace(config, heads, job):
+        count = min(config.rows, job.queries - step.tile.first_query)
+        rows = slice(step.tile.first_query, step.tile.first_query + count)
+        out = normalize(config, step.o, np.where(step.rows.empty, 0, step.rows.row_sum))
+        result.out[step.tile.head, rows] = out[:count]
+        result.counters.add(count_events(config, step))
+    return result
+
+
+def count_events(config: Config, step: TileTrace) -> Counters:
+    """The events of one tile."""
+    longest = int(step.tile.visible.max())
+    slots = np.count_nonzero(step.key_blocks.blocks * config.update_rank < longest)
+    visible = step.key_blocks.positions(config) < step.tile.visible[:, None, None]
+    skipped = step.updates.kind == Update.SKIP
+    zero = visible & ((step.block.p == 0) | skipped[..., None])
+    idle = config.rows * (len(step.key_blocks.blocks) - slots)
+    return Counters(
+        scores=int(visible.sum()),
+        rescales=int(step.updates.rescale.sum()),
+        halvings=int(step.updates.halve.sum()),
+        zero_probabilities=int(zero.sum()),
+        row_updates=config.rows * int(slots),
+        skipped_row_updates=int(skipped.sum()) - idle,
+        slots=int(slots),
+    )

@@ -1,0 +1,152 @@
+"""Float heads to the integers that the engine takes: symmetric scales, and a score scale that costs no accuracy.
+
+    x_integer = round(x / scale), clipped to +-(2^(bits-1) - 1)
+
+The hardware multiplies a score by c = mantissa / 2^shift with 8 mantissa bits. The query scale is enlarged by less than
+1 % so that c = scale_q * scale_k * softmax_scale * log2(e) falls on that grid exactly: the multiplier is short and the
+score scale has no error.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusioncim_golden.arith import Int
+from fusioncim_golden.config import SCALE_BITS, SCALE_SHIFT_BITS, check_choice
+from fusioncim_golden.errors import InputError
+
+Float = NDArray[np.float64]
+GRANULARITIES = ("head", "token")
+LOG2_E = float(np.log2(np.e))
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Quantized heads that share one K and V, as an engine takes them.
+
+    Members:
+        q: int64 [heads, queries, columns].
+        k, v: int64 [keys, columns].
+        mantissa, shift: int64 [heads, queries]; log2 score = q.k * mantissa / 2^shift.
+        scale_q: float64 [heads, queries]; scale_k, scale_v: float. operand = integer * scale.
+        softmax_scale: the factor of q.k before the exponential, 1/sqrt(columns) unless given.
+    """
+
+    q: Int
+    k: Int
+    v: Int
+    mantissa: Int
+    shift: Int
+    scale_q: Float
+    scale_k: float
+    scale_v: float
+    softmax_scale: float
+
+
+def operand_max(bits: int) -> int:
+    """Largest magnitude of a symmetric quantized operand; -2^(bits-1) is legal for the engine but never produced."""
+    return (1 << (bits - 1)) - 1
+
+
+def scale_for(x: Float, bits: int, axis: int | None = None) -> Float:
+    """max|x| / (2^(bits-1) - 1) over everything, or per token along `axis`; 1 where x is all zero."""
+    largest = np.max(np.abs(x), axis=axis)
+    return np.where(largest > 0, largest / operand_max(bits), 1.0)
+
+
+def to_integer(x: Float, scale: Float | float, bits: int) -> Int:
+    """round(x / scale), half to even, clipped to the symmetric range."""
+    limit = operand_max(bits)
+    return np.clip(np.rint(x / scale), -limit, limit).astype(np.int64)
+
+
+def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
+    """mantissa and shift of the grid value next to c: the next above (`up`), or the nearest.
+
+    mantissa is in [2^7, 2^8), shift in [0, 31]; a c that has no such form is refused.
+    """
+    c = np.asarray(c, dtype=np.float64)
+    if not np.all(np.isfinite(c) & (c > 0)):
+        raise InputError(f"the score scale must be positive and finite, not {np.min(c)}")
+    fraction, exponent = np.frexp(c)
+    scaled = fraction * (1 << SCALE_BITS)
+    mantissa = (np.ceil(scaled) if up else np.rint(scaled)).astype(np.int64)
+    carry = mantissa >> SCALE_BITS
+    mantissa = np.where(carry > 0, 1 << (SCALE_BITS - 1), mantissa)
+    shift = SCALE_BITS - exponent.astype(np.int64) - carry
+    limit = (1 << SCALE_SHIFT_BITS) - 1
+    for low, worst in ((True, shift.min()), (False, shift.max())):
+        if (worst < 0) if low else (worst > limit):
+            bad = float(np.max(c) if low else np.min(c))
+            raise InputError(
+                f"the score scale q_scale * k_scale * softmax_scale * log2(e) must be from "
+                f"2^{SCALE_BITS - 1 - limit} to {(1 << SCALE_BITS) - 1}, not {bad:g}"
+            )
+    return mantissa, shift
+
+
+def check_float(name: str, x: Float) -> None:
+    """Refuse NaN and infinity."""
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        place = tuple(int(i) for i in bad[0])
+        raise InputError(f"{name} must be finite, but {len(bad)} values are not; the first is {x[place]} at {place}")
+
+
+def quantize(
+    q: Float,
+    k: Float,
+    v: Float,
+    *,
+    bits: int = 8,
+    granularity: str = "head",
+    subtract_mean_k: bool = False,
+    softmax_scale: float | None = None,
+) -> Heads:
+    """Quantize float heads [heads, queries, columns] with their shared K, V [keys, columns].
+
+    granularity: one query scale per head, or one per token. K and V have one scale each.
+    subtract_mean_k: take the mean key off every key; softmax does not change, a common offset no longer eats bits.
+    """
+    check_choice("granularity", granularity, GRANULARITIES)
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        check_float(name, x)
+    if softmax_scale is None:
+        softmax_scale = 1 / float(np.sqrt(q.shape[-1]))
+    if subtract_mean_k:
+        k = k - k.mean(axis=0)
+    heads, queries, _ = q.shape
+    scale_k, scale_v = float(scale_for(k, bits)), float(scale_for(v, bits))
+    scale_q = scale_for(q, bits, axis=2) if granularity == "token" else scale_for(q.reshape(heads, -1), bits, axis=1)
+    scale_q = np.broadcast_to(scale_q if scale_q.ndim == 2 else scale_q[:, None], (heads, queries))
+    unit = scale_k * softmax_scale * LOG2_E
+    mantissa, shift = snap_scale(scale_q * unit, up=True)
+    scale_q = mantissa * 0.5**shift / unit
+    return Heads(
+        to_integer(q, scale_q[..., None], bits),
+        to_integer(k, scale_k, bits),
+        to_integer(v, scale_v, bits),
+        *(mantissa, shift, scale_q, scale_k, scale_v, softmax_scale),
+    )
+
+
+def from_integers(
+    q: Int,
+    k: Int,
+    v: Int,
+    *,
+    scale_q: float = 1.0,
+    scale_k: float = 1.0,
+    scale_v: float = 1.0,
+    softmax_scale: float | None = None,
+) -> Heads:
+    """Heads whose operands are integers already; the score scale is rounded to the nearest grid value (0.4 %)."""
+    if softmax_scale is None:
+        softmax_scale = 1 / float(np.sqrt(q.shape[-1]))
+    scales = np.full(q.shape[:2], scale_q)
+    mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
+    return Heads(
+        *(q.astype(np.int64), k.astype(np.int64), v.astype(np.int64)),
+        *(mantissa, shift, scales, scale_k, scale_v, softmax_scale),
+    )

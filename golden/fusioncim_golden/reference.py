@@ -1,0 +1,29 @@
+"""Float64 attention: what the integers approximate.
+
+    out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n
+"""
+
+import numpy as np
+
+from fusioncim_golden.quantize import Float, Heads
+from fusioncim_golden.schedule import Job
+
+
+def visible(job: Job) -> np.ndarray:
+    """[queries, keys] bool: which keys each query may see."""
+    query, key = np.arange(job.queries)[:, None], np.arange(job.keys)[None, :]
+    return (key <= job.first_position() + query) if job.causal else np.ones((job.queries, job.keys), dtype=bool)
+
+
+def attention(q: Float, k: Float, v: Float, job: Job, softmax_scale: float | None = None) -> Float:
+    """q [heads, queries, columns], k and v [keys, columns], float64, to [heads, queries, columns]."""
+    scale = 1 / np.sqrt(q.shape[-1]) if softmax_scale is None else softmax_scale
+    score = np.where(visible(job), (q @ k.T) * scale, -np.inf)
+    weight = np.exp(score - score.max(axis=-1, keepdims=True))
+    return (weight @ v) / weight.sum(axis=-1, keepdims=True)
+
+
+def dequantized_attention(heads: Heads, job: Job) -> Float:
+    """Float attention on the very integers that the engine gets, in units of V's least significant bit."""
+    q = heads.q * heads.scale_q[..., None]
+    return attention(q, heads.k * heads.scale_k, heads.v.astype(np.float64), job, heads.softmax_scale)

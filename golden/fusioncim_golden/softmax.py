@@ -1,0 +1,160 @@
+"""Online softmax in powers of two, one block of keys at a time.
+
+For every row (query), with x the log2 score, floor(x) its integer part and f its fraction:
+
+1. log2 score         x = round(s * mantissa / 2^shift), fraction_bits fraction bits.
+2. inside a block     p_n = LUT[f_n] >> (b - floor(x_n)), b = max of floor(x_n) so far in the block; when b rises by n,
+                      the block's earlier p shift right by n. So the block is a block-floating-point number 2^b * p.
+3. between blocks     each row keeps a reference r and a row sum l. A block is added at exponent e = r - b:
+                      l += sum(p) * 2^-e, O += (P V) * 2^-e.
+4. the reference      moves only when b > r + slack: then r becomes b, and l and O shift right by b - r (a rescale).
+5. about to overflow  when l has reached half of its range, r rises by one and l and O are halved with the next block.
+
+Neither a multiplier nor an exponential is needed to rescale, p never loses bits to a reference far above it, and p = 0
+where a key is masked. Round, shift and limits: docs/arithmetic.md. Online softmax: Milakov & Gimelshein,
+arXiv:1805.02867; powers of two: Stevens et al., Softermax, arXiv:2103.09301.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusioncim_golden.arith import Int, shift_floor, shift_round
+from fusioncim_golden.config import SEED_LIMIT, Config
+
+Bool = NDArray[np.bool_]
+
+
+class Update(IntEnum):
+    """What a row of the OP-CIM macro does with a block."""
+
+    SKIP = 0
+    """Nothing: no key is visible, or the block lies below 2^-flush."""
+    LOAD = 1
+    """O = D aligned: the row's first block."""
+    ADD = 2
+    """O = O + D aligned (after halving O if `halve`)."""
+    RESCALE = 3
+    """O = (O shifted right) + D: the reference moved up to this block."""
+
+
+@dataclass
+class Rows:
+    """State of every row of a tile, arrays of one shape.
+
+    Members: empty (no block added yet), reference r, row_sum l with `flush` fraction bits, seeded (r holds the value of
+    an earlier tile from which a new one may start).
+    """
+
+    empty: Bool
+    reference: Int
+    row_sum: Int
+    seeded: Bool
+
+    @classmethod
+    def fresh(cls, shape: tuple[int, ...]) -> "Rows":
+        """Rows as after reset."""
+        yes = np.ones(shape, dtype=bool)
+        return cls(yes, np.zeros(shape, np.int64), np.zeros(shape, np.int64), ~yes)
+
+    def next_tile(self) -> "Rows":
+        """Rows at the start of the next tile in the same word: only the reference stays."""
+        return Rows(np.ones_like(self.empty), self.reference, np.zeros_like(self.row_sum), self.seeded | ~self.empty)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block's probabilities. p [..., rank], exponent b [...], visible [...] (any key of the block is)."""
+
+    p: Int
+    exponent: Int
+    visible: Bool
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Commands to the OP-CIM rows, arrays of one shape [..., blocks].
+
+    Members: kind (Update), shift (slack + e for LOAD and ADD, b - r for RESCALE), halve, and for the counters:
+    rescale (an O with content was shifted because the reference moved).
+    """
+
+    kind: Int
+    shift: Int
+    halve: Bool
+    rescale: Bool
+
+
+def log2_score(config: Config, score: Int, mantissa: Int, shift: Int) -> Int:
+    """x = round_half_up(score * mantissa * 2^fraction_bits / 2^shift)."""
+    return shift_round(score * mantissa, shift - config.fraction_bits)
+
+
+def probabilities(config: Config, x: Int, visible: Bool) -> Block:
+    """Blocks of log2 scores x [..., rank] to probabilities, in the order in which the keys arrive."""
+    table = np.array(config.lut, dtype=np.int64)
+    integer = x >> config.fraction_bits
+    index = (x & ((1 << config.fraction_bits) - 1)) >> (config.fraction_bits - (config.lut_size.bit_length() - 1))
+    mantissa = table[index]
+    p = np.zeros_like(x)
+    exponent = np.zeros(x.shape[:-1], np.int64)
+    seen = np.zeros(x.shape[:-1], dtype=bool)
+    for n in range(x.shape[-1]):
+        now = visible[..., n]
+        rise = np.where(seen, integer[..., n] - exponent, 1)
+        up = now & (rise > 0)
+        p[..., :n] = shift_round(p[..., :n], np.where(up, rise, 0)[..., None])
+        p[..., n] = np.where(now, shift_round(mantissa[..., n], np.where(up, 0, -rise)), 0)
+        exponent = np.where(up, integer[..., n], exponent)
+        seen |= now
+    return Block(p, exponent, seen)
+
+
+def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
+    """Walk the blocks [..., blocks] in order; update `rows` [...] in place and return the commands to the OP-CIM."""
+    shape = blocks.exponent.shape
+    kind, shift = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    halve, rescale = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    block_sum = blocks.p.sum(axis=-1) << config.flush
+    half = np.int64(1) << (config.row_sum_bits - 1)
+    for t in range(shape[-1]):
+        b, seen = blocks.exponent[..., t], blocks.visible[..., t]
+        full = rows.row_sum >= half
+        distance = b - rows.reference - full
+        moves = ~rows.empty & (distance > config.slack)
+        adds = ~rows.empty & (distance <= config.slack) & (distance >= -config.flush)
+        start = np.where(config.seed & rows.seeded, np.clip(rows.reference - b, 0, SEED_LIMIT), 0)
+        rise = b - rows.reference
+        wiped = moves & (rise >= config.accumulator_bits)
+        align = np.where(rows.empty, start, np.where(adds, -distance, 0))
+
+        load, add = seen & (rows.empty | wiped), seen & adds
+        move = seen & moves
+        kind[..., t] = np.where(load, Update.LOAD, np.where(add, Update.ADD, np.where(move, Update.RESCALE, 0)))
+        shift[..., t] = np.where(load | add, config.slack + align, np.where(move, rise, 0))
+        halve[..., t] = add & full
+        rescale[..., t] = move
+
+        old = np.where(move, shift_floor(rows.row_sum, np.maximum(rise, 0)), rows.row_sum >> (add & full))
+        new = np.where(align < 0, block_sum[..., t] << np.maximum(-align, 0), block_sum[..., t] >> np.maximum(align, 0))
+        active = load | add | move
+        rows.row_sum = np.where(active, np.where(rows.empty, 0, old) + new, rows.row_sum)
+        rows.reference = np.where(active, b + align, rows.reference)
+        rows.empty = rows.empty & ~seen
+    return Updates(kind, shift, halve, rescale)
+
+
+def exact_rescales(scores: Int, visible: Bool) -> int:
+    """Rescales of exact online softmax: how often a row's running maximum rises after its first visible key.
+
+    scores, visible: [..., keys] in the order in which the keys are seen.
+    """
+    low = np.iinfo(np.int64).min
+    masked = np.where(visible, scores, low)
+    best = np.maximum.accumulate(masked, axis=-1)
+    before = np.concatenate([np.full_like(best[..., :1], low), best[..., :-1]], axis=-1)
+    return int(np.count_nonzero(visible & (masked > before) & (before != low)))
+
+
