@@ -1,0 +1,58 @@
+"""Memory banks behind one interface: one write port and any number of synchronous read ports.
+
+A read port with `enable` shows the word one cycle later and holds it until the next enabled read; a word that is written
+in the cycle in which it is read shows its old value. Every array of the engine that a foundry memory can replace is a
+`Bank`; nothing in the engine reads a word in the cycle in which it is written.
+"""
+
+from amaranth.hdl import Module, Shape, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+
+class Bank(wiring.Component):
+    """`depth` words of `width` bits with `reads` read ports.
+
+    Members:
+        write_enable, write_address, write_data: written at the end of the cycle.
+        read_enable, read_address, read_data: one of each per read port; latency 1 cycle.
+    """
+
+    def __init__(self, *, depth: int, width: int, reads: int = 1) -> None:
+        self.depth, self.width, self.reads = depth, width, reads
+        self.parameters = (f"{depth}x{width}", f"r{reads}")
+        address = address_shape(depth)
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(width),
+                "read_enable": In(1).array(reads),
+                "read_address": In(address).array(reads),
+                "read_data": Out(width).array(reads),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        write = memory.write_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+        ]
+        for n in range(self.reads):
+            read = memory.read_port(domain="sync")
+            m.d.comb += [
+                read.en.eq(self.read_enable[n]),
+                read.addr.eq(self.read_address[n]),
+                self.read_data[n].eq(read.data),
+            ]
+        return m
+
+
+def address_shape(depth: int) -> Shape:
+    """Unsigned shape of an index below depth; one bit for a single word, so that every port exists."""
+    return unsigned(max((depth - 1).bit_length(), 1))

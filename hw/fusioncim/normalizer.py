@@ -1,0 +1,190 @@
+"""Normalizer: drains finished tiles, O / l, through one reciprocal per row and one multiplier per unit.
+
+    output = saturate(shift_round(O * reciprocal(l), bit_length(l) + constant)), see the golden `normalizer`
+
+The reciprocal of the next row is divided (16 restoring steps) while the current row streams out. Rows go out in order, a
+row as block_cycles beats of `units` neighbouring columns.
+
+Throughput: one beat per cycle. Latency: 23 cycles for a tile's first beat. A stalled output holds everything still.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.arith import fits, saturate, shift_round
+from fusioncim.bank import address_shape
+from fusioncim.op_cim import drain_layout
+from fusioncim.softmax import state_layout
+from fusioncim_golden.config import RECIPROCAL_BITS, Config
+from fusioncim_golden.normalizer import output_shift
+
+
+def tile_layout(config: Config) -> data.StructLayout:
+    """A tile to drain: its word and the number of its rows."""
+    return data.StructLayout({"word": address_shape(config.words), "rows": fits(config.rows)})
+
+
+def beat_layout(config: Config) -> data.StructLayout:
+    """`units` neighbouring outputs of a row; last: the end of the tile."""
+    return data.StructLayout(
+        {"data": data.ArrayLayout(signed(config.output_bits), config.units), "last": 1},
+    )
+
+
+def inverse_layout(config: Config) -> data.StructLayout:
+    """1 / l of a row: filled (else the outputs are 0), bit length of l, reciprocal mantissa; last row of the tile."""
+    return data.StructLayout(
+        {
+            "filled": 1,
+            "length": fits(config.row_sum_bits),
+            "reciprocal": RECIPROCAL_BITS,
+            "last": 1,
+            "row": address_shape(config.rows),
+            "word": address_shape(config.words),
+        }
+    )
+
+
+class Reciprocal(wiring.Component):
+    """Reads the row sums of a tile and divides.
+
+    Members: i: tiles; o: one inverse per row, about 19 cycles each; state_*: read port of the softmax macro.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(tile_layout(config))),
+                "o": Out(stream.Signature(inverse_layout(config))),
+                "state_enable": Out(1),
+                "state_row": Out(address_shape(config.rows)),
+                "state_word": Out(address_shape(config.words)),
+                "state": In(state_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        row = Signal(address_shape(self.config.rows))
+        inverse = Signal(inverse_layout(self.config))
+        mantissa, remainder = Signal(RECIPROCAL_BITS), Signal(RECIPROCAL_BITS)
+        step = Signal(range(RECIPROCAL_BITS))
+        m.d.comb += [
+            *(self.state_row.eq(row), self.state_word.eq(self.i.payload.word)),
+            self.o.payload.eq(inverse),
+        ]
+        with m.FSM():
+            with m.State("READ"):
+                m.d.comb += self.state_enable.eq(self.i.valid)
+                with m.If(self.i.valid):
+                    m.next = "NORMALIZE"
+            with m.State("NORMALIZE"):
+                length, top = normalized(self.state.row_sum)
+                m.d.sync += [
+                    *(inverse.filled.eq(self.state.filled), inverse.length.eq(length), mantissa.eq(top)),
+                    *(inverse.row.eq(row), inverse.word.eq(self.i.payload.word)),
+                    inverse.last.eq(row + 1 == self.i.payload.rows),
+                    *(remainder.eq((1 << (RECIPROCAL_BITS - 1)) - 1), step.eq(0)),
+                ]
+                m.next = "DIVIDE"
+            with m.State("DIVIDE"):
+                shifted = Cat(Const(1, 1), remainder)
+                fits_in = shifted >= mantissa
+                m.d.sync += [
+                    remainder.eq(Mux(fits_in, shifted - mantissa, shifted)),
+                    inverse.reciprocal.eq(Cat(fits_in, inverse.reciprocal)),
+                    step.eq(step + 1),
+                ]
+                with m.If(step == RECIPROCAL_BITS - 1):
+                    m.next = "SEND"
+            with m.State("SEND"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.comb += self.i.ready.eq(inverse.last)
+                    m.d.sync += row.eq(Mux(inverse.last, 0, row + 1))
+                    m.next = "READ"
+        return m
+
+
+def normalized(x: Signal) -> tuple[Signal, Signal]:
+    """Bit length of x, and its RECIPROCAL_BITS top bits with the leading one in front."""
+    width = len(x)
+    length = Const(0, fits(width).width)
+    value = Cat(Const(0, RECIPROCAL_BITS), x)
+    top = value[:RECIPROCAL_BITS]
+    for n in range(width):
+        length = Mux(x[n], n + 1, length)
+        top = Mux(x[n], value[n + 1 : n + 1 + RECIPROCAL_BITS], top)
+    return length, top
+
+
+class Normalizer(wiring.Component):
+    """Members: i: tiles to drain; o: beats; drain, drain_data: read port of the OP-CIM macro; state_*: of the softmax."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(tile_layout(config))),
+                "o": Out(stream.Signature(beat_layout(config))),
+                "drain": Out(drain_layout(config)),
+                "drain_data": In(config.units * config.accumulator_bits),
+                "state_enable": Out(1),
+                "state_row": Out(address_shape(config.rows)),
+                "state_word": Out(address_shape(config.words)),
+                "state": In(state_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.reciprocal = reciprocal = Reciprocal(config)
+        wiring.connect(m, wiring.flipped(self.i), reciprocal.i)
+        m.d.comb += [
+            *(self.state_enable.eq(reciprocal.state_enable), self.state_row.eq(reciprocal.state_row)),
+            *(self.state_word.eq(reciprocal.state_word), reciprocal.state.eq(self.state)),
+        ]
+
+        advance = Signal()
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
+        inverse = reciprocal.o.payload
+        column = Signal(address_shape(config.block_cycles))
+        last_column = Signal()
+        m.d.comb += [
+            last_column.eq(column == config.block_cycles - 1),
+            self.drain.enable.eq(advance & reciprocal.o.valid),
+            *(self.drain.row.eq(inverse.row), self.drain.word.eq(inverse.word), self.drain.column.eq(column)),
+            reciprocal.o.ready.eq(advance & last_column),
+        ]
+        with m.If(self.drain.enable):
+            m.d.sync += column.eq(Mux(last_column, 0, column + 1))
+
+        # Bank, multiply, round: each stage keeps what the next needs of the row's inverse.
+        stages = [inverse]
+        valid, last = [reciprocal.o.valid], [last_column & inverse.last]
+        for n in range(3):
+            stage = Signal(inverse_layout(config), name=f"inverse_{n}")
+            stage_valid, stage_last = Signal(name=f"valid_{n}"), Signal(name=f"last_{n}")
+            with m.If(advance):
+                m.d.sync += [stage.eq(stages[-1]), stage_valid.eq(valid[-1]), stage_last.eq(last[-1])]
+            stages.append(stage)
+            valid.append(stage_valid)
+            last.append(stage_last)
+        width = config.accumulator_bits
+        constant = output_shift(config)
+        for u in range(config.units):
+            element = Signal(signed(width), name=f"element_{u}")
+            product = Signal(signed(width + RECIPROCAL_BITS), name=f"product_{u}")
+            rounded = shift_round(product, (stages[3].length + constant).as_unsigned())
+            with m.If(advance):
+                m.d.sync += [
+                    element.eq(self.drain_data.word_select(u, width)),
+                    product.eq(element * stages[2].reciprocal),
+                    self.o.payload.data[u].eq(Mux(stages[3].filled, saturate(rounded, config.output_bits), 0)),
+                ]
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(valid[3]), self.o.payload.last.eq(last[3])]
+        return m
