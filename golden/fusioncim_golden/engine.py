@@ -1,6 +1,6 @@
 """The hybrid engine: heads in, outputs and event counts out, every bit as the RTL.
 
-    scores -> log2 scores -> block probabilities -> row updates -> O -> O / l
+scores -> log2 scores -> block probabilities -> row updates -> O -> O / l
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """IP-CIM: exact integer scores of resident queries against key vectors.
 
-    s[i, n] = sum over columns j of q[i, j] * k[n, j]
+s[i, n] = sum over columns j of q[i, j] * k[n, j]
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Float64 attention: what the integers approximate.
 
-    out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n
+out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n
 """
 
 import numpy as np

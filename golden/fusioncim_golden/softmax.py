@@ -156,5 +156,3 @@ def exact_rescales(scores: Int, visible: Bool) -> int:
     best = np.maximum.accumulate(masked, axis=-1)
     before = np.concatenate([np.full_like(best[..., :1], low), best[..., :-1]], axis=-1)
     return int(np.count_nonzero(visible & (masked > before) & (before != low)))
-
-

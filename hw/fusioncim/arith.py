@@ -58,8 +58,6 @@ def fits(value: int) -> Shape:
     return unsigned(max(value.bit_length(), 1))
 
 
-
-
 def one_hot(enable: Signal, index: Signal, width: int) -> Value:
     """Bit `index` if `enable`, else nothing; defined also while nothing is enabled and the index is not."""
     return Cat(enable & (index == n) for n in range(width))

@@ -32,7 +32,7 @@ class Modules:
         """Elaborate a component unless an equal one was; returns its module name."""
         key = (type(component), *parameters(component))
         if key not in self._names:
-            name = self._unused_name(component)
+            name = self.unused_name(component)
             self._names[key] = name
             self._texts[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
         return self._names[key]
@@ -53,7 +53,8 @@ class Modules:
         """All modules as Verilog, those used by others after those that use them."""
         return convert(self._texts[name] for name in reversed(self._texts))
 
-    def _unused_name(self, component: wiring.Component) -> str:
+    def unused_name(self, component: wiring.Component) -> str:
+        """The module name of a component that was not added yet."""
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
         extra = getattr(component, "parameters", ())
         name = "_".join([name, *map(str, extra)])
@@ -98,5 +99,21 @@ def convert(texts: "list[str] | object") -> str:
     )
     if done.returncode:
         raise RuntimeError(f"Yosys could not write Verilog: {done.stderr.strip()}")
-    body = done.stdout[done.stdout.index("module ") :] if "module " in done.stdout else done.stdout
-    return body.rstrip() + "\n"
+    return start_processes(done.stdout[done.stdout.index("module ") :])
+
+
+def start_processes(text: str) -> str:
+    """Make every `always @*` run once at time 0.
+
+    Yosys has each of them read a register that is initialized where it is declared. Icarus Verilog does that before the
+    processes wait, so that combinational values stay X until an input changes. An assignment at the end of the module
+    comes after.
+    """
+    trigger = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ "
+    modules = re.split(r"(?<=^endmodule\n)", text, flags=re.MULTILINE)
+    for n, module in enumerate(modules):
+        started = re.sub(rf"  reg {trigger} = 0;", "  reg at_start;", module)
+        if started != module:
+            started = re.sub(trigger, "at_start", started)
+            modules[n] = started.replace("endmodule\n", "  initial at_start = 1'b0;\nendmodule\n")
+    return "".join(modules).strip() + "\n"

@@ -112,15 +112,16 @@ class Engine(wiring.Component):
         # Drain: a tile leaves once its word is finished, in the order in which the tiles were loaded.
         tile = stream.Signature(tile_layout(config)).create()
         queue(m, "tiles", loader.o_tile, tile, tile_layout(config).size, 2 * config.words)
-        ready, done = Signal(config.words), Signal()
+        ready = Signal(config.words)
         m.d.comb += [
             norm.i.payload.eq(tile.payload),
             norm.i.valid.eq(tile.valid & ready.bit_select(tile.payload.word, 1)),
-            *(done.eq(norm.i.valid & norm.i.ready), tile.ready.eq(done)),
-            sequencer.drained.eq(one_hot(done, tile.payload.word, config.words)),
+            tile.ready.eq(norm.i.valid & norm.i.ready),
+            sequencer.drained.eq(one_hot(norm.done, norm.drain.word, config.words)),
             loader.release.eq(sequencer.finished),
         ]
-        m.d.sync += ready.eq((ready | sequencer.finished) & ~sequencer.drained)
+        # A tile is handed over when its last row is divided, which is before its last element is read.
+        m.d.sync += ready.eq((ready & ~one_hot(tile.ready, tile.payload.word, config.words)) | sequencer.finished)
         m.d.comb += [
             *(op.drain.eq(norm.drain), norm.drain_data.eq(op.drain_data)),
             *(soft.drain_enable.eq(norm.state_enable), soft.drain_row.eq(norm.state_row)),

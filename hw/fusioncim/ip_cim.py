@@ -200,5 +200,3 @@ class IpCim(wiring.Component):
             self.correction.eq(correction.correction),
         ]
         return m
-
-

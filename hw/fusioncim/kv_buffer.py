@@ -60,7 +60,11 @@ class VectorRing(wiring.Component):
         m.d.comb += [
             *(self.i.ready.eq(held < depth), taken.eq(self.i.valid & self.i.ready)),
             self.available.eq(unclaimed >= rank),
-            *(bank.write_enable.eq(taken), bank.write_address.eq(address), bank.write_data.eq(self.i.payload.as_value())),
+            *(
+                bank.write_enable.eq(taken),
+                bank.write_address.eq(address),
+                bank.write_data.eq(self.i.payload.as_value()),
+            ),
             *(bank.read_enable[0].eq(self.read_enable), bank.read_address[0].eq(self.read_address)),
             self.read_data.as_value().eq(bank.read_data[0]),
         ]
@@ -124,5 +128,7 @@ class ValueRegisters(wiring.Component):
             for b, register in enumerate(banks):
                 with m.If(self.write_enable & (self.write_bank == b) & (self.write_index == n)):
                     m.d.sync += register.eq(self.vector.as_value())
-            m.d.comb += self.value[n].eq(Array(register.word_select(self.column, step) for register in banks)[self.bank])
+            m.d.comb += self.value[n].eq(
+                Array(register.word_select(self.column, step) for register in banks)[self.bank]
+            )
         return m

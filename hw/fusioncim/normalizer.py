@@ -5,7 +5,7 @@
 The reciprocal of the next row is divided (16 restoring steps) while the current row streams out. Rows go out in order, a
 row as block_cycles beats of `units` neighbouring columns.
 
-Throughput: one beat per cycle. Latency: 23 cycles for a tile's first beat. A stalled output holds everything still.
+Throughput: one beat per cycle, or one row per 20 cycles. Latency: 24 cycles for a tile's first beat. A stalled output holds everything still.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
@@ -121,7 +121,11 @@ def normalized(x: Signal) -> tuple[Signal, Signal]:
 
 
 class Normalizer(wiring.Component):
-    """Members: i: tiles to drain; o: beats; drain, drain_data: read port of the OP-CIM macro; state_*: of the softmax."""
+    """Drains tiles.
+
+    Members: i: tiles; o: beats; done: the last element of a tile is read from the bank; drain, drain_data: read port of
+    the OP-CIM macro; state_*: of the softmax macro.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -129,6 +133,7 @@ class Normalizer(wiring.Component):
             {
                 "i": In(stream.Signature(tile_layout(config))),
                 "o": Out(stream.Signature(beat_layout(config))),
+                "done": Out(1),
                 "drain": Out(drain_layout(config)),
                 "drain_data": In(config.units * config.accumulator_bits),
                 "state_enable": Out(1),
@@ -148,23 +153,26 @@ class Normalizer(wiring.Component):
             *(self.state_word.eq(reciprocal.state_word), reciprocal.state.eq(self.state)),
         ]
 
-        advance = Signal()
-        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
-        inverse = reciprocal.o.payload
+        # The inverse in use; the next one is divided meanwhile.
+        advance, loaded, row_done = Signal(), Signal(), Signal()
+        inverse = Signal(inverse_layout(config))
         column = Signal(address_shape(config.block_cycles))
         last_column = Signal()
         m.d.comb += [
-            last_column.eq(column == config.block_cycles - 1),
-            self.drain.enable.eq(advance & reciprocal.o.valid),
+            *(advance.eq(~self.o.valid | self.o.ready), last_column.eq(column == config.block_cycles - 1)),
+            *(self.drain.enable.eq(advance & loaded), row_done.eq(self.drain.enable & last_column)),
             *(self.drain.row.eq(inverse.row), self.drain.word.eq(inverse.word), self.drain.column.eq(column)),
-            reciprocal.o.ready.eq(advance & last_column),
+            reciprocal.o.ready.eq(~loaded | row_done),
+            self.done.eq(row_done & inverse.last),
         ]
         with m.If(self.drain.enable):
             m.d.sync += column.eq(Mux(last_column, 0, column + 1))
+        with m.If(reciprocal.o.ready):
+            m.d.sync += [loaded.eq(reciprocal.o.valid), inverse.eq(reciprocal.o.payload)]
 
         # Bank, multiply, round: each stage keeps what the next needs of the row's inverse.
         stages = [inverse]
-        valid, last = [reciprocal.o.valid], [last_column & inverse.last]
+        valid, last = [loaded], [last_column & inverse.last]
         for n in range(3):
             stage = Signal(inverse_layout(config), name=f"inverse_{n}")
             stage_valid, stage_last = Signal(name=f"valid_{n}"), Signal(name=f"last_{n}")

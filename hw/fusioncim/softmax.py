@@ -330,5 +330,3 @@ class Softmax(wiring.Component):
                 with m.If(drained == n * per_lane + j):
                     m.d.comb += self.drain_state.eq(lane.drain_state)
         return m
-
-

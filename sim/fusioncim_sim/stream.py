@@ -1,17 +1,20 @@
 """Sources and sinks for `amaranth.lib.stream` ports of a design under cocotb, with stall patterns.
 
-A port PORT has the signals PORT__payload.., PORT__valid and PORT__ready. Payloads are given and returned as the integer
-whose bits are the port's layout; a layout with fields has one signal per field after Verilog emission, so a source takes
-and a sink gives `fields`: a dictionary of field name to integer.
+A port PORT has the signals PORT__payload, PORT__valid and PORT__ready; a payload is the integer whose bits are its layout.
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
+import cocotb
+import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, Combine, First, RisingEdge
+
+from fusioncim_golden.arith import Int
 
 Stall = Callable[[], bool]
 """Called once per cycle: True to pause in this cycle."""
@@ -52,8 +55,90 @@ STALLS: dict[str, Callable[[int], Stall]] = {
 """Stall patterns by name, made from a seed."""
 
 
+class Source:
+    """Drives a stream input of the design."""
+
+    def __init__(self, dut: Any, port: str, stall: Stall = never) -> None:
+        self.clock = dut.clk
+        self.payload = getattr(dut, f"{port}__payload")
+        self.valid, self.ready = getattr(dut, f"{port}__valid"), getattr(dut, f"{port}__ready")
+        self.stall = stall
+        self.valid.value = 0
+        self.payload.value = 0
+
+    async def send(self, value: int) -> None:
+        """Returns in the cycle in which the design has taken the value."""
+        while self.stall():
+            await RisingEdge(self.clock)
+        self.payload.value = value
+        self.valid.value = 1
+        await RisingEdge(self.clock)
+        while self.ready.value != 1:
+            await RisingEdge(self.clock)
+        self.valid.value = 0
+
+    async def send_all(self, values: Iterable[int]) -> None:
+        """Send one after the other."""
+        for value in values:
+            await self.send(value)
+
+
+class Sink:
+    """Takes a stream output of the design."""
+
+    def __init__(self, dut: Any, port: str, stall: Stall = never) -> None:
+        self.clock = dut.clk
+        self.payload = getattr(dut, f"{port}__payload")
+        self.valid, self.ready = getattr(dut, f"{port}__valid"), getattr(dut, f"{port}__ready")
+        self.stall = stall
+        self.ready.value = 0
+
+    async def receive(self) -> int:
+        """The next payload; call it again at once, or the design sees a stall."""
+        while True:
+            ready = not self.stall()
+            self.ready.value = ready
+            await RisingEdge(self.clock)
+            if ready and self.valid.value == 1:
+                self.ready.value = 0
+                return int(self.payload.value)
+
+    async def receive_all(self, count: int) -> list[int]:
+        """The next `count` payloads."""
+        return [await self.receive() for _ in range(count)]
+
+
+async def reset(dut: Any) -> None:
+    """Start the clock (2 ns) and hold reset for two cycles; drive every input before."""
+    dut.rst.value = 1
+    cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start())
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+
+
+async def within(dut: Any, cycles: int, *work: Awaitable[Any]) -> None:
+    """Wait for all of `work`, or fail after a number of cycles: no bench waits for ever."""
+    tasks = [cocotb.start_soon(item) for item in work]
+    await First(Combine(*tasks), ClockCycles(dut.clk, cycles))
+    waiting = [task for task in tasks if not task.done()]
+    assert not waiting, f"{len(waiting)} of {len(tasks)} parts of the bench still wait after {cycles} cycles"
+
+
 def pack(layout: data.Layout | Shape, value: Any) -> int:
     """The bits of a value of that layout, as the design packs them."""
     if isinstance(layout, Shape):
         return int(value) & ((1 << layout.width) - 1)
     return int(layout.const(value).as_bits())
+
+
+def pack_vector(x: Int, bits: int) -> int:
+    """Signed elements of `bits` bits as one integer, element 0 in the low bits."""
+    unsigned = (x & ((1 << bits) - 1)).astype(np.uint16)
+    planes = (unsigned[:, None] >> np.arange(bits)) & 1
+    return int.from_bytes(np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little").tobytes(), "little")
+
+
+def unpack_vector(value: int, bits: int, count: int) -> list[int]:
+    """The inverse of `pack_vector`."""
+    mask, sign = (1 << bits) - 1, 1 << (bits - 1)
+    return [((value >> (bits * n) & mask) ^ sign) - sign for n in range(count)]
