@@ -58,10 +58,10 @@ class Config:
     columns: int = 64
     words: int = 4
     operand_bits: int = 8
-    probability_bits: int = 8
+    probability_bits: int = 9
     accumulator_bits: int = 24
-    fraction_bits: int = 7
-    lut_size: int = 128
+    fraction_bits: int = 6
+    lut_size: int = 64
     softmax_lanes: int = 4
     update_rank: int = 4
     slack: int = 4

@@ -87,11 +87,6 @@ def check_operands(config: Config, heads: Heads) -> None:
         )
 
 
-def job_for(heads: Heads, **options: object) -> Job:
-    """The job that computes these heads."""
-    return Job(queries=heads.q.shape[1], keys=heads.k.shape[0], heads=heads.q.shape[0], **options)  # type: ignore
-
-
 def trace(config: Config, heads: Heads, job: Job) -> Iterator[TileTrace]:
     """Every tile of a job with all its stations, in the order of passes and words."""
     check_operands(config, heads)
@@ -132,9 +127,9 @@ def run(config: Config, heads: Heads, job: Job) -> Result:
 def count_events(config: Config, step: TileTrace) -> Counters:
     """The events of one tile."""
     longest = int(step.tile.visible.max())
-    slots = np.count_nonzero(step.key_blocks.blocks * config.update_rank < longest)
+    slots = int(np.count_nonzero(step.key_blocks.blocks * config.update_rank < longest))
     visible = step.key_blocks.positions(config) < step.tile.visible[:, None, None]
-    skipped = step.updates.kind == Update.SKIP
+    skipped = step.updates.kind == int(Update.SKIP)
     zero = visible & ((step.block.p == 0) | skipped[..., None])
     idle = config.rows * (len(step.key_blocks.blocks) - slots)
     return Counters(
@@ -142,7 +137,7 @@ def count_events(config: Config, step: TileTrace) -> Counters:
         rescales=int(step.updates.rescale.sum()),
         halvings=int(step.updates.halve.sum()),
         zero_probabilities=int(zero.sum()),
-        row_updates=config.rows * int(slots),
+        row_updates=config.rows * slots,
         skipped_row_updates=int(skipped.sum()) - idle,
-        slots=int(slots),
+        slots=slots,
     )

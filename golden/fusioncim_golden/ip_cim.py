@@ -9,7 +9,7 @@ from fusioncim_golden.arith import Int
 
 
 def scores(q: Int, k: Int) -> Int:
-    """q [..., rows, columns] by k [keys, columns] to scores [..., rows, keys], exact.
+    """Q [..., rows, columns] by k [keys, columns] to scores [..., rows, keys], exact.
 
     Computed in float64, where every partial sum is an integer below 2^53 and so has no rounding.
     """

@@ -30,7 +30,7 @@ def output_shift(config: Config) -> int:
 
 
 def normalize(config: Config, o: Int, row_sum: Int) -> Int:
-    """o [..., rows, columns], row_sum [..., rows] to outputs of output_bits bits."""
+    """O [..., rows, columns], row_sum [..., rows] to outputs of output_bits bits."""
     inverse, length = reciprocal(row_sum)
     scaled = shift_round(o * inverse[..., None], (length + output_shift(config))[..., None])
     return saturate(np.where(row_sum[..., None] > 0, scaled, 0), config.output_bits)

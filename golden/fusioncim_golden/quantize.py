@@ -62,7 +62,7 @@ def to_integer(x: Float, scale: Float | float, bits: int) -> Int:
 
 
 def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
-    """mantissa and shift of the grid value next to c: the next above (`up`), or the nearest.
+    """Mantissa and shift of the grid value next to c: the next above (`up`), or the nearest.
 
     mantissa is in [2^7, 2^8), shift in [0, 31]; a c that has no such form is refused.
     """
@@ -124,10 +124,15 @@ def quantize(
     mantissa, shift = snap_scale(scale_q * unit, up=True)
     scale_q = mantissa * 0.5**shift / unit
     return Heads(
-        to_integer(q, scale_q[..., None], bits),
-        to_integer(k, scale_k, bits),
-        to_integer(v, scale_v, bits),
-        *(mantissa, shift, scale_q, scale_k, scale_v, softmax_scale),
+        q=to_integer(q, scale_q[..., None], bits),
+        k=to_integer(k, scale_k, bits),
+        v=to_integer(v, scale_v, bits),
+        mantissa=mantissa,
+        shift=shift,
+        scale_q=scale_q,
+        scale_k=scale_k,
+        scale_v=scale_v,
+        softmax_scale=softmax_scale,
     )
 
 
@@ -147,6 +152,13 @@ def from_integers(
     scales = np.full(q.shape[:2], scale_q)
     mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
     return Heads(
-        *(q.astype(np.int64), k.astype(np.int64), v.astype(np.int64)),
-        *(mantissa, shift, scales, scale_k, scale_v, softmax_scale),
+        q=q.astype(np.int64),
+        k=k.astype(np.int64),
+        v=v.astype(np.int64),
+        mantissa=mantissa,
+        shift=shift,
+        scale_q=scales,
+        scale_k=scale_k,
+        scale_v=scale_v,
+        softmax_scale=softmax_scale,
     )

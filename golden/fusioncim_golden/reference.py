@@ -16,7 +16,7 @@ def visible(job: Job) -> np.ndarray:
 
 
 def attention(q: Float, k: Float, v: Float, job: Job, softmax_scale: float | None = None) -> Float:
-    """q [heads, queries, columns], k and v [keys, columns], float64, to [heads, queries, columns]."""
+    """Q [heads, queries, columns], k and v [keys, columns], float64, to [heads, queries, columns]."""
     scale = 1 / np.sqrt(q.shape[-1]) if softmax_scale is None else softmax_scale
     score = np.where(visible(job), (q @ k.T) * scale, -np.inf)
     weight = np.exp(score - score.max(axis=-1, keepdims=True))
@@ -25,5 +25,6 @@ def attention(q: Float, k: Float, v: Float, job: Job, softmax_scale: float | Non
 
 def dequantized_attention(heads: Heads, job: Job) -> Float:
     """Float attention on the very integers that the engine gets, in units of V's least significant bit."""
-    q = heads.q * heads.scale_q[..., None]
-    return attention(q, heads.k * heads.scale_k, heads.v.astype(np.float64), job, heads.softmax_scale)
+    q = heads.q.astype(np.float64) * heads.scale_q[..., None]
+    k, v = heads.k.astype(np.float64) * heads.scale_k, heads.v.astype(np.float64)
+    return attention(q, k, v, job, heads.softmax_scale)

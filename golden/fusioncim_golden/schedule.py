@@ -5,8 +5,8 @@ in passes of `words_per_pass` words; item i sits in word i mod words, so that th
 the next pass computes. During a pass every key block that any of its rows may see passes once; a word whose rows may
 not see it is left out.
 
-Every row carries the number of keys it may see, a prefix: min(position + 1, keys) if causal, keys if full, 0 for padding.
-Causal masks, ragged ends, chunked prefill and decode are all that one number.
+Every row carries the number of keys it may see, a prefix: min(position + 1, keys) if causal, keys if full, 0 for
+padding. Causal masks, ragged ends, chunked prefill and decode are all that one number.
 """
 
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ class Pass:
     descending: bool
 
     def positions(self, config: Config) -> Int:
-        """Key positions [blocks, rank] in the order in which they pass; those beyond the last key are seen by no row."""
+        """Key positions [blocks, rank] in the order in which they pass; no row sees those beyond the last key."""
         within = np.arange(config.update_rank)
         return self.blocks[:, None] * config.update_rank + (within[::-1] if self.descending else within)
 
@@ -106,8 +106,8 @@ def _tile(config: Config, job: Job, item: int) -> Tile:
 def block_order(schedule: str, blocks: int, diagonal: int) -> Int:
     """Indices of the blocks 0..blocks-1 in order; `diagonal` is the block of the pass's last query.
 
-    in_order: ascending. diagonal_first: from the diagonal back to 0, then, where keys follow the diagonal, from the last
-    block back to the diagonal. sink_first: block 0, then as diagonal_first.
+    in_order: ascending. diagonal_first: from the diagonal back to 0, then, where keys follow the diagonal, from the
+    last block back to the diagonal. sink_first: block 0, then as diagonal_first.
     """
     if schedule == "in_order":
         return np.arange(blocks)

@@ -88,7 +88,7 @@ class Updates:
 
 
 def log2_score(config: Config, score: Int, mantissa: Int, shift: Int) -> Int:
-    """x = round_half_up(score * mantissa * 2^fraction_bits / 2^shift)."""
+    """X = round_half_up(score * mantissa * 2^fraction_bits / 2^shift)."""
     return shift_round(score * mantissa, shift - config.fraction_bits)
 
 

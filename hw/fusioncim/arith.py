@@ -13,37 +13,35 @@ def tree_sum(terms: Sequence[Value]) -> Value:
     return level[0]
 
 
-def shift_round_parts(x: Value, n: Value) -> tuple[Value, Value]:
-    """Arithmetic shift right by n >= 0, and the last bit shifted out: shift_round(x, n) is their sum.
-
-    The rounding bit stays apart so that it can be the carry-in of the adder that follows.
-    """
+def shift_keep(x: Value, n: Value) -> Value:
+    """floor(2 x / 2^n): x shifted right by n >= 0 with the last bit shifted out kept below the others."""
     doubled = Cat(Const(0, 1), x)
-    shifted = (doubled.as_signed() if Value.cast(x).shape().signed else doubled) >> n
-    value = shifted >> 1
-    return value, shifted[0]
+    return (doubled.as_signed() if Value.cast(x).shape().signed else doubled) >> n
 
 
 def shift_round(x: Value, n: Value) -> Value:
     """floor(x / 2^n + 1/2) for n >= 0."""
-    value, carry = shift_round_parts(x, n)
-    return value + carry
+    return (shift_keep(x, n) + 1) >> 1
 
 
-def clamp_unsigned(x: Value, limit: int) -> Value:
-    """min(x, limit) of an unsigned x, in as few bits as the limit needs."""
-    small = Mux(x > limit, limit, x)
-    return small[: max(limit.bit_length(), 1)]
+def add_shift_round(a: Value, x: Value, n: Value) -> Value:
+    """The sum a + shift_round(x, n) of signed values with a single adder: the rounding bit is its carry-in."""
+    return (Cat(Const(1, 1), a).as_signed() + shift_keep(x, n)) >> 1
 
 
-def saturate(x: Value, bits: int) -> Value:
-    """Clip a signed value to `bits` signed bits."""
+def clamp_unsigned(x: Signal, limit: int) -> Value:
+    """min(x, limit) of an unsigned signal x, in as few bits as the limit needs."""
+    return Mux(x > limit, limit, x)[: max(limit.bit_length(), 1)]
+
+
+def saturate(x: Signal, bits: int) -> Value:
+    """Clip a signed signal to `bits` signed bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     return Mux(x > high, high, Mux(x < low, low, x))[:bits].as_signed()
 
 
 def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
-    """x after 1, 2, .. cycles, as registers."""
+    """X after 1, 2, .. cycles, as registers."""
     stages = []
     for n in range(1, cycles + 1):
         stage = Signal(x.shape(), name=f"{name}_{n}")

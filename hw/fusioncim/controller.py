@@ -13,7 +13,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim import ip_cim, op_cim, softmax
+from fusioncim import ip_cim, softmax
 from fusioncim.arith import delayed, fits, one_hot
 from fusioncim.bank import address_shape
 from fusioncim.kv_buffer import ring_blocks, ring_depth
@@ -24,7 +24,7 @@ HEAD_BITS = 9
 
 
 def job_layout(config: Config) -> data.StructLayout:
-    """A job as the golden `schedule.Job` states it: start is the position of the first query, group the words per pass."""
+    """A job as the golden `schedule.Job` states it; start: position of the first query, group: words per pass."""
     return data.StructLayout(
         {
             "queries": POSITION_BITS,
@@ -61,7 +61,7 @@ def pass_layout(config: Config) -> data.StructLayout:
 
 
 def fetch_layout() -> data.StructLayout:
-    """Request for the update_rank keys and values of a block, in ascending or (descending schedules) descending order."""
+    """Request for the update_rank keys and values of a block; every schedule but in_order takes them descending."""
     return data.StructLayout({"block": POSITION_BITS})
 
 
@@ -108,16 +108,23 @@ class TileLoader(wiring.Component):
         m = Module()
         config = self.config
         job = Signal(job_layout(config))
-        loaded, used = Signal(config.words), Signal(config.words)
+        loaded = Signal(config.words)
+        used = Signal(config.words)
         word = Signal(address_shape(config.words))
         first_word = Signal(address_shape(config.words))
         count = Signal(fits(config.words))
-        first, head = Signal(POSITION_BITS), Signal(HEAD_BITS)
+        first = Signal(POSITION_BITS)
+        head = Signal(HEAD_BITS)
         left = Signal(POSITION_BITS)  # queries of the job from this tile's first on
-        rows, row = Signal(fits(config.rows)), Signal(address_shape(config.rows))
-        end, seen = Signal(POSITION_BITS + 1), Signal(POSITION_BITS)
+        rows = Signal(fits(config.rows))
+        row = Signal(address_shape(config.rows))
+        end = Signal(POSITION_BITS + 1)
+        seen = Signal(POSITION_BITS)
 
-        real, step, last_row, tile_done = Signal(), Signal(), Signal(), Signal()
+        real = Signal()
+        step = Signal()
+        last_row = Signal()
+        tile_done = Signal()
         m.d.comb += [
             *(real.eq(row < rows), last_row.eq(row == config.rows - 1)),
             end.eq(job.start + first + row + 1),
@@ -130,8 +137,10 @@ class TileLoader(wiring.Component):
             *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(rows)),
         ]
         rank = config.rank_bits
-        last_visible, last_position = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        blocks, diagonal = Signal(POSITION_BITS), Signal(POSITION_BITS)
+        last_visible = Signal(POSITION_BITS)
+        last_position = Signal(POSITION_BITS)
+        blocks = Signal(POSITION_BITS)
+        diagonal = Signal(POSITION_BITS)
         m.d.comb += [
             *(blocks.eq((last_visible + (config.update_rank - 1)) >> rank), diagonal.eq(last_position >> rank)),
             *(self.o_pass.payload.word.eq(first_word), self.o_pass.payload.count.eq(count)),
@@ -189,7 +198,10 @@ class TileLoader(wiring.Component):
 
 
 class BlockFetcher(wiring.Component):
-    """Asks for the key blocks of a pass in the order of the schedule. Members: i: passes; o_fetch; o_block (same order)."""
+    """Asks for the key blocks of a pass in the order of the schedule.
+
+    Members: i: passes; o_fetch: requests; o_block: the same blocks, for the sequencer.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -205,9 +217,12 @@ class BlockFetcher(wiring.Component):
         m = Module()
         schedule = self.config.schedule
         this = self.i.payload
-        running, sent = Signal(), Signal(POSITION_BITS)
-        backward, block = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        last, step = Signal(), Signal()
+        running = Signal()
+        sent = Signal(POSITION_BITS)
+        backward = Signal(POSITION_BITS)
+        block = Signal(POSITION_BITS)
+        last = Signal()
+        step = Signal()
         m.d.comb += [
             last.eq(sent + 1 == this.blocks),
             *(self.o_fetch.valid.eq(running & self.o_block.ready), self.o_block.valid.eq(running & self.o_fetch.ready)),
@@ -236,7 +251,9 @@ class BlockFetcher(wiring.Component):
 
 
 class Sequencer(wiring.Component):
-    """Runs the slots. In cycles after a slot's first (T = block_cycles, B = operand_bits, j = row of a lane):
+    """Runs the slots.
+
+    In cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank, j = row of a lane):
 
         n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
         n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
@@ -296,8 +313,12 @@ class Sequencer(wiring.Component):
                 "fresh": 1,
             }
         )
-        active, cycle, now = Signal(), Signal(range(cycles)), Signal(slot)
-        finish, start, next_slot = Signal(), Signal(), Signal(slot)
+        active = Signal()
+        cycle = Signal(range(cycles))
+        now = Signal(slot)
+        finish = Signal()
+        start = Signal()
+        next_slot = Signal(slot)
         m.d.comb += [finish.eq(active & (cycle == cycles - 1)), self.active.eq(active)]
         m.d.sync += cycle.eq(cycle + 1)
         with m.If(start):
@@ -314,11 +335,15 @@ class Sequencer(wiring.Component):
         """Find the next slot while one runs, so that it can start in the cycle after."""
         config = self.config
         entry = self.i.payload
-        index, ring = Signal(fits(config.words)), Signal(address_shape(ring_blocks(config)))
-        claimed, found = Signal(), Signal()
-        begun, busy = Signal(config.words), Signal(config.words)
+        index = Signal(fits(config.words))
+        ring = Signal(address_shape(ring_blocks(config)))
+        claimed = Signal()
+        found = Signal()
+        begun = Signal(config.words)
+        busy = Signal(config.words)
         word = Signal(address_shape(config.words))
-        exhausted, sees = Signal(), Signal()
+        exhausted = Signal()
+        sees = Signal()
         m.d.comb += [
             word.eq(word_after(config, entry.word, index)),
             sees.eq(Array(self.visible)[word] > (entry.block << config.rank_bits)),
@@ -345,7 +370,8 @@ class Sequencer(wiring.Component):
                 m.d.sync += index.eq(index + 1)
 
         # The block, and with its last block the pass, ends with the slot that runs now.
-        ends_block, ending = Signal(), Signal(config.words)
+        ends_block = Signal()
+        ending = Signal(config.words)
         members = Cat(
             (Mux(w >= entry.word, w - entry.word, w + config.words - entry.word) < entry.count)
             for w in range(config.words)

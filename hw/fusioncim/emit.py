@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, UnusedElaboratable, Value
@@ -80,7 +80,7 @@ def verilog(component: wiring.Component) -> str:
     return modules.verilog()
 
 
-def convert(texts: "list[str] | object") -> str:
+def convert(texts: Iterable[str]) -> str:
     """RTLIL modules to Verilog, by the Yosys that comes with Amaranth."""
     script = [
         *(f"read_rtlil <<end_of_rtlil\n{text}\nend_of_rtlil" for text in texts),

@@ -91,7 +91,8 @@ class IpCimRow(wiring.Component):
         products = [query.word_select(n, bits) & self.plane[n].replicate(bits) for n in range(self.config.columns)]
         total = tree_sum(products)
         partial = Signal(total.shape())
-        partial_valid, partial_first = Signal(), Signal()
+        partial_valid = Signal()
+        partial_first = Signal()
         m.d.sync += [partial_valid.eq(self.enable), partial_first.eq(self.first)]
         with m.If(self.enable):
             m.d.sync += partial.eq(total)

@@ -1,7 +1,8 @@
 """Key and value vectors inside the engine: each comes in once and stays for every resident word.
 
 A `VectorRing` holds the blocks that are in flight. Keys leave it as bit-planes, one vector after the other; values need
-all vectors of a block at once, column by column, and are copied into one of two register banks while the other is in use.
+all vectors of a block at once, column by column, and are copied into one of two register banks while the other is
+in use.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -54,7 +55,8 @@ class VectorRing(wiring.Component):
         depth, rank = ring_depth(self.config), self.config.update_rank
         bank = Bank(depth=depth, width=vector_layout(self.config).size)
         m.submodules.bank = once(platform, bank)
-        held, unclaimed = Signal(range(depth + 1)), Signal(range(depth + 1))
+        held = Signal(range(depth + 1))
+        unclaimed = Signal(range(depth + 1))
         address = Signal(address_shape(depth))
         taken = Signal()
         m.d.comb += [

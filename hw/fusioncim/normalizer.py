@@ -2,13 +2,14 @@
 
     output = saturate(shift_round(O * reciprocal(l), bit_length(l) + constant)), see the golden `normalizer`
 
-The reciprocal of the next row is divided (16 restoring steps) while the current row streams out. Rows go out in order, a
-row as block_cycles beats of `units` neighbouring columns.
+The reciprocal of the next row is divided (16 restoring steps) while the current row streams out. Rows go out in order,
+a row as block_cycles beats of `units` neighbouring columns.
 
-Throughput: one beat per cycle, or one row per 20 cycles. Latency: 24 cycles for a tile's first beat. A stalled output holds everything still.
+Throughput: one beat per cycle, or one row per 20 cycles. Latency: 24 cycles for a tile's first beat. A stalled output
+holds everything still.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -69,7 +70,8 @@ class Reciprocal(wiring.Component):
         m = Module()
         row = Signal(address_shape(self.config.rows))
         inverse = Signal(inverse_layout(self.config))
-        mantissa, remainder = Signal(RECIPROCAL_BITS), Signal(RECIPROCAL_BITS)
+        mantissa = Signal(RECIPROCAL_BITS)
+        remainder = Signal(RECIPROCAL_BITS)
         step = Signal(range(RECIPROCAL_BITS))
         m.d.comb += [
             *(self.state_row.eq(row), self.state_word.eq(self.i.payload.word)),
@@ -81,7 +83,7 @@ class Reciprocal(wiring.Component):
                 with m.If(self.i.valid):
                     m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
-                length, top = normalized(self.state.row_sum)
+                length, top = normalized(m, self.state.row_sum)
                 m.d.sync += [
                     *(inverse.filled.eq(self.state.filled), inverse.length.eq(length), mantissa.eq(top)),
                     *(inverse.row.eq(row), inverse.word.eq(self.i.payload.word)),
@@ -108,16 +110,18 @@ class Reciprocal(wiring.Component):
         return m
 
 
-def normalized(x: Signal) -> tuple[Signal, Signal]:
-    """Bit length of x, and its RECIPROCAL_BITS top bits with the leading one in front."""
-    width = len(x)
-    length = Const(0, fits(width).width)
-    value = Cat(Const(0, RECIPROCAL_BITS), x)
-    top = value[:RECIPROCAL_BITS]
-    for n in range(width):
-        length = Mux(x[n], n + 1, length)
-        top = Mux(x[n], value[n + 1 : n + 1 + RECIPROCAL_BITS], top)
-    return length, top
+def normalized(m: Module, x: Value) -> tuple[Value, Value]:
+    """Bit length of x, and its RECIPROCAL_BITS top bits with the leading one in front: shift left by halves."""
+    width = 1 << (max(len(x), RECIPROCAL_BITS) - 1).bit_length()
+    value: Value = Cat(Const(0, width - len(x)), x)
+    leading = []
+    for step in (1 << n for n in reversed(range(width.bit_length() - 1))):
+        empty = Signal(name=f"empty_{step}")
+        moved = Signal(width, name=f"moved_{step}")
+        m.d.comb += [empty.eq(~value[-step:].any()), moved.eq(Mux(empty, value << step, value))]
+        leading.append(empty)
+        value = moved
+    return len(x) - Cat(reversed(leading)), value[-RECIPROCAL_BITS:]
 
 
 class Normalizer(wiring.Component):
@@ -154,7 +158,9 @@ class Normalizer(wiring.Component):
         ]
 
         # The inverse in use; the next one is divided meanwhile.
-        advance, loaded, row_done = Signal(), Signal(), Signal()
+        advance = Signal()
+        loaded = Signal()
+        row_done = Signal()
         inverse = Signal(inverse_layout(config))
         column = Signal(address_shape(config.block_cycles))
         last_column = Signal()
@@ -175,18 +181,21 @@ class Normalizer(wiring.Component):
         valid, last = [loaded], [last_column & inverse.last]
         for n in range(3):
             stage = Signal(inverse_layout(config), name=f"inverse_{n}")
-            stage_valid, stage_last = Signal(name=f"valid_{n}"), Signal(name=f"last_{n}")
+            stage_valid = Signal(name=f"valid_{n}")
+            stage_last = Signal(name=f"last_{n}")
             with m.If(advance):
                 m.d.sync += [stage.eq(stages[-1]), stage_valid.eq(valid[-1]), stage_last.eq(last[-1])]
             stages.append(stage)
             valid.append(stage_valid)
             last.append(stage_last)
         width = config.accumulator_bits
-        constant = output_shift(config)
+        amount = Signal(fits(config.row_sum_bits + max(output_shift(config), 0)))
+        m.d.comb += amount.eq(stages[3].length + output_shift(config))
         for u in range(config.units):
             element = Signal(signed(width), name=f"element_{u}")
             product = Signal(signed(width + RECIPROCAL_BITS), name=f"product_{u}")
-            rounded = shift_round(product, (stages[3].length + constant).as_unsigned())
+            rounded = Signal(signed(width + RECIPROCAL_BITS), name=f"rounded_{u}")
+            m.d.comb += rounded.eq(shift_round(product, amount))
             with m.If(advance):
                 m.d.sync += [
                     element.eq(self.drain_data.word_select(u, width)),

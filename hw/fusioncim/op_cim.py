@@ -2,10 +2,10 @@
 
     O[i, j] <- align(O[i, j]) + align(D[i, j]),     D[i, j] = sum over the block's keys n of p[i, n] * v[n, j]
 
-A row keeps the probabilities of the block (stationary while the block's values stream past) and its update command. Each
-of its `units` takes one column per cycle: a dot product of length update_rank, one alignment shift, one addition, and the
-element goes back to the bank in place. Either the block or the old value is shifted, never both, so that one shifter
-serves for the block's exponent and for the rescale; that shifter is shared by update_rank multipliers. A rescale takes no
+A row keeps the probabilities of the block (stationary while the block's values stream past) and its update command.
+Each of its `units` takes one column per cycle: a dot product of length update_rank, one alignment shift, one addition,
+and the element goes back to the bank in place. Either the block or the old value is shifted, never both, so that one
+shifter serves for the block's exponent and for the rescale; it is shared by update_rank multipliers. A rescale takes no
 extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches.
 
 Row j of every softmax lane works j cycles behind row 0, like its probabilities.
@@ -18,7 +18,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import fits, shift_round, shift_round_parts, tree_sum
+from fusioncim.arith import add_shift_round, fits, shift_round, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim_golden.config import Config
@@ -115,14 +115,21 @@ class OpCimRow(wiring.Component):
         ]
 
         # The command of this cycle's columns; the next block may be loaded while they are written.
-        kind, shift, halve = Signal(2), Signal(fits(config.shift_max)), Signal()
-        written, write_address = Signal(), Signal(bank.write_address.shape())
+        kind = Signal(2)
+        shift = Signal(fits(config.shift_max))
+        halve = Signal()
+        written = Signal()
+        write_address = Signal(bank.write_address.shape())
         m.d.sync += written.eq(active)
         with m.If(active):
             m.d.sync += [kind.eq(block.kind), shift.eq(block.shift), halve.eq(block.halve), write_address.eq(address)]
 
         rescale = Signal()
-        m.d.comb += rescale.eq(kind == Update.RESCALE)
+        amount = Signal(fits(config.shift_max + config.dropped_bits))
+        m.d.comb += [
+            rescale.eq(kind == Update.RESCALE),
+            amount.eq(shift + Mux(rescale, 0, config.dropped_bits)),
+        ]
         results = []
         for u in range(config.units):
             products = [block.p[n] * self.command.value[n][u] for n in range(config.update_rank)]
@@ -131,9 +138,8 @@ class OpCimRow(wiring.Component):
                 m.d.sync += d.eq(tree_sum(products))
             old = bank.read_data[0].word_select(u, width).as_signed()
             high = d << config.slack
-            shifted = Signal(signed(max(len(high), width)), name=f"shifted_{u}")
-            m.d.comb += shifted.eq(Mux(rescale, old, high))
-            value, carry = shift_round_parts(shifted, shift + Mux(rescale, 0, config.dropped_bits))
+            aligned = Signal(signed(max(len(high), width)), name=f"aligned_{u}")
+            m.d.comb += aligned.eq(Mux(rescale, old, high))
             kept = Signal(signed(width), name=f"kept_{u}")
             with m.If(rescale):
                 m.d.comb += kept.eq(shift_round(d, config.dropped_bits) if config.dropped_bits else d)
@@ -143,7 +149,7 @@ class OpCimRow(wiring.Component):
                 m.d.comb += kept.eq(old >> 1)
             with m.Else():
                 m.d.comb += kept.eq(old)
-            results.append((kept + value + carry)[:width])
+            results.append(add_shift_round(kept, aligned, amount)[:width])
         m.d.comb += [
             bank.write_enable.eq(written),
             bank.write_address.eq(write_address),

@@ -117,7 +117,8 @@ class SoftmaxLane(wiring.Component):
             queries.read_enable[0].eq(control[1].enable),
             queries.read_address[0].eq(row_address(config, control[1].word, control[1].row)),
         ]
-        taken, score = Signal(signed(config.score_bits)), Signal(signed(config.score_bits))
+        taken = Signal(signed(config.score_bits))
+        score = Signal(signed(config.score_bits))
         with m.If(control[0].enable):
             m.d.sync += taken.eq(Array(self.score)[control[0].row])
         with m.If(control[1].enable):
@@ -125,7 +126,9 @@ class SoftmaxLane(wiring.Component):
 
         query = data.View(query_layout(), queries.read_data[0])
         product = Signal(signed(config.score_bits + SCALE_BITS))
-        shift, visible_3, visible_4 = Signal(SCALE_SHIFT_BITS), Signal(), Signal()
+        shift = Signal(SCALE_SHIFT_BITS)
+        visible_3 = Signal()
+        visible_4 = Signal()
         with m.If(control[2].enable):
             m.d.sync += [
                 *(product.eq(score * query.mantissa), shift.eq(query.shift)),
@@ -153,16 +156,21 @@ class SoftmaxLane(wiring.Component):
         old = data.View(block, blocks.read_data[0])
         table = Array(config.lut)
         index = x.fraction >> (config.fraction_bits - (config.lut_size.bit_length() - 1))
-        seen, rise = Signal(), Signal(signed(REFERENCE_BITS + 1))
+        seen = Signal()
+        rise = Signal(signed(REFERENCE_BITS + 1))
         up = Signal()
         m.d.comb += [
             seen.eq(old.seen & (control[4].index != 0)),
             rise.eq(x.integer - old.exponent),
             up.eq(visible & (~seen | (rise > 0))),
         ]
-        distance = Mux(rise < 0, -rise, rise)[: REFERENCE_BITS + 1]
-        up_5, visible_5, entry = Signal(), Signal(), Signal(block)
-        mantissa, shift = Signal(bits), Signal(fits(bits + 1))
+        distance = Signal(REFERENCE_BITS + 1)
+        m.d.comb += distance.eq(Mux(rise < 0, -rise, rise))
+        up_5 = Signal()
+        visible_5 = Signal()
+        entry = Signal(block)
+        mantissa = Signal(bits)
+        shift = Signal(fits(bits + 1))
         with m.If(control[4].enable):
             m.d.sync += [
                 *(mantissa.eq(table[index]), shift.eq(clamp_unsigned(distance, bits + 1))),
@@ -203,12 +211,15 @@ class SoftmaxLane(wiring.Component):
         ]
         total = tree_sum([p[n] for n in range(config.update_rank)])
         block_sum = Signal(total.shape())
-        p_7, exponent_7, seen_7 = Signal(p.shape()), Signal(exponent.shape()), Signal()
+        p_7 = Signal(p.shape())
+        exponent_7 = Signal(exponent.shape())
+        seen_7 = Signal()
         with m.If(end[6]):
             m.d.sync += [block_sum.eq(total), p_7.eq(p), exponent_7.eq(exponent), seen_7.eq(seen)]
 
         state = data.View(layout, states.read_data[0])
-        filled, full = Signal(), Signal()
+        filled = Signal()
+        full = Signal()
         rise = Signal(signed(REFERENCE_BITS + 1))
         distance = Signal(signed(REFERENCE_BITS + 2))
         load, add, move, wiped = (Signal(name=name) for name in ("load_7", "add_7", "move_7", "wiped_7"))
@@ -228,9 +239,14 @@ class SoftmaxLane(wiring.Component):
                 m.d.comb += start.eq(Mux(rise < -SEED_LIMIT, SEED_LIMIT, -rise))
 
         update = self.load.update
-        kind, shift, halve = Signal(2), Signal(fits(config.shift_max)), Signal()
-        p_8, block_sum_8, align = Signal(p.shape()), Signal(total.shape()), Signal(fits(config.slack + config.flush))
-        next_state, old_shift = Signal(layout), Signal(fits(config.row_sum_bits))
+        kind = Signal(2)
+        shift = Signal(fits(config.shift_max))
+        halve = Signal()
+        p_8 = Signal(p.shape())
+        block_sum_8 = Signal(total.shape())
+        align = Signal(fits(config.slack + config.flush))
+        next_state = Signal(layout)
+        old_shift = Signal(fits(config.row_sum_bits))
         keep = Signal()
         with m.If(end[7]):
             m.d.sync += [

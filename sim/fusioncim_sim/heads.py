@@ -7,14 +7,16 @@ import zipfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Float, Heads, check_float, from_integers, quantize
 from fusioncim_golden.reference import attention
 from fusioncim_golden.schedule import Job
-from numpy.typing import NDArray
 
 FIXTURE = "smollm2_heads.npz"
 
@@ -24,9 +26,9 @@ class Head:
     """One head as read. q [queries, dimension], k and v [keys, dimension]; scales: q, k, v for integer operands."""
 
     name: str
-    q: NDArray[np.generic]
-    k: NDArray[np.generic]
-    v: NDArray[np.generic]
+    q: NDArray[Any]
+    k: NDArray[Any]
+    v: NDArray[Any]
     scales: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
@@ -41,9 +43,9 @@ class Head:
     def quantized(self, config: Config) -> Heads:
         """Operands for the engine; float keys have their mean taken off first, which softmax does not see."""
         if self.is_integer:
-            q, k, v = (x.astype(np.int64) for x in (self.q, self.k, self.v))
+            integers = (x.astype(np.int64) for x in (self.q[None], self.k, self.v))
             scale_q, scale_k, scale_v = self.scales
-            return from_integers(q[None], k, v, scale_q=scale_q, scale_k=scale_k, scale_v=scale_v)
+            return from_integers(*integers, scale_q=scale_q, scale_k=scale_k, scale_v=scale_v)
         q, k, v = (x.astype(np.float64) for x in (self.q, self.k, self.v))
         return quantize(q[None], k, v, bits=config.operand_bits, subtract_mean_k=True)
 
@@ -77,7 +79,7 @@ def load_heads(path: Path, config: Config) -> list[Head]:
     return [_head(name, arrays, config) for name in names]
 
 
-def _head(name: str, arrays: dict[str, NDArray[np.generic]], config: Config) -> Head:
+def _head(name: str, arrays: dict[str, NDArray[Any]], config: Config) -> Head:
     for part in "qkv":
         if f"{name}_{part}" not in arrays:
             raise InputError(f"head {name} must have arrays {name}_q, {name}_k, {name}_v; missing is {name}_{part}")

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import amaranth
-import fusioncim
-import fusioncim_golden
 from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
+
+import fusioncim
+import fusioncim_golden
 from fusioncim.emit import Modules, parameters
 from fusioncim_golden.errors import InputError
 

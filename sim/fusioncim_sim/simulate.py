@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from fusioncim.controller import job_layout, query_row_layout
 from fusioncim.engine import Engine
 from fusioncim_golden import engine as golden
@@ -17,8 +19,6 @@ from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import dequantized_attention, visible
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_golden.softmax import exact_rescales
-from numpy.typing import NDArray
-
 from fusioncim_sim.engine_bench import ACTIVITY
 from fusioncim_sim.runner import build_root, run
 from fusioncim_sim.stream import pack, pack_vector
@@ -71,8 +71,12 @@ def simulate_jobs(
         pack(
             job_layout(config),
             {
-                **{"queries": job.queries, "keys": job.keys, "heads": job.heads, "start": job.first_position()},
-                **{"causal": int(job.causal), "group": job.group(config)},
+                "queries": job.queries,
+                "keys": job.keys,
+                "heads": job.heads,
+                "start": job.first_position(),
+                "causal": int(job.causal),
+                "group": job.group(config),
             },
         )
         for _, job in jobs
@@ -88,7 +92,8 @@ def simulate_jobs(
             place / "job.npz",
             jobs=[f"{x:x}" for x in job_words],
             q=[f"{x:x}" for x in q_words],
-            **{name: [f"{pack_vector(x, bits):x}" for x in array] for name, array in vectors.items()},
+            k=[f"{pack_vector(x, bits):x}" for x in vectors["k"]],
+            v=[f"{pack_vector(x, bits):x}" for x in vectors["v"]],
             key_offset=np.cumsum([0, *(job.keys for _, job in jobs)]),
             blocks=blocks,
             rank=rank,

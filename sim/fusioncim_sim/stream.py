@@ -1,10 +1,10 @@
 """Sources and sinks for `amaranth.lib.stream` ports of a design under cocotb, with stall patterns.
 
-A port PORT has the signals PORT__payload, PORT__valid and PORT__ready; a payload is the integer whose bits are its layout.
+A port PORT has the signals PORT__payload, PORT__valid and PORT__ready; a payload is an integer, the bits of its layout.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 import cocotb
@@ -111,12 +111,12 @@ class Sink:
 async def reset(dut: Any) -> None:
     """Start the clock (2 ns) and hold reset for two cycles; drive every input before."""
     dut.rst.value = 1
-    cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start())
+    Clock(dut.clk, 2, unit="ns").start()
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
 
 
-async def within(dut: Any, cycles: int, *work: Awaitable[Any]) -> None:
+async def within(dut: Any, cycles: int, *work: Coroutine[Any, Any, Any]) -> None:
     """Wait for all of `work`, or fail after a number of cycles: no bench waits for ever."""
     tasks = [cocotb.start_soon(item) for item in work]
     await First(Combine(*tasks), ClockCycles(dut.clk, cycles))
