@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 
 
 def tree_sum(terms: Sequence[Value]) -> Value:
@@ -54,6 +54,11 @@ def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
 def fits(value: int) -> Shape:
     """Unsigned shape that holds 0..value, at least one bit."""
     return unsigned(max(value.bit_length(), 1))
+
+
+def pick(bits: Value, index: Signal) -> Value:
+    """Bit `index` of a mask."""
+    return Array(bits[n] for n in range(len(bits)))[index]
 
 
 def one_hot(enable: Signal, index: Signal, width: int) -> Value:

@@ -1,8 +1,8 @@
 """Memory banks behind one interface: one write port and any number of synchronous read ports.
 
 A read port with `enable` shows the word one cycle later and holds it until the next enabled read; a word that is
-written in the cycle in which it is read shows its old value. Every array of the engine that a foundry memory can replace
-is a `Bank`; nothing in the engine reads a word in the cycle in which it is written.
+written in the cycle in which it is read shows its old value. Every array that a foundry memory can replace is a `Bank`;
+nothing in the engine reads a word in the cycle in which it is written.
 """
 
 from amaranth.hdl import Module, Shape, unsigned

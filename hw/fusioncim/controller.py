@@ -9,12 +9,12 @@ when its keys, its values and its word are there, and every later event is a con
 constants are in `Sequencer`). The order, the words and the masks are those of the golden `schedule`.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim import ip_cim, softmax
-from fusioncim.arith import delayed, fits, one_hot
+from fusioncim.arith import delayed, fits, one_hot, pick
 from fusioncim.bank import address_shape
 from fusioncim.kv_buffer import ring_blocks, ring_depth
 from fusioncim.normalizer import tile_layout
@@ -75,6 +75,8 @@ def block_layout(config: Config) -> data.StructLayout:
 def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
     """(word + count) mod words, count <= words."""
     total = word + count
+    if config.words == 1 << (config.words - 1).bit_length() and config.words > 1:
+        return total[: address_shape(config.words).width]
     return Mux(total >= config.words, total - config.words, total)[: address_shape(config.words).width]
 
 
@@ -160,7 +162,7 @@ class TileLoader(wiring.Component):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 m.d.sync += [rows.eq(Mux(left < config.rows, left, config.rows)), row.eq(0)]
-                with m.If(~loaded.bit_select(word, 1)):
+                with m.If(~pick(loaded, word)):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += [self.i_q.ready.eq(real), step.eq(self.i_q.valid | ~real)]
@@ -175,7 +177,7 @@ class TileLoader(wiring.Component):
                 with m.If(tile_done):
                     m.d.sync += [
                         Array(self.visible)[word].eq(last_visible),
-                        Array(self.fresh)[word].eq(~used.bit_select(word, 1)),
+                        Array(self.fresh)[word].eq(~pick(used, word)),
                         *(used.eq(used | (1 << word)), word.eq(word_after(config, word, 1)), count.eq(count + 1)),
                     ]
                     with m.If(head + 1 == job.heads):
@@ -242,11 +244,11 @@ class BlockFetcher(wiring.Component):
             m.d.comb += block.eq(Mux(sent == 0, 0, backward))
         with m.If(~running):
             m.d.sync += [running.eq(self.i.valid), sent.eq(0)]
-            m.d.sync += backward.eq(Mux(this.diagonal < end, this.blocks - 1, this.diagonal))
+            m.d.sync += backward.eq(Mux(this.diagonal == 0, this.blocks - 1, this.diagonal) if end else this.diagonal)
         with m.Elif(step):
             m.d.sync += [running.eq(~last), sent.eq(sent + 1)]
             with m.If((schedule != "sink_first") | (sent != 0)):
-                m.d.sync += backward.eq(Mux(backward <= end, this.blocks - 1, backward - 1))
+                m.d.sync += backward.eq(Mux(backward == end, this.blocks - 1, backward - 1))
         return m
 
 
@@ -350,10 +352,10 @@ class Sequencer(wiring.Component):
             exhausted.eq(self.i.valid & ~found & (index == entry.count)),
             self.i.ready.eq(exhausted),
         ]
-        first = ~begun.bit_select(word, 1)
+        first = ~pick(begun, word)
         m.d.comb += [
             start.eq(
-                found & (finish | ~active) & (claimed | self.available) & ~(first & busy.bit_select(word, 1)),
+                found & (finish | ~active) & (claimed | self.available) & ~(first & pick(busy, word)),
             ),
             self.claim.eq(start & ~claimed),
             *(slot.word.eq(word), slot.ring.eq(ring), slot.block.eq(entry.block), slot.opens.eq(~claimed)),
@@ -372,10 +374,9 @@ class Sequencer(wiring.Component):
         # The block, and with its last block the pass, ends with the slot that runs now.
         ends_block = Signal()
         ending = Signal(config.words)
-        members = Cat(
-            (Mux(w >= entry.word, w - entry.word, w + config.words - entry.word) < entry.count)
-            for w in range(config.words)
-        )
+        members: Value = Const(0, config.words)
+        for n in range(config.words):
+            members |= one_hot(entry.count > n, word_after(config, entry.word, n), config.words)
         idle = finish | ~active
         ended = Signal(config.words)
         m.d.comb += [self.keys_release.eq(ends_block & idle), ended.eq(Mux(idle, ending, 0))]
@@ -402,9 +403,10 @@ class Sequencer(wiring.Component):
         ]
         m.d.sync += [self.command.enable.eq(active), self.plane_index.eq(plane)]
         control = Signal(softmax.control_layout(config))
+        served = plane < config.rows_per_lane if config.rows_per_lane < config.operand_bits else 1
         within = vector if config.schedule == "in_order" else ~vector
         m.d.comb += [
-            *(control.enable.eq(active & (plane < config.rows_per_lane)), control.row.eq(plane)),
+            *(control.enable.eq(active & served), control.row.eq(plane)),
             *(control.index.eq(vector), control.last.eq(cycle[plane_bits:] == config.update_rank - 1)),
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, UnusedElaboratable, Value
@@ -99,16 +99,18 @@ def convert(texts: Iterable[str]) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"Yosys could not write Verilog: {done.stderr.strip()}")
-    return start_processes(done.stdout[done.stdout.index("module ") :])
+    return plain(done.stdout[done.stdout.index("module ") :])
 
 
-def start_processes(text: str) -> str:
-    """Make every `always @*` run once at time 0.
+def plain(text: str) -> str:
+    """Yosys' Verilog, written so that simulators and linters take it without a remark.
 
-    Yosys has each of them read a register that is initialized where it is declared. Icarus Verilog does that before the
-    processes wait, so that combinational values stay X until an input changes. An assignment at the end of the module
-    comes after.
+    Every `always @*` runs once at time 0: Yosys has each read a register that is initialized where it is declared, which
+    Icarus Verilog does before the processes wait, so that combinational values would stay X until an input changes; an
+    assignment at the end of the module comes after. Every case has a default. A vector is compared with zero by a
+    reduction, not by the logical operator that expects one bit.
     """
+    text = re.sub(r"= ! (?=[\\\w])", "= ~| ", text)
     trigger = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ "
     modules = re.split(r"(?<=^endmodule\n)", text, flags=re.MULTILINE)
     for n, module in enumerate(modules):
@@ -116,4 +118,18 @@ def start_processes(text: str) -> str:
         if started != module:
             started = re.sub(trigger, "at_start", started)
             modules[n] = started.replace("endmodule\n", "  initial at_start = 1'b0;\nendmodule\n")
-    return "".join(modules).strip() + "\n"
+    return "\n".join(_complete_cases("".join(modules).strip().split("\n"))) + "\n"
+
+
+def _complete_cases(lines: list[str]) -> Iterator[str]:
+    """Add a default to every case that has none."""
+    defaults: list[bool] = []
+    for line in lines:
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if word in ("case", "casez"):
+            defaults.append(False)
+        elif word == "default:":
+            defaults[-1] = True
+        elif word == "endcase" and not defaults.pop():
+            yield line.replace("endcase", "  default: ;")
+        yield line

@@ -17,7 +17,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import one_hot
+from fusioncim.arith import one_hot, pick
 from fusioncim.controller import (
     BlockFetcher,
     Sequencer,
@@ -74,7 +74,7 @@ class Engine(wiring.Component):
         ]
         wiring.connect(m, wiring.flipped(self.i_job), loader.i_job)
         wiring.connect(m, wiring.flipped(self.i_q), loader.i_q)
-        queue(m, "passes", loader.o_pass, fetcher.i, pass_layout(config).size, 2)
+        queue(m, "passes", loader.o_pass, fetcher.i, pass_layout(config).size, 4)
 
         # Keys and values.
         wiring.connect(m, fetcher.o_fetch, wiring.flipped(self.o_fetch))
@@ -111,11 +111,11 @@ class Engine(wiring.Component):
 
         # Drain: a tile leaves once its word is finished, in the order in which the tiles were loaded.
         tile = stream.Signature(tile_layout(config)).create()
-        queue(m, "tiles", loader.o_tile, tile, tile_layout(config).size, 2 * config.words)
+        queue(m, "tiles", loader.o_tile, tile, tile_layout(config).size, max(2 * config.words, 4))
         ready = Signal(config.words)
         m.d.comb += [
             norm.i.payload.eq(tile.payload),
-            norm.i.valid.eq(tile.valid & ready.bit_select(tile.payload.word, 1)),
+            norm.i.valid.eq(tile.valid & pick(ready, tile.payload.word)),
             tile.ready.eq(norm.i.valid & norm.i.ready),
             sequencer.drained.eq(one_hot(norm.done, norm.drain.word, config.words)),
             loader.release.eq(sequencer.finished),

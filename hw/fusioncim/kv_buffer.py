@@ -130,7 +130,6 @@ class ValueRegisters(wiring.Component):
             for b, register in enumerate(banks):
                 with m.If(self.write_enable & (self.write_bank == b) & (self.write_index == n)):
                     m.d.sync += register.eq(self.vector.as_value())
-            m.d.comb += self.value[n].eq(
-                Array(register.word_select(self.column, step) for register in banks)[self.bank]
-            )
+            steps = [register[c * step : (c + 1) * step] for register in banks for c in range(config.block_cycles)]
+            m.d.comb += self.value[n].eq(Array(steps)[Cat(self.column, self.bank)])
         return m

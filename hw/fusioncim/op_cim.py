@@ -10,8 +10,9 @@ extra cycle and holds up no other row. A row whose command is SKIP neither reads
 
 Row j of every softmax lane works j cycles behind row 0, like its probabilities.
 
-Throughput: update_rank keys per update_rank * operand_bits cycles. Latency: an element is in the bank 3 + j cycles after
-its column was on `command`. The drain port reads any word, also while another one accumulates. This unit cannot stall.
+Throughput: update_rank keys per update_rank * operand_bits cycles. Latency: an element is in the bank 3 + j cycles
+after its column was on `command`. The drain port reads any word, also while another one accumulates. This unit cannot
+stall.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
@@ -43,7 +44,7 @@ def load_layout(config: Config) -> data.StructLayout:
 
 
 def command_layout(config: Config) -> data.StructLayout:
-    """One cycle of the value stream: the columns `column * units + u` of all keys of the block, for the resident `word`.
+    """One cycle of the value stream: columns `column * units + u` of all keys of the block, for the resident `word`.
 
     value[n][u] is the signed operand of key n and unit u.
     """
@@ -161,8 +162,8 @@ class OpCimRow(wiring.Component):
 class OpCim(wiring.Component):
     """All rows and the registers that skew the values.
 
-    Members: load (load_layout) per lane, command (command_layout), drain (drain_layout), drain_data: the units' elements
-    of the drained row, one cycle after drain.enable, held.
+    Members: load (load_layout) per lane, command (command_layout), drain (drain_layout), drain_data: the units'
+    elements of the drained row, one cycle after drain.enable, held.
     """
 
     def __init__(self, config: Config) -> None:

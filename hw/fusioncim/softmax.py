@@ -4,9 +4,9 @@
     p = LUT[fraction(x)] >> (b - floor(x))                                  inside a block, b its running exponent
     l = l * 2^-k + sum(p) * 2^-e,  O = O * 2^-k + (P V) * 2^-e              at the end of a block, e = r - b
 
-The rules are those of the golden `softmax`, state for state. One lane serves rows_per_lane rows, one score per cycle: the
-rows arrive one after the other because the macros are skewed. Every lane is the same pipeline and shares one control
-pipeline; what a row keeps lies in three small banks, addressed by (word, row).
+The rules are those of the golden `softmax`, state for state. One lane serves rows_per_lane rows, one score per cycle:
+the rows arrive one after the other because the macros are skewed. Every lane is the same pipeline and shares one
+control pipeline; what a row keeps lies in three small banks, addressed by (word, row).
 
 Pipeline, by the stage in which a value is computed (registered into the next):
     0 take the row's score            3 round to a log2 score           6 sum of the block
@@ -140,7 +140,7 @@ class SoftmaxLane(wiring.Component):
         return x, visible_4
 
     def _block(self, m: Module, platform: object, x: data.View, visible: Signal) -> tuple[Signal, Signal, Signal]:
-        """Stages 4 and 5: insert the key's probability into the row's block. Returns p, exponent, seen as of stage 6."""
+        """Stages 4 and 5: insert the key's probability into the row's block; p, exponent, seen as of stage 6."""
         config, control = self.config, self.control
         bits, rank = config.probability_bits, config.update_rank
         block = data.StructLayout(
