@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+
+from fusioncim.kv_buffer import BitPlanes, ValueRegisters, VectorRing, ring_blocks, ring_depth
+from fusioncim_golden.config import preset
+from fusioncim_sim.replay import play
+from fusioncim_sim.runner import case, run
+from fusioncim_sim.stream import STALLS, pack_vector
+
+CONFIGS = {
+    "tiny": {},
+    "rank 1 INT4": {"operand_bits": 4, "update_rank": 1, "softmax_lanes": 2},
+    "rank 8 INT4": {"operand_bits": 4, "update_rank": 8, "columns": 32, "softmax_lanes": 2},
+}
+# Configuration; stall patterns of the source, of the claims and of the releases; what the ring runs into.
+RINGS = {
+    "stream": ("tiny", ("never", "never", "never"), "neither"),
+    "slow source": ("tiny", ("mostly", "never", "never"), "empty"),
+    "slow claim": ("tiny", ("never", "mostly", "never"), "full"),
+    "slow release": ("rank 1 INT4", ("never", "never", "mostly"), "full"),
+    "all random": ("rank 1 INT4", ("randomly", "randomly", "randomly"), "neither"),
+    "bursts": ("rank 8 INT4", ("bursts", "bursts", "bursts"), "full"),
+}
+
+
+def launch(unit, coroutine, this):
+    config = preset("tiny").override(**this["config"])
+    run(unit(config), Path(__file__).stem, coroutine, this, path=Path(__file__).parent)
+
+
+@pytest.mark.parametrize(("config", "stalls", "runs"), RINGS.values(), ids=RINGS)
+def test_vector_ring(config, stalls, runs):
+    this = {"config": CONFIGS[config], "stalls": stalls, "runs": runs}
+    launch(VectorRing, "keeps_vectors_until_released", this)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_bit_planes(config):
+    launch(BitPlanes, "gives_planes_of_vectors", {"config": config})
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_value_registers(config):
+    launch(ValueRegisters, "gives_columns_of_vectors", {"config": config})
+
+
+@cocotb.test()
+async def keeps_vectors_until_released(dut):
+    this = case()
+    config = preset("tiny").override(**this["config"])
+    rng = np.random.default_rng(2)
+    depth, rank, size = ring_depth(config), config.update_rank, config.columns * config.operand_bits
+    source, claims, releases = (STALLS[name](seed) for seed, name in enumerate(this["stalls"]))
+    names = ("i__valid", "i__payload", "claim", "release", "read_enable", "read_address")
+    rows, expected = [], []
+    vectors, offered = {}, None
+    taken = claimed = released = 0
+    shown, full, empty = None, 0, 0
+    for _ in range(1200):
+        ready, available = taken - released * rank < depth, taken - claimed * rank >= rank
+        expected.append((ready, available, shown))
+        full, empty = full + (not ready), empty + (taken == released * rank)
+        if offered is None and not source():
+            offered = int.from_bytes(rng.bytes(size // 8), "little")
+        claim = bool(available and not claims())
+        release = bool(claimed > released and not releases())
+        read = None
+        if taken > released * rank and rng.random() < 0.8:
+            read = int(rng.integers(released * rank, taken))
+            shown = vectors[read]
+        garbage = int.from_bytes(rng.bytes(size // 8), "little")
+        rows.append(
+            (
+                int(offered is not None),
+                garbage if offered is None else offered,
+                int(claim),
+                int(release),
+                int(read is not None),
+                int(rng.integers(depth)) if read is None else read % depth,
+            )
+        )
+        if offered is not None and ready:
+            vectors[taken] = offered
+            taken, offered = taken + 1, None
+        claimed, released = claimed + claim, released + release
+    inputs = {name: [row[n] for row in rows] for n, name in enumerate(names)}
+    seen = await play(dut, inputs, ["i__ready", "available", "read_data"])
+
+    compared = 0
+    for n, (ready, available, shown) in enumerate(expected):
+        assert (seen["i__ready"][n], seen["available"][n]) == (ready, available), n
+        if shown is not None:
+            assert seen["read_data"][n] == shown, n
+            compared += 1
+    assert compared > 1000
+    assert released > 2 * ring_blocks(config)
+    assert {"full": full, "empty": empty, "neither": 1200 - full - empty}[this["runs"]] > 20
+
+
+@cocotb.test()
+async def gives_planes_of_vectors(dut):
+    config = preset("tiny").override(**case()["config"])
+    rng = np.random.default_rng(3)
+    bits = config.operand_bits
+    x = rng.integers(-(1 << bits - 1), 1 << bits - 1, (40, config.columns))
+    x[0], x[1] = -(1 << bits - 1), (1 << bits - 1) - 1
+    planes = (x[:, None] >> np.arange(bits)[::-1, None]) & 1
+    inputs = {
+        "vector": [pack_vector(vector, bits) for vector in x for _ in range(bits)],
+        "index": [index for _ in x for index in range(bits)],
+    }
+    seen = await play(dut, inputs, ["plane"])
+    assert seen["plane"] == [pack_vector(plane, 1) for plane in planes.reshape(-1, config.columns)]
+    assert len(seen["plane"]) == 40 * bits
+
+
+@cocotb.test()
+async def gives_columns_of_vectors(dut):
+    config = preset("tiny").override(**case()["config"])
+    rng = np.random.default_rng(4)
+    cycles, rank, width = 600, config.update_rank, config.units * config.operand_bits
+    random = {
+        "write_enable": rng.integers(2, size=cycles),
+        "write_bank": rng.integers(2, size=cycles),
+        "write_index": rng.integers(rank, size=cycles),
+        "bank": rng.integers(2, size=cycles),
+        "column": rng.integers(config.block_cycles, size=cycles),
+    }
+    x = rng.integers(-(1 << config.operand_bits - 1), 1 << config.operand_bits - 1, (cycles, config.columns))
+    vectors = [pack_vector(vector, config.operand_bits) for vector in x]
+    inputs = {name: values.tolist() for name, values in random.items()}
+    seen = await play(dut, {**inputs, "vector": vectors}, [f"value__{n}" for n in range(rank)])
+
+    held = np.zeros((2, rank), object)
+    compared = 0
+    for cycle in range(cycles):
+        now = {name: int(values[cycle]) for name, values in random.items()}
+        for n in range(rank):
+            value = held[now["bank"], n] >> (now["column"] * width) & ((1 << width) - 1)
+            assert seen[f"value__{n}"][cycle] == value, (cycle, n)
+            compared += 1
+        if now["write_enable"]:
+            held[now["write_bank"], now["write_index"]] = vectors[cycle]
+    assert compared == cycles * rank
