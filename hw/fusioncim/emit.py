@@ -10,15 +10,11 @@ The text depends on the configuration alone: no source locations, no hash order,
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Hashable, Iterable, Iterator
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, UnusedElaboratable, Value
+from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
-
-# A repeated component serves for its ports only: that it is never elaborated is the point.
-warnings.simplefilter("ignore", UnusedElaboratable)
 
 
 class Modules:
@@ -35,6 +31,7 @@ class Modules:
             name = self.unused_name(component)
             self._names[key] = name
             self._texts[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        used(component)
         return self._names[key]
 
     def instance(self, component: wiring.Component) -> Instance:
@@ -61,6 +58,11 @@ class Modules:
         if name in self._names.values():
             raise ValueError(f"two different components would both be called {name}")
         return name
+
+
+def used(component: wiring.Component) -> None:
+    """Keep Amaranth from warning that a component was never elaborated, where its module exists already."""
+    component._MustUse__used = True
 
 
 def parameters(component: wiring.Component) -> tuple[Hashable, ...]:

@@ -27,7 +27,7 @@ from cocotb_tools.runner import get_runner
 
 import fusioncim
 import fusioncim_golden
-from fusioncim.emit import Modules, parameters
+from fusioncim.emit import Modules, parameters, used
 from fusioncim_golden.errors import InputError
 
 CASE = "FUSIONCIM_CASE"
@@ -73,6 +73,7 @@ def build(component: wiring.Component) -> tuple[Path, str]:
         "\n".join([type(component).__qualname__, repr(parameters(component)), source_hash(), icarus]).encode()
     ).hexdigest()[:16]
     root = build_root() / "designs"
+    used(component)
     modules = Modules()
     name = modules.unused_name(component)
     place = root / f"{name}-{key}"
