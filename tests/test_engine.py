@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config, preset
 from fusioncim_golden.quantize import from_integers, quantize

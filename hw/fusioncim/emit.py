@@ -47,8 +47,8 @@ class Modules:
         return Instance(name, **connections)
 
     def verilog(self) -> str:
-        """All modules as Verilog, those used by others after those that use them."""
-        return convert(self._texts[name] for name in reversed(self._texts))
+        """All modules as Verilog, in the order of their names."""
+        return convert(self._texts.values())
 
     def unused_name(self, component: wiring.Component) -> str:
         """The module name of a component that was not added yet."""

@@ -117,7 +117,9 @@ def run(
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
         log = results / "simulation.log"
         environment = {CASE: json.dumps(dict(case)), "COCOTB_RANDOM_SEED": "1", "COCOTB_ANSI_OUTPUT": "0"}
-        environment["PYTHONPATH"] = os.pathsep.join([*([str(path)] if path else []), *filter(None, sys.path)])
+        if path:  # cocotb's runner hands sys.path on to the simulator
+            sys.path.insert(0, str(path))
+            stack.callback(sys.path.remove, str(path))
         xml = results / "results.xml"
         with contextlib.suppress(SystemExit, RuntimeError):  # under pytest it would judge before we can show the log
             _icarus().test(

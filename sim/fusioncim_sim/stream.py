@@ -7,14 +7,15 @@ import random
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
-import cocotb
 import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Combine, First, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, gather, with_timeout
 
 from fusioncim_golden.arith import Int
+
+CLOCK_NS = 2
 
 Stall = Callable[[], bool]
 """Called once per cycle: True to pause in this cycle."""
@@ -109,19 +110,19 @@ class Sink:
 
 
 async def reset(dut: Any) -> None:
-    """Start the clock (2 ns) and hold reset for two cycles; drive every input before."""
+    """Start the clock and hold reset for two cycles; drive every input before."""
     dut.rst.value = 1
-    Clock(dut.clk, 2, unit="ns").start()
+    Clock(dut.clk, CLOCK_NS, unit="ns").start()
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
 
 
 async def within(dut: Any, cycles: int, *work: Coroutine[Any, Any, Any]) -> None:
     """Wait for all of `work`, or fail after a number of cycles: no bench waits for ever."""
-    tasks = [cocotb.start_soon(item) for item in work]
-    await First(Combine(*tasks), ClockCycles(dut.clk, cycles))
-    waiting = [task for task in tasks if not task.done()]
-    assert not waiting, f"{len(waiting)} of {len(tasks)} parts of the bench still wait after {cycles} cycles"
+    try:
+        await with_timeout(gather(*work), CLOCK_NS * cycles, "ns")
+    except SimTimeoutError:
+        raise AssertionError(f"the bench still waits after {cycles} cycles") from None
 
 
 def pack(layout: data.Layout | Shape, value: Any) -> int:
