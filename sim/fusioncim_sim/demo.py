@@ -1,0 +1,154 @@
+"""The demonstration: generate an engine, run real attention heads through it, and print one page."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fusioncim.engine import Engine
+from fusioncim_golden.config import PRESETS, Config
+from fusioncim_sim import runner
+from fusioncim_sim.evaluate import choose, evaluate, job_of, report
+from fusioncim_sim.generate import engine_files
+from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.output import check_directory, to_json, write_directory
+from fusioncim_sim.pages import cell, heads_table, pairs, table
+from fusioncim_sim.parallel import run_all
+from fusioncim_sim.picture import draw
+from fusioncim_sim.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
+from fusioncim_sim.simulate import HeadResult, Run
+
+PRESET = "small"
+MIN_SQNR_DB = 40.0
+MAX_ERROR_LSB = 1.0
+PICTURE = "activity.png"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the demonstration found: heads on the RTL, whole heads on the golden model, and their row moves."""
+
+    simulated: dict[str, tuple[HeadResult, Run]]
+    whole: list[HeadResult]
+    moves: Moves
+    places: Places
+
+    @property
+    def exact(self) -> bool:
+        """The RTL gave every bit of the golden model."""
+        return all(result.bit_exact is True for result, _ in self.simulated.values())
+
+    @property
+    def accurate(self) -> bool:
+        """Every whole head is within the bounds."""
+        return all(result.sqnr_db >= MIN_SQNR_DB and result.max_error_lsb <= MAX_ERROR_LSB for result in self.whole)
+
+
+def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Path, jobs: int) -> bool:
+    """Run and print everything; False if a bit differs or an error is out of bounds."""
+    start = time.monotonic()
+    config = PRESETS[PRESET]
+    version = runner.require_icarus()
+    check_directory(output)
+    heads = load_heads(fixture(), config)
+    chosen = [head.first(tokens) for head in choose(heads, names)]
+
+    place, top = runner.build(Engine(config))
+    work: dict[str, Callable[[], Any]] = {}
+    work |= {f"{head.name}, {len(head.q)} tokens on Icarus": partial(evaluate, config, head) for head in chosen}
+    work |= {f"{head.name}, every schedule": partial(count_moves, config, head) for head in heads}
+    work |= {f"{head.name}, golden": partial(evaluate, config, head, rtl=False) for head in heads}
+    done = list(run_all(work, jobs=jobs, title="demo").values())
+    pictured = next(head for head in heads if head.name == chosen[-1].name)
+    figures = Figures(
+        {head.name: result for head, result in zip(chosen, done, strict=False)},
+        [result for result, _ in done[len(chosen) + len(heads) :]],
+        total(done[len(chosen) : len(chosen) + len(heads)]),
+        find_moves(config, pictured.quantized(config), job_of(pictured)),
+    )
+
+    _, run = figures.simulated[pictured.name]
+    title = f"Head {pictured.name} of SmolLM2-135M, first {len(chosen[-1].q)} tokens, under Icarus Verilog"
+    moved = f"Head {pictured.name}, all {len(pictured.q)} tokens: where a row of O is moved"
+    files = engine_files(config, (place / f"{top}.v").read_text())  # the very text that was simulated
+    files["results.json"] = to_json(report(config, "icarus", [result for result, _ in figures.simulated.values()]))
+    files[PICTURE] = draw(config, run, title, figures.places, moved)
+    write_directory(output, files, config.as_dict())
+    sizes = {name: len(content) for name, content in files.items()}
+    print_page(console, config, version, output, sizes, figures)
+    console.print(f"{time.monotonic() - start:.0f} s.")
+    return figures.exact and figures.accurate
+
+
+def print_page(
+    console: Console, config: Config, version: str, output: Path, sizes: dict[str, int], figures: Figures
+) -> None:
+    """The page, but for the time."""
+    order, rule = config.schedule, rule_name(config.slack, config.seed)
+
+    def heading(text: str) -> None:
+        console.print(f"[bold]{text}[/]")
+
+    heading("FusionCIM: one hybrid engine on real attention heads\n")
+    about = {
+        "Engine": f"preset {PRESET}: {config.rows} queries x {config.columns} columns, {config.words} tiles resident, "
+        f"{config.operand_bits}-bit Q, K and V,",
+        "": f"{config.macs_per_cycle:g} multiply-accumulates per cycle for QK^T and as many for PV, "
+        f"{words(order)}, {rule}",
+        "Heads": f"SmolLM2-135M reading Moby-Dick: head dimension {config.columns}, causal",
+        "Simulator": version,
+        "Picture": f"{output / PICTURE}: the pipeline's activity over time, and where rows of O were moved",
+    }
+    console.print(pairs(about))
+    heading("\nFiles written")
+    console.print(pairs({str(output / name): f"{size:>11,} bytes" for name, size in sizes.items()}))
+    heading("\nRTL under Icarus: every output bit against the golden model, the result against float64 attention")
+    console.print(heads_table(config, [result for result, _ in figures.simulated.values()]))
+    heading("Whole heads on the golden model: error against float64 attention on the same integers, and on the floats")
+    console.print(accuracy_table(figures.whole))
+    heading("Rescales + halvings of all whole heads, by reference rule and schedule")
+    console.print(moves_table(figures.moves))
+    below = below_exact(figures.moves, order, rule)
+    baseline = ", ".join(f"{words(name)} {count:,}" for name, count in figures.moves.exact.items())
+    console.print(
+        f"Exact online softmax rescales at every rise of a row's maximum: {baseline}.\n"
+        f"The default, {words(order)} and {rule}: {below:.1f} % below exact in order.\n"
+    )
+    heading(
+        f"Every output bit equal: {answer(figures.exact)}. "
+        f"Whole heads within {MIN_SQNR_DB:g} dB and {MAX_ERROR_LSB:g} LSB of float64: {answer(figures.accurate)}."
+    )
+
+
+def words(name: str) -> str:
+    """A schedule's name in words."""
+    return name.replace("_", " ")
+
+
+def answer(yes: bool) -> str:
+    """Yes, or a NO that is seen."""
+    return "yes" if yes else "NO"
+
+
+def accuracy_table(results: Sequence[HeadResult]) -> Table:
+    """Error of whole heads."""
+    grid = table("head", "tokens", "SQNR, dB", "largest error, LSB of V", "SQNR to unquantized, dB")
+    for result in results:
+        grid.add_row(
+            *(result.name, str(result.queries), f"{result.sqnr_db:.1f}", f"{result.max_error_lsb:.2f}"),
+            cell(result.sqnr_float_db, ".1f"),
+        )
+    return grid
+
+
+def moves_table(moves: Moves) -> Table:
+    """Rescales and halvings of all heads by rule and order."""
+    grid = table("reference rule", *map(words, moves.rules))
+    for name in (rule_name(*rule) for rule in RULES):
+        grid.add_row(name, *("{:,} + {:,}".format(*rules[name]) for rules in moves.rules.values()))
+    return grid
