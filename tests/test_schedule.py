@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.reference import visible
+from fusioncim_golden.schedule import Job, block_order, passes
+
+TINY = Config(rows=4, columns=16, words=3, softmax_lanes=1, update_rank=2)
+LIMIT = (1 << 20) - 1
+
+jobs = st.builds(
+    Job,
+    queries=st.integers(1, 19),
+    keys=st.integers(1, 23),
+    heads=st.integers(1, 4),
+    causal=st.booleans(),
+    start=st.none() | st.integers(0, 25),
+    words_per_pass=st.none() | st.integers(1, 3),
+)
+configs = st.builds(TINY.override, schedule=st.sampled_from(ORDERS), update_rank=st.sampled_from([1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "blocks", "diagonal", "order"),
+    [
+        ("in_order", 5, 2, [0, 1, 2, 3, 4]),
+        ("diagonal_first", 5, 4, [4, 3, 2, 1, 0]),
+        ("diagonal_first", 5, 2, [2, 1, 0, 4, 3]),
+        ("diagonal_first", 5, 0, [0, 4, 3, 2, 1]),
+        ("sink_first", 5, 4, [0, 4, 3, 2, 1]),
+        ("sink_first", 5, 2, [0, 2, 1, 4, 3]),
+        ("sink_first", 5, 0, [0, 4, 3, 2, 1]),
+        ("in_order", 1, 0, [0]),
+        ("diagonal_first", 1, 0, [0]),
+        ("sink_first", 1, 0, [0]),
+    ],
+)
+def test_orders(schedule, blocks, diagonal, order):
+    assert block_order(schedule, blocks, diagonal).tolist() == order
+
+
+@given(st.sampled_from(ORDERS), st.integers(1, 200), st.data())
+def test_every_order_is_a_permutation_of_the_blocks(schedule, blocks, data):
+    order = block_order(schedule, blocks, data.draw(st.integers(0, blocks - 1)))
+    assert sorted(order.tolist()) == list(range(blocks))
+
+
+@pytest.mark.parametrize(
+    ("job", "seen"),
+    [
+        # Keys that each row of the only tile may see.
+        (Job(queries=4, keys=4), [1, 2, 3, 4]),
+        (Job(queries=4, keys=4, causal=False), [4, 4, 4, 4]),
+        (Job(queries=3, keys=3), [1, 2, 3, 0]),
+        (Job(queries=2, keys=3, causal=False), [3, 3, 0, 0]),
+        (Job(queries=1, keys=9), [9, 0, 0, 0]),  # decode
+        (Job(queries=3, keys=9), [7, 8, 9, 0]),
+        (Job(queries=3, keys=9, start=2), [3, 4, 5, 0]),
+        (Job(queries=4, keys=2), [1, 2, 2, 2]),  # more queries than keys
+        (Job(queries=4, keys=9, start=7), [8, 9, 9, 9]),
+    ],
+)
+def test_visible_counts(job, seen):
+    (group,) = passes(TINY, job)
+    assert [tile.visible.tolist() for tile in group.tiles] == [seen]
+
+
+@given(configs, jobs)
+def test_every_tile_passes_once_and_sees_what_the_reference_sees(config, job):
+    sees = visible(job).sum(axis=1)
+    tiles = [tile for group in passes(config, job) for tile in group.tiles]
+    count = -(-job.queries // config.rows)
+    assert [(tile.first_query, tile.head) for tile in tiles] == [
+        (t * config.rows, head) for t in range(count) for head in range(job.heads)
+    ]
+    assert [tile.word for tile in tiles] == [n % config.words for n in range(len(tiles))]
+    for tile in tiles:
+        rows = sees[tile.first_query : tile.first_query + config.rows]
+        assert tile.visible.tolist() == rows.tolist() + [0] * (config.rows - len(rows))
+
+
+@given(configs, jobs)
+def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job):
+    for group in passes(config, job):
+        longest = max(tile.visible.max() for tile in group.tiles)
+        blocks = sorted(group.blocks.tolist())
+        assert blocks == list(range(-(-longest // config.update_rank)))
+        keys = np.sort(group.positions(config).reshape(-1))
+        assert keys.tolist() == list(range(len(blocks) * config.update_rank))
+
+
+@given(configs, jobs)
+def test_passes_are_full_but_for_the_last(config, job):
+    sizes = [len(group.tiles) for group in passes(config, job)]
+    resident = job.words_per_pass or 1
+    assert all(size == resident for size in sizes[:-1])
+    assert 1 <= sizes[-1] <= resident
+
+
+@pytest.mark.parametrize(("words", "resident"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
+def test_half_of_the_words_are_resident_by_default(words, resident):
+    assert Job(queries=1, keys=1).group(TINY.override(words=words)) == resident
+
+
+@pytest.mark.parametrize(
+    ("schedule", "causal", "positions"),
+    [
+        # Two passes of 4 queries over 8 keys, blocks of 2.
+        ("in_order", True, [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]]),
+        ("diagonal_first", True, [[3, 2, 1, 0], [7, 6, 5, 4, 3, 2, 1, 0]]),
+        ("sink_first", True, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
+        ("in_order", False, [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]),
+        ("diagonal_first", False, [[3, 2, 1, 0, 7, 6, 5, 4], [7, 6, 5, 4, 3, 2, 1, 0]]),
+        ("sink_first", False, [[1, 0, 3, 2, 7, 6, 5, 4], [1, 0, 7, 6, 5, 4, 3, 2]]),
+    ],
+)
+def test_key_positions_in_the_order_in_which_they_pass(schedule, causal, positions):
+    config = TINY.override(schedule=schedule)
+    groups = list(passes(config, Job(queries=8, keys=8, causal=causal)))
+    assert [group.positions(config).reshape(-1).tolist() for group in groups] == positions
+
+
+def test_the_diagonal_is_that_of_the_last_query_of_the_pass():
+    # Chunked prefill at position 4 of 12 keys without a mask: query 3 stands at key 7, block 3 of 6; the second pass
+    # has one query only, at key 8.
+    groups = list(passes(TINY, Job(queries=5, keys=12, causal=False, start=4)))
+    assert [group.blocks.tolist() for group in groups] == [[3, 2, 1, 0, 5, 4], [4, 3, 2, 1, 0, 5]]
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (Job(queries=0, keys=4), f"queries must be from 1 to {LIMIT}, not 0"),
+        (Job(queries=LIMIT + 1, keys=4), f"queries must be from 1 to {LIMIT}, not {LIMIT + 1}"),
+        (Job(queries=4, keys=0), f"keys must be from 1 to {LIMIT}, not 0"),
+        (Job(queries=4, keys=LIMIT + 1), f"keys must be from 1 to {LIMIT}, not {LIMIT + 1}"),
+        (Job(queries=4, keys=4, heads=0), "heads must be from 1 to 256, not 0"),
+        (Job(queries=4, keys=4, heads=257), "heads must be from 1 to 256, not 257"),
+        (Job(queries=4, keys=4, start=-1), f"start must be from 0 to {LIMIT}, not -1"),
+        (Job(queries=4, keys=4, start=LIMIT + 1), f"start must be from 0 to {LIMIT}, not {LIMIT + 1}"),
+        (Job(queries=4, keys=4, start=LIMIT - 3), f"start + queries must be at most {LIMIT}, not {LIMIT + 1}"),
+        (Job(queries=4, keys=4, words_per_pass=0), "words_per_pass must be from 1 to 3, not 0"),
+        (Job(queries=4, keys=4, words_per_pass=4), "words_per_pass must be from 1 to 3, not 4"),
+    ],
+)
+def test_a_job_that_the_engine_cannot_hold_is_refused(job, message):
+    with pytest.raises(InputError) as error:
+        next(passes(TINY, job))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Job(queries=1, keys=LIMIT, heads=256, words_per_pass=3),
+        Job(queries=4, keys=4, start=LIMIT - 4),
+        Job(queries=4, keys=4, start=LIMIT, causal=False),
+    ],
+)
+def test_the_largest_jobs_are_accepted(job):
+    job.check(TINY)
