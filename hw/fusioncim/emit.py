@@ -107,10 +107,10 @@ def convert(texts: Iterable[str]) -> str:
 def plain(text: str) -> str:
     """Yosys' Verilog, written so that simulators and linters take it without a remark.
 
-    Every `always @*` runs once at time 0: Yosys has each read a register that is initialized where it is declared, which
-    Icarus Verilog does before the processes wait, so that combinational values would stay X until an input changes; an
-    assignment at the end of the module comes after. Every case has a default. A vector is compared with zero by a
-    reduction, not by the logical operator that expects one bit.
+    Every `always @*` runs once at time 0: Yosys has each read a register that is initialized where it is declared.
+    Icarus Verilog does that before the processes wait, so that combinational values would stay X until an input
+    changes; an assignment at the end of the module comes after. Every case has a default. A vector is compared
+    with zero by a reduction, not by the logical operator that expects one bit.
     """
     text = re.sub(r"= ! (?=[\\\w])", "= ~| ", text)
     trigger = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ "

@@ -292,8 +292,8 @@ class SoftmaxLane(wiring.Component):
 class Softmax(wiring.Component):
     """All lanes and their control pipeline.
 
-    Members: control (stage 0), score: offset scores of all rows, correction; write_*: a row's query entry; load: one per
-    lane; drain_*: read a row's state, latency 1 cycle, held.
+    Members: control (stage 0), score: offset scores of all rows, correction; write_*: a row's query entry; load: one
+    per lane; drain_*: read a row's state, latency 1 cycle, held.
     """
 
     def __init__(self, config: Config) -> None:

@@ -1,7 +1,6 @@
 """The cocotb bench of a whole engine: feeds a job's streams, collects the outputs and the activity of every cycle.
 
-Run by `simulate` with a case {"job": file of the operands, "out": file to write, "stall": {port: pattern}, "seed": n,
-"cycles": limit}. What the outputs are compared with is not the bench's business.
+Run by `simulate`, which makes the case from `encode.Streams` and compares the outputs.
 """
 
 from typing import Any
@@ -21,23 +20,18 @@ ACTIVITY = ("load", "keys", "values", "qk", "pv", "drain")
 async def runs_job(dut: Any) -> None:
     """Feed the job and record what leaves."""
     this = case()
-    with np.load(this["job"]) as file:
-        data = {name: file[name] for name in file.files}
-    words = {name: [int(x, 16) for x in data[name]] for name in ("jobs", "q", "k", "v")}
-    rank, descending = int(data["rank"]), bool(data["descending"])
-    bits, units, beats = int(data["output_bits"]), int(data["units"]), int(data["beats"])
-    key_offset = data["key_offset"].tolist()
+    words = {name: [int(x, 16) for x in this[name]] for name in ("jobs", "q", "k", "v")}
+    rank, key_offset = this["rank"], this["key_offset"]
 
     def stall(port: str) -> Any:
-        pattern = this.get("stall", {}).get(port, "never")
-        return STALLS[pattern](this.get("seed", 0) + sum(port.encode()))
+        pattern = this["stall"].get(port, "never")
+        return STALLS[pattern](this["seed"] + sum(port.encode()))
 
     sources = {port: Source(dut, port, stall(port)) for port in ("i_job", "i_q", "i_k", "i_v")}
     fetch, output = Sink(dut, "o_fetch", stall("o_fetch")), Sink(dut, "o", stall("o"))
     await reset(dut)
 
     requests: list[tuple[int, int]] = []
-    blocks_per_job = data["blocks"].tolist()
     outputs: list[list[int]] = []
     ends: list[int] = []
     activity = bytearray()
@@ -51,19 +45,19 @@ async def runs_job(dut: Any) -> None:
             done += 1
             first, end = key_offset[job], key_offset[job + 1]
             for n in range(rank):
-                position = block * rank + (rank - 1 - n if descending else n)
+                position = block * rank + (rank - 1 - n if this["descending"] else n)
                 await sources[port].send(vectors[first + position] if first + position < end else 0)
 
     async def take_requests() -> None:
-        for job, count in enumerate(blocks_per_job):
-            for _ in range(count):
-                requests.append((job, await fetch.receive()))
+        for job in (job for job, count in enumerate(this["blocks"]) for _ in range(count)):
+            block = await fetch.receive()
+            requests.append((job, block))
 
     async def take_outputs() -> None:
-        for n in range(beats):
+        for n in range(this["beats"]):
             beat = await output.receive()
-            outputs.append(unpack_vector(beat, bits, units))
-            if beat >> (bits * units):
+            outputs.append(unpack_vector(beat, this["output_bits"], this["units"]))
+            if beat >> (this["output_bits"] * this["units"]):
                 ends.append(n)
 
     def moves(port: str) -> int:

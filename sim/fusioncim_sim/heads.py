@@ -1,6 +1,7 @@
 """Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or int8.
 
-Integer heads may bring NAME_scale, an array of the three operand scales (q, k, v); without it an operand is its integer.
+Integer heads may bring NAME_scale, an array of the three operand scales (q, k, v); without it an operand is its
+integer.
 """
 
 import zipfile

@@ -1,8 +1,8 @@
 """Builds designs for Icarus Verilog, each once, and runs cocotb benches on them.
 
 A build is found again by a hash of what it is made from: the component's class and parameters, the source text of the
-generator and of the golden configuration, and the versions of the tools. Builds appear whole or not at all, so that test
-processes can share them.
+generator and of the golden configuration, and the versions of the tools. Builds appear whole or not at all, so that
+test processes can share them.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from fusioncim.emit import Modules, parameters, used
 from fusioncim_golden.errors import InputError
 
 CASE = "FUSIONCIM_CASE"
-"""Environment variable with the bench's case, as JSON."""
+"""Environment variable with the name of the file that holds the bench's case, as JSON."""
 
 
 class SimulationError(RuntimeError):
@@ -116,7 +116,9 @@ def run(
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
         log = results / "simulation.log"
-        environment = {CASE: json.dumps(dict(case)), "COCOTB_RANDOM_SEED": "1", "COCOTB_ANSI_OUTPUT": "0"}
+        case_file = results / "case.json"
+        case_file.write_text(json.dumps(dict(case)))
+        environment = {CASE: str(case_file), "COCOTB_RANDOM_SEED": "1", "COCOTB_ANSI_OUTPUT": "0"}
         if path:  # cocotb's runner hands sys.path on to the simulator
             sys.path.insert(0, str(path))
             stack.callback(sys.path.remove, str(path))
@@ -142,7 +144,7 @@ def run(
 
 def case() -> dict[str, Any]:
     """In a bench: the case it was started with."""
-    data: dict[str, Any] = json.loads(os.environ[CASE])
+    data: dict[str, Any] = json.loads(Path(os.environ[CASE]).read_text())
     return data
 
 

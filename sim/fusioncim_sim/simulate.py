@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fusioncim.controller import job_layout, query_row_layout
 from fusioncim.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.arith import Int
@@ -17,11 +16,11 @@ from fusioncim_golden.ip_cim import scores
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import dequantized_attention, visible
-from fusioncim_golden.schedule import Job, passes
+from fusioncim_golden.schedule import Job
 from fusioncim_golden.softmax import exact_rescales
+from fusioncim_sim.encode import encode
 from fusioncim_sim.engine_bench import ACTIVITY
-from fusioncim_sim.runner import build_root, run
-from fusioncim_sim.stream import pack, pack_vector
+from fusioncim_sim.runner import SimulationError, build_root, run
 
 
 @dataclass(frozen=True)
@@ -46,76 +45,44 @@ def simulate_jobs(
     seed: int = 0,
     cycles: int | None = None,
 ) -> Run:
-    """Run jobs back to back on one engine under Icarus. stall: pattern of `stream.STALLS` by port."""
-    bits, rank = config.operand_bits, config.update_rank
-    query = query_row_layout(config)
-    q_words, places, blocks, slots = [], [], [], 0
-    for index, (heads, job) in enumerate(jobs):
+    """Run jobs back to back on one engine under Icarus.
+
+    stall: pattern of `stream.STALLS` by port; cycles: limit, a multiple of what the job should take unless given.
+    """
+    for heads, _ in jobs:
         golden.check_operands(config, heads)
-        count = 0
-        for group in passes(config, job):
-            count += len(group.blocks)
-            for tile in group.tiles:
-                slots += len(group.blocks)
-                for row in range(tile.first_query, min(tile.first_query + config.rows, job.queries)):
-                    places.append((index, tile.head, row))
-                    entry = (
-                        int(heads.mantissa[tile.head, row])
-                        | int(heads.shift[tile.head, row]) << query["mantissa"].width
-                    )
-                    vector = pack_vector(heads.q[tile.head, row], bits)
-                    q_words.append(vector | entry << query["mantissa"].offset)
-        blocks.append(count)
+    streams = encode(config, jobs)
     beats_per_row = config.columns // config.units
-    job_words = [
-        pack(
-            job_layout(config),
-            {
-                "queries": job.queries,
-                "keys": job.keys,
-                "heads": job.heads,
-                "start": job.first_position(),
-                "causal": int(job.causal),
-                "group": job.group(config),
-            },
-        )
-        for _, job in jobs
-    ]
     if cycles is None:
-        ideal = slots * config.block_cycles + len(places) * (beats_per_row + 30)
+        ideal = streams.slots * config.block_cycles + len(streams.places) * (beats_per_row + 30)
         cycles = (20 if stall else 2) * ideal + 2000
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         place = Path(scratch)
-        vectors = {name: np.concatenate([getattr(heads, name) for heads, _ in jobs]) for name in ("k", "v")}
-        np.savez(
-            place / "job.npz",
-            jobs=[f"{x:x}" for x in job_words],
-            q=[f"{x:x}" for x in q_words],
-            k=[f"{pack_vector(x, bits):x}" for x in vectors["k"]],
-            v=[f"{pack_vector(x, bits):x}" for x in vectors["v"]],
-            key_offset=np.cumsum([0, *(job.keys for _, job in jobs)]),
-            blocks=blocks,
-            rank=rank,
-            descending=config.schedule != "in_order",
-            output_bits=config.output_bits,
-            units=config.units,
-            beats=len(places) * beats_per_row,
-        )
-        case = {"job": str(place / "job.npz"), "out": str(place / "out.npz"), "seed": seed, "cycles": cycles}
-        run(
-            Engine(config),
-            "fusioncim_sim.engine_bench",
-            "runs_job",
-            {**case, "stall": dict(stall or {})},
-            results=place,
-        )
+        words = {name: [f"{x:x}" for x in getattr(streams, name)] for name in ("jobs", "q", "k", "v")}
+        case = {
+            **words,
+            "key_offset": streams.key_offset,
+            "blocks": streams.blocks,
+            "rank": config.update_rank,
+            "descending": config.schedule != "in_order",
+            "output_bits": config.output_bits,
+            "units": config.units,
+            "beats": len(streams.places) * beats_per_row,
+            "stall": dict(stall or {}),
+            "seed": seed,
+            "cycles": cycles,
+            "out": str(place / "out.npz"),
+        }
+        run(Engine(config), "fusioncim_sim.engine_bench", "runs_job", case, results=place)
         with np.load(place / "out.npz") as file:
-            rows = file["outputs"].reshape(len(places), config.columns)
-            record, requests = file["activity"], file["requests"]
+            rows = file["outputs"].reshape(len(streams.places), config.columns)
+            ends, record, requests = file["ends"], file["activity"], file["requests"]
+    if (ends + 1).tolist() != [row * beats_per_row for row in streams.tile_ends]:
+        raise SimulationError("the engine marked the ends of tiles at other beats than the schedule's")
     outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
-    for place_of_row, row_data in zip(places, rows, strict=True):
-        outputs[place_of_row[0]][place_of_row[1:]] = row_data
+    for (index, head, query), row in zip(streams.places, rows, strict=True):
+        outputs[index][head, query] = row
     activity = {name: (record >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
     last = int(np.flatnonzero(activity["drain"])[-1])
     return Run(outputs, last + 1, {name: x[: last + 1] for name, x in activity.items()}, requests)
