@@ -1,4 +1,4 @@
-"""TileLoader, BlockFetcher and Sequencer against the golden schedule."""
+"""The controller's parts against the golden schedule: TileLoader, BlockFetcher and Sequencer."""
 
 from pathlib import Path
 
@@ -8,18 +8,13 @@ import pytest
 from cocotb.triggers import RisingEdge
 
 from fusioncim import ip_cim, normalizer, softmax
-from fusioncim.controller import (
-    BlockFetcher,
-    Sequencer,
-    TileLoader,
-    block_layout,
-    job_layout,
-    pass_layout,
-    query_row_layout,
-)
+from fusioncim.fetcher import BlockFetcher, block_layout
 from fusioncim.kv_buffer import ring_blocks
+from fusioncim.loader import TileLoader, pass_layout, query_row_layout
+from fusioncim.sequencer import Sequencer
 from fusioncim_golden.config import preset
 from fusioncim_golden.schedule import Job, block_order, passes
+from fusioncim_sim.encode import job_word
 from fusioncim_sim.runner import case, run
 from fusioncim_sim.stream import STALLS, Sink, Source, pack, reset, within
 
@@ -97,19 +92,7 @@ async def loads_every_tile_once(dut):
     job_words, q_words, want_rows, want_passes, want_tiles = [], [], [], [], []
     word = 0
     for job in jobs:
-        job_words.append(
-            pack(
-                job_layout(config),
-                {
-                    "queries": job.queries,
-                    "keys": job.keys,
-                    "heads": job.heads,
-                    "start": job.first_position(),
-                    "causal": int(job.causal),
-                    "group": job.group(config),
-                },
-            )
-        )
+        job_words.append(job_word(config, job))
         for group in passes(config, job):
             first_word = word
             for tile in group.tiles:
@@ -204,7 +187,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     config = configured(this["config"])
     cycles, bits, rank = config.block_cycles, config.operand_bits, config.update_rank
     source = Source(dut, "i")
-    dut.available.value = 0
+    dut.kv__available.value = 0
     dut.drained.value = 0
     dut.visible__0.value = 2 * rank
     dut.visible__1.value = 2 * rank + 1
@@ -220,17 +203,20 @@ async def keeps_the_rhythm_of_its_docstring(dut):
             await RisingEdge(dut.clk)
             log.append(
                 {
-                    "active": int(dut.active.value),
                     "command": command.from_bits(int(dut.command.value)),
-                    "plane": int(dut.plane_index.value),
+                    "plane": int(dut.kv__plane_index.value),
                     "control": control.from_bits(int(dut.control.value)),
-                    "pv": (int(dut.pv_enable.value), int(dut.pv_word.value), int(dut.pv_column.value)),
-                    "bank": int(dut.value_bank.value),
-                    "copy": (int(dut.copy_enable.value), int(dut.copy_bank.value), int(dut.copy_index.value)),
-                    "keys": (int(dut.keys_enable.value), int(dut.keys_address.value)),
-                    "values": (int(dut.values_enable.value), int(dut.values_address.value)),
-                    "claim": int(dut.claim.value),
-                    "release": (int(dut.keys_release.value), int(dut.values_release.value)),
+                    "pv": (int(dut.pv_enable.value), int(dut.pv_word.value), int(dut.kv__value_column.value)),
+                    "bank": int(dut.kv__value_bank.value),
+                    "copy": (
+                        int(dut.kv__copy_enable.value),
+                        int(dut.kv__copy_bank.value),
+                        int(dut.kv__copy_index.value),
+                    ),
+                    "keys": (int(dut.kv__keys_enable.value), int(dut.kv__keys_address.value)),
+                    "values": (int(dut.kv__values_enable.value), int(dut.kv__values_address.value)),
+                    "claim": int(dut.kv__claim.value),
+                    "release": (int(dut.kv__keys_release.value), int(dut.kv__values_release.value)),
                     "finished": int(dut.finished.value),
                 }
             )
@@ -239,11 +225,11 @@ async def keeps_the_rhythm_of_its_docstring(dut):
         for _ in range(3):
             for _ in range(this["gap"]):
                 await RisingEdge(dut.clk)
-            dut.available.value = 1
+            dut.kv__available.value = 1
             while not (log and log[-1]["claim"]):
                 await RisingEdge(dut.clk)
             if this["gap"]:
-                dut.available.value = 0
+                dut.kv__available.value = 0
 
     cocotb.start_soon(watch())
     blocks = [0, 1, 2]
@@ -254,7 +240,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
         await RisingEdge(dut.clk)
 
     slots = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1)]  # block, word
-    starts = [t for t, now in enumerate(log) if now["active"] and now["command"].read]
+    starts = [t for t, now in enumerate(log) if now["command"].read]
     assert len(starts) == len(slots)
     if not this["gap"]:
         assert np.diff(starts).tolist() == [cycles] * 4
@@ -265,7 +251,6 @@ async def keeps_the_rhythm_of_its_docstring(dut):
         assert log[start - 1]["claim"] == opens
         for c in range(cycles):
             n, plane = divmod(c, bits)
-            assert log[start + c]["active"]
             assert log[start + c]["keys"] == ((1, block * rank + n) if plane == 0 else (0, block * rank + n))
             assert log[start + c + 1]["command"].enable
             assert log[start + c + 1]["plane"] == plane

@@ -29,6 +29,34 @@ def ring_depth(config: Config) -> int:
     return ring_blocks(config) * config.update_rank
 
 
+def kv_signature(config: Config) -> wiring.Signature:
+    """What the sequencer drives, as an output of it.
+
+    available (driven by the buffer): a block waits whose keys and values are there; claim: take it. keys_*, values_*:
+    release a block, read a vector of the ring (values_*: the vector read is copied by copy_* one cycle later).
+    plane_index: bit-plane of the key read last. value_bank, value_column: what the value registers show.
+    """
+    vector = address_shape(ring_depth(config))
+    return wiring.Signature(
+        {
+            "available": In(1),
+            "claim": Out(1),
+            "keys_release": Out(1),
+            "keys_enable": Out(1),
+            "keys_address": Out(vector),
+            "plane_index": Out(address_shape(config.operand_bits)),
+            "values_release": Out(1),
+            "values_enable": Out(1),
+            "values_address": Out(vector),
+            "copy_enable": Out(1),
+            "copy_bank": Out(1),
+            "copy_index": Out(address_shape(config.update_rank)),
+            "value_bank": Out(1),
+            "value_column": Out(address_shape(config.block_cycles)),
+        }
+    )
+
+
 class VectorRing(wiring.Component):
     """First-in ring of vectors, claimed and released by the block.
 
@@ -132,4 +160,47 @@ class ValueRegisters(wiring.Component):
                     m.d.sync += register.eq(self.vector.as_value())
             steps = [register[c * step : (c + 1) * step] for register in banks for c in range(config.block_cycles)]
             m.d.comb += self.value[n].eq(Array(steps)[Cat(self.column, self.bank)])
+        return m
+
+
+class KvBuffer(wiring.Component):
+    """Rings, bit-planes and value registers.
+
+    Members: i_k, i_v: vectors in the order of the requests; kv: driven by the sequencer; plane: bit-plane of the key
+    that was read; value[n]: operands of the block's vector n in the shown column step.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i_k": In(stream.Signature(vector_layout(config))),
+                "i_v": In(stream.Signature(vector_layout(config))),
+                "kv": In(kv_signature(config)),
+                "plane": Out(config.columns),
+                "value": Out(config.units * config.operand_bits).array(config.update_rank),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        keys, values = VectorRing(self.config), VectorRing(self.config)
+        planes, registers = BitPlanes(self.config), ValueRegisters(self.config)
+        for name, unit in {"keys": keys, "values": values, "planes": planes, "registers": registers}.items():
+            m.submodules[name] = once(platform, unit)
+        wiring.connect(m, wiring.flipped(self.i_k), keys.i)
+        wiring.connect(m, wiring.flipped(self.i_v), values.i)
+        kv = self.kv
+        m.d.comb += [
+            kv.available.eq(keys.available & values.available),
+            *(keys.claim.eq(kv.claim), keys.release.eq(kv.keys_release)),
+            *(keys.read_enable.eq(kv.keys_enable), keys.read_address.eq(kv.keys_address)),
+            *(planes.vector.eq(keys.read_data), planes.index.eq(kv.plane_index), self.plane.eq(planes.plane)),
+            *(values.claim.eq(kv.claim), values.release.eq(kv.values_release)),
+            *(values.read_enable.eq(kv.values_enable), values.read_address.eq(kv.values_address)),
+            *(registers.vector.eq(values.read_data), registers.write_enable.eq(kv.copy_enable)),
+            *(registers.write_bank.eq(kv.copy_bank), registers.write_index.eq(kv.copy_index)),
+            *(registers.bank.eq(kv.value_bank), registers.column.eq(kv.value_column)),
+            *(self.value[n].eq(registers.value[n]) for n in range(self.config.update_rank)),
+        ]
         return m

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusioncim.controller import job_layout, query_row_layout
+from fusioncim.loader import job_layout, query_row_layout
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, Pass, passes

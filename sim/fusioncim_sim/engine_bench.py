@@ -71,7 +71,7 @@ async def runs_job(dut: Any) -> None:
                 | moves("i_k") << 1
                 | moves("i_v") << 2
                 | int(dut.active.value == 1) << 3
-                | int(dut.sequencer.pv_enable.value == 1) << 4
+                | int(dut.controller.pv_enable.value == 1) << 4
                 | moves("o") << 5
             )
 
