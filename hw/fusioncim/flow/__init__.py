@@ -1,0 +1,1 @@
+"""Implementation flows over the generated Verilog."""

@@ -1,0 +1,71 @@
+"""What each parameter of the default configuration costs and buys: the alternatives side by side.
+
+Area is that of a `paper` row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.area); accuracy and
+moves are those of all captured heads.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fusioncim.flow.area import logic_area
+from fusioncim.ip_cim import IpCimRow
+from fusioncim.op_cim import OpCimRow
+from fusioncim.softmax import SoftmaxLane
+from fusioncim_golden.config import PRESETS
+from fusioncim_sim.evaluate import evaluate
+from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.parallel import run_all
+
+ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
+    "update_rank": (1, 2, 4, 8),
+    "probability_bits": (8, 9, 10, 12),
+    "lut_size": (16, 32, 64),
+    "slack": (0, 2, 4, 6),
+    "flush": (8, 10, 12, 14, 16),
+    "accumulator_bits": (22, 24, 26, 28),
+}
+"""Values tried for each parameter, the others as in the default configuration."""
+
+
+def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
+    """Every alternative by parameter and value."""
+    work: dict[str, Any] = {"ip_cim_row": partial(logic_area, IpCimRow(PRESETS["paper"]), liberty)}
+    for name, values in ALTERNATIVES.items():
+        for value in values:
+            work[f"{name}={value}"] = partial(alternative, {name: value}, liberty)
+    done = run_all(work, jobs=jobs, title="choices")
+    paper = PRESETS["paper"]
+    area = done.pop("ip_cim_row")
+    return {
+        "library": liberty.name,
+        "default": {name: getattr(paper, name) for name in ALTERNATIVES},
+        "ip_cim_row": {
+            "um2": round(area),
+            "um2_per_mac_per_cycle": round(area * paper.operand_bits / paper.columns, 1),
+        },
+        "alternatives": {
+            name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
+        },
+    }
+
+
+def alternative(changes: Mapping[str, int], liberty: Path) -> dict[str, Any]:
+    """Area, accuracy and moves of the default configuration with one change."""
+    paper, small = (PRESETS[name].override(**changes) for name in ("paper", "small"))
+    row = logic_area(OpCimRow(paper), liberty)
+    lane = logic_area(SoftmaxLane(paper), liberty)
+    results = [evaluate(small, head, rtl=False)[0] for head in load_heads(fixture(), small)]
+    updates = sum(result.row_updates for result in results)
+    written = updates - sum(result.skipped_row_updates for result in results)
+    exact = sum(result.rescales_in_order_exact for result in results)
+    moves = sum(result.rescales + result.halvings for result in results)
+    return {
+        "op_cim_um2_per_mac_per_cycle": round(row * paper.operand_bits / paper.columns, 1),
+        "softmax_lane_um2": round(lane),
+        "worst_sqnr_db": round(min(result.sqnr_db for result in results), 2),
+        "worst_error_lsb": round(max(result.max_error_lsb for result in results), 3),
+        "moves_below_exact_percent": round(100 * (1 - moves / exact), 2),
+        "writes_per_element_and_key": round(written / updates / small.update_rank, 4),
+    }
