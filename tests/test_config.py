@@ -26,11 +26,17 @@ REFUSED = [
     ({"update_rank": 3}, "update_rank must be one of 1, 2, 4, 8, not 3"),
     (
         {"columns": 48},
-        "columns must be a multiple of update_rank * operand_bits = 32 (the columns that one OP-CIM unit serves), not 48",
+        (
+            "columns must be a multiple of update_rank * operand_bits = 32 "
+            "(the columns that one OP-CIM unit serves), not 48"
+        ),
     ),
     (
         {"columns": 40, "update_rank": 2},
-        "columns must be a multiple of update_rank * operand_bits = 16 (the columns that one OP-CIM unit serves), not 40",
+        (
+            "columns must be a multiple of update_rank * operand_bits = 16 "
+            "(the columns that one OP-CIM unit serves), not 40"
+        ),
     ),
     ({"softmax_lanes": 0}, "softmax_lanes must be from 1 to 32, not 0"),
     ({"softmax_lanes": 33}, "softmax_lanes must be from 1 to 32, not 33"),
@@ -84,8 +90,8 @@ CORNERS = [
 ]
 
 
-def names(config):
-    return f"p{config.probability_bits}q{config.operand_bits}a{config.accumulator_bits}r{config.update_rank}s{config.slack}"
+def names(c):
+    return f"p{c.probability_bits}q{c.operand_bits}a{c.accumulator_bits}r{c.update_rank}s{c.slack}"
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED)

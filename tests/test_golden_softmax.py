@@ -59,7 +59,7 @@ def block_by_hand(config, x, visible):
 
 
 def merge_by_hand(config, blocks, seed=None):
-    """The rule between blocks: commands (kind, shift, halve), reference and row sum; blocks are (sum of p, b or None)."""
+    """The rule between blocks, each (sum of p, b or None): commands (kind, shift, halve), reference and row sum."""
     commands, reference, row_sum = [], None, 0
     for total, b in blocks:
         total <<= config.flush
@@ -108,7 +108,7 @@ def test_a_block_follows_its_rule_key_by_key(data, config):
 
 @given(st.data(), configs, st.none() | st.integers(-30, 30))
 def test_rows_follow_the_rule_block_by_block(data, config, seed):
-    x, visible = data.draw(score_blocks(config, blocks=30))
+    x, visible = data.draw(score_blocks(config, blocks=20))
     block = probabilities(config, x, visible)
     exponents = [int(b) if seen else None for b, seen in zip(block.exponent, block.visible, strict=True)]
     commands, reference, row_sum = merge_by_hand(

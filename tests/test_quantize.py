@@ -183,7 +183,7 @@ def test_a_value_that_is_not_finite_is_refused_with_its_place(name, place, value
 
 
 def test_an_unknown_granularity_is_refused():
-    with pytest.raises(InputError, match="^granularity must be one of head, token, not row$"):
+    with pytest.raises(InputError, match=r"^granularity must be one of head, token, not row$"):
         quantize(*gaussian(9), granularity="row")
 
 

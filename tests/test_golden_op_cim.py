@@ -1,0 +1,274 @@
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.op_cim import accumulate, update
+from fusioncim_golden.softmax import Block, Rows, Update, merge, probabilities
+
+LOAD, ADD, RESCALE = Update.LOAD, Update.ADD, Update.RESCALE
+
+
+def widest(config):
+    """The same configuration with the largest flush that it allows."""
+    for flush in range(20, 0, -1):
+        try:
+            return config.override(flush=flush)
+        except InputError:
+            continue
+    raise AssertionError("flush 1 is always allowed")
+
+
+@st.composite
+def any_config(draw):
+    config = Config(
+        probability_bits=draw(st.integers(6, 12)),
+        operand_bits=draw(st.sampled_from([4, 8])),
+        accumulator_bits=draw(st.integers(16, 32)),
+        update_rank=draw(st.sampled_from([1, 2, 4, 8])),
+        slack=draw(st.integers(0, 6)),
+        seed=draw(st.booleans()),
+        flush=1,
+        softmax_lanes=8,
+    )
+    largest = widest(config)
+    return largest.override(flush=draw(st.just(largest.flush) | st.integers(1, largest.flush)))
+
+
+class Play:
+    """Rows of one tile fed block by block; every step checks that neither O nor the row sum overflows.
+
+    Members: rows, o [rows, columns], peak (largest |O| as a share of 2^(accumulator_bits - 1)), kinds seen.
+    """
+
+    def __init__(self, config, rows, columns):
+        self.config, self.rows = config, Rows.fresh((rows,))
+        self.o, self.peak = np.zeros((rows, columns), np.int64), 0.0
+        self.error = np.zeros(rows)
+        self.kinds, self.halvings = set(), 0
+
+    def step(self, p, exponent, visible, v):
+        config = self.config
+        u = merge(config, self.rows, Block(p[:, None], exponent[:, None], visible[:, None]))
+        kind, shift, halve = u.kind[:, 0], u.shift[:, 0], u.halve[:, 0]
+        (row,) = np.nonzero(kind)
+        self.o[row] = update(config, self.o[row], p[row] @ v, kind[row], shift[row], halve[row])
+        self.kinds |= set(kind.tolist())
+        self.halvings += int(halve.sum())
+        # Rounding error of O against the row sum: half an LSB per rounding, the row sum's own floor in its last bit.
+        floor_of_sum = 2.0 ** (-config.flush - config.dropped_bits)
+        kept = np.where(kind == RESCALE, 0.5 ** np.minimum(shift, 60), np.where(halve, 0.5, 1.0)) * (kind != LOAD)
+        moved = (kept < 1) * (kind != LOAD) * (0.5 + floor_of_sum)
+        self.error = np.where(kind == 0, self.error, self.error * kept + moved + 0.5 + (kind == LOAD) * floor_of_sum)
+        self.peak = max(self.peak, np.abs(self.o).max() / 2.0 ** (config.accumulator_bits - 1))
+        assert self.o.min() > -(1 << (config.accumulator_bits - 1)), f"O overflows: {config}"
+        assert self.o.max() < 1 << (config.accumulator_bits - 1), f"O overflows: {config}"
+        assert self.rows.row_sum.max() < 1 << config.row_sum_bits, f"the row sum overflows: {config}"
+        assert np.all((shift >= 0) & (shift <= config.shift_max))
+
+
+def rounded(x):
+    return floor(x + Fraction(1, 2))
+
+
+@given(st.data(), any_config(), st.sampled_from([LOAD, ADD, RESCALE]), st.booleans())
+def test_an_update_is_its_formula(data, config, kind, halve):
+    halve &= kind == ADD
+    shift = data.draw(st.integers(1, config.accumulator_bits - 1) if kind == RESCALE else st.integers(0, 26))
+    o = data.draw(st.integers(-(1 << (config.accumulator_bits - 1)) + 1, (1 << (config.accumulator_bits - 1)) - 1))
+    d = data.draw(st.integers(-(1 << (config.dot_bits - 1)), (1 << (config.dot_bits - 1)) - 1))
+    align = config.dropped_bits + (0 if kind == RESCALE else shift - config.slack)
+    old = {LOAD: 0, ADD: o >> halve, RESCALE: rounded(Fraction(o, 2**shift))}[kind]
+    arrays = [np.array(x) for x in ([[o]], [[d]], [kind], [shift], [halve])]
+    assert update(config, *arrays) == old + rounded(Fraction(d) / Fraction(2) ** align)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shift", "halve", "o", "d", "expected"),
+    [
+        # slack 4, no bit dropped: D aligns by shift - 4.
+        (LOAD, 4, False, 99, 10, 10),
+        (LOAD, 5, False, 99, 5, 3),
+        (LOAD, 5, False, 99, -5, -2),
+        (LOAD, 0, False, 99, -5, -80),
+        (ADD, 4, False, 100, -5, 95),
+        (ADD, 6, False, 100, 6, 102),
+        (ADD, 6, False, 100, -6, 99),
+        (ADD, 4, True, -7, 1, -3),  # floor(-7 / 2) + 1
+        (ADD, 5, True, 7, 7, 7),
+        (RESCALE, 1, False, 7, 3, 7),
+        (RESCALE, 1, False, -7, 3, 0),
+        (RESCALE, 3, False, -12, 0, -1),
+        (RESCALE, 23, False, 2**22, -3, -2),
+        (RESCALE, 23, False, -(2**22), -3, -3),
+    ],
+)
+def test_update_vectors(kind, shift, halve, o, d, expected):
+    config = Config(probability_bits=8, accumulator_bits=24, slack=4, update_rank=4)
+    arrays = [np.array(x) for x in ([[o]], [[d]], [kind], [shift], [halve])]
+    assert update(config, *arrays).item() == expected
+
+
+def test_dropped_bits_shift_every_contribution():
+    config = Config(probability_bits=8, accumulator_bits=22, slack=4, update_rank=4)
+    assert config.dropped_bits == 2
+    for kind, shift in ((LOAD, 4), (ADD, 4), (RESCALE, 1)):
+        arrays = [np.array(x) for x in ([[0]], [[10]], [kind], [shift], [False])]
+        assert update(config, *arrays).item() == 3
+
+
+@st.composite
+def streams(draw, rows=6, columns=5, blocks=40):
+    """Log2 scores, visible keys and values of a whole tile, from patterns that strain the accumulator."""
+    config = draw(any_config())
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = rows, blocks, config.update_rank
+    steps = [0, 0, 1, -1, config.slack, config.slack + 1, -config.flush, -config.flush - 1, config.accumulator_bits]
+    pattern = draw(st.sampled_from(["flat", "climb", "steps", "random"]))
+    whole = {
+        "flat": np.zeros(shape[:2], np.int64),
+        "climb": np.cumsum(random.integers(0, 2, shape[:2]), axis=1),
+        "steps": random.choice(steps, shape[:2]),
+        "random": random.integers(-config.flush - 2, config.flush, shape[:2]),
+    }[pattern]
+    top = draw(st.booleans())
+    fraction = np.full(shape, (1 << config.fraction_bits) - 1) if top else random.integers(0, 16, shape)
+    x = (whole[..., None] << config.fraction_bits) + fraction
+    visible = random.random(shape) < draw(st.sampled_from([1.0, 0.9, 0.3]))
+    low = -(1 << (config.operand_bits - 1))
+    v = random.integers(low, -low, (blocks, config.update_rank, columns))
+    v[..., 0], v[..., 1], v[..., 2] = low, -low - 1, 1
+    return config, x, visible, v
+
+
+@given(streams())
+@settings(max_examples=150)
+def test_nothing_overflows_and_o_is_the_row_sum_of_what_it_added(stream):
+    config, x, visible, v = stream
+    block = probabilities(config, x, visible)
+    play = Play(config, x.shape[0], v.shape[-1])
+    for t in range(x.shape[1]):
+        play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t])
+    # Column 2 of V is 1, so O there is the row sum but for the roundings.
+    row_sum = play.rows.row_sum / 2.0 ** (config.flush + config.dropped_bits)
+    assert np.all(np.abs(play.o[:, 2] - row_sum) <= play.error + 1e-9)
+    together = merge(config, Rows.fresh((x.shape[0],)), block)
+    assert np.array_equal(accumulate(config, block.p, together, v), play.o)
+
+
+def values(config, random, t):
+    """One block's V [rank, 6]: most negative, most positive, alternating, both at random, 1, random."""
+    low, high, rank = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1, config.update_rank
+    columns = np.empty((rank, 6), np.int64)
+    columns[:, :3] = low, high, low if t & 1 else high
+    columns[:, 3] = random.choice([low, high], rank)
+    columns[:, 4] = 1
+    columns[:, 5] = random.integers(low, high + 1, rank)
+    return columns
+
+
+def adversary(config, steps):
+    """Rows that choose each block from their own state: every exponent rule with every kind of probability."""
+    lut = np.array(config.lut)
+    align = config.flush + config.dropped_bits
+
+    def most_biased(value, count):
+        exact = np.abs(lut * value * count) / 2.0**align
+        gain = np.floor(exact + 0.5 - (value < 0) * 1e-9) - exact
+        return int(lut[np.argmax(gain / exact)])
+
+    low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
+    # p of the block's first key, and whether the others have it too.
+    weights = [(lut[-1], True), (lut[0], False)]
+    weights += [(most_biased(low, 1), False), (most_biased(high, 1), False)]
+    weights += [(most_biased(low, config.update_rank), True)]
+    rules = ["slack", "equal", "flush", "alternate", "climb", "flush_then_largest", "largest_then_flush", "random"]
+    rule = np.repeat(np.arange(len(rules)), len(weights))
+    p = np.zeros((len(rule), config.update_rank), np.int64)
+    p[:, 0] = np.tile([w for w, _ in weights], len(rules))
+    p[:, 1:] = np.tile([w * everywhere for w, everywhere in weights], len(rules))[:, None]
+    random = np.random.default_rng(config.accumulator_bits)
+    play = Play(config, len(rule), 6)
+    yes = np.ones(len(rule), bool)
+    half = 1 << (config.row_sum_bits - 1)
+    block = (config.update_rank * ((1 << config.probability_bits) - 1)) << (config.slack + config.flush)
+    for t in range(steps):
+        row_sum = play.rows.row_sum
+        full = row_sum >= half
+        weakest = (1 << config.probability_bits) * config.update_rank
+        largest = (rule == 5) & (row_sum >= half - weakest) & ~full
+        e = np.select(
+            [rule == 0, rule == 1, rule == 2, rule == 3, rule == 4, rule == 5, rule == 6],
+            [
+                config.slack,
+                0,
+                -config.flush,
+                config.slack if t & 1 else -config.flush,
+                config.slack + (t % 17 == 16),
+                np.where(largest, config.slack, -config.flush),
+                np.where(row_sum < half - block, config.slack, -config.flush),
+            ],
+            random.integers(-config.flush - 2, config.slack + 1 + (t % 29 == 28), len(rule)),
+        )
+        now = np.where(largest[:, None], lut[-1], p)
+        play.step(now, play.rows.reference + full + e, yes, values(config, random, t))
+    return play
+
+
+@pytest.mark.parametrize("operand_bits", [4, 8])
+@pytest.mark.parametrize("slack", [0, 4, 6])
+@pytest.mark.parametrize(("p", "acc", "rank"), [(6, 16, 8), (8, 16, 4), (12, 16, 1), (9, 20, 4), (9, 24, 4)])
+def test_no_adversary_makes_an_accumulator_overflow(p, acc, rank, slack, operand_bits):
+    config = Config(
+        probability_bits=p,
+        accumulator_bits=acc,
+        update_rank=rank,
+        slack=slack,
+        operand_bits=operand_bits,
+        flush=1,
+        softmax_lanes=8,
+    )
+    play = adversary(widest(config), 400)
+    assert play.kinds >= {LOAD, ADD, RESCALE}
+    assert play.halvings > 0
+    assert play.peak > 0.5, "the adversary is too weak to test anything"
+
+
+@pytest.mark.parametrize(
+    ("p", "acc", "rank", "slack", "steps", "peak"),
+    [
+        # Thousands of blocks at the flush limit, each rounded away from zero, then the largest block of all.
+        (12, 16, 1, 0, 6800, 0.80),
+        (8, 16, 1, 6, 6800, 0.80),
+        # Where only the number of keys limits the roundings.
+        (6, 20, 8, 0, 2000, 0.50),
+    ],
+)
+def test_thousands_of_biased_roundings_do_not_overflow(p, acc, rank, slack, steps, peak):
+    config = Config(probability_bits=p, accumulator_bits=acc, update_rank=rank, slack=slack, flush=1, softmax_lanes=8)
+    assert adversary(widest(config), steps).peak > peak
+
+
+def test_a_zero_probability_adds_nothing():
+    config = Config(update_rank=4)
+    p = np.zeros((1, 2, 4), np.int64)
+    p[0, :, 0] = 100
+    v = np.zeros((2, 4, 3), np.int64)
+    v[:, 0], v[:, 1:] = 7, 127
+    updates = merge(config, Rows.fresh((1,)), Block(p, np.zeros((1, 2), np.int64), np.ones((1, 2), bool)))
+    assert accumulate(config, p, updates, v).tolist() == [[1400 >> config.dropped_bits] * 3]
+
+
+def test_a_row_that_skips_every_block_keeps_zero():
+    config = Config(update_rank=4)
+    updates = merge(
+        config,
+        Rows.fresh((1,)),
+        Block(np.zeros((1, 2, 4), np.int64), np.zeros((1, 2), np.int64), np.zeros((1, 2), bool)),
+    )
+    assert not accumulate(config, np.full((1, 2, 4), 99), updates, np.full((2, 4, 3), 99)).any()
