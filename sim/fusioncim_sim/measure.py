@@ -18,7 +18,7 @@ from fusioncim_golden.schedule import Job
 from fusioncim_sim import runner
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import Head, fixture, load_heads
-from fusioncim_sim.output import check_json, write_json
+from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.parallel import run_all
 from fusioncim_sim.rescales import Moves, as_dict, below_exact, count_moves, total
 from fusioncim_sim.simulate import simulate_jobs
@@ -39,8 +39,9 @@ FILES = ("engine", "accuracy", "rescales", "generate")
 def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) -> None:
     """Measure and write everything; `quick` leaves the engine's simulations out."""
     names = [name for name in FILES if not (quick and name == "engine")]
-    for name in names:
-        check_json(output / f"{name}.json", KEYS[name])
+    if output.exists():
+        for name in names:
+            check_json(output / f"{name}.json", KEYS[name])
     work: dict[str, Any] = {}
     if not quick:
         runner.require_icarus()
@@ -65,6 +66,7 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
     if not quick:
         engine = part("engine")
         data["engine"] = {"causal": engine.pop("causal"), "steady": engine}
+    make_directory(output)
     for name in names:
         path = output / f"{name}.json"
         write_json(path, data[name], KEYS[name])

@@ -65,10 +65,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it, unless it exists."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def check_directory(path: Path) -> None:
-    """Refuse a directory that exists, is not empty, and is not as this tool wrote it."""
-    if path.exists() and not path.is_dir():
-        raise InputError(f"the output must be a directory, not the file {path}")
+    """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist."""
+    above = next(each for each in (path, *path.resolve().parents) if each.exists())
+    if not above.is_dir():
+        raise InputError(f"the output must be a directory, not the file {above}")
     if not path.exists() or not any(path.iterdir()):
         return
     for name, entry in _listed(path).items():

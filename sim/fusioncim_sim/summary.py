@@ -1,0 +1,93 @@
+"""The measured figures as the Markdown tables of the README."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fusioncim_golden.config import ORDERS, Config
+from fusioncim_sim.rescales import RULES, rule_name
+
+
+def summary(directory: Path) -> str:
+    """Two tables from the JSON files of `fusioncim measure`."""
+    engine, accuracy, rescales, generate = (
+        json.loads((directory / f"{name}.json").read_text()) for name in ("engine", "accuracy", "rescales", "generate")
+    )
+    return f"{figures(engine, accuracy, rescales, generate)}\n\n{moves(rescales['total'])}"
+
+
+def figures(
+    engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str, Any], generate: dict[str, Any]
+) -> str:
+    """What was asked of the engine, and what it does."""
+    causal = engine["causal"]
+    heads = accuracy["heads"].values()
+    sqnr, error, unquantized = (
+        sorted(head[key] for head in heads) for key in ("sqnr_db", "max_error_lsb", "sqnr_unquantized_db")
+    )
+    total, default = rescales["total"], Config()
+    rule = rule_name(default.slack, default.seed)
+    count = total["rules"][default.schedule][rule]
+    below = total["below_exact_in_order_percent"][default.schedule][rule]
+    preset = generate["presets"]["small"]
+    rows = [
+        ("figure", "target", "measured"),
+        ("---", "---", "---"),
+        *(
+            (f"steady state, {label}: cycles per vector and resident word", f"at most {target}", pace(engine, name))
+            for name, label, target in (("int8_one_word", "INT8", "8.0"), ("int4_one_word", "INT4", "4.0"))
+        ),
+        (
+            "steady state: cycles in which the multipliers work",
+            "at least 99.9 %",
+            f"{min(case['mac_cycle_percent'] for case in engine['steady'].values())} %",
+        ),
+        (
+            f"causal head of {causal['queries']} tokens, load and drain included: use of the multipliers",
+            "at least 85 %",
+            f"{causal['utilization_percent']} % ({causal['cycles']:,} cycles)",
+        ),
+        (
+            f"error of {len(sqnr)} real heads against float64 attention on the same integers",
+            "SQNR at least 40 dB, at most 1 LSB of V",
+            f"{sqnr[0]} to {sqnr[-1]} dB, at most {error[-1]} LSB",
+        ),
+        (
+            "the same against float64 attention before quantization",
+            "",
+            f"{unquantized[0]} to {unquantized[-1]} dB",
+        ),
+        (
+            f"{accuracy['flat']['keys']:,} equal keys: sum of the weights, distance from 1",
+            "at most 1 %",
+            f"{accuracy['flat']['weight_sum_error_percent']} %",
+        ),
+        (
+            "rescales and halvings of these heads, against exact online softmax in order",
+            "at least 90 % fewer",
+            f"{below} % fewer ({count['rescales']:,} + {count['halvings']:,} against {total['exact']['in_order']:,})",
+        ),
+        ("Verilog of `small`", "", f"{preset['bytes']:,} bytes, {preset['modules']} modules"),
+    ]
+    return markdown(rows)
+
+
+def pace(engine: dict[str, Any], name: str) -> str:
+    """Cycles per vector and word of a steady state."""
+    return f"{engine['steady'][name]['cycles_per_vector_and_word']:.3f}"
+
+
+def moves(total: dict[str, Any]) -> str:
+    """Rescales + halvings of all heads by rule and order."""
+    rows = [("reference rule", *(order.replace("_", " ") for order in ORDERS)), ("---", *("---:" for _ in ORDERS))]
+    rows.append(("exact online softmax", *(f"{total['exact'][order]:,}" for order in ORDERS)))
+    for name in (rule_name(*rule) for rule in RULES):
+        counts = (total["rules"][order][name] for order in ORDERS)
+        rows.append((name, *(f"{count['rescales']:,} + {count['halvings']:,}" for count in counts)))
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table from its rows, the second of which sets the alignment."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
