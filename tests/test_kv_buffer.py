@@ -4,7 +4,7 @@ import cocotb
 import numpy as np
 import pytest
 
-from fusioncim.kv_buffer import BitPlanes, ValueRegisters, VectorRing, ring_blocks, ring_depth
+from fusioncim.kv_buffer import BitPlanes, KvBuffer, ValueRegisters, VectorRing, kv_signature, ring_blocks, ring_depth
 from fusioncim_golden.config import preset
 from fusioncim_sim.replay import play
 from fusioncim_sim.runner import case, run
@@ -45,6 +45,11 @@ def test_bit_planes(config):
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_value_registers(config):
     launch(ValueRegisters, "gives_columns_of_vectors", {"config": config})
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_kv_buffer(config):
+    launch(KvBuffer, "serves_blocks", {"config": config})
 
 
 @cocotb.test()
@@ -145,3 +150,45 @@ async def gives_columns_of_vectors(dut):
         if now["write_enable"]:
             held[now["write_bank"], now["write_index"]] = vectors[cycle]
     assert compared == cycles * rank
+
+
+@cocotb.test()
+async def serves_blocks(dut):
+    config = preset("tiny").override(**case()["config"])
+    rng = np.random.default_rng(5)
+    bits, rank, width = config.operand_bits, config.update_rank, config.units * config.operand_bits
+    idle = {f"{port}__{name}": 0 for port in ("i_k", "i_v") for name in ("valid", "payload")}
+    idle |= {f"kv__{name}": 0 for name in kv_signature(config).members if name != "available"}
+    rows, expected = [], []
+
+    def cycle(shows=(), **fields):
+        """One cycle with these inputs, everything else 0; what outputs show in it."""
+        expected.extend((len(rows), port, value) for port, value in dict(shows).items())
+        rows.append({**idle, **fields})
+
+    for block in range(2 * ring_blocks(config) + 1):
+        x = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (2, rank, config.columns))
+        k, v = ([pack_vector(vector, bits) for vector in vectors] for vectors in x)
+        place = block % ring_blocks(config) * rank
+        # Keys or values come first: a block is there when both are.
+        ports = (("i_k", k), ("i_v", v)) if block % 2 else (("i_v", v), ("i_k", k))
+        for port, vectors in ports:
+            for vector in vectors:
+                cycle({"kv__available": 0}, **{f"{port}__valid": 1, f"{port}__payload": vector})
+        cycle({"kv__available": 1}, kv__claim=1)
+        for n in range(rank):
+            cycle({"kv__available": 0}, kv__keys_enable=1, kv__keys_address=place + n)
+            for b in range(bits):
+                cycle({"plane": pack_vector(x[0, n] >> (bits - 1 - b) & 1, 1)}, kv__plane_index=b)
+            cycle(kv__values_enable=1, kv__values_address=place + n)
+            cycle(kv__copy_enable=1, kv__copy_bank=block % 2, kv__copy_index=n)
+        for step in range(config.block_cycles):
+            shows = {f"value__{n}": v[n] >> (step * width) & ((1 << width) - 1) for n in range(rank)}
+            cycle(shows, kv__value_bank=block % 2, kv__value_column=step)
+        cycle(kv__keys_release=1)
+        cycle(kv__values_release=1)
+    outputs = ["kv__available", "plane", *(f"value__{n}" for n in range(rank))]
+    seen = await play(dut, {name: [row[name] for row in rows] for name in idle}, outputs)
+    for n, port, value in expected:
+        assert seen[port][n] == value, (n, port)
+    assert len(expected) > 9 * rank * (3 + bits + config.block_cycles)
