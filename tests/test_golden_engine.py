@@ -253,8 +253,8 @@ def integers(q=0, k=0, v=0, queries=3, keys=5, columns=16, **others):
             integers(scale_q=128.0),
             {},
             (
-                "the score scale q_scale * k_scale * softmax_scale * log2(e) must be below 32 for this operand width and "
-                "head dimension, not 46.25"
+                "the score scale q_scale * k_scale * softmax_scale * log2(e) must be below 32 "
+                "for this operand width and head dimension, not 46.25"
             ),
         ),
     ],
