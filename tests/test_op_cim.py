@@ -197,6 +197,7 @@ async def matches_golden(dut):
     compared, expected = 0, None
     for n in range(end):
         if expected is not None:
+            assert seen[n] is not None, (n, drains[n - 1])
             assert unpack_vector(seen[n], config.accumulator_bits, config.units) == expected, (n, drains[n - 1])
             compared += 1
         if drains[n] is not None:
