@@ -162,3 +162,9 @@ def test_a_job_that_the_engine_cannot_hold_is_refused(job, message):
 )
 def test_the_largest_jobs_are_accepted(job):
     job.check(TINY)
+
+
+@pytest.mark.parametrize("job", [Job(queries=4, keys=9, start=7), Job(queries=4, keys=9, start=40, causal=False)])
+def test_a_diagonal_beyond_the_last_key_is_the_last_block(job):
+    (group,) = passes(TINY, job)
+    assert group.blocks.tolist() == [4, 3, 2, 1, 0]
