@@ -251,7 +251,7 @@ def measure(
     output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
-    """Measure the design again: measurements/*.json."""
+    """Measure the design again: write measurements/*.json and print the README's tables of them."""
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.parallel import cores
 

@@ -22,6 +22,7 @@ from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.parallel import run_all
 from fusioncim_sim.rescales import Moves, as_dict, below_exact, count_moves, total
 from fusioncim_sim.simulate import simulate_jobs
+from fusioncim_sim.summary import summary
 
 SMALL = PRESETS["small"]
 INT4 = PRESETS["tiny"].override(operand_bits=4, update_rank=4, softmax_lanes=2)
@@ -70,7 +71,9 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
     for name in names:
         path = output / f"{name}.json"
         write_json(path, data[name], KEYS[name])
-        console.print(f"{path}")
+        console.print(f"wrote {path}", soft_wrap=True)
+    if all((output / f"{name}.json").exists() for name in FILES):
+        console.print(f"\n{summary(output)}", soft_wrap=True, markup=False)
 
 
 KEYS = {

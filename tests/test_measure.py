@@ -1,0 +1,74 @@
+"""The stored figures: within the bounds, what the code measures now, and what the README shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fusioncim_golden.config import PRESETS, preset
+from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.measure import INT4, STEADY, accuracy, flat, generated, run_measurements, steady
+from fusioncim_sim.output import to_json
+from fusioncim_sim.rescales import as_dict, count_moves
+
+ROOT = Path(__file__).parent.parent
+STORED = {path.stem: json.loads(path.read_text()) for path in (ROOT / "measurements").glob("*.json")}
+HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
+
+
+def test_files_are_written_as_stored():
+    assert set(STORED) == {"engine", "accuracy", "rescales", "generate"}
+    for name, data in STORED.items():
+        assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
+
+
+def test_figures_reach_their_targets():
+    for case in STORED["engine"]["steady"].values():
+        assert case["bit_exact"] is True
+        assert case["cycles_per_vector_and_word"] <= case["operand_bits"] * 1.001
+        assert case["mac_cycle_percent"] >= 99.9
+    assert STORED["engine"]["causal"]["bit_exact"] is True
+    assert STORED["engine"]["causal"]["utilization_percent"] >= 85
+    for head in STORED["accuracy"]["heads"].values():
+        assert head["sqnr_db"] >= 40
+        assert head["max_error_lsb"] <= 1
+    assert STORED["accuracy"]["flat"]["weight_sum_error_percent"] <= 1
+    assert STORED["rescales"]["total"]["below_exact_in_order_percent"]["diagonal_first"]["slack 4"] >= 90
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_accuracy_is_as_stored(name):
+    assert accuracy(HEADS[name]) == pytest.approx(STORED["accuracy"]["heads"][name], abs=0.02)
+
+
+def test_flat_scores_are_as_stored():
+    assert flat() == pytest.approx(STORED["accuracy"]["flat"], abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["local", "sink"])
+def test_rescales_are_as_stored(name):
+    counted = as_dict(count_moves(preset("small"), HEADS[name]))
+    assert counted == STORED["rescales"]["heads"][name]
+
+
+def test_verilog_is_as_stored():
+    assert set(STORED["generate"]["presets"]) == set(PRESETS)
+    assert generated(preset("tiny")) == STORED["generate"]["presets"]["tiny"]
+
+
+def test_steady_state_is_as_stored():
+    assert STEADY["int4_one_word"][0] == INT4
+    assert steady(*STEADY["int4_one_word"]) == STORED["engine"]["steady"]["int4_one_word"]
+
+
+def test_measurements_are_written(tmp_path, monkeypatch, capsys):
+    from rich.console import Console
+
+    monkeypatch.setattr("fusioncim_sim.measure.load_heads", lambda *_: [HEADS["wide"].first(40)])
+    monkeypatch.setattr("fusioncim_sim.measure.generated", lambda config: {"bytes": config.rows, "modules": 1})
+    for _ in range(2):
+        run_measurements(Console(), quick=True, output=tmp_path / "new", jobs=1)
+    written = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "new").iterdir()}
+    assert set(written) == {"accuracy", "rescales", "generate"}
+    assert set(written["accuracy"]["heads"]) == {"wide"}
+    assert written["generate"]["presets"]["paper"] == {"bytes": 128, "modules": 1}
