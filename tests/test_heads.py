@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -88,7 +89,6 @@ def test_bad_arrays_are_refused_with_rule_and_value(tmp_path, changes, message):
     assert str(error.value) == message
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # NumPy leaves a broken archive open
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -103,7 +103,6 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path, content, message):
         load_heads(file, CONFIG)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # NumPy leaves a broken archive open
 def test_a_truncated_file_is_refused(tmp_path):
     load(tmp_path, **INT)
     file = tmp_path / "heads.npz"
@@ -188,3 +187,18 @@ def test_the_fixture_loads():
     heads = load_heads(fixture(), CONFIG)
     assert [head.name for head in heads] == ["group0", "group1", "group2", "local", "mixed", "sink", "wide"]
     assert not any(head.is_integer for head in heads)
+
+
+@pytest.mark.parametrize("content", ["npy", "empty", "text", "member"])
+def test_a_file_that_is_no_npz_of_arrays_is_refused(tmp_path, content):
+    path = tmp_path / "heads.npz"
+    if content == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    elif content == "member":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a_q", "no array")
+    else:
+        path.write_text("" if content == "empty" else "no zip")
+    with pytest.raises(InputError, match=r"is no \.npz of plain arrays"):
+        load_heads(path, CONFIG)

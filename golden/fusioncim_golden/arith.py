@@ -1,7 +1,7 @@
 """The rounding and saturation rules of the whole design, each named once.
 
-Every function works on Python integers and on NumPy int64 arrays alike and is exact; the RTL implements the same rule
-bit for bit. ``x >> n`` on a negative number is the arithmetic shift (floor) everywhere.
+Every function works on NumPy int64 arrays and is exact for magnitudes below 2^61; the RTL implements the same rule bit
+for bit. ``x >> n`` on a negative number is the arithmetic shift (floor) everywhere.
 """
 
 import numpy as np

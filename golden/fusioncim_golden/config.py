@@ -114,16 +114,11 @@ class Config:
         check_range("slack", self.slack, 0, 6)
         check_choice("schedule", self.schedule, ORDERS)
         check_choice("output_bits", self.output_bits, (8, 16))
-        most = self.probability_bits + self.operand_bits - 4
-        if self.dropped_bits > most:
-            raise InputError(
-                f"accumulator_bits must be at least {self.accumulator_bits + self.dropped_bits - most} for this "
-                f"probability_bits, update_rank and slack, not {self.accumulator_bits}"
-            )
         # |O| < 2^(accumulator_bits - 1) holds if the rounding of all additions together stays within a quarter of it:
         # because there are too few keys for more, or because each addition is large against its rounding.
         few = self.accumulator_bits >= POSITION_BITS + 3 - self.rank_bits
-        check_range("flush", self.flush, 1, 20 if few else most + 1 - self.dropped_bits)
+        most = 20 if few else self.probability_bits + self.operand_bits - 3 - self.dropped_bits
+        check_range("flush", self.flush, 1, most)
 
     # Array.
 
@@ -202,7 +197,7 @@ class Config:
 
     # Making one.
 
-    def override(self, **changes: Any) -> Self:
+    def override(self, /, **changes: Any) -> Self:
         """The same configuration with some values changed; an unknown name is refused."""
         known = [field.name for field in fields(self)]
         for name in changes:

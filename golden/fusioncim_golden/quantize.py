@@ -67,8 +67,9 @@ def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
     mantissa is in [2^7, 2^8), shift in [0, 31]; a c that has no such form is refused.
     """
     c = np.asarray(c, dtype=np.float64)
-    if not np.all(np.isfinite(c) & (c > 0)):
-        raise InputError(f"the score scale must be positive and finite, not {np.min(c)}")
+    bad_scales = c[~(np.isfinite(c) & (c > 0))]
+    if bad_scales.size:
+        raise InputError(f"the score scale must be positive and finite, not {bad_scales.flat[0]}")
     fraction, exponent = np.frexp(c)
     scaled = fraction * (1 << SCALE_BITS)
     mantissa = (np.ceil(scaled) if up else np.rint(scaled)).astype(np.int64)
@@ -111,6 +112,8 @@ def quantize(
     """
     check_choice("granularity", granularity, GRANULARITIES)
     for name, x in (("q", q), ("k", k), ("v", v)):
+        if x.size == 0:
+            raise InputError(f"{name} must not be empty, but its shape is {x.shape}")
         check_float(name, x)
     if softmax_scale is None:
         softmax_scale = 1 / float(np.sqrt(q.shape[-1]))

@@ -5,6 +5,7 @@ integer.
 """
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -65,19 +66,31 @@ def fixture() -> Path:
 
 def load_heads(path: Path, config: Config) -> list[Head]:
     """All heads of a file in the order of their names, checked against the configuration."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise InputError(f"the heads file cannot be read ({error.strerror or error}): {path}") from error
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"the heads file is no .npz of plain arrays ({error}): {path}") from error
+    arrays = _arrays(path)
     names = sorted({name[:-2] for name in arrays if name.endswith(("_q", "_k", "_v"))})
     if not names:
         raise InputError(
             f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {', '.join(arrays) or 'nothing'}"
         )
     return [_head(name, arrays, config) for name in names]
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an .npz file."""
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
+            arrays = {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise InputError(f"the heads file cannot be read ({error.strerror or error}): {path}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"the heads file is no .npz of plain arrays ({error}): {path}") from error
+    for name, x in arrays.items():
+        if not isinstance(x, np.ndarray):
+            raise InputError(f"the heads file is no .npz of plain arrays ({name} is none): {path}")
+    return arrays
 
 
 def _head(name: str, arrays: dict[str, NDArray[Any]], config: Config) -> Head:
@@ -111,6 +124,6 @@ def _head(name: str, arrays: dict[str, NDArray[Any]], config: Config) -> Head:
     if k.shape != v.shape:
         raise InputError(f"{name}_k and {name}_v must have the same shape, not {k.shape} and {v.shape}")
     scales = arrays.get(f"{name}_scale", np.ones(3))
-    if scales.shape != (3,) or not np.all(np.isfinite(scales.astype(np.float64))) or not np.all(scales > 0):
+    if scales.shape != (3,) or scales.dtype.kind not in "fiu" or not np.all(np.isfinite(scales) & (scales > 0)):
         raise InputError(f"{name}_scale must be three positive scales (q, k, v), not {scales.tolist()}")
     return Head(name, q, k, v, (float(scales[0]), float(scales[1]), float(scales[2])))

@@ -134,8 +134,7 @@ def pack(layout: data.Layout | Shape, value: Any) -> int:
 
 def pack_vector(x: Int, bits: int) -> int:
     """Signed elements of `bits` bits as one integer, element 0 in the low bits."""
-    unsigned = (x & ((1 << bits) - 1)).astype(np.uint16)
-    planes = (unsigned[:, None] >> np.arange(bits)) & 1
+    planes = (x[:, None] >> np.arange(bits)) & 1
     return int.from_bytes(np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little").tobytes(), "little")
 
 
