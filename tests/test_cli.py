@@ -29,7 +29,10 @@ def place(tmp_path, monkeypatch):
 
 
 def fusioncim(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="fusioncim")
+    # No COLUMNS: parallel test processes have one of their own.
+    return CliRunner(env={"COLUMNS": None}).invoke(
+        app, [str(argument) for argument in arguments], prog_name="fusioncim"
+    )
 
 
 def arrays(tokens=12, columns=16, name="head", seed=0):

@@ -17,7 +17,7 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 
 
 def test_files_are_written_as_stored():
-    assert set(STORED) == {"engine", "accuracy", "rescales", "generate"}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "generate", "choices"}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 

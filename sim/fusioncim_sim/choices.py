@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusioncim.flow.area import logic_area
+from fusioncim.flow.area import default_liberty, logic_area
 from fusioncim.ip_cim import IpCimRow
 from fusioncim.op_cim import OpCimRow
 from fusioncim.softmax import SoftmaxLane
 from fusioncim_golden.config import PRESETS
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.parallel import run_all
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
@@ -27,6 +28,19 @@ ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "accumulator_bits": (22, 24, 26, 28),
 }
 """Values tried for each parameter, the others as in the default configuration."""
+KEYS = ("alternatives", "default", "ip_cim_row", "library")
+"""What choices.json holds."""
+
+
+def write_choices(output: Path, jobs: int) -> None:
+    """Measure on the Nangate library and write choices.json."""
+    liberty, path = default_liberty(), output / "choices.json"
+    if output.exists():
+        check_json(path, KEYS)
+    data = measure_choices(liberty, jobs)
+    make_directory(output)
+    write_json(path, data, KEYS)
+    print(f"wrote {path}")
 
 
 def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:

@@ -248,14 +248,24 @@ def measure(
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out engine.json: its simulations take minutes.")
     ] = False,
+    choices: Annotated[
+        bool, typer.Option("--choices", help="Measure choices.json instead; needs the extra synth.")
+    ] = False,
     output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
-    """Measure the design again: write measurements/*.json and print the README's tables of them."""
+    """Measure the design again: write measurements/*.json and print the README's tables of them.
+
+    choices.json compares the alternatives to the default parameters in area, error and rescales.
+    """
+    from fusioncim_sim.choices import write_choices
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.parallel import cores
 
-    run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
+    if choices:
+        write_choices(output, jobs or cores())
+    else:
+        run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
 
 
 def page() -> Console:
