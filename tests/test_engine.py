@@ -59,6 +59,7 @@ CONFIGS = {
     "sink_first": {"schedule": "sink_first"},
     "integer_reference": {"slack": 0},
     "seeded": {"seed": True},
+    "seeded_beyond_flush": {"seed": True, "flush": 2, "slack": 1},
     "rank_1": {"update_rank": 1},
     "rank_4": {"update_rank": 4, "columns": 32},
     "rank_8": {"update_rank": 8, "columns": 64},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.config import SEED_LIMIT, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.softmax import Block, Rows, Update, exact_rescales, log2_score, merge, probabilities
 
 SKIP, LOAD, ADD, RESCALE = Update
@@ -66,7 +66,7 @@ def merge_by_hand(config, blocks, seed=None):
         if b is None:
             commands.append((SKIP, 0, False))
         elif reference is None:
-            above = min(max(seed - b, 0), SEED_LIMIT) if config.seed and seed is not None else 0
+            above = min(max(seed - b, 0), config.seed_limit) if config.seed and seed is not None else 0
             reference, row_sum = b + above, total >> above
             commands.append((LOAD, config.slack + above, False))
         else:

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 from fusioncim.normalizer import Normalizer, tile_layout
 from fusioncim.op_cim import drain_layout
 from fusioncim.softmax import state_layout
-from fusioncim_golden.config import SEED_LIMIT, preset
+from fusioncim_golden.config import preset
 from fusioncim_golden.normalizer import normalize
 from fusioncim_sim.runner import case, run
 from fusioncim_sim.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
@@ -46,8 +46,8 @@ def test_normalizer(this):
 def random_tile(rng, config):
     """O [rows, columns], row sums and whether the rows are filled [rows], and how many of them leave."""
     rows, columns = config.rows, config.columns
-    # The least row sum: one key, at most SEED_LIMIT powers of two below the reference.
-    least = (1 << (config.probability_bits - 1 + config.flush)) >> (SEED_LIMIT if config.seed else 0)
+    # The least row sum: one key, at most seed_limit powers of two below the reference.
+    least = (1 << (config.probability_bits - 1 + config.flush)) >> (config.seed_limit if config.seed else 0)
     most = (1 << config.row_sum_bits) - 1
     exponent = rng.integers(least.bit_length() - 1, config.row_sum_bits, rows)
     corners = np.stack(

@@ -183,6 +183,11 @@ class Config:
         return self.row_sum_integer_bits + self.flush
 
     @property
+    def seed_limit(self) -> int:
+        """Powers of two by which a seeded reference may start above the first block; its bits are all kept in l."""
+        return min(SEED_LIMIT, self.flush)
+
+    @property
     def shift_max(self) -> int:
         """Largest shift field of an O update: an aligned block or a rescaled accumulator."""
         return max(self.slack + self.flush, self.accumulator_bits - 1)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_golden.arith import Int, shift_floor, shift_round
-from fusioncim_golden.config import SEED_LIMIT, Config
+from fusioncim_golden.config import Config
 
 Bool = NDArray[np.bool_]
 
@@ -125,7 +125,7 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
         distance = b - rows.reference - full
         moves = ~rows.empty & (distance > config.slack)
         adds = ~rows.empty & (distance <= config.slack) & (distance >= -config.flush)
-        start = np.where(config.seed & rows.seeded, np.clip(rows.reference - b, 0, SEED_LIMIT), 0)
+        start = np.where(config.seed & rows.seeded, np.clip(rows.reference - b, 0, config.seed_limit), 0)
         rise = b - rows.reference
         wiped = moves & (rise >= config.accumulator_bits)
         align = np.where(rows.empty, start, np.where(adds, -distance, 0))

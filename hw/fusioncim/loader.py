@@ -5,7 +5,7 @@
 
 The order, the words and the masks are those of the golden `schedule`.
 
-Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 4 cycles from a job to its first query.
+Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 2 cycles from a job to its first query.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal

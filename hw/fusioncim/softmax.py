@@ -24,7 +24,7 @@ from fusioncim.arith import clamp_unsigned, fits, shift_round, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim.op_cim import load_layout
-from fusioncim_golden.config import POSITION_BITS, REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, SEED_LIMIT, Config
+from fusioncim_golden.config import POSITION_BITS, REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
 from fusioncim_golden.softmax import Update
 
 STAGES = 9
@@ -234,9 +234,9 @@ class SoftmaxLane(wiring.Component):
         seeded = Mux(control[7].first, ~control[7].fresh & (state.seeded | state.filled), state.seeded)
         start: Signal | int = 0
         if config.seed:
-            start = Signal(fits(SEED_LIMIT))
+            start = Signal(fits(config.seed_limit))
             with m.If(~filled & seeded & (rise < 0)):
-                m.d.comb += start.eq(Mux(rise < -SEED_LIMIT, SEED_LIMIT, -rise))
+                m.d.comb += start.eq(Mux(rise < -config.seed_limit, config.seed_limit, -rise))
 
         update = self.load.update
         kind = Signal(2)
