@@ -70,9 +70,9 @@ class TileLoader(wiring.Component):
     """Loads queries tile by tile.
 
     Members: i_job; i_q: the job's queries, tile after tile, head after head inside a tile, rows in order, padding left
-    out; o_pass; o_tile: every loaded tile, in order, for the drain; write, query_*: ports of the macros; loaded: words
-    that hold a tile (set here, cleared by `release`); visible, fresh: per word, largest number of keys that a row may
-    see, and whether the word's previous tile belongs to another job.
+    out; o_pass; o_tile: every loaded tile, in order, for the drain; write, query_*: ports of the macros; release: words
+    that may be loaded again; visible, fresh: per word, largest number of keys that a row may see, and whether the
+    word's previous tile belongs to another job.
     """
 
     def __init__(self, config: Config) -> None:
