@@ -10,6 +10,8 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import offset_scores, scores
 
 # Changes to the default, and the whole message.
+NARROW = "(a narrow accumulator: widen it, or lower slack or update_rank)"
+
 REFUSED = [
     ({"rows": 8.0}, "rows must be of type int, not 8.0"),
     ({"rows": True}, "rows must be of type int, not True"),
@@ -68,10 +70,16 @@ REFUSED = [
     ({"flush": 0}, "flush must be from 1 to 20, not 0"),
     ({"flush": 21}, "flush must be from 1 to 20, not 21"),
     # A narrow accumulator: p + operand bits - 3 - dropped bits, dropped bits = 8 + 8 + 2 + 4 + 2 - 16 = 8.
-    ({"probability_bits": 8, "accumulator_bits": 16, "flush": 6}, "flush must be from 1 to 5, not 6"),
+    (
+        {"probability_bits": 8, "accumulator_bits": 16, "flush": 6},
+        f"flush must be from 1 to 5 with accumulator_bits = 16 {NARROW}, not 6",
+    ),
     # 21 bits are enough for the rounding of every addition over 2^20 keys, 20 are not.
     ({"probability_bits": 8, "accumulator_bits": 21, "flush": 21}, "flush must be from 1 to 20, not 21"),
-    ({"probability_bits": 8, "accumulator_bits": 20, "flush": 10}, "flush must be from 1 to 9, not 10"),
+    (
+        {"probability_bits": 8, "accumulator_bits": 20, "flush": 10},
+        f"flush must be from 1 to 9 with accumulator_bits = 20 {NARROW}, not 10",
+    ),
     ({"colour": 3}, "unknown configuration key: the keys are "),
 ]
 

@@ -118,6 +118,11 @@ class Config:
         # because there are too few keys for more, or because each addition is large against its rounding.
         few = self.accumulator_bits >= POSITION_BITS + 3 - self.rank_bits
         most = 20 if few else self.probability_bits + self.operand_bits - 3 - self.dropped_bits
+        if not few and self.flush > most:
+            raise InputError(
+                f"flush must be from 1 to {most} with accumulator_bits = {self.accumulator_bits} "
+                f"(a narrow accumulator: widen it, or lower slack or update_rank), not {self.flush}"
+            )
         check_range("flush", self.flush, 1, most)
 
     # Array.
