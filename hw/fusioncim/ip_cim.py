@@ -88,7 +88,7 @@ class IpCimRow(wiring.Component):
             bank.read_address[0].eq(self.word),
         ]
         query = bank.read_data[0]
-        products = [query.word_select(n, bits) & self.plane[n].replicate(bits) for n in range(self.config.columns)]
+        products = [Mux(self.plane[n], query.word_select(n, bits), 0) for n in range(self.config.columns)]
         total = tree_sum(products)
         partial = Signal(total.shape())
         partial_valid = Signal()
