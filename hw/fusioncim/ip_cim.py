@@ -90,14 +90,16 @@ class IpCimRow(wiring.Component):
         query = bank.read_data[0]
         products = [Mux(self.plane[n], query.word_select(n, bits), 0) for n in range(self.config.columns)]
         total = tree_sum(products)
-        partial = Signal(total.shape())
+        partial = Signal(total.shape(), reset_less=True)
         partial_valid = Signal()
-        partial_first = Signal()
+        partial_first = Signal(reset_less=True)
         m.d.sync += [partial_valid.eq(self.enable), partial_first.eq(self.first)]
         with m.If(self.enable):
             m.d.sync += partial.eq(total)
+        score = Signal.like(self.score, reset_less=True)
+        m.d.comb += self.score.eq(score)
         with m.If(partial_valid):
-            m.d.sync += self.score.eq(Mux(partial_first, -partial, (self.score << 1) + partial))
+            m.d.sync += score.eq(Mux(partial_first, -partial, (score << 1) + partial))
         return m
 
 
@@ -123,8 +125,8 @@ class Correction(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = tree_sum([self.plane[n] for n in range(self.config.columns)])
-        ones = Signal(count.shape())
-        total = Signal(signed(self.config.score_bits - self.config.operand_bits + 1))
+        ones = Signal(count.shape(), reset_less=True)
+        total = Signal(signed(self.config.score_bits - self.config.operand_bits + 1), reset_less=True)
         valid, first, last, done = (Signal(name=name) for name in ("ones_valid", "ones_first", "ones_last", "done"))
         m.d.sync += [
             ones.eq(count),
@@ -164,25 +166,29 @@ class IpCim(wiring.Component):
         layout = command_layout(config)
 
         stages = [self.command]
+        enables = [self.command.enable]
         for n in range(config.rows_per_lane):
-            stage = Signal(layout, name=f"stage_{n}")
+            stage = Signal(layout, name=f"stage_{n}", reset_less=True)
+            enable = Signal(name=f"enable_{n}")
             before = stages[-1]
             m.d.sync += [
-                *(stage.enable.eq(before.enable), stage.first.eq(before.first)),
+                *(enable.eq(enables[-1]), stage.first.eq(before.first)),
                 *(stage.read.eq(before.read), stage.word.eq(before.word)),
             ]
-            with m.If(before.enable):
+            with m.If(enables[-1]):
                 m.d.sync += stage.plane.eq(before.plane)
             stages.append(stage)
+            enables.append(enable)
 
         bits = config.operand_bits
         offset = Cat(self.write.data.word_select(n, bits) ^ (1 << (bits - 1)) for n in range(config.columns))
         for i in range(config.rows):
             row = IpCimRow(config)
-            stage = stages[i % config.rows_per_lane + 1]
+            j = i % config.rows_per_lane + 1
+            stage = stages[j]
             m.submodules[f"row_{i}"] = once(platform, row)
             m.d.comb += [
-                *(row.enable.eq(stage.enable), row.first.eq(stage.first), row.plane.eq(stage.plane)),
+                *(row.enable.eq(enables[j]), row.first.eq(stage.first), row.plane.eq(stage.plane)),
                 *(row.read.eq(stage.read), row.word.eq(stage.word)),
                 row.write_enable.eq(self.write.enable & (self.write.row == i)),
                 *(row.write_word.eq(self.write.word), row.write_data.eq(offset)),
@@ -190,12 +196,12 @@ class IpCim(wiring.Component):
             ]
 
         planes = Signal(range(bits))
-        with m.If(stages[1].enable):
+        with m.If(enables[1]):
             m.d.sync += planes.eq(Mux(stages[1].first, 1, planes + 1))
         correction = Correction(config)
         m.submodules.correction = once(platform, correction)
         m.d.comb += [
-            *(correction.enable.eq(stages[1].enable), correction.first.eq(stages[1].first)),
+            *(correction.enable.eq(enables[1]), correction.first.eq(stages[1].first)),
             correction.last.eq(~stages[1].first & (planes == bits - 1)),
             correction.plane.eq(stages[1].plane),
             self.correction.eq(correction.correction),

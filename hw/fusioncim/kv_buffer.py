@@ -154,7 +154,7 @@ class ValueRegisters(wiring.Component):
         config = self.config
         step = config.units * config.operand_bits
         for n in range(config.update_rank):
-            banks = [Signal(vector_layout(config).size, name=f"vector_{n}_{b}") for b in range(2)]
+            banks = [Signal(vector_layout(config).size, name=f"vector_{n}_{b}", reset_less=True) for b in range(2)]
             for b, register in enumerate(banks):
                 with m.If(self.write_enable & (self.write_bank == b) & (self.write_index == n)):
                     m.d.sync += register.eq(self.vector.as_value())

@@ -70,8 +70,8 @@ class Reciprocal(wiring.Component):
         m = Module()
         row = Signal(address_shape(self.config.rows))
         inverse = Signal(inverse_layout(self.config))
-        mantissa = Signal(RECIPROCAL_BITS)
-        remainder = Signal(RECIPROCAL_BITS)
+        mantissa = Signal(RECIPROCAL_BITS, reset_less=True)
+        remainder = Signal(RECIPROCAL_BITS, reset_less=True)
         step = Signal(range(RECIPROCAL_BITS))
         m.d.comb += [
             *(self.state_row.eq(row), self.state_word.eq(self.i.payload.word)),
@@ -180,7 +180,7 @@ class Normalizer(wiring.Component):
         stages = [inverse]
         valid, last = [loaded], [last_column & inverse.last]
         for n in range(3):
-            stage = Signal(inverse_layout(config), name=f"inverse_{n}")
+            stage = Signal(inverse_layout(config), name=f"inverse_{n}", reset_less=True)
             stage_valid = Signal(name=f"valid_{n}")
             stage_last = Signal(name=f"last_{n}")
             with m.If(advance):
@@ -192,8 +192,8 @@ class Normalizer(wiring.Component):
         amount = Signal(fits(config.row_sum_bits + max(output_shift(config), 0)))
         m.d.comb += amount.eq(stages[3].length + output_shift(config))
         for u in range(config.units):
-            element = Signal(signed(width), name=f"element_{u}")
-            product = Signal(signed(width + RECIPROCAL_BITS), name=f"product_{u}")
+            element = Signal(signed(width), name=f"element_{u}", reset_less=True)
+            product = Signal(signed(width + RECIPROCAL_BITS), name=f"product_{u}", reset_less=True)
             rounded = Signal(signed(width + RECIPROCAL_BITS), name=f"rounded_{u}")
             m.d.comb += rounded.eq(shift_round(product, amount))
             with m.If(advance):

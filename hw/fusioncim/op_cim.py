@@ -98,7 +98,7 @@ class OpCimRow(wiring.Component):
         config = self.config
         width = config.accumulator_bits
 
-        block = Signal(update_layout(config))
+        block = Signal(update_layout(config), reset_less=True)
         with m.If(self.load):
             m.d.sync += block.eq(self.update)
 
@@ -116,11 +116,11 @@ class OpCimRow(wiring.Component):
         ]
 
         # The command of this cycle's columns; the next block may be loaded while they are written.
-        kind = Signal(2)
-        shift = Signal(fits(config.shift_max))
-        halve = Signal()
+        kind = Signal(2, reset_less=True)
+        shift = Signal(fits(config.shift_max), reset_less=True)
+        halve = Signal(reset_less=True)
         written = Signal()
-        write_address = Signal(bank.write_address.shape())
+        write_address = Signal(bank.write_address.shape(), reset_less=True)
         m.d.sync += written.eq(active)
         with m.If(active):
             m.d.sync += [kind.eq(block.kind), shift.eq(block.shift), halve.eq(block.halve), write_address.eq(address)]
@@ -134,7 +134,7 @@ class OpCimRow(wiring.Component):
         results = []
         for u in range(config.units):
             products = [block.p[n] * self.command.value[n][u] for n in range(config.update_rank)]
-            d = Signal(signed(config.dot_bits), name=f"d_{u}")
+            d = Signal(signed(config.dot_bits), name=f"d_{u}", reset_less=True)
             with m.If(active):
                 m.d.sync += d.eq(tree_sum(products))
             old = bank.read_data[0].word_select(u, width).as_signed()
@@ -181,15 +181,15 @@ class OpCim(wiring.Component):
         m = Module()
         config = self.config
         stages = [self.command]
+        enables = [self.command.enable]
         for n in range(config.rows_per_lane):
-            stage = Signal(command_layout(config), name=f"stage_{n}")
-            m.d.sync += stage.enable.eq(stages[-1].enable)
-            with m.If(stages[-1].enable):
-                m.d.sync += [
-                    *(stage.word.eq(stages[-1].word), stage.column.eq(stages[-1].column)),
-                    stage.value.eq(stages[-1].value),
-                ]
+            stage = Signal(command_layout(config), name=f"stage_{n}", reset_less=True)
+            enable = Signal(name=f"enable_{n}")
+            m.d.sync += enable.eq(enables[-1])
+            with m.If(enables[-1]):
+                m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
+            enables.append(enable)
 
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain.enable):
@@ -202,7 +202,7 @@ class OpCim(wiring.Component):
             m.d.comb += [
                 row.load.eq(load.enable & (load.row == j)),
                 row.update.eq(load.update),
-                row.command.eq(stages[j + 1]),
+                *(row.command.eq(stages[j + 1]), row.command.enable.eq(enables[j + 1])),
                 row.drain_enable.eq(self.drain.enable & (self.drain.row == i)),
                 *(row.drain_word.eq(self.drain.word), row.drain_column.eq(self.drain.column)),
             ]

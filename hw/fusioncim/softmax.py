@@ -117,24 +117,26 @@ class SoftmaxLane(wiring.Component):
             queries.read_enable[0].eq(control[1].enable),
             queries.read_address[0].eq(row_address(config, control[1].word, control[1].row)),
         ]
-        taken = Signal(signed(config.score_bits))
-        score = Signal(signed(config.score_bits))
+        taken = Signal(signed(config.score_bits), reset_less=True)
+        score = Signal(signed(config.score_bits), reset_less=True)
         with m.If(control[0].enable):
             m.d.sync += taken.eq(Array(self.score)[control[0].row])
         with m.If(control[1].enable):
             m.d.sync += score.eq(taken - self.correction)
 
         query = data.View(query_layout(), queries.read_data[0])
-        product = Signal(signed(config.score_bits + SCALE_BITS))
-        shift = Signal(SCALE_SHIFT_BITS)
-        visible_3 = Signal()
-        visible_4 = Signal()
+        product = Signal(signed(config.score_bits + SCALE_BITS), reset_less=True)
+        shift = Signal(SCALE_SHIFT_BITS, reset_less=True)
+        visible_3 = Signal(reset_less=True)
+        visible_4 = Signal(reset_less=True)
         with m.If(control[2].enable):
             m.d.sync += [
                 *(product.eq(score * query.mantissa), shift.eq(query.shift)),
                 visible_3.eq(control[2].position < query.visible),
             ]
-        x = Signal(data.StructLayout({"fraction": config.fraction_bits, "integer": signed(REFERENCE_BITS)}))
+        x = Signal(
+            data.StructLayout({"fraction": config.fraction_bits, "integer": signed(REFERENCE_BITS)}), reset_less=True
+        )
         with m.If(control[3].enable):
             m.d.sync += [x.eq(shift_round(product << config.fraction_bits, shift)), visible_4.eq(visible_3)]
         return x, visible_4
@@ -166,11 +168,11 @@ class SoftmaxLane(wiring.Component):
         ]
         distance = Signal(REFERENCE_BITS + 1)
         m.d.comb += distance.eq(Mux(rise < 0, -rise, rise))
-        up_5 = Signal()
-        visible_5 = Signal()
-        entry = Signal(block)
-        mantissa = Signal(bits)
-        shift = Signal(fits(bits + 1))
+        up_5 = Signal(reset_less=True)
+        visible_5 = Signal(reset_less=True)
+        entry = Signal(block, reset_less=True)
+        mantissa = Signal(bits, reset_less=True)
+        shift = Signal(fits(bits + 1), reset_less=True)
         with m.If(control[4].enable):
             m.d.sync += [
                 *(mantissa.eq(table[index]), shift.eq(clamp_unsigned(distance, bits + 1))),
@@ -190,7 +192,7 @@ class SoftmaxLane(wiring.Component):
             blocks.write_address.eq(control[5].row),
             blocks.write_data.eq(new.as_value()),
         ]
-        done = Signal(block)
+        done = Signal(block, reset_less=True)
         with m.If(control[5].enable & control[5].last):
             m.d.sync += done.eq(new)
         return done.p, done.exponent, done.seen
@@ -210,10 +212,10 @@ class SoftmaxLane(wiring.Component):
             self.drain_state.eq(states.read_data[1]),
         ]
         total = tree_sum([p[n] for n in range(config.update_rank)])
-        block_sum = Signal(total.shape())
-        p_7 = Signal(p.shape())
-        exponent_7 = Signal(exponent.shape())
-        seen_7 = Signal()
+        block_sum = Signal(total.shape(), reset_less=True)
+        p_7 = Signal(p.shape(), reset_less=True)
+        exponent_7 = Signal(exponent.shape(), reset_less=True)
+        seen_7 = Signal(reset_less=True)
         with m.If(end[6]):
             m.d.sync += [block_sum.eq(total), p_7.eq(p), exponent_7.eq(exponent), seen_7.eq(seen)]
 
@@ -239,15 +241,15 @@ class SoftmaxLane(wiring.Component):
                 m.d.comb += start.eq(Mux(rise < -config.seed_limit, config.seed_limit, -rise))
 
         update = self.load.update
-        kind = Signal(2)
-        shift = Signal(fits(config.shift_max))
-        halve = Signal()
-        p_8 = Signal(p.shape())
-        block_sum_8 = Signal(total.shape())
-        align = Signal(fits(config.slack + config.flush))
-        next_state = Signal(layout)
-        old_shift = Signal(fits(config.row_sum_bits))
-        keep = Signal()
+        kind = Signal(2, reset_less=True)
+        shift = Signal(fits(config.shift_max), reset_less=True)
+        halve = Signal(reset_less=True)
+        p_8 = Signal(p.shape(), reset_less=True)
+        block_sum_8 = Signal(total.shape(), reset_less=True)
+        align = Signal(fits(config.slack + config.flush), reset_less=True)
+        next_state = Signal(layout, reset_less=True)
+        old_shift = Signal(fits(config.row_sum_bits), reset_less=True)
+        keep = Signal(reset_less=True)
         with m.If(end[7]):
             m.d.sync += [
                 *(p_8.eq(p_7), block_sum_8.eq(block_sum), keep.eq(filled)),
@@ -319,12 +321,15 @@ class Softmax(wiring.Component):
         m = Module()
         config = self.config
         stages = [self.control]
+        enables = [self.control.enable]
         for n in range(1, STAGES):
-            stage = Signal(control_layout(config), name=f"control_{n}")
-            m.d.sync += stage.enable.eq(stages[-1].enable)
-            with m.If(stages[-1].enable):
-                m.d.sync += [getattr(stage, name).eq(getattr(stages[-1], name)) for name, _ in stage.shape()][1:]
+            stage = Signal(control_layout(config), name=f"control_{n}", reset_less=True)
+            enable = Signal(name=f"enable_{n}")
+            m.d.sync += enable.eq(enables[-1])
+            with m.If(enables[-1]):
+                m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
+            enables.append(enable)
 
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain_enable):
@@ -334,6 +339,7 @@ class Softmax(wiring.Component):
             lane = SoftmaxLane(config)
             m.submodules[f"lane_{n}"] = once(platform, lane)
             m.d.comb += [lane.control[k].eq(stages[k]) for k in range(STAGES)]
+            m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(STAGES)]
             m.d.comb += [lane.score[j].eq(self.score[n * per_lane + j]) for j in range(per_lane)]
             m.d.comb += [lane.correction.eq(self.correction), self.load[n].eq(lane.load)]
             m.d.comb += [lane.write_word.eq(self.write_word), lane.write_query.eq(self.write_query)]
