@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib import data
 
 
 def tree_sum(terms: Sequence[Value]) -> Value:
@@ -49,6 +50,21 @@ def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
         stages.append(stage)
         x = stage
     return stages
+
+
+def pipelined(m: Module, x: data.View, cycles: int, name: str) -> tuple[list[data.View], list[Signal]]:
+    """X and its `enable` now and after 1, 2, .. cycles; a stage that nothing enters keeps still, only enables reset."""
+    stages = [x]
+    enables = [x.enable]
+    for n in range(1, cycles + 1):
+        stage = Signal(x.shape(), name=f"{name}_{n}", reset_less=True)
+        enable = Signal(name=f"enable_{n}")
+        m.d.sync += enable.eq(enables[-1])
+        with m.If(enables[-1]):
+            m.d.sync += stage.eq(stages[-1])
+        stages.append(stage)
+        enables.append(enable)
+    return stages, enables
 
 
 def fits(value: int) -> Shape:

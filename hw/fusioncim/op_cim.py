@@ -19,7 +19,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import add_shift_round, fits, shift_round, tree_sum
+from fusioncim.arith import add_shift_round, fits, pipelined, shift_round, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim_golden.config import Config
@@ -180,16 +180,7 @@ class OpCim(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        stages = [self.command]
-        enables = [self.command.enable]
-        for n in range(config.rows_per_lane):
-            stage = Signal(command_layout(config), name=f"stage_{n}", reset_less=True)
-            enable = Signal(name=f"enable_{n}")
-            m.d.sync += enable.eq(enables[-1])
-            with m.If(enables[-1]):
-                m.d.sync += stage.eq(stages[-1])
-            stages.append(stage)
-            enables.append(enable)
+        stages, enables = pipelined(m, self.command, config.rows_per_lane, "stage")
 
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain.enable):

@@ -104,10 +104,9 @@ class Sequencer(wiring.Component):
             self.i.ready.eq(exhausted),
         ]
         first = ~pick(begun, word)
+        idle = finish | ~active
         m.d.comb += [
-            start.eq(
-                found & (finish | ~active) & (claimed | self.kv.available) & ~(first & pick(busy, word)),
-            ),
+            start.eq(found & idle & (claimed | self.kv.available) & ~(first & pick(busy, word))),
             self.kv.claim.eq(start & ~claimed),
             *(slot.word.eq(word), slot.ring.eq(ring), slot.block.eq(entry.block), slot.opens.eq(~claimed)),
             *(slot.first.eq(first), slot.fresh.eq(Array(self.fresh)[word])),
@@ -128,7 +127,6 @@ class Sequencer(wiring.Component):
         members: Value = Const(0, config.words)
         for n in range(config.words):
             members |= one_hot(entry.count > n, word_after(config, entry.word, n), config.words)
-        idle = finish | ~active
         ended = Signal(config.words)
         m.d.comb += [self.kv.keys_release.eq(ends_block & idle), ended.eq(Mux(idle, ending, 0))]
         with m.If(exhausted):
@@ -158,7 +156,7 @@ class Sequencer(wiring.Component):
         within = vector if config.schedule == "in_order" else ~vector
         m.d.comb += [
             *(control.enable.eq(active & served), control.row.eq(plane)),
-            *(control.index.eq(vector), control.last.eq(cycle[plane_bits:] == config.update_rank - 1)),
+            *(control.index.eq(vector), control.last.eq(vector == config.update_rank - 1)),
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),
         ]

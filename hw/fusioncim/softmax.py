@@ -20,7 +20,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import clamp_unsigned, fits, shift_round, tree_sum
+from fusioncim.arith import clamp_unsigned, fits, pipelined, shift_round, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim.op_cim import load_layout
@@ -320,16 +320,7 @@ class Softmax(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        stages = [self.control]
-        enables = [self.control.enable]
-        for n in range(1, STAGES):
-            stage = Signal(control_layout(config), name=f"control_{n}", reset_less=True)
-            enable = Signal(name=f"enable_{n}")
-            m.d.sync += enable.eq(enables[-1])
-            with m.If(enables[-1]):
-                m.d.sync += stage.eq(stages[-1])
-            stages.append(stage)
-            enables.append(enable)
+        stages, enables = pipelined(m, self.control, STAGES - 1, "control")
 
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain_enable):
