@@ -1,0 +1,119 @@
+"""The whole chip: engines, global buffer and bus around the numeric contract of one engine."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from fusioncim_golden.config import PRESETS, Config, check_choice, check_range
+from fusioncim_golden.errors import InputError
+
+JOB_QUEUE = 4
+"""Jobs that wait behind the one whose queries are being loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipConfig:
+    """A chip.
+
+    Members:
+        engine: the configuration of every hybrid engine.
+        engines: hybrid engines, a power of two up to 16.
+        buffer_bytes: global buffer; one half holds keys, the other values.
+        bus_bits: data bits of the memory bus.
+    """
+
+    engine: Config = field(default_factory=Config)
+    engines: int = 4
+    buffer_bytes: int = 1 << 16
+    bus_bits: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("engines", "buffer_bytes", "bus_bits"):
+            if type(getattr(self, name)) is not int:
+                raise InputError(f"{name} must be of type int, not {getattr(self, name)!r}")
+        check_choice("engines", self.engines, (1, 2, 4, 8, 16))
+        check_choice("bus_bits", self.bus_bits, (32, 64, 128, 256, 512, 1024))
+        for name, bits in (
+            ("columns * operand_bits", self.engine.operand_bits),
+            ("columns * output_bits", self.engine.output_bits),
+        ):
+            if self.engine.columns * bits % self.bus_bits:
+                raise InputError(
+                    f"{name} = {self.engine.columns * bits} must be a multiple of bus_bits, not of {self.bus_bits}"
+                )
+        blocks, rest = divmod(self.buffer_bytes, self.block_bytes)
+        if rest or blocks & (blocks - 1):
+            raise InputError(
+                f"buffer_bytes must be a power of two of blocks of {self.block_bytes} bytes "
+                f"(update_rank keys and values), not {self.buffer_bytes}"
+            )
+        check_range("buffer_bytes", self.buffer_bytes, 4 * self.block_bytes, 1 << 26)
+
+    @property
+    def bus_bytes(self) -> int:
+        """Bytes of a beat; addresses and pitches are multiples of it."""
+        return self.bus_bits // 8
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of a query, key or value."""
+        return self.engine.columns * self.engine.operand_bits // 8
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of an output row."""
+        return self.engine.columns * self.engine.output_bits // 8
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of the keys and values of a block."""
+        return 2 * self.engine.update_rank * self.vector_bytes
+
+    @property
+    def buffer_blocks(self) -> int:
+        """Blocks that the global buffer holds."""
+        return self.buffer_bytes // self.block_bytes
+
+    def override(self, /, **changes: Any) -> Self:
+        """The same chip with some values changed, its own or the engine's; an unknown name is refused."""
+        own = [item.name for item in fields(self) if item.name != "engine"]
+        inner = {name: value for name, value in changes.items() if name not in own}
+        known = [item.name for item in fields(Config)]
+        for name in inner:
+            if name not in known:
+                raise InputError(f"unknown configuration key: the keys are {', '.join([*own, *known])}, not {name}")
+        outer = {name: value for name, value in changes.items() if name in own}
+        return replace(self, engine=replace(self.engine, **inner), **outer)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters by name, the chip's own first."""
+        own = asdict(self)
+        inner = own.pop("engine")
+        return {**own, **inner}
+
+
+CHIP_PRESETS: Mapping[str, ChipConfig] = {
+    "tiny": ChipConfig(engine=PRESETS["tiny"], engines=2, buffer_bytes=1 << 11, bus_bits=64),
+    "small": ChipConfig(engine=PRESETS["small"], engines=4, buffer_bytes=1 << 16, bus_bits=128),
+    "paper": ChipConfig(engine=PRESETS["paper"], engines=16, buffer_bytes=1 << 20, bus_bits=256),
+}
+"""The engine presets as chips; paper: the published 16 engines and 1 MB."""
+
+
+def chip_preset(name: str) -> ChipConfig:
+    """The preset of that name."""
+    check_choice("preset", name, tuple(CHIP_PRESETS))
+    return CHIP_PRESETS[name]
+
+
+def load_chip_toml(path: Path) -> ChipConfig:
+    """A chip from TOML: an optional `preset` to start from, then any parameter by name."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error
+    return chip_preset(table.pop("preset", "small")).override(**table)
