@@ -87,39 +87,37 @@ def check_operands(config: Config, heads: Heads) -> None:
         )
 
 
-def trace(config: Config, heads: Heads, job: Job) -> Iterator[TileTrace]:
-    """Every tile of a job with all its stations, in the order of passes and words."""
+def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[TileTrace]:
+    """Every tile of a job with all its stations, in the order of the schedule."""
     check_operands(config, heads)
-    state: dict[int, Rows] = {}
+    state: dict[tuple[int, int], Rows] = {}
     rank = config.update_rank
     padded = -(-job.keys // rank) * rank
     k, v = (np.pad(x, ((0, padded - job.keys), (0, 0))) for x in (heads.k, heads.v))
-    for group in passes(config, job):
+    for group in passes(config, job, engines):
         position = group.positions(config)
         for tile in group.tiles:
-            query = tile.first_query + np.arange(config.rows)
-            source = np.minimum(query, job.queries - 1)
-            q = heads.q[tile.head, source]
-            mantissa, shift = heads.mantissa[tile.head, source], heads.shift[tile.head, source]
+            source = tile.head, np.minimum(tile.query, job.queries - 1)
+            q, mantissa, shift = heads.q[source], heads.mantissa[source], heads.shift[source]
             score = scores(q, k)[:, position]
             visible = position < tile.visible[:, None, None]
             x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
             block = probabilities(config, x, visible)
-            rows = state[tile.word].next_tile() if tile.word in state else Rows.fresh((config.rows,))
+            place = tile.engine, tile.word
+            rows = Rows.fresh((config.rows,)) if tile.fresh else state[place].next_tile()
             updates = merge(config, rows, block)
             o = accumulate(config, block.p, updates, v[position])
-            state[tile.word] = rows
+            state[place] = rows
             yield TileTrace(tile, group, score, x, block, updates, rows, o)
 
 
-def run(config: Config, heads: Heads, job: Job) -> Result:
+def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
     """All outputs and counters of a job."""
     result = Result(np.zeros(heads.q.shape, np.int64))
-    for step in trace(config, heads, job):
-        count = min(config.rows, job.queries - step.tile.first_query)
-        rows = slice(step.tile.first_query, step.tile.first_query + count)
+    for step in trace(config, heads, job, engines):
+        tile = step.tile
         out = normalize(config, step.o, np.where(step.rows.empty, 0, step.rows.row_sum))
-        result.out[step.tile.head, rows] = out[:count]
+        result.out[tile.head[: tile.count], tile.query[: tile.count]] = out[: tile.count]
         result.counters.add(count_events(config, step))
     return result
 

@@ -1,9 +1,13 @@
 """Schedule of a job: which query tiles are resident together, and in which order the key blocks pass them.
 
-A job is `heads` query heads that share one K and V. Its tiles (tile t of head h is item t * heads + h) become resident
-in passes of `words_per_pass` words; item i sits in word i mod words, so that the words of the pass before drain while
-the next pass computes. During a pass every key block that any of its rows may see passes once; a word whose rows may
-not see it is left out.
+A job is `heads` query heads that share one K and V. Row r of the job is head r mod heads of query r div heads, and a
+tile is `rows` rows: heads x tokens fill it in decode as in prefill. Tiles become resident in passes of words_per_pass
+tiles per engine, half of the words unless told, so that the words of the pass before drain and load while this one
+computes. During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is
+left out.
+
+The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
+engine gets the same causal work.
 
 Every row carries the number of keys it may see, a prefix: min(position + 1, keys) if causal, keys if full, 0 for
 padding. Causal masks, ragged ends, chunked prefill and decode are all that one number.
@@ -56,11 +60,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Tile:
-    """`rows` queries of one head in one word. visible [rows]: keys that each row may see."""
+    """Rows in one word of one engine. head, query, visible [rows]: visible keys, 0 beyond the `count` rows in use.
 
+    fresh: the first tile of the job in this word.
+    """
+
+    engine: int
     word: int
-    head: int
-    first_query: int
+    fresh: bool
+    count: int
+    head: Int
+    query: Int
     visible: Int
 
 
@@ -81,26 +91,36 @@ class Pass:
         return self.blocks[:, None] * config.update_rank + (within[::-1] if self.descending else within)
 
 
-def passes(config: Config, job: Job) -> Iterator[Pass]:
+def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     """All passes of a job in order."""
     job.check(config)
-    tiles = -(-job.queries // config.rows)
-    items = range(tiles * job.heads)
+    rows = job.queries * job.heads
+    items = range(-(-rows // config.rows))
     group = job.group(config)
-    for first in items[::group]:
-        resident = tuple(_tile(config, job, item) for item in items[first : first + group])
-        last_query = min(resident[-1].first_query + config.rows, job.queries) - 1
+    dealt = [0] * engines
+    for first in items[:: group * engines]:
+        resident = []
+        for item in items[first : first + group * engines]:
+            turn, place = divmod(item - first, engines)
+            engine = engines - 1 - place if turn % 2 else place
+            resident.append(_tile(config, job, item, engine, dealt[engine]))
+            dealt[engine] += 1
+        last_query = int(resident[-1].query[resident[-1].count - 1])
         longest = max(int(tile.visible.max()) for tile in resident)
         blocks = -(-longest // config.update_rank)
         diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
-        yield Pass(resident, block_order(config.schedule, blocks, diagonal), config.schedule != "in_order")
+        yield Pass(tuple(resident), block_order(config.schedule, blocks, diagonal), config.schedule != "in_order")
 
 
-def _tile(config: Config, job: Job, item: int) -> Tile:
-    first = (item // job.heads) * config.rows
-    query = first + np.arange(config.rows)
+def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:
+    """Tile `item` of the job, the `number`-th of its engine."""
+    first = item * config.rows
+    count = min(config.rows, job.queries * job.heads - first)
+    row = first + np.arange(config.rows)
+    query, head = row // job.heads, row % job.heads
     seen = np.minimum(job.first_position() + query + 1, job.keys) if job.causal else np.full(config.rows, job.keys)
-    return Tile(item % config.words, item % job.heads, first, np.where(query < job.queries, seen, 0))
+    visible = np.where(np.arange(config.rows) < count, seen, 0)
+    return Tile(engine, number % config.words, number < config.words, count, head, query, visible)
 
 
 def block_order(schedule: str, blocks: int, diagonal: int) -> Int:

@@ -1,15 +1,14 @@
 """QO-stationary controller: queries are loaded once, keys and values stream past, outputs leave once.
 
-    TileLoader    job -> tiles: fills the words of the next pass while the current one computes
-    BlockFetcher  pass -> key blocks, asked for in the order of the schedule
+    TileLoader    fills the words of the next pass while the current one computes
     Sequencer     block -> slots: one block past one resident word each
 
-Jobs queue: the next one loads while the current one computes. A tile is handed to the normalizer once its pass is
+Blocks belong to passes in the order in which the passes are loaded. A tile is handed to the normalizer once its pass is
 complete, in the order in which the tiles were loaded.
 """
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
@@ -17,19 +16,32 @@ from fusioncim import ip_cim, softmax
 from fusioncim.arith import one_hot, pick
 from fusioncim.bank import address_shape
 from fusioncim.emit import once
-from fusioncim.fetcher import BlockFetcher, fetch_layout
 from fusioncim.kv_buffer import kv_signature, ring_blocks
-from fusioncim.loader import TileLoader, job_layout, query_row_layout
+from fusioncim.loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
 from fusioncim.normalizer import tile_layout
 from fusioncim.sequencer import Sequencer
-from fusioncim_golden.config import Config
+from fusioncim_golden.config import POSITION_BITS, Config
+
+
+def block_layout() -> data.StructLayout:
+    """Announces the update_rank keys and values of a block; last: the last block of its pass for this engine."""
+    return data.StructLayout({"block": POSITION_BITS, "last": 1})
+
+
+def state_layout() -> data.StructLayout:
+    """What an engine does in a cycle.
+
+    active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; starved: at most
+    one block is left of those that came.
+    """
+    return data.StructLayout({"active": 1, "loaded": 1, "waits": 1, "starved": 1})
 
 
 class Controller(wiring.Component):
-    """Loader, fetcher, sequencer and the queues between them.
+    """Loader, sequencer and the queues between them.
 
-    Members: i_job, i_q, o_fetch: as of the engine; write, query_enable, query: a query into the banks (row and word as
-    of write); kv, command, control, pv_enable, pv_word, active: as of the Sequencer; o_tile: tiles to drain; drained:
+    Members: i_tile, i_q, i_block, state: as of the engine; write, query_enable, query: a query into the banks (row and
+    word as of write); kv, command, control, pv_enable, pv_word: as of the Sequencer; o_tile: tiles to drain; drained:
     words whose tile has left.
     """
 
@@ -37,9 +49,9 @@ class Controller(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i_job": In(stream.Signature(job_layout(config))),
+                "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "o_fetch": Out(stream.Signature(fetch_layout())),
+                "i_block": In(stream.Signature(block_layout())),
                 "write": Out(ip_cim.write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(softmax.query_layout()),
@@ -48,7 +60,7 @@ class Controller(wiring.Component):
                 "control": Out(softmax.control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
-                "active": Out(1),
+                "state": Out(state_layout()),
                 "o_tile": Out(stream.Signature(tile_layout(config))),
                 "drained": In(config.words),
             }
@@ -57,18 +69,34 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        loader, fetcher, sequencer = TileLoader(config), BlockFetcher(config), Sequencer(config)
-        for name, unit in {"loader": loader, "fetcher": fetcher, "sequencer": sequencer}.items():
-            m.submodules[name] = once(platform, unit)
+        loader, sequencer = TileLoader(config), Sequencer(config)
+        m.submodules.loader = once(platform, loader)
+        m.submodules.sequencer = once(platform, sequencer)
 
-        wiring.connect(m, wiring.flipped(self.i_job), loader.i_job)
+        wiring.connect(m, wiring.flipped(self.i_tile), loader.i_tile)
         wiring.connect(m, wiring.flipped(self.i_q), loader.i_q)
-        wiring.connect(m, fetcher.o_fetch, wiring.flipped(self.o_fetch))
         wiring.connect(m, sequencer.kv, wiring.flipped(self.kv))
-        queue(m, "passes", loader.o_pass, fetcher.i, 4)
-        queue(m, "blocks", fetcher.o_block, sequencer.i, ring_blocks(config))
+        this_pass = stream.Signature(pass_layout(config)).create()
+        queue(m, "passes", loader.o_pass, this_pass, 4)
         tile = stream.Signature(tile_layout(config)).create()
         queue(m, "tiles", loader.o_tile, tile, max(2 * config.words, 4))
+
+        # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.
+        accepted = stream.Signature(block_layout()).create()
+        block = stream.Signature(block_layout()).create()
+        held = Signal(range(ring_blocks(config) + 1))
+        room = Signal()
+        queue(m, "blocks", accepted, block, ring_blocks(config))
+        entry = sequencer.i
+        m.d.comb += [
+            *(room.eq(held != ring_blocks(config)), self.i_block.ready.eq(room)),
+            *(accepted.valid.eq(self.i_block.valid & room), accepted.payload.eq(self.i_block.payload)),
+            *(entry.valid.eq(block.valid & this_pass.valid), block.ready.eq(entry.valid & entry.ready)),
+            this_pass.ready.eq(block.ready & block.payload.last),
+            *(entry.payload.block.eq(block.payload.block), entry.payload.last.eq(block.payload.last)),
+            *(entry.payload.word.eq(this_pass.payload.word), entry.payload.count.eq(this_pass.payload.count)),
+        ]
+        m.d.sync += held.eq(held + (self.i_block.valid & room) - self.kv.values_release)
 
         m.d.comb += [
             *(self.write.eq(loader.write), self.query_enable.eq(loader.query_enable), self.query.eq(loader.query)),
@@ -77,7 +105,8 @@ class Controller(wiring.Component):
             *(sequencer.visible[w].eq(loader.visible[w]) for w in range(config.words)),
             *(sequencer.fresh[w].eq(loader.fresh[w]) for w in range(config.words)),
             *(sequencer.drained.eq(self.drained), loader.release.eq(sequencer.finished)),
-            self.active.eq(sequencer.active),
+            *(self.state.active.eq(sequencer.active), self.state.loaded.eq(this_pass.valid)),
+            *(self.state.waits.eq(sequencer.waits), self.state.starved.eq(held <= 1)),
         ]
 
         ready = Signal(config.words)

@@ -1,15 +1,16 @@
-"""Hybrid engine: IP-CIM, softmax, OP-CIM and normalizer behind five streams.
+"""Hybrid engine: IP-CIM, softmax, OP-CIM and normalizer behind four streams in and one out.
 
-    i_job   a job (controller.job_layout)
-    i_q     its queries, tile after tile, head after head inside a tile, rows in order
-    o_fetch key blocks in the order in which the engine wants them
-    i_k/i_v the update_rank vectors of each requested block, highest position first unless the schedule is in_order;
-            positions at or beyond the job's keys may hold anything
+    i_tile  tiles to load (loader.tile_command_layout); the last one of a pass closes it
+    i_q     their queries, row after row
+    i_block key blocks in the order in which they pass, pass after pass; accepted when there is room for the block
+    i_kv    the update_rank keys and values of each block, in the order of the schedule inside the block; positions that
+            no row may see may hold anything
     o       outputs: the rows of each tile, `units` neighbouring columns per beat
 
-Each key and value vector enters once per pass, whatever the number of resident words. Jobs queue: the next one loads
-while the current one computes. In steady state a block of update_rank vectors takes block_cycles cycles per resident
-word, without a gap; softmax, PV, loads and drains are hidden.
+Each key and value vector enters once per pass, whatever the number of resident words; vectors that come after their
+block was accepted never wait. The tiles of the next pass load while the current one computes. In steady state a block
+of update_rank vectors takes block_cycles cycles per resident word, without a gap; softmax, PV, loads and drains are
+hidden.
 """
 
 from amaranth.hdl import Module
@@ -17,32 +18,31 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.arith import one_hot
-from fusioncim.controller import Controller
+from fusioncim.controller import Controller, block_layout, state_layout
 from fusioncim.emit import once
-from fusioncim.fetcher import fetch_layout
 from fusioncim.ip_cim import IpCim
-from fusioncim.kv_buffer import KvBuffer, vector_layout
-from fusioncim.loader import job_layout, query_row_layout
+from fusioncim.kv_buffer import KvBuffer, pair_layout
+from fusioncim.loader import query_row_layout, tile_command_layout
 from fusioncim.normalizer import Normalizer, beat_layout
 from fusioncim.op_cim import OpCim
-from fusioncim.softmax import Softmax
+from fusioncim.softmax import Softmax, events_layout
 from fusioncim_golden.config import Config
 
 
 class Engine(wiring.Component):
-    """One hybrid engine. Members: the streams above; active: a bit-plane multiplies in this cycle."""
+    """One hybrid engine. Members: the streams above; state: what it does in this cycle; events: of the softmax."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "i_job": In(stream.Signature(job_layout(config))),
+                "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "i_k": In(stream.Signature(vector_layout(config))),
-                "i_v": In(stream.Signature(vector_layout(config))),
-                "o_fetch": Out(stream.Signature(fetch_layout())),
+                "i_block": In(stream.Signature(block_layout())),
+                "i_kv": In(stream.Signature(pair_layout(config))),
                 "o": Out(stream.Signature(beat_layout(config))),
-                "active": Out(1),
+                "state": Out(state_layout()),
+                "events": Out(events_layout(config)),
             }
         )
 
@@ -55,11 +55,10 @@ class Engine(wiring.Component):
         for name, unit in {**units, "normalizer": norm}.items():
             m.submodules[name] = once(platform, unit)
 
-        wiring.connect(m, wiring.flipped(self.i_job), control.i_job)
+        wiring.connect(m, wiring.flipped(self.i_tile), control.i_tile)
         wiring.connect(m, wiring.flipped(self.i_q), control.i_q)
-        wiring.connect(m, wiring.flipped(self.i_k), buffer.i_k)
-        wiring.connect(m, wiring.flipped(self.i_v), buffer.i_v)
-        wiring.connect(m, control.o_fetch, wiring.flipped(self.o_fetch))
+        wiring.connect(m, wiring.flipped(self.i_block), control.i_block)
+        wiring.connect(m, wiring.flipped(self.i_kv), buffer.i)
         wiring.connect(m, control.kv, buffer.kv)
         wiring.connect(m, control.o_tile, norm.i)
         wiring.connect(m, norm.o, wiring.flipped(self.o))
@@ -73,7 +72,7 @@ class Engine(wiring.Component):
             *(ip.command.enable.eq(control.command.enable), ip.command.first.eq(control.command.first)),
             *(ip.command.read.eq(control.command.read), ip.command.word.eq(control.command.word)),
             ip.command.plane.eq(buffer.plane),
-            self.active.eq(control.active),
+            *(self.state.eq(control.state), self.events.eq(soft.events)),
             # Probabilities.
             *(soft.control.eq(control.control), soft.correction.eq(ip.correction)),
             *(soft.score[i].eq(ip.score[i]) for i in range(config.rows)),

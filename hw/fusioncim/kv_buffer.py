@@ -19,6 +19,11 @@ def vector_layout(config: Config) -> data.ArrayLayout:
     return data.ArrayLayout(config.operand_bits, config.columns)
 
 
+def pair_layout(config: Config) -> data.StructLayout:
+    """The key and the value of a position."""
+    return data.StructLayout({"key": vector_layout(config), "value": vector_layout(config)})
+
+
 def ring_blocks(config: Config) -> int:
     """Blocks in the ring: enough that a stream of one vector per operand_bits cycles never waits for a release."""
     return 4 if config.block_cycles >= 8 else 8
@@ -166,7 +171,7 @@ class ValueRegisters(wiring.Component):
 class KvBuffer(wiring.Component):
     """Rings, bit-planes and value registers.
 
-    Members: i_k, i_v: vectors in the order of the requests; kv: driven by the sequencer; plane: bit-plane of the key
+    Members: i: keys and values, in the order of the blocks; kv: driven by the sequencer; plane: bit-plane of the key
     that was read; value[n]: operands of the block's vector n in the shown column step.
     """
 
@@ -174,8 +179,7 @@ class KvBuffer(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i_k": In(stream.Signature(vector_layout(config))),
-                "i_v": In(stream.Signature(vector_layout(config))),
+                "i": In(stream.Signature(pair_layout(config))),
                 "kv": In(kv_signature(config)),
                 "plane": Out(config.columns),
                 "value": Out(config.units * config.operand_bits).array(config.update_rank),
@@ -188,10 +192,12 @@ class KvBuffer(wiring.Component):
         planes, registers = BitPlanes(self.config), ValueRegisters(self.config)
         for name, unit in {"keys": keys, "values": values, "planes": planes, "registers": registers}.items():
             m.submodules[name] = once(platform, unit)
-        wiring.connect(m, wiring.flipped(self.i_k), keys.i)
-        wiring.connect(m, wiring.flipped(self.i_v), values.i)
         kv = self.kv
         m.d.comb += [
+            # The values of a block are released after its keys: where a value has room, its key has.
+            *(keys.i.payload.eq(self.i.payload.key), values.i.payload.eq(self.i.payload.value)),
+            *(keys.i.valid.eq(self.i.valid & values.i.ready), values.i.valid.eq(self.i.valid)),
+            self.i.ready.eq(values.i.ready),
             kv.available.eq(keys.available & values.available),
             *(keys.claim.eq(kv.claim), keys.release.eq(kv.keys_release)),
             *(keys.read_enable.eq(kv.keys_enable), keys.read_address.eq(kv.keys_address)),

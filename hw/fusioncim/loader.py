@@ -1,11 +1,9 @@
-"""Tile loader: a job's queries into the banks, tile by tile, one pass ahead of the computation.
+"""Tile loader: queries into the banks, tile by tile, one pass ahead of the computation.
 
-    item i of a job: tile i div heads of head i mod heads, in word i mod words
-    visible(query) = min(start + query + 1, keys) if causal, keys if not, 0 for padding
+Tiles go into words 0, 1, .. words - 1, 0, ..; a tile whose `last` is set closes the pass: its tiles compute together.
+A tile waits until its word is free. Rows beyond the tile's own see no key.
 
-The order, the words and the masks are those of the golden `schedule`.
-
-Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 2 cycles from a job to its first query.
+Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first query.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal
@@ -16,46 +14,24 @@ from fusioncim import ip_cim, softmax
 from fusioncim.arith import fits, one_hot, pick
 from fusioncim.bank import address_shape
 from fusioncim.normalizer import tile_layout
-from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
-
-HEAD_BITS = 9
+from fusioncim_golden.config import POSITION_BITS, Config
 
 
-def job_layout(config: Config) -> data.StructLayout:
-    """A job as the golden `schedule.Job` states it; start: position of the first query, group: words per pass."""
-    return data.StructLayout(
-        {
-            "queries": POSITION_BITS,
-            "keys": POSITION_BITS,
-            "heads": HEAD_BITS,
-            "start": POSITION_BITS,
-            "causal": 1,
-            "group": fits(config.words),
-        }
-    )
+def tile_command_layout(config: Config) -> data.StructLayout:
+    """A tile to load: its rows (at least one); fresh: no earlier tile may seed its references; last: it ends a pass."""
+    return data.StructLayout({"rows": fits(config.rows), "fresh": 1, "last": 1})
 
 
 def query_row_layout(config: Config) -> data.StructLayout:
-    """One query: signed operands in two's complement and its score scale mantissa / 2^shift."""
+    """One query: signed operands in two's complement, score scale mantissa / 2^shift, how many keys it may see."""
     return data.StructLayout(
-        {
-            "data": data.ArrayLayout(config.operand_bits, config.columns),
-            "mantissa": SCALE_BITS,
-            "shift": SCALE_SHIFT_BITS,
-        }
+        {"data": data.ArrayLayout(config.operand_bits, config.columns), "query": softmax.query_layout()}
     )
 
 
 def pass_layout(config: Config) -> data.StructLayout:
-    """A loaded pass: its first word, how many words, how many key blocks, the block of its last query's position."""
-    return data.StructLayout(
-        {
-            "word": address_shape(config.words),
-            "count": fits(config.words),
-            "blocks": POSITION_BITS,
-            "diagonal": POSITION_BITS,
-        }
-    )
+    """A loaded pass: its first word and how many words."""
+    return data.StructLayout({"word": address_shape(config.words), "count": fits(config.words)})
 
 
 def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
@@ -69,17 +45,16 @@ def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
 class TileLoader(wiring.Component):
     """Loads queries tile by tile.
 
-    Members: i_job; i_q: the job's queries, tile after tile, head after head inside a tile, rows in order, padding left
-    out; o_pass; o_tile: every loaded tile, in order, for the drain; write, query_*: ports of the macros; release: words
-    that may be loaded again; visible, fresh: per word, largest number of keys that a row may see, and whether the
-    word's previous tile belongs to another job.
+    Members: i_tile; i_q: the tiles' queries, in order; o_pass; o_tile: every loaded tile, in order, for the drain;
+    write, query_*: ports of the macros; release: words that may be loaded again; visible, fresh: per word, the largest
+    number of keys that a row of its tile may see, and the tile's `fresh`.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "i_job": In(stream.Signature(job_layout(config))),
+                "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
                 "o_pass": Out(stream.Signature(pass_layout(config))),
                 "o_tile": Out(stream.Signature(tile_layout(config))),
@@ -95,91 +70,56 @@ class TileLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        job = Signal(job_layout(config))
+        tile = Signal(tile_command_layout(config), reset_less=True)
         loaded = Signal(config.words)
-        used = Signal(config.words)
         word = Signal(address_shape(config.words))
         first_word = Signal(address_shape(config.words))
         count = Signal(fits(config.words))
-        first = Signal(POSITION_BITS)
-        head = Signal(HEAD_BITS)
-        left = Signal(POSITION_BITS)  # queries of the job from this tile's first on
-        rows = Signal(fits(config.rows))
-        row = Signal(address_shape(config.rows))
-        end = Signal(POSITION_BITS + 1)
-        seen = Signal(POSITION_BITS)
+        row = Signal(address_shape(config.rows), reset_less=True)
+        longest = Signal(POSITION_BITS, reset_less=True)
 
         real = Signal()
         step = Signal()
-        last_row = Signal()
         tile_done = Signal()
         m.d.comb += [
-            *(real.eq(row < rows), last_row.eq(row == config.rows - 1)),
-            end.eq(job.start + first + row + 1),
-            seen.eq(Mux(job.causal & (end < job.keys), end, job.keys)),
+            real.eq(row < tile.rows),
             *(self.write.enable.eq(step & real), self.write.row.eq(row), self.write.word.eq(word)),
             self.write.data.eq(self.i_q.payload.data),
-            self.query_enable.eq(step),
-            *(self.query.mantissa.eq(self.i_q.payload.mantissa), self.query.shift.eq(self.i_q.payload.shift)),
-            self.query.visible.eq(Mux(real, seen, 0)),
-            *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(rows)),
-        ]
-        rank = config.rank_bits
-        last_visible = Signal(POSITION_BITS)
-        last_position = Signal(POSITION_BITS)
-        blocks = Signal(POSITION_BITS)
-        diagonal = Signal(POSITION_BITS)
-        m.d.comb += [
-            *(blocks.eq((last_visible + (config.update_rank - 1)) >> rank), diagonal.eq(last_position >> rank)),
+            *(self.query_enable.eq(step), self.query.eq(self.i_q.payload.query)),
+            self.query.visible.eq(Mux(real, self.i_q.payload.query.visible, 0)),
+            *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(tile.rows)),
             *(self.o_pass.payload.word.eq(first_word), self.o_pass.payload.count.eq(count)),
-            self.o_pass.payload.blocks.eq(blocks),
-            self.o_pass.payload.diagonal.eq(Mux(diagonal >= blocks, blocks - 1, diagonal)),
         ]
         m.d.sync += loaded.eq((loaded & ~self.release) | one_hot(tile_done, word, config.words))
 
         with m.FSM():
-            with m.State("JOB"):
-                m.d.comb += self.i_job.ready.eq(1)
-                m.d.sync += [
-                    *(job.eq(self.i_job.payload), left.eq(self.i_job.payload.queries)),
-                    *(first.eq(0), head.eq(0), count.eq(0), first_word.eq(word), used.eq(0)),
-                ]
-                with m.If(self.i_job.valid):
-                    m.next = "WAIT"
-            with m.State("WAIT"):
-                m.d.sync += [rows.eq(Mux(left < config.rows, left, config.rows)), row.eq(0)]
-                with m.If(~pick(loaded, word)):
+            with m.State("TILE"):
+                m.d.comb += self.i_tile.ready.eq(~pick(loaded, word))
+                m.d.sync += [tile.eq(self.i_tile.payload), row.eq(0), longest.eq(0)]
+                with m.If(self.i_tile.valid & self.i_tile.ready):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += [self.i_q.ready.eq(real), step.eq(self.i_q.valid | ~real)]
                 with m.If(step):
                     m.d.sync += row.eq(row + 1)
-                    with m.If(real):
-                        m.d.sync += [last_visible.eq(seen), last_position.eq(end - 1)]
-                    with m.If(last_row):
+                    with m.If(self.query.visible > longest):
+                        m.d.sync += longest.eq(self.query.visible)
+                    with m.If(row == config.rows - 1):
                         m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += [self.o_tile.valid.eq(1), tile_done.eq(self.o_tile.ready)]
                 with m.If(tile_done):
                     m.d.sync += [
-                        Array(self.visible)[word].eq(last_visible),
-                        Array(self.fresh)[word].eq(~pick(used, word)),
-                        *(used.eq(used | (1 << word)), word.eq(word_after(config, word, 1)), count.eq(count + 1)),
+                        *(Array(self.visible)[word].eq(longest), Array(self.fresh)[word].eq(tile.fresh)),
+                        *(word.eq(word_after(config, word, 1)), count.eq(count + 1)),
                     ]
-                    with m.If(head + 1 == job.heads):
-                        m.d.sync += [head.eq(0), first.eq(first + config.rows), left.eq(left - rows)]
-                    with m.Else():
-                        m.d.sync += head.eq(head + 1)
-                    with m.If((count + 1 == job.group) | ((head + 1 == job.heads) & (left == rows))):
+                    with m.If(tile.last):
                         m.next = "PASS"
                     with m.Else():
-                        m.next = "WAIT"
+                        m.next = "TILE"
             with m.State("PASS"):
                 m.d.comb += self.o_pass.valid.eq(1)
                 with m.If(self.o_pass.ready):
                     m.d.sync += [count.eq(0), first_word.eq(word)]
-                    with m.If(left == 0):
-                        m.next = "JOB"
-                    with m.Else():
-                        m.next = "WAIT"
+                    m.next = "TILE"
         return m

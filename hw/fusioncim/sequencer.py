@@ -20,10 +20,16 @@ from amaranth.lib.wiring import In, Out
 from fusioncim import ip_cim, softmax
 from fusioncim.arith import delayed, fits, one_hot, pick
 from fusioncim.bank import address_shape
-from fusioncim.fetcher import block_layout
 from fusioncim.kv_buffer import kv_signature, ring_blocks
 from fusioncim.loader import word_after
 from fusioncim_golden.config import POSITION_BITS, Config
+
+
+def entry_layout(config: Config) -> data.StructLayout:
+    """A block of keys: index, the words of the pass it belongs to, and whether it is the pass's last."""
+    return data.StructLayout(
+        {"block": POSITION_BITS, "word": address_shape(config.words), "count": fits(config.words), "last": 1}
+    )
 
 
 class Sequencer(wiring.Component):
@@ -31,14 +37,15 @@ class Sequencer(wiring.Component):
 
     Members: i: blocks, in the order of the rings; visible, fresh: of the words (TileLoader); kv: key and value buffer;
     command: IP-CIM, all but the plane; control: softmax; pv_enable, pv_word: OP-CIM, for the column that the buffer
-    shows; finished: words whose tile is complete; drained: words whose tile has left; active: a bit-plane multiplies.
+    shows; finished: words whose tile is complete; drained: words whose tile has left; active: a bit-plane multiplies;
+    waits: the next slot waits for its word to drain.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(block_layout(config))),
+                "i": In(stream.Signature(entry_layout(config))),
                 "visible": In(POSITION_BITS).array(config.words),
                 "fresh": In(1).array(config.words),
                 "kv": Out(kv_signature(config)),
@@ -49,6 +56,7 @@ class Sequencer(wiring.Component):
                 "finished": Out(config.words),
                 "drained": In(config.words),
                 "active": Out(1),
+                "waits": Out(1),
             }
         )
 
@@ -107,7 +115,7 @@ class Sequencer(wiring.Component):
         idle = finish | ~active
         m.d.comb += [
             start.eq(found & idle & (claimed | self.kv.available) & ~(first & pick(busy, word))),
-            self.kv.claim.eq(start & ~claimed),
+            *(self.kv.claim.eq(start & ~claimed), self.waits.eq(found & idle & first & pick(busy, word))),
             *(slot.word.eq(word), slot.ring.eq(ring), slot.block.eq(entry.block), slot.opens.eq(~claimed)),
             *(slot.first.eq(first), slot.fresh.eq(Array(self.fresh)[word])),
         ]

@@ -16,7 +16,9 @@ Pipeline, by the stage in which a value is computed (registered into the next):
 Throughput: one score per lane and cycle. Latency: 8 cycles from a row's score to its command. This unit cannot stall.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from collections.abc import Iterable
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -62,6 +64,26 @@ def state_layout(config: Config) -> data.StructLayout:
     )
 
 
+def lane_events_layout() -> data.StructLayout:
+    """What a lane's row update did: rescale (O shifted as the reference moved), halve, zero (it adds nothing)."""
+    return data.StructLayout({"update": 1, "rescale": 1, "halve": 1, "zero": 1})
+
+
+def events_layout(config: Config) -> data.StructLayout:
+    """Events of a cycle: row updates of all lanes by what they did, slots that end, and those without any addition."""
+    lanes = fits(config.softmax_lanes)
+    return data.StructLayout(
+        {
+            "row_updates": lanes,
+            "rescales": lanes,
+            "halvings": lanes,
+            "zero_row_updates": lanes,
+            "slots": 1,
+            "zero_slots": 1,
+        }
+    )
+
+
 def row_address(config: Config, word: Signal, row: Signal) -> Cat:
     """Address of a row's entry in a lane's bank."""
     return Cat(row[: (config.rows_per_lane - 1).bit_length()], word)
@@ -76,7 +98,7 @@ class SoftmaxLane(wiring.Component):
     """One lane.
 
     Members: control: per stage; score: offset scores of the lane's rows; correction; write_*: a row's query entry;
-    load: command to an OP-CIM row; drain_*: read a row's state (latency 1, held).
+    load: command to an OP-CIM row; events: of that command; drain_*: read a row's state (latency 1, held).
     """
 
     def __init__(self, config: Config) -> None:
@@ -91,6 +113,7 @@ class SoftmaxLane(wiring.Component):
                 "write_word": In(address_shape(config.words)),
                 "write_query": In(query_layout()),
                 "load": Out(load_layout(config)),
+                "events": Out(lane_events_layout()),
                 "drain_enable": In(1),
                 "drain_row": In(address_shape(config.rows_per_lane)),
                 "drain_word": In(address_shape(config.words)),
@@ -244,6 +267,7 @@ class SoftmaxLane(wiring.Component):
         kind = Signal(2, reset_less=True)
         shift = Signal(fits(config.shift_max), reset_less=True)
         halve = Signal(reset_less=True)
+        moved = Signal(reset_less=True)
         p_8 = Signal(p.shape(), reset_less=True)
         block_sum_8 = Signal(total.shape(), reset_less=True)
         align = Signal(fits(config.slack + config.flush), reset_less=True)
@@ -253,7 +277,7 @@ class SoftmaxLane(wiring.Component):
         with m.If(end[7]):
             m.d.sync += [
                 *(p_8.eq(p_7), block_sum_8.eq(block_sum), keep.eq(filled)),
-                *(halve.eq(add & full), kind.eq(Update.SKIP), align.eq(config.slack)),
+                *(halve.eq(add & full), moved.eq(move), kind.eq(Update.SKIP), align.eq(config.slack)),
                 *(next_state.eq(state), next_state.filled.eq(filled | seen_7), next_state.seeded.eq(seeded)),
                 old_shift.eq(0),
             ]
@@ -288,6 +312,8 @@ class SoftmaxLane(wiring.Component):
             *(self.load.enable.eq(end[8]), self.load.row.eq(control[8].row)),
             *(update.kind.eq(kind), update.shift.eq(shift), update.halve.eq(halve)),
             update.p.as_value().eq(Mux(kind == Update.SKIP, 0, p_8.as_value())),
+            *(self.events.update.eq(end[8]), self.events.rescale.eq(end[8] & moved)),
+            *(self.events.halve.eq(end[8] & halve), self.events.zero.eq(end[8] & (kind == Update.SKIP))),
         ]
 
 
@@ -295,7 +321,7 @@ class Softmax(wiring.Component):
     """All lanes and their control pipeline.
 
     Members: control (stage 0), score: offset scores of all rows, correction; write_*: a row's query entry; load: one
-    per lane; drain_*: read a row's state, latency 1 cycle, held.
+    per lane; events: counted, one cycle after the commands; drain_*: read a row's state, latency 1 cycle, held.
     """
 
     def __init__(self, config: Config) -> None:
@@ -310,6 +336,7 @@ class Softmax(wiring.Component):
                 "write_word": In(address_shape(config.words)),
                 "write_query": In(query_layout()),
                 "load": Out(load_layout(config)).array(config.softmax_lanes),
+                "events": Out(events_layout(config)),
                 "drain_enable": In(1),
                 "drain_row": In(address_shape(config.rows)),
                 "drain_word": In(address_shape(config.words)),
@@ -322,6 +349,7 @@ class Softmax(wiring.Component):
         config = self.config
         stages, enables = pipelined(m, self.control, STAGES - 1, "control")
 
+        events: list[data.View] = []
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain_enable):
             m.d.sync += drained.eq(self.drain_row)
@@ -333,6 +361,7 @@ class Softmax(wiring.Component):
             m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(STAGES)]
             m.d.comb += [lane.score[j].eq(self.score[n * per_lane + j]) for j in range(per_lane)]
             m.d.comb += [lane.correction.eq(self.correction), self.load[n].eq(lane.load)]
+            events.append(lane.events)
             m.d.comb += [lane.write_word.eq(self.write_word), lane.write_query.eq(self.write_query)]
             m.d.comb += lane.drain_word.eq(self.drain_word)
             for j in range(per_lane):
@@ -342,4 +371,26 @@ class Softmax(wiring.Component):
                     m.d.comb += [lane.drain_enable.eq(self.drain_enable), lane.drain_row.eq(j)]
                 with m.If(drained == n * per_lane + j):
                     m.d.comb += self.drain_state.eq(lane.drain_state)
+
+        adds = Signal()
+        added = Signal()
+        last = Signal()
+        m.d.comb += [
+            adds.eq(Cat(event.update & ~event.zero for event in events).any()),
+            last.eq(events[0].update & (stages[8].row == per_lane - 1)),
+        ]
+        with m.If(events[0].update):
+            m.d.sync += added.eq(~last & (added | adds))
+        m.d.sync += [
+            *(self.events.slots.eq(last), self.events.zero_slots.eq(last & ~added & ~adds)),
+            self.events.row_updates.eq(sum_bits(event.update for event in events)),
+            self.events.rescales.eq(sum_bits(event.rescale for event in events)),
+            self.events.halvings.eq(sum_bits(event.halve for event in events)),
+            self.events.zero_row_updates.eq(sum_bits(event.zero for event in events)),
+        ]
         return m
+
+
+def sum_bits(bits: Iterable[Value]) -> Value:
+    """The number of ones."""
+    return tree_sum(list(bits))

@@ -3,71 +3,74 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusioncim.loader import job_layout, query_row_layout
+from fusioncim.controller import block_layout
+from fusioncim.kv_buffer import pair_layout
+from fusioncim.loader import query_row_layout, tile_command_layout
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.schedule import Job, Pass, passes
+from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.stream import pack, pack_vector
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Words of jobs that follow each other.
+    """Words of jobs that follow each other on one engine.
 
-    Members: jobs, q: words of i_job and i_q, in order; k, v: words of all keys and values, job after job, of which
-    key_offset[n] is the first of job n; blocks: requests of each job; places: (job, head, query) of every output row,
-    in order; tile_ends: number of output rows up to the end of every tile; slots: blocks that pass words.
+    Members: tiles, q, blocks: words of i_tile, i_q and i_block, in order; kv: word of every key and value, job after
+    job, and a last one for positions without a key; vectors: which of them i_kv brings, in order; places: (job, head,
+    query) of every output row, in order; tile_ends: number of output rows up to the end of every tile; slots: blocks
+    that pass words.
     """
 
-    jobs: list[int]
+    tiles: list[int]
     q: list[int]
-    k: list[int]
-    v: list[int]
-    key_offset: list[int]
     blocks: list[int]
+    kv: list[int]
+    vectors: list[int]
     places: list[tuple[int, int, int]]
     tile_ends: list[int]
     slots: int
 
 
-def job_word(config: Config, job: Job) -> int:
-    """The word of i_job."""
-    fields = {"queries": job.queries, "keys": job.keys, "heads": job.heads, "start": job.first_position()}
-    return pack(job_layout(config), {**fields, "causal": int(job.causal), "group": job.group(config)})
-
-
-def query_word(config: Config, heads: Heads, head: int, query: int) -> int:
+def query_word(config: Config, heads: Heads, head: int, query: int, visible: int) -> int:
     """The word of i_q for one query."""
     layout = query_row_layout(config)
     word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
-    word |= int(heads.mantissa[head, query]) << layout["mantissa"].offset
-    return word | int(heads.shift[head, query]) << layout["shift"].offset
+    info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query]), "visible": visible}
+    return word | pack(layout["query"].shape, info) << layout["query"].offset
+
+
+def pair_words(config: Config, heads: Heads) -> list[int]:
+    """The words of i_kv for all positions."""
+    layout = pair_layout(config)
+    keys, values = ([pack_vector(x, config.operand_bits) for x in vectors] for vectors in (heads.k, heads.v))
+    return [
+        key << layout["key"].offset | value << layout["value"].offset for key, value in zip(keys, values, strict=True)
+    ]
 
 
 def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
     """All words of the jobs."""
-    walk: list[tuple[int, Heads, Job, list[Pass]]] = [
-        (index, heads, job, list(passes(config, job))) for index, (heads, job) in enumerate(jobs)
-    ]
-    places, tile_ends, slots = [], [], 0
-    for index, _, job, groups in walk:
-        for group in groups:
+    out = Streams([], [], [], [], [], [], [], 0)
+    nothing = sum(job.keys for _, job in jobs)
+    slots = 0
+    for index, (heads, job) in enumerate(jobs):
+        first_key = len(out.kv)
+        out.kv.extend(pair_words(config, heads))
+        for group in passes(config, job):
             slots += len(group.blocks) * len(group.tiles)
             for tile in group.tiles:
-                last = min(tile.first_query + config.rows, job.queries)
-                places += [(index, tile.head, query) for query in range(tile.first_query, last)]
-                tile_ends.append(len(places))
-    offsets = [0]
-    for _, job in jobs:
-        offsets.append(offsets[-1] + job.keys)
-    return Streams(
-        jobs=[job_word(config, job) for _, job in jobs],
-        q=[query_word(config, jobs[index][0], head, query) for index, head, query in places],
-        k=[pack_vector(x, config.operand_bits) for heads, _ in jobs for x in heads.k],
-        v=[pack_vector(x, config.operand_bits) for heads, _ in jobs for x in heads.v],
-        key_offset=offsets,
-        blocks=[sum(len(group.blocks) for group in groups) for *_, groups in walk],
-        places=places,
-        tile_ends=tile_ends,
-        slots=slots,
-    )
+                last = tile is group.tiles[-1]
+                command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
+                out.tiles.append(pack(tile_command_layout(config), command))
+                rows = zip(tile.head.tolist(), tile.query.tolist(), tile.visible.tolist(), strict=True)
+                for head, query, visible in list(rows)[: tile.count]:
+                    out.places.append((index, head, query))
+                    out.q.append(query_word(config, heads, head, query, visible))
+                out.tile_ends.append(len(out.places))
+            for n, block in enumerate(group.blocks.tolist()):
+                out.blocks.append(pack(block_layout(), {"block": block, "last": int(n == len(group.blocks) - 1)}))
+            for position in group.positions(config).reshape(-1).tolist():
+                out.vectors.append(first_key + position if position < job.keys else nothing)
+    out.kv.append(0)
+    return Streams(out.tiles, out.q, out.blocks, out.kv, out.vectors, out.places, out.tile_ends, slots)

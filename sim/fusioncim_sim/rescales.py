@@ -88,13 +88,13 @@ def find_moves(config: Config, heads: Heads, job: Job) -> Places:
         key = tile.key_blocks.positions(config).min(axis=1)
         for events, places in ((tile.updates.rescale, rescales), (tile.updates.halve, halvings)):
             row, block = np.nonzero(events)
-            places.append(np.stack([tile.tile.first_query + row, key[block]], axis=1))
+            places.append(np.stack([tile.tile.query[row], key[block]], axis=1))
     for tile in trace(config.override(schedule="in_order"), heads, job):
         score, visible = scores_in_order(config, tile)
         low = np.iinfo(np.int64).min
         best = np.maximum.accumulate(np.where(visible, score, low), axis=1)
         row, key = np.nonzero((best[:, 1:] > best[:, :-1]) & (best[:, :-1] > low))
-        exact.append(np.stack([tile.tile.first_query + row, key + 1], axis=1))
+        exact.append(np.stack([tile.tile.query[row], key + 1], axis=1))
     return Places(*(np.concatenate(places) for places in (exact, rescales, halvings)))
 
 

@@ -28,13 +28,12 @@ class Run:
     """What the RTL did with its jobs, one after the other.
 
     Members: outputs int64 [heads, queries, columns] per job; cycles from the end of reset to the last output; activity:
-    bool per cycle, by the names of `engine_bench.ACTIVITY`; requests: key blocks in the order of the requests.
+    bool per cycle, by the names of `engine_bench.ACTIVITY`.
     """
 
     outputs: list[Int]
     cycles: int
     activity: dict[str, NDArray[np.bool_]]
-    requests: Int
 
 
 def simulate_jobs(
@@ -59,13 +58,11 @@ def simulate_jobs(
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         place = Path(scratch)
-        words = {name: [f"{x:x}" for x in getattr(streams, name)] for name in ("jobs", "q", "k", "v")}
+        words = {name: [f"{x:x}" for x in getattr(streams, name)] for name in ("tiles", "q", "blocks", "kv")}
         case = {
             **words,
-            "key_offset": streams.key_offset,
-            "blocks": streams.blocks,
+            "vectors": streams.vectors,
             "rank": config.update_rank,
-            "descending": config.schedule != "in_order",
             "output_bits": config.output_bits,
             "units": config.units,
             "beats": len(streams.places) * beats_per_row,
@@ -77,7 +74,7 @@ def simulate_jobs(
         run(Engine(config), "fusioncim_sim.engine_bench", "runs_job", case, results=place)
         with np.load(place / "out.npz") as file:
             rows = file["outputs"].reshape(len(streams.places), config.columns)
-            ends, record, requests = file["ends"], file["activity"], file["requests"]
+            ends, record = file["ends"], file["activity"]
     if (ends + 1).tolist() != [row * beats_per_row for row in streams.tile_ends]:
         raise SimulationError("the engine marked the ends of tiles at other beats than the schedule's")
     outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
@@ -85,7 +82,7 @@ def simulate_jobs(
         outputs[index][head, query] = row
     activity = {name: (record >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
     last = int(np.flatnonzero(activity["drain"])[-1])
-    return Run(outputs, last + 1, {name: x[: last + 1] for name, x in activity.items()}, requests)
+    return Run(outputs, last + 1, {name: x[: last + 1] for name, x in activity.items()})
 
 
 @dataclass(frozen=True)
