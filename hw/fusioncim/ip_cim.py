@@ -181,7 +181,8 @@ class IpCim(wiring.Component):
             enables.append(enable)
 
         bits = config.operand_bits
-        offset = Cat(self.write.data.word_select(n, bits) ^ (1 << (bits - 1)) for n in range(config.columns))
+        offset = Signal(config.columns * bits)
+        m.d.comb += offset.eq(self.write.data ^ sum(1 << (n * bits + bits - 1) for n in range(config.columns)))
         for i in range(config.rows):
             row = IpCimRow(config)
             j = i % config.rows_per_lane + 1
