@@ -34,7 +34,7 @@ class ChipConfig:
             if type(getattr(self, name)) is not int:
                 raise InputError(f"{name} must be of type int, not {getattr(self, name)!r}")
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
-        check_choice("bus_bits", self.bus_bits, (32, 64, 128, 256, 512, 1024))
+        check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
         for name, bits in (
             ("columns * operand_bits", self.engine.operand_bits),
             ("columns * output_bits", self.engine.output_bits),
@@ -43,6 +43,9 @@ class ChipConfig:
                 raise InputError(
                     f"{name} = {self.engine.columns * bits} must be a multiple of bus_bits, not of {self.bus_bits}"
                 )
+        beat = self.engine.units * self.engine.output_bits
+        if self.bus_bits % beat:
+            raise InputError(f"bus_bits must be a multiple of units * output_bits = {beat}, not {self.bus_bits}")
         blocks, rest = divmod(self.buffer_bytes, self.block_bytes)
         if rest or blocks & (blocks - 1):
             raise InputError(
@@ -100,6 +103,11 @@ CHIP_PRESETS: Mapping[str, ChipConfig] = {
     "paper": ChipConfig(engine=PRESETS["paper"], engines=16, buffer_bytes=1 << 20, bus_bits=256),
 }
 """The engine presets as chips; paper: the published 16 engines and 1 MB."""
+
+
+def chip_from_dict(values: Mapping[str, Any]) -> ChipConfig:
+    """The inverse of `ChipConfig.as_dict`."""
+    return ChipConfig().override(**values)
 
 
 def chip_preset(name: str) -> ChipConfig:

@@ -10,7 +10,6 @@ A chip and its driver refuse a descriptor for the same reasons, in the same orde
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Self
 
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
@@ -29,27 +28,40 @@ SCALE_BYTES = 4
 class Status(IntEnum):
     """Outcome of a job. `words` says it in a sentence."""
 
-    words: str
+    OK = 0
+    SIZE = 1
+    HEADS = 2
+    DIMENSION = 3
+    FORMAT = 4
+    POSITION = 5
+    ALIGNMENT = 6
+    ADDRESS = 7
+    OVERLAP = 8
+    READ_ERROR = 9
+    WRITE_ERROR = 10
+    ABORTED = 11
 
-    def __new__(cls, code: int, words: str) -> Self:
-        """A status of that code."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.words = words
-        return member
+    @property
+    def words(self) -> str:
+        """What it means."""
+        return WORDS[self]
 
-    OK = 0, "done"
-    SIZE = 1, f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}"
-    HEADS = 2, "heads must be a multiple of kv_heads"
-    DIMENSION = 3, "dimension must be the columns of the chip"
-    FORMAT = 4, "output_bits must be those of the chip"
-    POSITION = 5, f"start + queries must be at most {POSITIONS}"
-    ALIGNMENT = 6, "addresses and pitches must be multiples of the bus width"
-    ADDRESS = 7, "every tensor must end at or below 2^32"
-    OVERLAP = 8, "the output must overlap neither an operand nor itself"
-    READ_ERROR = 9, "a read from memory failed"
-    WRITE_ERROR = 10, "a write to memory failed"
-    ABORTED = 11, "the job was aborted"
+
+WORDS = {
+    Status.OK: "done",
+    Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
+    Status.HEADS: "heads must be a multiple of kv_heads",
+    Status.DIMENSION: "dimension must be the columns of the chip",
+    Status.FORMAT: "output_bits must be those of the chip",
+    Status.POSITION: f"start + queries must be at most {POSITIONS}",
+    Status.ALIGNMENT: "addresses and pitches must be multiples of the bus width",
+    Status.ADDRESS: "every tensor must end at or below 2^32",
+    Status.OVERLAP: "the output must overlap neither an operand nor itself",
+    Status.READ_ERROR: "a read from memory failed",
+    Status.WRITE_ERROR: "a write to memory failed",
+    Status.ABORTED: "the job was aborted",
+}
+"""The words of every outcome, the same in the register map."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,42 @@
+"""A job of the whole chip on its operands: every group of query heads in turn, every bit as the RTL."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fusioncim_golden import engine
+from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.engine import Result
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job
+
+
+def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
+    """Refuse operands, one `Heads` per key and value head, that a chip's job cannot hold."""
+    if not groups:
+        raise InputError("a job needs at least one key and value head")
+    for group in groups:
+        engine.check_operands(chip.engine, group)
+        if group.q.shape != groups[0].q.shape or group.k.shape != groups[0].k.shape:
+            raise InputError(
+                "all groups must have the same shapes of q and k, "
+                f"not {groups[0].q.shape}, {groups[0].k.shape} and {group.q.shape}, {group.k.shape}"
+            )
+        for name, x in (("mantissa", group.mantissa), ("shift", group.shift)):
+            if (x != x[:, :1]).any():
+                raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
+
+
+def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, causal: bool = True) -> Result:
+    """Outputs [heads, queries, columns], group after group, and counters; start as of `schedule.Job`."""
+    check_groups(chip, groups)
+    parts = []
+    for group in groups:
+        heads, queries, _ = group.q.shape
+        job = Job(queries=queries, keys=len(group.k), heads=heads, causal=causal, start=start)
+        parts.append(engine.run(chip.engine, group, job, chip.engines))
+    result = Result(np.concatenate([part.out for part in parts]))
+    for part in parts:
+        result.counters.add(part.counters)
+    return result

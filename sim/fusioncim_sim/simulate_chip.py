@@ -1,0 +1,81 @@
+"""Runs jobs on the whole chip: the RTL on a third-party memory, compared bit for bit with the golden model."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fusioncim.chip import Chip
+from fusioncim_golden.arith import Int
+from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.descriptor import Status
+from fusioncim_golden.quantize import Heads
+from fusioncim_sim.image import Image, place
+from fusioncim_sim.runner import build_root, run
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipJob:
+    """Operands, one `Heads` per key and value head, and how the job is to be run (see `image.place`)."""
+
+    groups: Sequence[Heads]
+    start: int | None = None
+    causal: bool = True
+    layout: str = "head"
+
+
+@dataclass(frozen=True)
+class ChipRun:
+    """What the chip did: status and outputs [heads, queries, columns] per job; its event counters."""
+
+    statuses: list[Status]
+    outputs: list[Int]
+    counters: dict[str, int]
+
+
+def simulate_chip(
+    chip: ChipConfig,
+    jobs: Sequence[ChipJob],
+    *,
+    stall: str = "never",
+    seed: int = 1,
+    latency: int = 30,
+    share: float = 1.0,
+    cycles: int = 1_000_000,
+) -> ChipRun:
+    """Push the jobs one after the other.
+
+    stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); cycles: limit of the run.
+    """
+    size = sum(
+        sum(x.size for group in job.groups for x in (group.q, group.k, group.v)) * 4 + 4096 * len(job.groups)
+        for job in jobs
+    )
+    memory = np.zeros(-(-size // 4096) * 4096, np.uint8)
+    images: list[Image] = []
+    for job in jobs:
+        base = images[-1].end if images else 0
+        images.append(place(chip, memory, job.groups, start=job.start, causal=job.causal, layout=job.layout, base=base))
+    build_root().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
+        folder = Path(scratch)
+        memory.tofile(folder / "memory.bin")
+        case = {
+            "chip": chip.as_dict(),
+            "jobs": [asdict(image.descriptor) for image in images],
+            "memory": str(folder / "memory.bin"),
+            "out": str(folder / "out.json"),
+            "stall": stall,
+            "seed": seed,
+            "latency": latency,
+            "share": share,
+            "cycles": cycles,
+        }
+        run(Chip(chip), "fusioncim_sim.chip_bench", "runs_jobs", case, results=folder)
+        after = np.fromfile(folder / "memory.bin", np.uint8)
+        outcome = json.loads((folder / "out.json").read_text())
+    statuses = [Status(code) for code in outcome["statuses"]]
+    return ChipRun(statuses, [image.outputs(after) for image in images], outcome["counters"])
