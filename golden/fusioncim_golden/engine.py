@@ -25,7 +25,8 @@ class Counters:
 
     Members: scores (visible), rescales (a row's O shifted because its reference moved), halvings (a row's O halved
     because its sum was about to overflow), zero_probabilities (visible scores that add nothing), row_updates (a row's
-    block in a slot) and skipped_row_updates among them (the OP-CIM row stays still), slots (a block passing a word).
+    block in a slot) and skipped_row_updates among them (the OP-CIM row stays still), slots (a block passing a word) and
+    zero_slots among them (no row adds anything).
     """
 
     scores: int = 0
@@ -35,6 +36,7 @@ class Counters:
     row_updates: int = 0
     skipped_row_updates: int = 0
     slots: int = 0
+    zero_slots: int = 0
 
     def add(self, other: "Counters") -> None:
         """Add another job's events."""
@@ -124,8 +126,8 @@ def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
 
 def count_events(config: Config, step: TileTrace) -> Counters:
     """The events of one tile."""
-    longest = int(step.tile.visible.max())
-    slots = int(np.count_nonzero(step.key_blocks.blocks * config.update_rank < longest))
+    in_slot = step.key_blocks.blocks * config.update_rank < step.tile.visible.max()
+    slots = int(np.count_nonzero(in_slot))
     visible = step.key_blocks.positions(config) < step.tile.visible[:, None, None]
     skipped = step.updates.kind == int(Update.SKIP)
     zero = visible & ((step.block.p == 0) | skipped[..., None])
@@ -138,4 +140,5 @@ def count_events(config: Config, step: TileTrace) -> Counters:
         row_updates=config.rows * slots,
         skipped_row_updates=int(skipped.sum()) - idle,
         slots=slots,
+        zero_slots=int(np.count_nonzero(skipped.all(axis=0) & in_slot)),
     )

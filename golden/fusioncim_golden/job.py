@@ -1,15 +1,17 @@
 """A job of the whole chip on its operands: every group of query heads in turn, every bit as the RTL."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fusioncim_golden import engine
 from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.schedule import Job
+from fusioncim_golden.schedule import Job, passes
 
 
 def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
@@ -40,3 +42,44 @@ def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, 
     for part in parts:
         result.counters.add(part.counters)
     return result
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a job moves, by the names of the chip's counters.
+
+    Each key and value of a pass is read once for all resident tiles. Scales are read in whole beats. deliveries: blocks
+    that the network brings to engines, of which those that engines share are read from the buffer once.
+    """
+
+    bytes_query: int
+    bytes_key: int
+    bytes_value: int
+    bytes_scale: int
+    bytes_output: int
+    buffer_writes: int
+    deliveries: int
+
+
+def traffic(chip: ChipConfig, job: Descriptor) -> Traffic:
+    """The traffic of a job that succeeds."""
+    rank = chip.engine.update_rank
+    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, causal=job.causal, start=job.start)
+    keys = blocks = deliveries = 0
+    for resident in passes(chip.engine, group, chip.engines):
+        blocks += len(resident.blocks)
+        keys += min(len(resident.blocks) * rank, job.keys)
+        longest: dict[int, int] = {}
+        for tile in resident.tiles:
+            longest[tile.engine] = max(longest.get(tile.engine, 0), int(tile.visible.max()))
+        deliveries += sum(-(-visible // rank) for visible in longest.values())
+    rows = job.queries * job.heads
+    return Traffic(
+        bytes_query=rows * chip.vector_bytes,
+        bytes_key=job.kv_heads * keys * chip.vector_bytes,
+        bytes_value=job.kv_heads * keys * chip.vector_bytes,
+        bytes_scale=-(-job.heads * SCALE_BYTES // chip.bus_bytes) * chip.bus_bytes,
+        bytes_output=rows * chip.output_bytes,
+        buffer_writes=job.kv_heads * blocks,
+        deliveries=job.kv_heads * deliveries,
+    )
