@@ -4,18 +4,19 @@ Run by `simulate_chip`, which places the operands and compares the outputs.
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fusioncim_golden.chip import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
-from fusioncim_sim.axi import AxiMemory
-from fusioncim_sim.driver import Driver, JobError
+from fusioncim_sim.axi import AxiMemory, Fault
+from fusioncim_sim.driver import RESULTS, Driver, JobError
 from fusioncim_sim.runner import case
 from fusioncim_sim.stream import STALLS, reset, within
 
@@ -25,6 +26,7 @@ class Registers:
 
     def __init__(self, dut: Any, *, stall: str = "never", seed: int = 1, poll_cycles: int = 50) -> None:
         self.dut, self.poll_cycles = dut, poll_cycles
+        logging.getLogger(f"cocotb.{dut._name}.s_axil").setLevel(logging.ERROR)  # it tells of every access
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         if stall != "never":
             reads, writes = self.master.read_if, self.master.write_if
@@ -52,39 +54,60 @@ def descriptor_from(values: dict[str, Any]) -> Descriptor:
     return Descriptor(**{**values, **tensors})
 
 
+class Bench:
+    """A chip between a driver and a memory, made from the case of `simulate_chip`; reset it before use."""
+
+    def __init__(self, dut: Any, this: dict[str, Any]) -> None:
+        self.dut = dut
+        self.chip = chip_from_dict(this["chip"])
+        self.jobs = [descriptor_from(values) for values in this["jobs"]]
+        self.file = Path(this["memory"])
+        contents = np.fromfile(self.file, np.uint8)
+        stall, seed = this["stall"], this["seed"]
+        faults = [
+            Fault(**{**fault, "response": AxiResp[fault["response"]], "directions": tuple(fault["directions"])})
+            for fault in this["faults"]
+        ]
+        self.memory = AxiMemory(
+            dut,
+            size=len(contents),
+            stall=stall,
+            seed=seed,
+            latency=this["latency"],
+            share=this["share"],
+            faults=faults,
+        )
+        self.memory.bytes[:] = contents
+        self.transport = Registers(dut, stall=stall, seed=seed)
+        self.driver = Driver(self.transport, self.chip)
+
+    async def status(self, number: int) -> Status:
+        """How a job ended."""
+        try:
+            await self.driver.wait(number)
+        except JobError as error:
+            return error.status
+        return Status.OK
+
+
 @cocotb.test()
 async def runs_jobs(dut: Any) -> None:
     """Push all jobs as the queue takes them, wait for each, save counters and memory."""
     this = case()
-    chip = chip_from_dict(this["chip"])
-    stall, seed = this["stall"], this["seed"]
-    file = Path(this["memory"])
-    contents = np.fromfile(file, np.uint8)
-    memory = AxiMemory(dut, size=len(contents), stall=stall, seed=seed, latency=this["latency"], share=this["share"])
-    memory.bytes[:] = contents
-    transport = Registers(dut, stall=stall, seed=seed)
+    bench = Bench(dut, this)
     await reset(dut)
-    driver = Driver(transport, chip)
-    statuses: list[int] = []
+    statuses: list[Status] = []
 
     async def run_all() -> None:
-        await driver.connect()
+        await bench.driver.connect()
         pending: list[int] = []
-        for values in this["jobs"]:
-            if len(pending) == 8:
-                await finish(pending.pop(0))
-            pending.append(await driver.submit(descriptor_from(values)))
-        for number in pending:
-            await finish(number)
-
-    async def finish(number: int) -> None:
-        try:
-            await driver.wait(number)
-            statuses.append(int(Status.OK))
-        except JobError as error:
-            statuses.append(int(error.status))
+        for job in bench.jobs:
+            if len(pending) == RESULTS:
+                statuses.append(await bench.status(pending.pop(0)))
+            pending.append(await bench.driver.submit(job, check=this["check"]))
+        statuses.extend([await bench.status(number) for number in pending])
 
     await within(dut, this["cycles"], run_all())
-    counters = await driver.counters()
-    memory.bytes.tofile(file)
+    counters = await bench.driver.counters()
+    bench.memory.bytes.tofile(bench.file)
     Path(this["out"]).write_text(json.dumps({"statuses": statuses, "counters": counters}))

@@ -2,18 +2,20 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fusioncim.chip import Chip
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip import ChipConfig
-from fusioncim_golden.descriptor import Status
+from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.quantize import Heads
-from fusioncim_sim.image import Image, place
+from fusioncim_sim.axi import Fault
+from fusioncim_sim.image import Bytes, Image, place
 from fusioncim_sim.runner import build_root, run
 
 
@@ -36,20 +38,8 @@ class ChipRun:
     counters: dict[str, int]
 
 
-def simulate_chip(
-    chip: ChipConfig,
-    jobs: Sequence[ChipJob],
-    *,
-    stall: str = "never",
-    seed: int = 1,
-    latency: int = 30,
-    share: float = 1.0,
-    cycles: int = 1_000_000,
-) -> ChipRun:
-    """Push the jobs one after the other.
-
-    stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); cycles: limit of the run.
-    """
+def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Image]]:
+    """A memory with the operands of all jobs, one behind the other, and where they are."""
     size = sum(
         sum(x.size for group in job.groups for x in (group.q, group.k, group.v)) * 4 + 4096 * len(job.groups)
         for job in jobs
@@ -59,22 +49,51 @@ def simulate_chip(
     for job in jobs:
         base = images[-1].end if images else 0
         images.append(place(chip, memory, job.groups, start=job.start, causal=job.causal, layout=job.layout, base=base))
+    return memory, images
+
+
+def simulate_chip(
+    chip: ChipConfig,
+    jobs: Sequence[ChipJob],
+    *,
+    stall: str = "never",
+    seed: int = 1,
+    latency: int = 30,
+    share: float = 1.0,
+    faults: Callable[[Sequence[Descriptor]], Sequence[Fault]] = lambda _: (),
+    change: Callable[[int, Descriptor], Descriptor] = lambda _, descriptor: descriptor,
+    cycles: int = 1_000_000,
+    bench: tuple[str, str] = ("fusioncim_sim.chip_bench", "runs_jobs"),
+    path: Path | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> ChipRun:
+    """Push the jobs one after the other.
+
+    stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); faults: beats that fail, from
+    the descriptors; change: another descriptor for job n, which the driver then does not check; cycles: limit of the
+    run; bench, path, extra: another bench, where its module is, and what it finds in its case besides.
+    """
+    memory, images = prepare(chip, jobs)
+    descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
         memory.tofile(folder / "memory.bin")
         case = {
             "chip": chip.as_dict(),
-            "jobs": [asdict(image.descriptor) for image in images],
+            "jobs": [asdict(descriptor) for descriptor in descriptors],
+            "check": descriptors == [image.descriptor for image in images],
             "memory": str(folder / "memory.bin"),
             "out": str(folder / "out.json"),
             "stall": stall,
             "seed": seed,
             "latency": latency,
             "share": share,
+            "faults": [asdict(fault) | {"response": fault.response.name} for fault in faults(descriptors)],
             "cycles": cycles,
+            **(extra or {}),
         }
-        run(Chip(chip), "fusioncim_sim.chip_bench", "runs_jobs", case, results=folder)
+        run(Chip(chip), *bench, case, results=folder, path=path)
         after = np.fromfile(folder / "memory.bin", np.uint8)
         outcome = json.loads((folder / "out.json").read_text())
     statuses = [Status(code) for code in outcome["statuses"]]
