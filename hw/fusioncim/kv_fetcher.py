@@ -53,12 +53,12 @@ class KvFetcher(wiring.Component):
         beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
         m.submodules.multiplier = once(platform, multiplier)
-        this = Signal(pass_layout(), reset_less=True)
+        current = Signal(pass_layout(), reset_less=True)
         sent = Signal(POSITION_BITS, reset_less=True)
         backward = Signal(POSITION_BITS, reset_less=True)
         block = Signal(POSITION_BITS, reset_less=True)  # where the addresses stand
         address = [Signal(ADDRESS_BITS, name=f"{name}_address", reset_less=True) for name in ("k", "v")]
-        base, pitch = (this.k_address, this.v_address), (this.k_pitch, this.v_pitch)
+        base, pitch = (current.k_address, current.v_address), (current.k_pitch, current.v_pitch)
         second = Signal()  # values
         row = Signal(fits(config.update_rank), reset_less=True)
         row_address = Signal(ADDRESS_BITS, reset_less=True)
@@ -77,19 +77,19 @@ class KvFetcher(wiring.Component):
 
         whole = Signal()
         if config.update_rank * beats < 1 << BEAT_BITS:
-            m.d.comb += whole.eq(Mux(second, this.v_pitch, this.k_pitch) == chip.vector_bytes)
+            m.d.comb += whole.eq(Mux(second, current.v_pitch, current.k_pitch) == chip.vector_bytes)
         request = self.o_read.payload
         last_row = Signal()
         m.d.comb += [
             last_row.eq(whole | (row + 1 == rows)),
             *(request.address.eq(row_address), request.beats.eq(Mux(whole, rows * beats, beats))),
-            *(request.tag.slot.eq(this.slot), request.tag.kind.eq(Mux(second, ReadKind.VALUE, ReadKind.KEY))),
+            *(request.tag.slot.eq(current.slot), request.tag.kind.eq(Mux(second, ReadKind.VALUE, ReadKind.KEY))),
             *(request.tag.row.eq((entry << rank) + row), request.tag.last.eq(second & last_row)),
         ]
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [this.eq(first), sent.eq(0), second.eq(0)]
+                m.d.sync += [current.eq(first), sent.eq(0), second.eq(0)]
                 m.d.sync += backward.eq(
                     Mux(first.diagonal == 0, first.blocks - 1, first.diagonal) if end else first.diagonal
                 )
@@ -114,7 +114,7 @@ class KvFetcher(wiring.Component):
                         m.d.sync += address[0].eq(multiplier.total)
                         m.next = "JUMP"
             with m.State("BLOCK"):
-                left = this.keys - (block << rank)
+                left = current.keys - (block << rank)
                 m.d.sync += [
                     *(entry.eq(self.entry), row.eq(0), row_address.eq(address[0])),
                     rows.eq(Mux(left < config.update_rank, left, config.update_rank)),
@@ -125,20 +125,23 @@ class KvFetcher(wiring.Component):
             with m.State("ROWS"):
                 m.d.comb += self.o_read.valid.eq(1)
                 with m.If(self.o_read.ready):
-                    m.d.sync += [row.eq(row + 1), row_address.eq(row_address + Mux(second, this.v_pitch, this.k_pitch))]
+                    m.d.sync += [
+                        row.eq(row + 1),
+                        row_address.eq(row_address + Mux(second, current.v_pitch, current.k_pitch)),
+                    ]
                     with m.If(last_row):
                         m.d.sync += [second.eq(~second), row.eq(0), row_address.eq(address[1])]
                         with m.If(second):
                             m.d.sync += sent.eq(sent + 1)
                             if schedule == "sink_first":
                                 with m.If(sent != 0):
-                                    m.d.sync += backward.eq(Mux(backward == end, this.blocks - 1, backward - 1))
+                                    m.d.sync += backward.eq(Mux(backward == end, current.blocks - 1, backward - 1))
                             else:
-                                m.d.sync += backward.eq(Mux(backward == end, this.blocks - 1, backward - 1))
+                                m.d.sync += backward.eq(Mux(backward == end, current.blocks - 1, backward - 1))
                             m.next = "STEP"
             with m.State("STEP"):
                 m.next = "BLOCK"
-                with m.If(sent == this.blocks):
+                with m.If(sent == current.blocks):
                     m.next = "PASS"
                 with m.Elif(self.block == block - 1):
                     m.d.sync += [
