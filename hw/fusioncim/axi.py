@@ -184,9 +184,9 @@ class WriteMaster(wiring.Component):
     """Writes requests to memory, OUTSTANDING bursts ahead of their answers.
 
     `i_data` has the words of the requests in their order, and its words do not wait for anything. Answers come in the
-    order of the requests and cannot be stalled. A dropped request is alone: it waits for all before it, and all after
-    it wait for it. Latency: 2 cycles from a request to its address, 3 to its first beat, none from a response to `o`.
-    Throughput: a beat per cycle, and a burst's address per cycle.
+    order of the requests and cannot be stalled; a dropped request therefore waits until all before it are answered.
+    Latency: 2 cycles from a request to its address, 3 to its first beat, none from a response to `o`. Throughput: a
+    beat per cycle, and a burst's address per cycle.
 
     Members: i: requests; stop: take no new one (those taken are completed, with their data); i_data: words; o_valid, o:
     an answer; idle: nothing taken is left to complete; m_axi_aw*, m_axi_w*, m_axi_b*.
@@ -220,7 +220,6 @@ class WriteMaster(wiring.Component):
         this, head = data.View(run, runs.r_data), data.View(entry, pending.r_data)
 
         issue = Signal()
-        alone = Signal()
         free = address_channel(m, self, "aw", burst, issue & ~drop)
         # A burst's entry in `runs` leaves before the one in `pending`, so there is room in both. It comes with the
         # address, not after it: a memory may want to see data before it takes the address.
@@ -228,13 +227,11 @@ class WriteMaster(wiring.Component):
             *(splitter.i.valid.eq(self.i.valid), self.i.ready.eq(splitter.i.ready)),
             splitter.i.payload.eq(self.i.payload),
             splitter.stop.eq(self.stop),
-            splitter.o.ready.eq(free & Mux(drop | alone, pending.level == 0, pending.w_rdy)),
+            splitter.o.ready.eq(free & Mux(drop, pending.level == 0, pending.w_rdy)),
             issue.eq(splitter.o.valid & splitter.o.ready),
             *(runs.w_en.eq(issue), runs.w_data.eq(Cat(burst.length, drop))),
             *(pending.w_en.eq(issue), pending.w_data.eq(Cat(burst.last, burst.tag.tag))),
         ]
-        with m.If(issue):
-            m.d.sync += alone.eq(drop)
 
         sent = Signal(BEAT_BITS)
         last = Signal()

@@ -42,7 +42,7 @@ class AxiMemory:
 
     stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on each. latency: cycles from an address
     to its first beat, bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
-    that fail, as all beyond the memory do, with DECERR.
+    that fail, as all beyond the memory do, with DECERR. To be made before the reset, of which there is one.
 
     Members: bytes: the contents, uint8 (size,); pages that nothing touched cost nothing. bursts, transferred: bursts
     and bytes of good beats so far, by direction, "read" or "write".
@@ -66,6 +66,7 @@ class AxiMemory:
         self.transferred = {"read": 0, "write": 0}
         self._faults = [*faults, Fault(start=size, stop=1 << 32, response=AxiResp.DECERR)]
         self._responses: dict[str, AxiResp] = {}
+        self._late = latency > SHORTEST_LATENCY
         self._taken: deque[float] = deque()
 
         # The slave tells of every burst and warns of every fault.
@@ -74,7 +75,7 @@ class AxiMemory:
         reads, writes = slave.read_if, slave.write_if
         self._say_which_error(reads.r_channel, "rresp", "read")
         self._say_which_error(writes.b_channel, "bresp", "write")
-        if latency > SHORTEST_LATENCY:
+        if self._late:
             self._delay(reads.ar_channel, dut.clk, latency - SHORTEST_LATENCY)
         channels = (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel)
         for number, channel in enumerate(channels):
@@ -112,7 +113,7 @@ class AxiMemory:
         def taken() -> None:
             check()
             self.bursts[direction] += 1
-            if direction == "read":
+            if self._late and direction == "read":
                 self._taken.append(get_sim_time("ns"))
 
         return taken
@@ -123,7 +124,7 @@ class AxiMemory:
 
         async def answer(item: Any) -> None:
             if getattr(item, field) != AxiResp.OKAY:
-                setattr(item, field, self._responses[direction])
+                setattr(item, field, self._responses.pop(direction))
             await send(item)
 
         channel.send = answer
