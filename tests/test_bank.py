@@ -1,3 +1,5 @@
+"""Banks in the Verilog: what they show, and that nothing else is defined."""
+
 from pathlib import Path
 
 import cocotb
@@ -31,8 +33,8 @@ async def matches_model(dut):
     write_address = rng.integers(depth, size=cycles)
     write_data = [int.from_bytes(rng.bytes(32), "little") % (1 << width) for _ in range(cycles)]
     read_enable = rng.random((reads, cycles)) < 0.6
-    # Half of the reads hit the word that is written in the same cycle.
-    read_address = np.where(rng.random((reads, cycles)) < 0.5, write_address, rng.integers(depth, size=(reads, cycles)))
+    # Some reads hit the word that is written in the same cycle.
+    read_address = np.where(rng.random((reads, cycles)) < 0.3, write_address, rng.integers(depth, size=(reads, cycles)))
     inputs = {
         "write_enable": write_enable.astype(int).tolist(),
         "write_address": write_address.tolist(),
@@ -43,18 +45,18 @@ async def matches_model(dut):
         inputs[f"read_address__{port}"] = read_address[port].tolist()
     seen = await play(dut, inputs, [f"read_data__{port}" for port in range(reads)])
 
-    compared = old_words = 0
-    words = [0] * depth
+    defined = collisions = 0
+    words = [None] * depth
     shown = [None] * reads
     for n in range(cycles):
         for port in range(reads):
-            if shown[port] is not None:
-                assert seen[f"read_data__{port}"][n] == shown[port], (n, port)
-                compared += 1
+            assert seen[f"read_data__{port}"][n] == shown[port], (n, port)
+            defined += shown[port] is not None
             if read_enable[port, n]:
-                shown[port] = words[read_address[port, n]]
-                old_words += bool(write_enable[n] and read_address[port, n] == write_address[n])
+                collision = write_enable[n] and read_address[port, n] == write_address[n]
+                shown[port] = None if collision else words[read_address[port, n]]
+                collisions += collision
         if write_enable[n]:
             words[write_address[n]] = write_data[n]
-    assert compared > reads * cycles * 0.9
-    assert old_words > 50
+    assert defined > reads * cycles * 0.4
+    assert collisions > 50

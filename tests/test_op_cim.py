@@ -62,14 +62,17 @@ class Slot:
     o: np.ndarray
 
 
-def random_update(rng, config, o, v, extreme):
-    """An update of one row that keeps O [columns] within the accumulator: p, kind, shift, halve, the new O."""
+def random_update(rng, config, o, v, extreme, first):
+    """An update of one row that keeps O [columns] within the accumulator: p, kind, shift, halve, the new O.
+
+    first: O is not defined yet.
+    """
     limit = 1 << (config.accumulator_bits - 1)
     for _ in range(8):
         top = (1 << config.probability_bits) - 1
         p = np.full(config.update_rank, top) if extreme else rng.integers(top + 1, size=config.update_rank)
         kind = rng.choice([Update.SKIP, Update.LOAD, Update.ADD, Update.ADD, Update.ADD, Update.RESCALE])
-        if kind == Update.SKIP:
+        if kind == Update.SKIP and not first:
             # The row stays still, whatever the other fields are.
             return 0 * p, kind, rng.integers(config.shift_max + 1), int(rng.integers(2)), o
         if kind == Update.RESCALE:
@@ -79,7 +82,9 @@ def random_update(rng, config, o, v, extreme):
                 [0, config.slack, config.slack + config.flush, rng.integers(config.slack + config.flush)]
             )
         halve = int(kind == Update.ADD and rng.random() < 0.3)
-        if extreme and kind != Update.RESCALE:
+        if first:
+            kind, halve = Update.LOAD, 0
+        elif extreme and kind != Update.RESCALE:
             kind, shift, halve = (kind, 0, halve) if rng.random() < 0.1 else (Update.ADD, 0, 0)
         new = update(config, o[None], (p @ v)[None], np.array([kind]), np.array([shift]), np.array([halve], bool))[0]
         if np.abs(new).max() < limit:
@@ -93,18 +98,19 @@ def plan(rng, config, this):
     low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
     o = np.zeros((config.words, config.rows, columns), np.int64)
     slots, cycle = [], 4
-    for _ in range(count):
+    for n in range(count):
         if this["gaps"] != "never":
             cycle += int(rng.choice([0, 1, 2, 5, config.rows_per_lane + 4]))
         wait = rng.choice([1, 1, 1, 2, 4], config.block_cycles) if this["gaps"] == "anywhere" else 1
         cycles = cycle + np.cumsum(wait * np.ones(config.block_cycles, int)) - 1
         cycle = int(cycles[-1]) + 1
-        word = int(rng.integers(config.words))
+        first = n < config.words
+        word = n if first else int(rng.integers(config.words))
         extreme = this["values"] == "extreme"
         v = rng.integers(low, high + 1, (rank, columns))
         if extreme:  # a column keeps its sign, so that its sum grows to the limit
             v = np.broadcast_to(np.where(np.arange(columns) % 2, low, high), v.shape)
-        rows = [random_update(rng, config, o[word, i], v, extreme) for i in range(config.rows)]
+        rows = [random_update(rng, config, o[word, i], v, extreme, first) for i in range(config.rows)]
         p, kind, shift, halve, o[word] = (np.array(field) for field in zip(*rows, strict=True))
         slots.append(Slot(cycles.tolist(), word, v, p, kind, shift, halve, o[word].copy()))
     return slots
@@ -202,5 +208,5 @@ async def matches_golden(dut):
             compared += 1
         if drains[n] is not None:
             values = [o for since, o in history.get(drains[n], ()) if since <= n]
-            expected = values[-1] if values else [0] * config.units
+            expected = values[-1] if values else None  # an element that was never written is undefined
     assert compared > len(all_elements) + 100

@@ -328,7 +328,7 @@ async def matches_golden(dut):
     writes, reads, end = place_cycles(rng, config, passes, this["gaps"])
     inputs, drained = stimulus(rng, config, passes, writes, reads, end)
     ports = [f"load__{lane}" for lane in range(config.softmax_lanes)]
-    seen = await play(dut, inputs, ["drain_state", *ports])
+    seen = await play(dut, inputs, ports, bits=["drain_state"])
 
     expected = {}
     for tile in (tile for tiles in passes for tile in tiles):
@@ -344,7 +344,9 @@ async def matches_golden(dut):
                 compare_load(layout.from_bits(seen[port][n]), tile, t, j, lane * config.rows_per_lane + j)
                 compared += 1
     for n, (i, tile) in drained.items():
-        compare_state(state_layout(config).from_bits(seen["drain_state"][n + 1]), tile.rows, i)
+        for undefined in "01":  # the reference of a row that saw no key
+            bits = seen["drain_state"][n + 1].replace("X", undefined)
+            compare_state(state_layout(config).from_bits(int(bits, 2)), tile.rows, i)
         if not inputs["drain_enable"][n + 1]:
             assert seen["drain_state"][n + 2] == seen["drain_state"][n + 1]
         compared += 1

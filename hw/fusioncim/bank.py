@@ -1,14 +1,22 @@
 """Memory banks behind one interface: one write port and any number of synchronous read ports.
 
-A read port with `enable` shows the word one cycle later and holds it until the next enabled read; a word that is
-written in the cycle in which it is read shows its old value. Every array that a foundry memory can replace is a `Bank`;
-nothing in the engine reads a word in the cycle in which it is written.
+A read port with `enable` shows the word one cycle later and holds it until the next enabled read. Undefined are a word
+before it is written, what a port shows before its first read, and a word that is written in the cycle in which it is
+read. Every array that a foundry memory can replace is a `Bank`: in the Verilog it is an instance of the one macro
+`fusioncim_sram`, whose behavioural model is `sram.v`.
 """
 
-from amaranth.hdl import Module, Shape, unsigned
+from pathlib import Path
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Shape, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
+from fusioncim.emit import Modules
+
+SRAM = Path(__file__).with_name("sram.v")
+"""Model of the macro: every generated design is compiled together with it."""
 
 
 class Bank(wiring.Component):
@@ -34,8 +42,27 @@ class Bank(wiring.Component):
             }
         )
 
+    def macro(self) -> Instance:
+        """What stands for the bank in the Verilog."""
+        return Instance(
+            "fusioncim_sram",
+            p_DEPTH=self.depth,
+            p_WIDTH=self.width,
+            p_READS=self.reads,
+            i_clk=ClockSignal(),
+            i_write_enable=self.write_enable,
+            i_write_address=self.write_address,
+            i_write_data=self.write_data,
+            i_read_enable=Cat(self.read_enable),
+            i_read_address=Cat(self.read_address),
+            o_read_data=Cat(self.read_data),
+        )
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if isinstance(platform, Modules):
+            m.submodules.macro = self.macro()
+            return m
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
         write = memory.write_port()
         m.d.comb += [

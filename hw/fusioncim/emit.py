@@ -71,8 +71,14 @@ def parameters(component: wiring.Component) -> tuple[Hashable, ...]:
 
 
 def once(platform: object, component: wiring.Component) -> Elaboratable:
-    """Use a component as a submodule: an instance of a shared module in emission, itself in Amaranth's simulator."""
-    return platform.instance(component) if isinstance(platform, Modules) else component
+    """Use a component as a submodule: an instance of a shared module in emission, itself in Amaranth's simulator.
+
+    A component with a method `macro` is the instance that this returns.
+    """
+    if not isinstance(platform, Modules):
+        return component
+    used(component)
+    return component.macro() if hasattr(component, "macro") else platform.instance(component)
 
 
 def verilog(component: wiring.Component) -> str:
@@ -86,7 +92,7 @@ def convert(texts: Iterable[str]) -> str:
     """RTLIL modules to Verilog, by the Yosys that comes with Amaranth."""
     script = [
         *(f"read_rtlil <<end_of_rtlil\n{text}\nend_of_rtlil" for text in texts),
-        "proc -nomux -norom",
+        "proc -nomux -norom -noopt",
         "memory_collect",
         "attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding",
         "attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy",

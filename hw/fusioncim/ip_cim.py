@@ -15,7 +15,7 @@ Throughput: one key per operand_bits cycles. Latency: the score of row j is comp
 was on `command`.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -201,7 +201,7 @@ class SoftmaxLane(wiring.Component):
                 *(mantissa.eq(table[index]), shift.eq(clamp_unsigned(distance, bits + 1))),
                 *(up_5.eq(up), visible_5.eq(visible)),
                 *(entry.p.eq(old.p), entry.seen.eq(seen | visible)),
-                entry.exponent.eq(Mux(up, x.integer, old.exponent)),
+                entry.exponent.eq(Mux(seen & ~up, old.exponent, x.integer)),
             ]
 
         new = Signal(block)

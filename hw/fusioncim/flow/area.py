@@ -1,7 +1,7 @@
 """Cell area of one module after synthesis, without its banks: for comparing alternatives, not a sign-off figure.
 
 Yosys maps the module on a Liberty file: flattened, Booth multipliers, ABC's area-oriented mapping with buffers and
-sizing. Banks become black boxes without area. No wires, no clock tree.
+sizing. The memory macro of the banks is a black box without area. No wires, no clock tree.
 """
 
 import importlib.metadata
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from amaranth.lib import wiring
 
+from fusioncim.bank import SRAM
 from fusioncim.emit import Modules
 from fusioncim_golden.errors import InputError
 
@@ -44,7 +45,7 @@ def logic_area(component: wiring.Component, liberty: Path) -> float:
         source.write_text(modules.verilog())
         script = [
             f"read_verilog {source}",
-            "blackbox bank_*",
+            f"read_verilog -lib {SRAM}",
             f"synth -noabc -flatten -booth -top {top}",
             f"dfflibmap -liberty {liberty}",
             f'abc -liberty {liberty} -script "{ABC}"',
