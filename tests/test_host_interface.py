@@ -393,6 +393,16 @@ async def refuses_what_it_cannot_hold(dut):
         assert await host.field("STATUS", "queue_free") == JOB_QUEUE
         assert dut.o_job__valid.value == 0
 
+        # A chip may say that it stops 2 cycles after the pulse, also when no job was there.
+        abort = cocotb.start_soon(host.write("CONTROL", abort=1))
+        await until_stop()
+        await RisingEdge(dut.clk)
+        dut.aborting.value = 1
+        await abort
+        await push(accepted=False)
+        dut.aborting.value = 0
+        await host.wait("aborting", 0)
+
         # Normal use: a job is offered 2 cycles after the push acts.
         write = cocotb.start_soon(push())
         while not dut.registers.control_push.value:
