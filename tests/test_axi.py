@@ -271,7 +271,17 @@ async def tells_of_errors(dut):
     memory = AxiMemory(dut, size=size, stall=this["stall"], faults=faults)
     read, write = both(dut, config, this["stall"])
     words = words_of(np.random.default_rng(1), requests, config)
+    responses = {"r": [], "b": []}
+
+    async def watch_responses():
+        while True:
+            await RisingEdge(dut.clk)
+            for channel, record in responses.items():
+                if getattr(dut, f"m_axi_{channel}valid").value == 1:
+                    record.append(int(getattr(dut, f"m_axi_{channel}resp").value))
+
     await begin(dut, read, write)
+    cocotb.start_soon(watch_responses())
     work = (read.send(requests), write.send(requests))
     await within(dut, 20_000, *work, write.words.send_all(words), *(x.finished(len(requests)) for x in (read, write)))
 
@@ -279,6 +289,11 @@ async def tells_of_errors(dut):
     assert [answer.tag for answer in write.results] == [r["tag"] for r in requests]
     marks = [(r["tag"], k in failing) for r, failing in zip(requests, wrong, strict=True) for k in range(r["beats"])]
     assert [(beat.tag, bool(beat.error)) for beat in read.results] == marks
+    # The memory did say what it was told to say.
+    failures = sum(len(failing) for _, failing in FAILING.values())
+    said = [x for x in responses["r"] if x != AxiResp.OKAY]
+    assert said == [AxiResp.SLVERR] * failures + [AxiResp.DECERR] * (failures + 2)
+    assert set(responses["b"]) == {AxiResp.OKAY, AxiResp.SLVERR, AxiResp.DECERR}
     good = sum(not failed for _, failed in marks) * beat
     assert memory.transferred == {"read": good, "write": good}
 
@@ -459,6 +474,7 @@ async def waits_for_answers(dut):
     sides = read, write = both(dut, config)
     count = OUTSTANDING + 5
     requests = [{"address": 32 * n, "beats": 4, "tag": n, "drop": 0} for n in range(count)]
+    requests[-3]["drop"] = 1  # its data is taken although the memory takes none
     taken = {"ar": 0, "aw": 0, "w": 0}
     answering = []
     await begin(dut, *sides)
