@@ -250,7 +250,6 @@ async def accounts_for_every_job(dut):
 
     cocotb.start_soon(chip.work(first))
     await within(dut, 60000, bench())
-    print(refused, aborts, chip.seen, len(chip.statuses))
     assert len(chip.statuses) > 20
     assert refused
     assert aborts > 2
