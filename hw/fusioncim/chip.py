@@ -119,11 +119,13 @@ class Core(wiring.Component):
         m.d.comb += [
             *(fetcher.room.eq(network.room), fetcher.entry.eq(network.entry)),
             *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
+            network.reserve_rows.eq(fetcher.rows),
             *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
             *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
         ]
 
         # Engines.
+        pair = Mux(network.absent, 0, buffer.pair.as_value())
         for n, engine in enumerate(engines):
             wiring.connect(m, engine.o, writer.i[n])
             m.d.comb += [
@@ -133,7 +135,7 @@ class Core(wiring.Component):
                 *(engine.i_block.payload.block.eq(network.block), engine.i_block.valid.eq(network.block_valid[n])),
                 engine.i_block.payload.last.eq(network.block_last[n]),
                 *(network.block_ready[n].eq(engine.i_block.ready), network.starved[n].eq(engine.state.starved)),
-                *(engine.i_kv.payload.eq(buffer.pair), engine.i_kv.valid.eq(network.kv_valid[n])),
+                *(engine.i_kv.payload.eq(pair), engine.i_kv.valid.eq(network.kv_valid[n])),
             ]
         m.d.comb += [writer.place.eq(loader.place), writer.place_valid.eq(loader.place_valid)]
         self._count(m, table, planner, loader, buffer, network, engines)

@@ -30,7 +30,7 @@ class KvFetcher(wiring.Component):
     """Fetches pass after pass.
 
     Members: i: passes; o_read: requests; room: the buffer has room for a block; entry: where in the buffer, in blocks;
-    reserve: take it, for `block`.
+    reserve: take it, for `block` with `rows` keys and values.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -43,6 +43,7 @@ class KvFetcher(wiring.Component):
                 "entry": In(address_shape(config.buffer_blocks)),
                 "reserve": Out(1),
                 "block": Out(POSITION_BITS),
+                "rows": Out(fits(config.engine.update_rank)),
             }
         )
 
@@ -117,8 +118,9 @@ class KvFetcher(wiring.Component):
                 left = current.keys - (block << rank)
                 m.d.sync += [
                     *(entry.eq(self.entry), row.eq(0), row_address.eq(address[0])),
-                    rows.eq(Mux(left < config.update_rank, left, config.update_rank)),
+                    rows.eq(self.rows),
                 ]
+                m.d.comb += self.rows.eq(Mux(left < config.update_rank, left, config.update_rank))
                 with m.If(self.room):
                     m.d.comb += self.reserve.eq(1)
                     m.next = "ROWS"

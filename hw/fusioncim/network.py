@@ -90,10 +90,10 @@ class BlockReader(wiring.Component):
 class Network(wiring.Component):
     """Readers, arbiter and broadcast.
 
-    Members: i_need: passes; loaded: a pass is resident; room, entry, reserve, reserve_block: of the KvFetcher; written:
-    a block is whole; read_enable, read_row: of the GlobalBuffer, whose pair goes to the engines; block, block_last,
-    block_valid, block_ready, kv_valid, starved: streams of the engines (block is shared, the rest one bit per engine);
-    served: a block was read; delivered: to how many engines.
+    Members: i_need: passes; loaded: a pass is resident; room, entry, reserve, reserve_*: of the KvFetcher; written: a
+    block is whole; read_enable, read_row: of the GlobalBuffer, whose pair goes to the engines, or zeros if it is absent
+    (beyond the last key); block, block_last, block_valid, block_ready, kv_valid, starved: streams of the engines (block
+    is shared, the rest one bit per engine); served: a block was read; delivered: to how many engines.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -107,9 +107,11 @@ class Network(wiring.Component):
                 "entry": Out(address_shape(config.buffer_blocks)),
                 "reserve": In(1),
                 "reserve_block": In(POSITION_BITS),
+                "reserve_rows": In(fits(config.engine.update_rank)),
                 "written": In(1),
                 "read_enable": Out(1),
                 "read_row": Out(buffer_row_shape(config)),
+                "absent": Out(1),
                 "block": Out(POSITION_BITS),
                 "block_last": Out(engines),
                 "block_valid": Out(engines),
@@ -180,19 +182,24 @@ class Network(wiring.Component):
             *(self.served.eq(go), self.delivered.eq(Mux(go, tree_sum(list(chosen)), 0))),
         ]
 
-        blocks = Bank(depth=chip.buffer_blocks, width=POSITION_BITS)
+        note = data.StructLayout({"block": POSITION_BITS, "rows": fits(config.update_rank)})
+        blocks = Bank(depth=chip.buffer_blocks, width=note.size)
         m.submodules.blocks = once(platform, blocks)
+        served = data.View(note, blocks.read_data[0])
         entry = Signal(address_shape(chip.buffer_blocks))
         m.d.comb += [
             *(blocks.write_enable.eq(self.reserve), blocks.write_address.eq(self.entry)),
-            *(blocks.write_data.eq(self.reserve_block), self.block.eq(blocks.read_data[0])),
+            *(blocks.write_data.eq(Cat(self.reserve_block, self.reserve_rows)), self.block.eq(served.block)),
             *(blocks.read_enable[0].eq(go), blocks.read_address[0].eq(candidate)),
         ]
         vector = Signal(range(config.update_rank + 1))  # vectors of the block that were read
         reading = Signal()
         receivers = Signal(chip.engines)
         index = Mux(go, 0, vector)
+        offset = Signal(range(config.update_rank + 1))  # of the vector that is shown, in its block
         m.d.comb += [
+            offset.eq(vector - 1 if config.schedule == "in_order" else config.update_rank - vector),
+            self.absent.eq(offset >= served.rows),
             reading.eq(go | ((vector != 0) & (vector != config.update_rank))),
             self.read_enable.eq(reading),
             self.read_row.eq(
