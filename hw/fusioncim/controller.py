@@ -84,19 +84,24 @@ class Controller(wiring.Component):
         # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.
         accepted = stream.Signature(block_layout()).create()
         block = stream.Signature(block_layout()).create()
-        held = Signal(range(ring_blocks(config) + 1))
+        keys = Signal(range(ring_blocks(config) + 1))  # blocks accepted whose keys, whose values are still held
+        values = Signal(range(ring_blocks(config) + 1))
         room = Signal()
         queue(m, "blocks", accepted, block, ring_blocks(config))
         entry = sequencer.i
         m.d.comb += [
-            *(room.eq(held != ring_blocks(config)), self.i_block.ready.eq(room)),
+            room.eq((keys != ring_blocks(config)) & (values != ring_blocks(config))),
+            self.i_block.ready.eq(room),
             *(accepted.valid.eq(self.i_block.valid & room), accepted.payload.eq(self.i_block.payload)),
             *(entry.valid.eq(block.valid & this_pass.valid), block.ready.eq(entry.valid & entry.ready)),
             this_pass.ready.eq(block.ready & block.payload.last),
             *(entry.payload.block.eq(block.payload.block), entry.payload.last.eq(block.payload.last)),
             *(entry.payload.word.eq(this_pass.payload.word), entry.payload.count.eq(this_pass.payload.count)),
         ]
-        m.d.sync += held.eq(held + (self.i_block.valid & room) - self.kv.values_release)
+        m.d.sync += [
+            keys.eq(keys + accepted.valid - self.kv.keys_release),
+            values.eq(values + accepted.valid - self.kv.values_release),
+        ]
 
         m.d.comb += [
             *(self.write.eq(loader.write), self.query_enable.eq(loader.query_enable), self.query.eq(loader.query)),
@@ -106,7 +111,7 @@ class Controller(wiring.Component):
             *(sequencer.fresh[w].eq(loader.fresh[w]) for w in range(config.words)),
             *(sequencer.drained.eq(self.drained), loader.release.eq(sequencer.finished)),
             *(self.state.active.eq(sequencer.active), self.state.loaded.eq(this_pass.valid)),
-            *(self.state.waits.eq(sequencer.waits), self.state.starved.eq(held <= 1)),
+            *(self.state.waits.eq(sequencer.waits), self.state.starved.eq(keys <= 1)),
         ]
 
         ready = Signal(config.words)

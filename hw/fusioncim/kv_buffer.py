@@ -194,10 +194,9 @@ class KvBuffer(wiring.Component):
             m.submodules[name] = once(platform, unit)
         kv = self.kv
         m.d.comb += [
-            # The values of a block are released after its keys: where a value has room, its key has.
             *(keys.i.payload.eq(self.i.payload.key), values.i.payload.eq(self.i.payload.value)),
-            *(keys.i.valid.eq(self.i.valid & values.i.ready), values.i.valid.eq(self.i.valid)),
-            self.i.ready.eq(values.i.ready),
+            *(keys.i.valid.eq(self.i.valid & values.i.ready), values.i.valid.eq(self.i.valid & keys.i.ready)),
+            self.i.ready.eq(keys.i.ready & values.i.ready),
             kv.available.eq(keys.available & values.available),
             *(keys.claim.eq(kv.claim), keys.release.eq(kv.keys_release)),
             *(keys.read_enable.eq(kv.keys_enable), keys.read_address.eq(kv.keys_address)),
