@@ -66,12 +66,14 @@ def simulate_chip(
     bench: tuple[str, str] = ("fusioncim_sim.chip_bench", "runs_jobs"),
     path: Path | None = None,
     extra: Mapping[str, Any] | None = None,
+    simulator: str | None = None,
 ) -> ChipRun:
     """Push the jobs one after the other.
 
     stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); faults: beats that fail, from
     the descriptors; change: another descriptor for job n, which the driver then does not check; cycles: limit of the
-    run; bench, path, extra: another bench, where its module is, and what it finds in its case besides.
+    run; bench, path, extra: another bench, where its module is, and what it finds in its case besides; simulator: of
+    `runner.SIMULATORS`.
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
@@ -93,7 +95,7 @@ def simulate_chip(
             "cycles": cycles,
             **(extra or {}),
         }
-        run(Chip(chip), *bench, case, results=folder, path=path)
+        run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator)
         after = np.fromfile(folder / "memory.bin", np.uint8)
         outcome = json.loads((folder / "out.json").read_text())
     statuses = [Status(code) for code in outcome["statuses"]]
