@@ -234,9 +234,8 @@ class Chip(wiring.Component):
 
         # Abort: no new request, wait for the bus, clear the core.
         stopping = Signal()
-        m.d.comb += [
-            *(reader.stop.eq(stopping), writer.stop.eq(stopping), host.aborting.eq(stopping | clear)),
-        ]
+        stop = stopping | clear
+        m.d.comb += [reader.stop.eq(stop), writer.stop.eq(stop), host.aborting.eq(stop)]
         with m.If(host.stop):
             m.d.sync += stopping.eq(1)
         with m.Elif(stopping & reader.idle & writer.idle):

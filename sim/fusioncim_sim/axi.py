@@ -188,6 +188,9 @@ async def watch(dut: Any, port: str, fields: Sequence[str], check: Callable[[], 
         if held is None and valid.value != 1:
             await rise
         await edge
+        if dut.rst.value == 1:
+            held = None
+            continue
         if valid.value != 1:
             assert held is None, f"{port}: valid was withdrawn"
             continue
