@@ -10,10 +10,11 @@ from rich.console import Console
 
 from fusioncim_golden.config import PRESETS
 from fusioncim_sim.demo import Figures, run_demo
+from fusioncim_sim.engine_bench import ACTIVITY
 from fusioncim_sim.evaluate import evaluate, job_of
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import hash_of
-from fusioncim_sim.picture import draw, spans
+from fusioncim_sim.picture import PARTS, draw, spans
 from fusioncim_sim.rescales import Moves, below_exact, count_moves, find_moves, rule_name, total
 from fusioncim_sim.simulate import Run
 
@@ -45,7 +46,7 @@ def test_demo_compares_and_writes_everything(tmp_path, monkeypatch):
 def test_verdict_follows_bits_and_bounds():
     good, _ = evaluate(SMALL, HEADS["wide"].first(40), rtl=False)
     moves = count_moves(SMALL, HEADS["wide"].first(40))
-    run = Run([], 0, {}, np.zeros(0, np.int64))
+    run = Run([], 0, {})
     places = find_moves(SMALL, HEADS["wide"].first(40).quantized(SMALL), job_of(HEADS["wide"].first(40)))
 
     def figures(**changed):
@@ -109,8 +110,9 @@ def test_spans_merge_short_gaps():
 def test_picture_is_the_same_every_time():
     head = HEADS["wide"].first(40)
     places = find_moves(SMALL, head.quantized(SMALL), job_of(head))
+    assert tuple(PARTS) == ACTIVITY
     busy = np.arange(50) % 3 == 0
-    run = Run([], 50, dict.fromkeys(("load", "keys", "values", "qk", "pv", "drain"), busy), np.zeros(0, np.int64))
+    run = Run([], 50, dict.fromkeys(ACTIVITY, busy))
     pictures = [draw(SMALL, run, "run", places, "places") for _ in range(2)]
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) < 300_000

@@ -1,17 +1,29 @@
-"""The whole engine under Icarus, every output bit against the golden model."""
+"""The whole engine under Icarus, every output bit and every counted event against the golden model."""
 
+from pathlib import Path
+
+import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import RisingEdge
 
+from fusioncim.controller import block_layout, state_layout
+from fusioncim.engine import Engine
+from fusioncim.loader import tile_command_layout
+from fusioncim.normalizer import beat_layout
+from fusioncim.softmax import events_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config, preset
 from fusioncim_golden.quantize import from_integers, quantize
-from fusioncim_golden.schedule import Job, passes
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.encode import pair_words, query_word
 from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.runner import case, run
 from fusioncim_sim.simulate import simulate_jobs
+from fusioncim_sim.stream import STALLS, Sink, Source, pack, reset, within
 
 TINY = preset("tiny")
-PORTS = ("i_job", "i_q", "i_k", "i_v", "o_fetch", "o")
+PORTS = ("i_tile", "i_q", "i_block", "i_kv", "o")
 
 
 def random_heads(config, queries, keys, heads=1, seed=0, sharpness=2.0):
@@ -27,8 +39,6 @@ def assert_bit_exact(config, jobs, **options):
         expected = golden.run(config, heads, job).out
         assert outputs.size > 0
         assert np.array_equal(outputs, expected), f"{np.count_nonzero(outputs != expected)} of {expected.size} differ"
-    wanted = [block for _, job in jobs for group in passes(config, job) for block in group.blocks]
-    assert run.requests.tolist() == wanted
     return run
 
 
@@ -42,7 +52,11 @@ JOBS = {
     "decode": Job(queries=3, keys=22),
     "chunk_inside_cache": Job(queries=9, keys=30, start=14),
     "more_queries_than_keys": Job(queries=19, keys=6),
-    "grouped_heads": Job(queries=9, keys=9, heads=3),
+    "heads": Job(queries=9, keys=9, heads=3),
+    "heads_fill_a_tile": Job(queries=2, keys=30, heads=4),
+    "decode_of_many_heads": Job(queries=1, keys=33, heads=20),
+    "chunk_of_heads": Job(queries=7, keys=40, heads=5, start=21, words_per_pass=2),
+    "full_heads": Job(queries=5, keys=19, heads=3, causal=False, words_per_pass=2),
     "one_word_per_pass": Job(queries=24, keys=24, words_per_pass=1),
     "all_words_per_pass": Job(queries=24, keys=24, words_per_pass=2),
 }
@@ -214,3 +228,161 @@ def test_drain_and_load_hide_behind_the_next_pass():
     run = assert_bit_exact(config, [(random_heads(config, 32, 64), job)])
     busy = np.flatnonzero(run.activity["qk"])
     assert len(busy) >= 0.99 * (busy[-1] - busy[0] + 1)
+
+
+# Events, and the share of one engine of several.
+
+COUNTERS = {"zero_row_updates": "skipped_row_updates"}
+"""Golden counters by event, where the names differ."""
+
+
+def share(config, jobs, engine=0, engines=1):
+    """Words of one engine's streams and beats, by port, and its events by name."""
+    rank, words = config.update_rank, {port: [] for port in PORTS}
+    events = dict.fromkeys((name for name, _ in events_layout(config)), 0)
+    for heads, job in jobs:
+        pairs = [*pair_words(config, heads), *[0] * rank]
+        out = golden.run(config, heads, job, engines).out
+        mine = [step for step in golden.trace(config, heads, job, engines) if step.tile.engine == engine]
+        for n, step in enumerate(mine):
+            tile, group = step.tile, step.key_blocks
+            last = n == len(mine) - 1 or mine[n + 1].key_blocks is not group
+            command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
+            words["i_tile"].append(pack(tile_command_layout(config), command))
+            for head, query, visible in zip(tile.head, tile.query, tile.visible[: tile.count], strict=False):
+                words["i_q"].append(query_word(config, heads, head, query, int(visible)))
+                beats = out[head, query].reshape(config.block_cycles, config.units).tolist()
+                words["o"] += [pack(beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
+            words["o"][-1] |= 1 << beat_layout(config)["last"].offset
+            add_events(config, events, step)
+            if last:
+                longest = max(other.tile.visible.max() for other in mine if other.key_blocks is group)
+                order = zip(group.blocks, group.positions(config), strict=True)
+                seen = [(block, positions) for block, positions in order if block * rank < longest]
+                for block, positions in seen:
+                    announced = {"block": int(block), "last": int(block == seen[-1][0])}
+                    words["i_block"].append(pack(block_layout(), announced))
+                    words["i_kv"] += [pairs[position] for position in positions]
+    return words, events
+
+
+def add_events(config, events, step):
+    """Add the golden counts of a tile."""
+    counted = golden.count_events(config, step)
+    for name in events:
+        events[name] += getattr(counted, COUNTERS.get(name, name))
+
+
+@cocotb.test()
+async def gives_beats_and_events(dut):
+    """Vectors come when they can (`ahead`), or once their block was accepted; then they never wait."""
+    this = case()
+    config = TINY.override(**this["config"])
+    words = {port: [int(x, 16) for x in this["words"][port]] for port in PORTS}
+    sources = {port: Source(dut, port, STALLS[this["stall"]](n)) for n, port in enumerate(PORTS[:-1])}
+    sink = Sink(dut, "o", STALLS[this["stall"]](len(PORTS)))
+    await reset(dut)
+    events = dict.fromkeys(this["events"], 0)
+    active = blocks = vectors = 0
+
+    def moves(port):
+        return int(getattr(dut, f"{port}__valid").value == 1 and getattr(dut, f"{port}__ready").value == 1)
+
+    async def watch():
+        nonlocal active, blocks, vectors
+        layout = events_layout(config)
+        while True:
+            await RisingEdge(dut.clk)
+            now = layout.from_bits(int(dut.events.value))
+            for name in events:
+                events[name] += now[name]
+            active += state_layout().from_bits(int(dut.state.value)).active
+            assert vectors >= blocks * config.update_rank or dut.i_kv__ready.value == 1
+            blocks, vectors = blocks + moves("i_block"), vectors + moves("i_kv")
+
+    async def send_vectors():
+        for n, word in enumerate(words["i_kv"]):
+            while n >= blocks * config.update_rank and not this["ahead"]:
+                await RisingEdge(dut.clk)
+            await sources["i_kv"].send(word)
+
+    watcher = cocotb.start_soon(watch())
+    feeds = [sources[port].send_all(words[port]) for port in ("i_tile", "i_q", "i_block")]
+    seen = []
+
+    async def receive():
+        seen.extend(await sink.receive_all(len(words["o"])))
+
+    await within(dut, 100000, *feeds, send_vectors(), receive())
+    watcher.cancel()
+    assert len(seen) > 0
+    assert seen == words["o"]
+    assert events == this["events"]
+    assert active == this["events"]["slots"] * config.block_cycles
+    assert vectors == blocks * config.update_rank
+
+
+def run_share(changes, jobs, *, engine=0, engines=1, stall="never", ahead=False):
+    config = TINY.override(**changes)
+    words, events = share(config, jobs, engine, engines)
+    this = {"config": changes, "events": events, "stall": stall, "ahead": ahead}
+    this["words"] = {port: [f"{x:x}" for x in values] for port, values in words.items()}
+    run(Engine(config), Path(__file__).stem, "gives_beats_and_events", this, path=Path(__file__).parent)
+    return events
+
+
+def attends(config, job, **options):
+    return random_heads(config, job.queries, job.keys, job.heads, **options), job
+
+
+FALLING = corner(filled(9, 127)[None], filled(40, 1) * -np.arange(40)[:, None], filled(40, 99))
+FLAT = corner(np.zeros((1, 8, 16)), np.zeros((60, 16)), np.full((60, 16), -128))
+# Configuration, jobs, events that must happen; a port pattern.
+EVENTS = {
+    "moves": (
+        {"slack": 0, "schedule": "in_order"},
+        [attends(TINY, Job(queries=21, keys=21), sharpness=4.0)],
+        "rescales",
+    ),
+    "halvings": (
+        {"accumulator_bits": 20, "slack": 0, "flush": 8},
+        [(FLAT, Job(queries=8, keys=60, causal=False))],
+        "halvings",
+    ),
+    "zero_slots": (
+        {"schedule": "in_order", "words": 4},
+        [(FALLING, Job(queries=9, keys=40, causal=False, words_per_pass=2))],
+        "zero_slots",
+    ),
+    "jobs": (
+        {"softmax_lanes": 4, "words": 3},
+        [
+            attends(TINY, Job(queries=9, keys=20, heads=3, words_per_pass=2), sharpness=12.0),
+            attends(TINY, Job(queries=1, keys=33, heads=5), seed=1),
+        ],
+        "zero_row_updates",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stall", "ahead"), [("never", False), ("randomly", True)])
+@pytest.mark.parametrize("name", EVENTS)
+def test_events_are_the_counters_of_the_golden_model(name, stall, ahead):
+    changes, jobs, wanted = EVENTS[name]
+    events = run_share(changes, jobs, stall=stall, ahead=ahead)
+    assert events[wanted] >= 3
+    total = golden.Counters()
+    for heads, job in jobs:
+        total.add(golden.run(TINY.override(**changes), heads, job).counters)
+    assert events == {name: getattr(total, COUNTERS.get(name, name)) for name in events}
+
+
+@pytest.mark.parametrize(("engine", "engines", "stall"), [(0, 2, "bursts"), (1, 2, "never"), (2, 4, "randomly")])
+@pytest.mark.parametrize("seeded", [False, True])
+def test_share_of_one_of_several_engines(engine, engines, stall, seeded):
+    # Two words per pass: engine 2 of 4 has tiles 2 and 5 of the first job, then tile 10.
+    jobs = [
+        attends(TINY, Job(queries=43, keys=50, heads=2, words_per_pass=2), sharpness=4.0),
+        attends(TINY, Job(queries=29, keys=29, causal=False, words_per_pass=2), seed=1, sharpness=4.0),
+    ]
+    run_share({"seed": seeded}, jobs, engine=engine, engines=engines, stall=stall)

@@ -4,7 +4,16 @@ import cocotb
 import numpy as np
 import pytest
 
-from fusioncim.kv_buffer import BitPlanes, KvBuffer, ValueRegisters, VectorRing, kv_signature, ring_blocks, ring_depth
+from fusioncim.kv_buffer import (
+    BitPlanes,
+    KvBuffer,
+    ValueRegisters,
+    VectorRing,
+    kv_signature,
+    pair_layout,
+    ring_blocks,
+    ring_depth,
+)
 from fusioncim_golden.config import preset
 from fusioncim_sim.replay import play
 from fusioncim_sim.runner import case, run
@@ -154,41 +163,64 @@ async def gives_columns_of_vectors(dut):
 
 @cocotb.test()
 async def serves_blocks(dut):
+    """Fill and empty the buffer over and over; the first block waits until its neighbours are there."""
     config = preset("tiny").override(**case()["config"])
     rng = np.random.default_rng(5)
     bits, rank, width = config.operand_bits, config.update_rank, config.units * config.operand_bits
-    idle = {f"{port}__{name}": 0 for port in ("i_k", "i_v") for name in ("valid", "payload")}
-    idle |= {f"kv__{name}": 0 for name in kv_signature(config).members if name != "available"}
+    pair, blocks = pair_layout(config), ring_blocks(config)
+    idle = {"i__valid": 0, "i__payload": 0} | {f"kv__{name}": 0 for name in kv_signature(config).members}
+    del idle["kv__available"]
     rows, expected = [], []
+    stored = []  # keys and values of every block, as integers
 
     def cycle(shows=(), **fields):
         """One cycle with these inputs, everything else 0; what outputs show in it."""
         expected.extend((len(rows), port, value) for port, value in dict(shows).items())
         rows.append({**idle, **fields})
 
-    for block in range(2 * ring_blocks(config) + 1):
+    def enter():
+        """The pairs of another block enter; it is there with its last pair."""
+        waits = len(stored) > served
         x = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (2, rank, config.columns))
-        k, v = ([pack_vector(vector, bits) for vector in vectors] for vectors in x)
-        place = block % ring_blocks(config) * rank
-        # Keys or values come first: a block is there when both are.
-        ports = (("i_k", k), ("i_v", v)) if block % 2 else (("i_v", v), ("i_k", k))
-        for port, vectors in ports:
-            for vector in vectors:
-                cycle({"kv__available": 0}, **{f"{port}__valid": 1, f"{port}__payload": vector})
+        stored.append((x[0], [pack_vector(vector, bits) for vector in x[1]]))
+        for key, value in zip(x[0], stored[-1][1], strict=True):
+            word = pack_vector(key, bits) << pair["key"].offset | value << pair["value"].offset
+            cycle({"kv__available": int(waits), "i__ready": 1}, i__valid=1, i__payload=word)
+
+    def serve(block):
+        """Claim and read a block."""
+        keys, values = stored[block]
+        place = block % blocks * rank
         cycle({"kv__available": 1}, kv__claim=1)
         for n in range(rank):
-            cycle({"kv__available": 0}, kv__keys_enable=1, kv__keys_address=place + n)
+            cycle(kv__keys_enable=1, kv__keys_address=place + n)
             for b in range(bits):
-                cycle({"plane": pack_vector(x[0, n] >> (bits - 1 - b) & 1, 1)}, kv__plane_index=b)
+                cycle({"plane": pack_vector(keys[n] >> (bits - 1 - b) & 1, 1)}, kv__plane_index=b)
             cycle(kv__values_enable=1, kv__values_address=place + n)
             cycle(kv__copy_enable=1, kv__copy_bank=block % 2, kv__copy_index=n)
         for step in range(config.block_cycles):
-            shows = {f"value__{n}": v[n] >> (step * width) & ((1 << width) - 1) for n in range(rank)}
+            shows = {f"value__{n}": values[n] >> (step * width) & ((1 << width) - 1) for n in range(rank)}
             cycle(shows, kv__value_bank=block % 2, kv__value_column=step)
-        cycle(kv__keys_release=1)
-        cycle(kv__values_release=1)
-    outputs = ["kv__available", "plane", *(f"value__{n}" for n in range(rank))]
+
+    served = 0
+    for fill in (1, blocks, 2, blocks):
+        while len(stored) - served < fill:
+            enter()
+        for _ in range(fill):
+            # Nothing enters a full buffer: no key while a value has no room, and no value while a key has none.
+            full = int(len(stored) - served == blocks)
+            shows = {"i__ready": 1 - full}
+            cycle({"kv__available": 1, **shows}, i__valid=full, i__payload=1)
+            serve(served)
+            first, second = ("values", "keys") if served % 4 == 3 else ("keys", "values")
+            cycle(shows, **{f"kv__{first}_release": 1})
+            cycle(shows, i__valid=full, i__payload=1)
+            cycle(shows, **{f"kv__{second}_release": 1})
+            served += 1
+            cycle({"kv__available": int(len(stored) > served), "i__ready": 1})
+    assert served == len(stored) == 3 + 2 * blocks
+    outputs = ["i__ready", "kv__available", "plane", *(f"value__{n}" for n in range(rank))]
     seen = await play(dut, {name: [row[name] for row in rows] for name in idle}, outputs)
     for n, port, value in expected:
         assert seen[port][n] == value, (n, port)
-    assert len(expected) > 9 * rank * (3 + bits + config.block_cycles)
+    assert len(expected) > served * rank * (2 + bits + config.block_cycles)

@@ -1,3 +1,6 @@
+from collections import defaultdict
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from fusioncim_golden.schedule import Job, block_order, passes
 
 TINY = Config(rows=4, columns=16, words=3, softmax_lanes=1, update_rank=2)
 LIMIT = (1 << 20) - 1
+ENGINES = (1, 2, 4, 16)
 
 jobs = st.builds(
     Job,
@@ -68,23 +72,64 @@ def test_visible_counts(job, seen):
     assert [tile.visible.tolist() for tile in group.tiles] == [seen]
 
 
-@given(configs, jobs)
-def test_every_tile_passes_once_and_sees_what_the_reference_sees(config, job):
+@pytest.mark.parametrize(
+    ("job", "tiles"),
+    [
+        # Head and query of every row, tile by tile.
+        (Job(queries=5, keys=5), [["00", "01", "02", "03"], ["04"]]),
+        (Job(queries=2, keys=9, heads=4), [["00", "10", "20", "30"], ["01", "11", "21", "31"]]),
+        (Job(queries=3, keys=3, heads=2), [["00", "10", "01", "11"], ["02", "12"]]),
+        (Job(queries=3, keys=3, heads=3), [["00", "10", "20", "01"], ["11", "21", "02", "12"], ["22"]]),
+        (Job(queries=1, keys=7, heads=6), [["00", "10", "20", "30"], ["40", "50"]]),
+    ],
+)
+def test_rows_are_heads_by_tokens(job, tiles):
+    assert [names(tile) for group in passes(TINY, job) for tile in group.tiles] == tiles
+
+
+def names(tile):
+    rows = zip(tile.head[: tile.count], tile.query[: tile.count], strict=True)
+    return [f"{head}{query}" for head, query in rows]
+
+
+def test_visible_counts_belong_to_the_query_of_the_row():
+    # Two heads of 3 queries at positions 3 to 5: rows of a tile see different numbers of keys.
+    job = Job(queries=3, keys=6, heads=2)
+    seen = [tile.visible.tolist() for group in passes(TINY, job) for tile in group.tiles]
+    assert seen == [[4, 4, 5, 5], [6, 6, 0, 0]]
+
+
+@given(configs, jobs, st.sampled_from(ENGINES))
+def test_every_row_is_in_one_tile_and_sees_what_the_reference_sees(config, job, engines):
     sees = visible(job).sum(axis=1)
-    tiles = [tile for group in passes(config, job) for tile in group.tiles]
-    count = -(-job.queries // config.rows)
-    assert [(tile.first_query, tile.head) for tile in tiles] == [
-        (t * config.rows, head) for t in range(count) for head in range(job.heads)
-    ]
-    assert [tile.word for tile in tiles] == [n % config.words for n in range(len(tiles))]
+    tiles = [tile for group in passes(config, job, engines) for tile in group.tiles]
+    rows = [row for tile in tiles for row in zip(tile.head[: tile.count], tile.query[: tile.count], strict=True)]
+    assert rows == [(head, query) for query in range(job.queries) for head in range(job.heads)]
+    assert [tile.count for tile in tiles[:-1]] == [config.rows] * (len(tiles) - 1)
+    assert 1 <= tiles[-1].count <= config.rows
     for tile in tiles:
-        rows = sees[tile.first_query : tile.first_query + config.rows]
-        assert tile.visible.tolist() == rows.tolist() + [0] * (config.rows - len(rows))
+        assert tile.visible[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
+        assert not tile.visible[tile.count :].any()
+        assert {len(x) for x in (tile.head, tile.query, tile.visible)} == {config.rows}
 
 
-@given(configs, jobs)
-def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job):
-    for group in passes(config, job):
+@given(configs, jobs, st.sampled_from(ENGINES))
+def test_the_words_of_an_engine_take_turns(config, job, engines):
+    dealt = defaultdict(list)
+    for group in passes(config, job, engines):
+        places = {(tile.engine, tile.word) for tile in group.tiles}
+        assert len(places) == len(group.tiles)
+        for tile in group.tiles:
+            dealt[tile.engine].append(tile)
+    assert set(dealt) <= set(range(engines))
+    for tiles in dealt.values():
+        assert [tile.word for tile in tiles] == [n % config.words for n in range(len(tiles))]
+        assert [tile.fresh for tile in tiles] == [n < config.words for n in range(len(tiles))]
+
+
+@given(configs, jobs, st.sampled_from(ENGINES))
+def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job, engines):
+    for group in passes(config, job, engines):
         longest = max(tile.visible.max() for tile in group.tiles)
         blocks = sorted(group.blocks.tolist())
         assert blocks == list(range(-(-longest // config.update_rank)))
@@ -92,12 +137,60 @@ def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job):
         assert keys.tolist() == list(range(len(blocks) * config.update_rank))
 
 
-@given(configs, jobs)
-def test_passes_are_full_but_for_the_last(config, job):
-    sizes = [len(group.tiles) for group in passes(config, job)]
+@given(configs, jobs, st.sampled_from(ENGINES))
+def test_passes_are_full_but_for_the_last(config, job, engines):
+    groups = list(passes(config, job, engines))
     resident = job.words_per_pass or 1
-    assert all(size == resident for size in sizes[:-1])
-    assert 1 <= sizes[-1] <= resident
+    counts = [[sum(tile.engine == n for tile in group.tiles) for n in range(engines)] for group in groups]
+    assert counts[:-1] == [[resident] * engines] * (len(groups) - 1)
+    assert sum(counts[-1]) >= 1
+    assert max(counts[-1]) - min(counts[-1]) <= 1
+    assert max(counts[-1]) <= resident
+
+
+@pytest.mark.parametrize(
+    ("engines", "words_per_pass", "tiles", "dealt"),
+    [
+        (1, 1, 3, [[0], [0], [0]]),
+        (1, 3, 5, [[0, 0, 0], [0, 0]]),
+        (2, 1, 5, [[0, 1], [0, 1], [0]]),
+        (2, 2, 7, [[0, 1, 1, 0], [0, 1, 1]]),
+        (2, 3, 8, [[0, 1, 1, 0, 0, 1], [0, 1]]),
+        (4, 2, 14, [[0, 1, 2, 3, 3, 2, 1, 0], [0, 1, 2, 3, 3, 2]]),
+        (4, 3, 12, [[0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2, 3]]),
+        (16, 1, 17, [list(range(16)), [0]]),
+        (16, 2, 33, [[*range(16), *reversed(range(16))], [0]]),
+    ],
+)
+def test_tiles_are_dealt_there_and_back(engines, words_per_pass, tiles, dealt):
+    job = Job(queries=4 * tiles, keys=4 * tiles, words_per_pass=words_per_pass)
+    assert [[tile.engine for tile in group.tiles] for group in passes(TINY, job, engines)] == dealt
+
+
+def slots(config, tile):
+    """Blocks that pass the tile."""
+    return -(-int(tile.visible.max()) // config.update_rank)
+
+
+def shares(group, engines, work):
+    """Work of every engine in a pass."""
+    return [sum(work(tile) for tile in group.tiles if tile.engine == n) for n in range(engines)]
+
+
+@given(configs, jobs, st.sampled_from(ENGINES))
+def test_in_a_full_pass_engines_differ_by_one_tile_at_most(config, job, engines):
+    for group in list(passes(config, job, engines))[:-1]:
+        work = shares(group, engines, partial(slots, config))
+        assert max(work) - min(work) <= max(slots(config, tile) for tile in group.tiles)
+
+
+@given(configs, st.integers(1, 400), st.integers(0, 9), st.sampled_from([1, 2, 4]), st.sampled_from(ENGINES))
+def test_two_words_per_pass_give_every_engine_the_same_causal_work(config, queries, start, heads, engines):
+    job = Job(queries=queries, keys=start + queries, start=start, heads=heads, words_per_pass=2)
+    *full, _ = passes(config, job, engines)
+    for group in full:
+        assert len(set(shares(group, engines, lambda tile: int(tile.visible.sum())))) == 1
+        assert len(set(shares(group, engines, lambda tile: int(tile.visible.max())))) == 1
 
 
 @pytest.mark.parametrize(("words", "resident"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
@@ -128,6 +221,11 @@ def test_the_diagonal_is_that_of_the_last_query_of_the_pass():
     # has one query only, at key 8.
     groups = list(passes(TINY, Job(queries=5, keys=12, causal=False, start=4)))
     assert [group.blocks.tolist() for group in groups] == [[3, 2, 1, 0, 5, 4], [4, 3, 2, 1, 0, 5]]
+    # With two heads or two engines, the last query of the first pass is query 1 (key 5) or all that there are.
+    first, *_ = passes(TINY, Job(queries=5, keys=12, heads=2, causal=False, start=4))
+    assert first.blocks.tolist() == [2, 1, 0, 5, 4, 3]
+    (both,) = passes(TINY, Job(queries=5, keys=12, causal=False, start=4), engines=2)
+    assert both.blocks.tolist() == [4, 3, 2, 1, 0, 5]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fusioncim.op_cim import load_layout
-from fusioncim.softmax import Softmax, control_layout, query_layout, state_layout
+from fusioncim.softmax import Softmax, control_layout, events_layout, query_layout, state_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.replay import play
@@ -33,7 +33,13 @@ CASES = {
         "config": {"words": 3, "schedule": "in_order"},
         "passes": [[(0, "masked", 1), (1, "one", 1), (2, "equal", 1)], [(0, "one", 0)], [(1, "masked", 0)]],
         "gaps": False,
-        "events": [],
+        "events": ["zero slot"],
+    },
+    "lone rows": {
+        "config": {"softmax_lanes": 2},
+        "passes": [[(0, "first lone", 1), (1, "last lone", 1)], [(0, "last lone", 0)], [(0, "first lone", 1)]],
+        "gaps": False,
+        "events": ["zero slot", "lone row"],
     },
     "limits": {"config": {}, "passes": [[(0, "limits", 1)], [(1, "limits", 1)]], "gaps": False, "events": ["wiped"]},
     "about to overflow": {
@@ -170,6 +176,9 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
     elif scenario == "one":
         visible = rng.integers(0, 3, config.rows)
         visible[0] = 1
+    elif scenario in ("first lone", "last lone"):  # of each two blocks, a row sees one
+        visible[:] = 0
+        visible[0 if scenario == "first lone" else -1] = keys // 2
     elif scenario in ("random", "edges"):
         visible[: config.rows // 2] = rng.integers(keys + 1, size=config.rows // 2)
     # The least shift with which no log2 score exceeds the reference's range.
@@ -300,7 +309,7 @@ def stimulus(rng, config, passes, writes, reads, end):
 
 def check_events(config, passes, wanted):
     """Each event that the case is about happens."""
-    count = dict.fromkeys(("rescale", "wiped", "flushed", "halve", "seeded"), 0)
+    count = dict.fromkeys(("rescale", "wiped", "flushed", "halve", "seeded", "zero slot", "lone row"), 0)
     for tile in (tile for tiles in passes for tile in tiles):
         kind, updates = tile.updates.kind, tile.updates
         load = kind == Update.LOAD
@@ -309,6 +318,9 @@ def check_events(config, passes, wanted):
         count["flushed"] += int(((kind == Update.SKIP) & tile.block.visible).sum())
         count["halve"] += int(updates.halve.sum())
         count["seeded"] += int((load & ~updates.rescale & (updates.shift > config.slack)).sum())
+        adding = (kind != Update.SKIP).sum(axis=0)
+        count["zero slot"] += int((adding == 0).sum())
+        count["lone row"] += int((adding == 1).sum())
     assert all(count[name] >= 3 for name in wanted), count
 
 
@@ -328,7 +340,7 @@ async def matches_golden(dut):
     writes, reads, end = place_cycles(rng, config, passes, this["gaps"])
     inputs, drained = stimulus(rng, config, passes, writes, reads, end)
     ports = [f"load__{lane}" for lane in range(config.softmax_lanes)]
-    seen = await play(dut, inputs, ports, bits=["drain_state"])
+    seen = await play(dut, inputs, ["events", *ports], bits=["drain_state"])
 
     expected = {}
     for tile in (tile for tiles in passes for tile in tiles):
@@ -351,6 +363,7 @@ async def matches_golden(dut):
             assert seen["drain_state"][n + 2] == seen["drain_state"][n + 1]
         compared += 1
     assert compared == sum((tile.block.exponent.size + config.rows) for tiles in passes for tile in tiles)
+    compare_events(config, expected, seen["events"])
 
 
 def compare_load(load, tile, t, j, i):
@@ -363,6 +376,29 @@ def compare_load(load, tile, t, j, i):
     else:
         assert p == tile.block.p[i, t].tolist(), at
         assert load.update.shift == tile.updates.shift[i, t], at
+
+
+def compare_events(config, commands, seen):
+    """Events belong to the commands one cycle before; commands: (tile, block, row of a lane) by cycle."""
+    layout = events_layout(config)
+    names = [name for name, _ in layout]
+    total = dict.fromkeys(names, 0)
+    for n, bits in enumerate(seen):
+        want = dict.fromkeys(names, 0)
+        if n - 1 in commands:
+            tile, t, j = commands[n - 1]
+            kind = tile.updates.kind[:, t]
+            row = slice(j, None, config.rows_per_lane)
+            want["row_updates"] = config.softmax_lanes
+            want["rescales"] = int(tile.updates.rescale[row, t].sum())
+            want["halvings"] = int(tile.updates.halve[row, t].sum())
+            want["zero_row_updates"] = int((kind[row] == Update.SKIP).sum())
+            want["slots"] = int(j == config.rows_per_lane - 1)
+            want["zero_slots"] = int(want["slots"] and (kind == Update.SKIP).all())
+        event = layout.from_bits(bits)
+        assert {name: event[name] for name in names} == want, n
+        total = {name: total[name] + want[name] for name in names}
+    assert total["slots"] * config.rows == total["row_updates"] > 0
 
 
 def compare_state(state, rows, i):

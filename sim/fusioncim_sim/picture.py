@@ -15,8 +15,7 @@ from fusioncim_sim.simulate import Run
 # Okabe & Ito's colours, which colour-blind readers tell apart.
 PARTS = {
     "load": ("queries in", "#0072B2"),
-    "keys": ("keys in", "#56B4E9"),
-    "values": ("values in", "#009E73"),
+    "vector": ("keys and values in", "#56B4E9"),
     "qk": ("QK$^T$ (IP-CIM)", "#D55E00"),
     "pv": ("PV (OP-CIM)", "#E69F00"),
     "drain": ("outputs out", "#CC79A7"),
