@@ -55,7 +55,9 @@ WORKLOADS = {
     "captured heads, 4 engines of 64 x 64": Workload(
         chip=SQUARE, kv_heads=2, group=3, queries=512, keys=512, captured=True
     ),
-    "random head, one engine of 128 x 128": Workload(chip=PAPER_ENGINE, kv_heads=1, group=2, queries=256, keys=256),
+    "captured heads, one engine of 128 x 128": Workload(
+        chip=PAPER_ENGINE, kv_heads=1, group=2, queries=256, keys=256, captured=True
+    ),
 }
 
 
@@ -73,14 +75,23 @@ def operands(workload: Workload) -> list[Heads]:
 
 
 def captured(workload: Workload) -> list[Heads]:
-    """Captured heads: every group has the keys and values of one, and the queries of its neighbours."""
-    heads = load_heads(fixture(), workload.chip.engine)
+    """Captured heads: every group has the keys and values of one, and the queries of its neighbours.
+
+    Columns beyond the dimension of a captured head are filled by the next head.
+    """
+    config = workload.chip.engine
+    heads = load_heads(fixture(), SMALL.engine)
+    parts = config.columns // SMALL.engine.columns
+
+    def joined(name: str, n: int, count: int) -> np.ndarray:
+        part = [getattr(heads[(n + m) % len(heads)], name)[:count] for m in range(parts)]
+        return np.concatenate(part, axis=-1).astype(np.float64)
+
     groups = []
     for n in range(workload.kv_heads):
-        near = [heads[(n + m) % len(heads)] for m in range(workload.group)]
-        q = np.stack([head.q[: workload.queries] for head in near]).astype(np.float64)
-        k, v = (x[: workload.keys].astype(np.float64) for x in (near[0].k, near[0].v))
-        groups.append(quantize(q, k, v, bits=workload.chip.engine.operand_bits, subtract_mean_k=True))
+        q = np.stack([joined("q", n + m, workload.queries) for m in range(workload.group)])
+        k, v = (joined(name, n, workload.keys) for name in "kv")
+        groups.append(quantize(q, k, v, bits=config.operand_bits, subtract_mean_k=True))
     return groups
 
 
