@@ -1,9 +1,7 @@
 """The whole chip: engines, global buffer and bus around the numeric contract of one engine."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Self
 
 from fusioncim_golden.config import PRESETS, Config, check_choice, check_range
@@ -81,20 +79,24 @@ class ChipConfig:
 
     def override(self, /, **changes: Any) -> Self:
         """The same chip with some values changed, its own or the engine's; an unknown name is refused."""
-        own = [item.name for item in fields(self) if item.name != "engine"]
-        inner = {name: value for name, value in changes.items() if name not in own}
-        known = [item.name for item in fields(Config)]
-        for name in inner:
-            if name not in known:
-                raise InputError(f"unknown configuration key: the keys are {', '.join([*own, *known])}, not {name}")
-        outer = {name: value for name, value in changes.items() if name in own}
-        return replace(self, engine=replace(self.engine, **inner), **outer)
+        own, engine = split(changes)
+        return replace(self, engine=replace(self.engine, **engine), **own)
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters by name, the chip's own first."""
         own = asdict(self)
         inner = own.pop("engine")
         return {**own, **inner}
+
+
+def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The chip's own parameters and the engine's; an unknown name is refused."""
+    own = [item.name for item in fields(ChipConfig) if item.name != "engine"]
+    engine = [item.name for item in fields(Config)]
+    for name in values:
+        if name not in own and name not in engine:
+            raise InputError(f"unknown configuration key: the keys are {', '.join([*own, *engine])}, not {name}")
+    return {name: values[name] for name in own if name in values}, {n: x for n, x in values.items() if n in engine}
 
 
 CHIP_PRESETS: Mapping[str, ChipConfig] = {
@@ -114,14 +116,3 @@ def chip_preset(name: str) -> ChipConfig:
     """The preset of that name."""
     check_choice("preset", name, tuple(CHIP_PRESETS))
     return CHIP_PRESETS[name]
-
-
-def load_chip_toml(path: Path) -> ChipConfig:
-    """A chip from TOML: an optional `preset` to start from, then any parameter by name."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error
-    return chip_preset(table.pop("preset", "small")).override(**table)

@@ -246,12 +246,17 @@ def preset(name: str) -> Config:
     return PRESETS[name]
 
 
-def load_toml(path: Path) -> Config:
-    """A configuration from TOML: an optional `preset` to start from, then any parameter by name."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table of a configuration file: an optional `preset` to start from, then any parameter by name."""
     try:
-        table = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error
+
+
+def load_toml(path: Path) -> Config:
+    """An engine's configuration from TOML."""
+    table = read_toml(path)
     return preset(table.pop("preset", "small")).override(**table)

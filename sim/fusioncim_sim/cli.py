@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from fusioncim_golden.config import PRESETS, Config, load_toml, preset
+from fusioncim_golden.chip import ChipConfig, chip_preset, split
+from fusioncim_golden.config import PRESETS, Config, preset, read_toml
 from fusioncim_golden.errors import InputError
 
 OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim"}
@@ -72,18 +73,30 @@ Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tok
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
 
 
-def choose_config(name: str | None, file: Path | None, changes: list[str] | None) -> Config:
-    """The configuration that the three options select."""
+def choose(name: str | None, file: Path | None, changes: list[str] | None) -> tuple[str, dict[str, Any]]:
+    """The preset and the values that the three options select."""
     if name is not None and file is not None:
         raise InputError("only one of --preset and --config may be given (the file may name a preset itself)")
-    config = preset(name or "small") if file is None else load_toml(file)
-    values = {}
+    values = {} if file is None else read_toml(file)
+    name = values.pop("preset", name or "small")
     for change in changes or []:
         key, equals, value = change.partition("=")
         if not equals:
             raise InputError(f"--set must be KEY=VALUE, not {change}")
         values[key.strip()] = parse_value(value.strip())
-    return config.override(**values)
+    return name, values
+
+
+def choose_chip(name: str | None, file: Path | None, changes: list[str] | None) -> ChipConfig:
+    """The chip that the three options select."""
+    start, values = choose(name, file, changes)
+    return chip_preset(start).override(**values)
+
+
+def choose_config(name: str | None, file: Path | None, changes: list[str] | None) -> Config:
+    """The engine that the three options select; what they say about the chip around it does not matter."""
+    start, values = choose(name, file, changes)
+    return preset(start).override(**split(values)[1])
 
 
 def parse_value(text: str) -> object:
@@ -120,7 +133,7 @@ def info(
     """
     from fusioncim_sim.pages import describe, info_page
 
-    chosen = choose_config(preset, config, changes)
+    chosen = choose_chip(preset, config, changes)
     if as_json:
         print(json.dumps(describe(chosen), indent=2, sort_keys=True))
     else:
