@@ -15,6 +15,7 @@ from fusioncim_golden.config import PRESETS, load_toml
 from fusioncim_sim import evaluate as evaluate_module
 from fusioncim_sim.cli import app, parse_value
 from fusioncim_sim.output import hash_of
+from fusioncim_sim.runner import choose
 
 TINY = ("--preset", "tiny")
 GOLDEN = (*TINY, "--simulator", "golden", "--jobs", "1")
@@ -140,11 +141,20 @@ def test_bad_arguments_are_refused(case, place):
     assert {path: path.is_file() and path.read_bytes() for path in place.rglob("*")} == before
 
 
-@pytest.mark.parametrize("command", [("simulate", "heads.npz", *TINY, "--json", "out.json"), ("demo",), ("measure",)])
-def test_a_missing_simulator_is_named_before_anything_is_written(command, place, monkeypatch):
+SIMULATE = ("simulate", "heads.npz", *TINY, "--json", "out.json")
+MISSING = {
+    "icarus": ((*SIMULATE, "--simulator", "icarus"), "Icarus Verilog is missing"),
+    "verilator": ((*SIMULATE, "--simulator", "verilator"), "Verilator needs g++"),
+    "demo": (("demo",), "Icarus Verilog is missing"),
+    "measure": (("measure",), "Icarus Verilog is missing"),
+}
+
+
+@pytest.mark.parametrize(("command", "text"), MISSING.values(), ids=MISSING)
+def test_a_missing_simulator_is_named_before_anything_is_written(command, text, place, monkeypatch):
     heads = save(place / "heads.npz")
     monkeypatch.setenv("PATH", str(place / "none"))
-    ends_with_one_line(fusioncim(*command), "Icarus Verilog is missing")
+    ends_with_one_line(fusioncim(*command), text)
     assert list(place.iterdir()) == [heads]
 
 
@@ -316,6 +326,24 @@ def test_rtl_is_compared_bit_by_bit(place, monkeypatch):
     assert "NO, 1 of 192 differ" in result.stdout
     (head,) = json.loads((place / "out.json").read_text())["heads"]
     assert (head["bit_exact"], head["mismatches"]) == (False, 1)
+
+
+def test_the_simulator_is_an_option_or_comes_from_the_environment(place, monkeypatch):
+    chosen = []
+
+    def evaluate_all(config, heads, **options):
+        chosen.append(options["rtl"] and choose())
+        return {}
+
+    monkeypatch.setattr(evaluate_module, "evaluate_all", evaluate_all)
+    monkeypatch.setenv("FUSIONCIM_SIMULATOR", "verilator")  # and what it was afterwards
+    save(place / "heads.npz")
+    for arguments in ((), ("--simulator", "icarus"), ("--simulator", "verilator"), ("--simulator", "golden")):
+        result = fusioncim("simulate", "heads.npz", *TINY, *arguments)
+        assert result.exit_code == 0, result.output
+    assert chosen == ["verilator", "icarus", "verilator", False]
+    monkeypatch.setenv("FUSIONCIM_SIMULATOR", "spice")
+    ends_with_one_line(fusioncim("simulate", "heads.npz", *TINY), "spice")
 
 
 def test_json_has_no_infinity():

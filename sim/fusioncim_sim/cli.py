@@ -60,6 +60,7 @@ class Simulator(StrEnum):
     """What computes the heads."""
 
     icarus = "icarus"
+    verilator = "verilator"
     golden = "golden"
 
 
@@ -174,7 +175,12 @@ def simulate(
     config: ConfigFile = None,
     changes: Changes = None,
     simulator: Annotated[
-        Simulator, typer.Option(help="icarus: the RTL, bit against bit; golden: the model alone.")
+        Simulator,
+        typer.Option(
+            envvar="FUSIONCIM_SIMULATOR",
+            help="icarus or verilator (faster, after a minute or more of compiling): the RTL, bit against bit; "
+            "golden: the model alone.",
+        ),
     ] = Simulator.icarus,
     tokens: Tokens = None,
     head: Names = None,
@@ -195,12 +201,13 @@ def simulate(
     from fusioncim_sim.output import check_json, write_json
     from fusioncim_sim.pages import heads_table
     from fusioncim_sim.parallel import cores
-    from fusioncim_sim.runner import require_icarus
+    from fusioncim_sim.runner import SIMULATOR, require
 
     chosen = choose_config(preset, config, changes)
-    rtl = simulator == Simulator.icarus
+    rtl = simulator != Simulator.golden
     if rtl:
-        require_icarus()
+        require(simulator.value)
+        os.environ[SIMULATOR] = simulator.value  # for the processes that simulate
     keys = ("config", "simulator", "heads")
     if json_out:
         check_json(json_out, keys)
