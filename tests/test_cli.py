@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fusioncim.emit import used
+from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import PRESETS, load_toml
 from fusioncim_sim import evaluate as evaluate_module
 from fusioncim_sim.cli import app, parse_value
@@ -103,6 +104,9 @@ BAD_ARGUMENTS = {
     "unknown preset": (("info", "--preset", "huge"), "preset must be one of tiny, small, paper, not huge"),
     "unknown key": (("generate", "--set", "colour=3"), "not colour"),
     "wrong type": (("generate", "--set", "rows=many"), "rows must be of type int, not 'many'"),
+    "impossible chip": (("info", "--set", "engines=3"), "engines must be one of 1, 2, 4, 8, 16, not 3"),
+    "chip of a wrong type": (("info", "--set", "bus_bits=wide"), "bus_bits must be of type int, not 'wide'"),
+    "an engine as a parameter": (("info", "--set", "engine=3"), "unknown configuration key"),
     "no value": (("info", "--set", "rows"), "--set must be KEY=VALUE, not rows"),
     "impossible": (("generate", "--set", "columns=65"), "not 65"),
     "preset and file": (("info", "--preset", "tiny", "--config", "good.toml"), "only one of"),
@@ -183,14 +187,24 @@ def test_a_bug_keeps_its_traceback(place, monkeypatch):
 
 
 def test_info_shows_every_parameter():
-    shown = json.loads(fusioncim("info", "--preset", "paper", "--set", "seed=true", "--json").stdout)
-    config = PRESETS["paper"].override(seed=True)
-    assert shown["parameters"] == config.as_dict()
-    assert shown["derived"]["units"] == config.units
-    assert shown["derived"]["lut"] == list(config.lut)
-    assert shown["presets"]["tiny"] == PRESETS["tiny"].as_dict()
+    options = ("--preset", "paper", "--set", "seed=true", "--set", "engines=8")
+    shown = json.loads(fusioncim("info", *options, "--json").stdout)
+    chip = CHIP_PRESETS["paper"].override(seed=True, engines=8)
+    assert shown["parameters"] == chip.as_dict()
+    assert (shown["parameters"]["engines"], shown["parameters"]["rows"]) == (8, 128)
+    assert shown["derived"]["units"] == chip.engine.units
+    assert shown["derived"]["buffer_blocks"] == chip.buffer_blocks
+    assert shown["derived"]["lut"] == list(chip.engine.lut)
+    assert shown["presets"] == {name: each.as_dict() for name, each in CHIP_PRESETS.items()}
     text = fusioncim("info").stdout
-    assert all(name in text for name in (*shown["parameters"], *shown["derived"], *PRESETS))
+    assert all(name in text for name in (*shown["parameters"], *shown["derived"], *CHIP_PRESETS))
+
+
+def test_a_file_starts_from_its_preset_and_options_change_it(place):
+    (place / "chip.toml").write_text('preset = "tiny"\nengines = 4\nwords = 3\nbus_bits = 64\n')
+    result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json")
+    expected = CHIP_PRESETS["tiny"].override(engines=4, words=4, buffer_bytes=256)
+    assert json.loads(result.stdout)["parameters"] == expected.as_dict()
 
 
 def test_help_and_version():

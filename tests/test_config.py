@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import PRESETS, REFERENCE_BITS, SEED_LIMIT, Config, load_toml, preset
+from fusioncim_golden.config import PRESETS, REFERENCE_BITS, SEED_LIMIT, Config, load_toml, preset, read_toml
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import offset_scores, scores
 
@@ -189,9 +189,25 @@ def test_a_bad_toml_file_is_refused(tmp_path, text, message):
         load_toml(file)
 
 
-def test_a_missing_toml_file_is_refused(tmp_path):
+@pytest.mark.parametrize("read", [load_toml, read_toml])
+def test_a_missing_toml_file_is_refused(read, tmp_path):
     with pytest.raises(InputError, match=r"^the configuration file cannot be read \(No such file or directory\): "):
-        load_toml(tmp_path / "none.toml")
+        read(tmp_path / "none.toml")
+
+
+def test_read_toml_leaves_names_and_values_to_others(tmp_path):
+    file = tmp_path / "chip.toml"
+    file.write_text('preset = "huge"\nengines = 4\nrows = 8.5\ncolour = "red"\n')
+    assert read_toml(file) == {"preset": "huge", "engines": 4, "rows": 8.5, "colour": "red"}
+    file.write_text("")
+    assert read_toml(file) == {}
+
+
+def test_an_engine_is_not_configured_as_a_chip(tmp_path):
+    file = tmp_path / "chip.toml"
+    file.write_text("engines = 4\n")
+    with pytest.raises(InputError, match=r"^unknown configuration key: the keys are rows, .* not engines$"):
+        load_toml(file)
 
 
 @pytest.mark.parametrize("columns", [32, 64, 96, 128, 992, 1024])
