@@ -2,8 +2,8 @@
 
     i_tile  tiles to load (loader.tile_command_layout); the last one of a pass closes it
     i_q     their queries, row after row
-    i_block key blocks in the order in which they pass, pass after pass, each of which some resident row may see; accepted
-            when there is room for the block
+    i_block key blocks in the order in which they pass, pass after pass; each may be seen by some resident row, and is
+            accepted when there is room for it
     i_kv    the update_rank keys and values of each block, in the order of the schedule inside the block; positions that
             no row may see may hold anything
     o       outputs: the rows of each tile, `units` neighbouring columns per beat
