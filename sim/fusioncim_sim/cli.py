@@ -271,19 +271,29 @@ def measure(
     choices: Annotated[
         bool, typer.Option("--choices", help="Measure choices.json instead; needs the extra synth.")
     ] = False,
+    chip: Annotated[
+        bool, typer.Option("--chip", help="Measure chip.json instead, under Verilator; takes many minutes.")
+    ] = False,
+    workload: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
     """Measure the design again: write measurements/*.json and print the README's tables of them.
 
-    choices.json compares the alternatives to the default parameters in area, error and rescales.
+    choices.json compares the alternatives to the default parameters in area, error and rescales; chip.json holds the
+    utilization and traffic of whole chips, the cost of generating them and the speed of simulation.
     """
     from fusioncim_sim.choices import write_choices
     from fusioncim_sim.measure import run_measurements
+    from fusioncim_sim.measure_chip import run_chip_measurements
     from fusioncim_sim.parallel import cores
 
     if choices:
         write_choices(output, jobs or cores())
+    elif chip:
+        run_chip_measurements(page(), output=output, jobs=jobs or cores(), names=workload or ())
     else:
         run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
 

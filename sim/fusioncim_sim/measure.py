@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from fusioncim.emit import verilog
 from fusioncim.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import PRESETS, Config
@@ -34,7 +33,7 @@ STEADY = {
 """Steady states by name: configuration, resident words, keys."""
 CAUSAL_HEAD = "mixed"
 FLAT_KEYS = 2048
-FILES = ("engine", "accuracy", "rescales", "generate")
+FILES = ("engine", "accuracy", "rescales")
 
 
 def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) -> None:
@@ -52,7 +51,6 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
     heads = load_heads(fixture(), SMALL)
     work |= {f"rescales: {head.name}": partial(count_moves, SMALL, head) for head in heads}
     work |= {f"accuracy: {head.name}": partial(accuracy, head) for head in heads}
-    work |= {f"generate: {name}": partial(generated, config) for name, config in PRESETS.items()}
     work["flat"] = flat
     done = run_all(work, jobs=jobs, title="measure")
 
@@ -62,7 +60,6 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
     data: dict[str, Mapping[str, Any]] = {
         "accuracy": {"heads": part("accuracy"), "flat": done["flat"]},
         "rescales": rescales(part("rescales")),
-        "generate": {"presets": part("generate")},
     }
     if not quick:
         engine = part("engine")
@@ -72,7 +69,7 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
         path = output / f"{name}.json"
         write_json(path, data[name], KEYS[name])
         console.print(f"wrote {path}", soft_wrap=True)
-    if all((output / f"{name}.json").exists() for name in FILES):
+    if all((output / f"{name}.json").exists() for name in (*FILES, "chip")):
         console.print(f"\n{summary(output)}", soft_wrap=True, markup=False)
 
 
@@ -80,7 +77,6 @@ KEYS = {
     "engine": ("causal", "steady"),
     "accuracy": ("heads", "flat"),
     "rescales": ("heads", "total"),
-    "generate": ("presets",),
 }
 """What each file holds."""
 
@@ -161,9 +157,3 @@ def rescales(moves: Mapping[str, Moves]) -> dict[str, Any]:
         "heads": {name: as_dict(one) for name, one in moves.items()},
         "total": as_dict(every) | {"below_exact_in_order_percent": below},
     }
-
-
-def generated(config: Config) -> dict[str, int]:
-    """Size of a preset's Verilog."""
-    text = verilog(Engine(config))
-    return {"bytes": len(text.encode()), "modules": text.count("\nendmodule")}

@@ -1,8 +1,11 @@
 """The measured figures of whole chips: utilization, memory traffic, idle causes, simulation speed (chip.json)."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from rich.console import Console
 from fusioncim.chip import Chip
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.config import check_choice
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.quantize import Heads, from_integers, quantize
 from fusioncim_sim import runner
@@ -30,7 +34,7 @@ MANY = CHIP_PRESETS["tiny"].override(engines=16, words=4, buffer_bytes=1 << 14, 
 """Sixteen engines of 8 x 16, with a buffer of 256 blocks."""
 LOCKSTEP = MANY.override(buffer_bytes=4 * MANY.block_bytes)
 """The same with a buffer so small that no engine can run ahead of another: what a plain broadcast would do."""
-KEYS = ("workloads", "speed")
+KEYS = ("workloads", "generate", "speed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,17 +157,45 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
         "keys_and_values_once": counters["bytes_key"] == workload.repeat * traffic.bytes_key
         and counters["bytes_value"] == workload.repeat * traffic.bytes_value,
         "counters": counters,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 2),
     }
 
 
 def speed(chip: ChipConfig) -> dict[str, Any]:
-    """Cycles per second of both simulators on the same jobs, the builds not counted."""
-    workload = Workload(chip=chip, kv_heads=1, group=4, queries=32, keys=32)
-    result: dict[str, Any] = {}
+    """Cycles per second of both simulators on the same job, builds and start not counted."""
+    workload = Workload(chip=chip, kv_heads=1, group=4, queries=64, keys=64)
+    start = replace(workload, group=1, queries=1, keys=1)
+    result: dict[str, float] = {}
     for simulator in runner.SIMULATORS:
-        one = measured(workload, simulator)
-        result[simulator] = round(one["cycles"] / one["seconds"], 1)
+        long, short = (measured(one, simulator) for one in (workload, start))
+        rate = (long["cycles"] - short["cycles"]) / (long["seconds"] - short["seconds"])
+        result[f"{simulator}_cycles_per_second"] = round(rate)
+    ratio = result["verilator_cycles_per_second"] / result["icarus_cycles_per_second"]
+    return {**result, "ratio": round(ratio, 1)}
+
+
+GENERATE = """
+import json, resource, sys, time
+from fusioncim.chip import Chip
+from fusioncim.emit import verilog
+from fusioncim_golden.chip import chip_preset
+began = time.monotonic()
+text = verilog(Chip(chip_preset(sys.argv[1])))
+usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps({
+    "bytes": len(text.encode()),
+    "modules": text.count("\\nendmodule"),
+    "seconds": round(time.monotonic() - began, 1),
+    "memory_mb": round(max(usage) / 1024),
+}))
+"""
+"""Generates a preset in a process of its own, for its time and memory."""
+
+
+def generated(preset: str) -> dict[str, Any]:
+    """Size, time and memory of a preset's Verilog."""
+    done = subprocess.run([sys.executable, "-c", GENERATE, preset], capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
@@ -172,17 +204,27 @@ def run_chip_measurements(console: Console, *, output: Path, jobs: int, names: S
     path = output / "chip.json"
     if path.exists():
         check_json(path, KEYS)
+    for name in names:
+        check_choice("workload", name, tuple(WORKLOADS))
     chosen: Mapping[str, Workload] = {name: WORKLOADS[name] for name in names or WORKLOADS}
-    for chip in dict.fromkeys(workload.chip for workload in chosen.values()):
-        console.print(f"building the simulation of {chip.engines} x {chip.engine.rows} x {chip.engine.columns}")
-        runner.build(Chip(chip), simulator="verilator")
-    work: dict[str, Any] = {name: partial(measured, workload) for name, workload in chosen.items()}
-    done = run_all(work, jobs=jobs, title="measure")
+    builds = {
+        f"build {chip.engines} x {chip.engine.rows} x {chip.engine.columns}": partial(build, chip)
+        for chip in dict.fromkeys(workload.chip for workload in chosen.values())
+    }
+    run_all(builds, jobs=jobs, title="build")
+    done = run_all({name: partial(measured, workload) for name, workload in chosen.items()}, jobs=jobs, title="measure")
     if names:
         for name, value in done.items():
             console.print(name, value)
         return
-    data = {"workloads": done, "speed": speed(SMALL)}
+    # Time is measured alone.
+    presets = run_all({name: partial(generated, name) for name in CHIP_PRESETS}, jobs=1, title="generate")
+    rates = run_all({"speed": partial(speed, SMALL)}, jobs=1, title="speed")
     make_directory(output)
-    write_json(path, data, KEYS)
+    write_json(path, {"workloads": done, "generate": presets, **rates}, KEYS)
     console.print(f"wrote {path}", soft_wrap=True)
+
+
+def build(chip: ChipConfig) -> str:
+    """Build the simulation of a chip."""
+    return str(runner.build(Chip(chip), simulator="verilator")[0])

@@ -10,16 +10,36 @@ from fusioncim_sim.rescales import RULES, rule_name
 
 
 def summary(directory: Path) -> str:
-    """Two tables from the JSON files of `fusioncim measure`."""
-    engine, accuracy, rescales, generate = (
-        json.loads((directory / f"{name}.json").read_text()) for name in ("engine", "accuracy", "rescales", "generate")
+    """Three tables from the JSON files of `fusioncim measure`."""
+    engine, accuracy, rescales, chip = (
+        json.loads((directory / f"{name}.json").read_text()) for name in ("engine", "accuracy", "rescales", "chip")
     )
-    return f"{figures(engine, accuracy, rescales, generate)}\n\n{moves(rescales['total'])}"
+    parts = figures(engine, accuracy, rescales), workloads(chip), moves(rescales["total"])
+    return "\n\n".join(parts)
 
 
-def figures(
-    engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str, Any], generate: dict[str, Any]
-) -> str:
+def workloads(chip: dict[str, Any]) -> str:
+    """Where the cycles of whole chips go."""
+    causes = ("load", "memory", "drain", "imbalance")
+    rows = [
+        ("job", "chip", "cycles", "use of the multipliers", *(f"idle: {cause}" for cause in causes)),
+        ("---", "---", "---:", "---:", *("---:" for _ in causes)),
+    ]
+    for name, one in chip["workloads"].items():
+        heads = f"{one['heads']} heads, {one['kv_heads']} KV, {one['queries']:,} x {one['keys']:,}"
+        rows.append(
+            (
+                f"{name} ({heads}{', 4 jobs' if one['jobs'] > 1 else ''})",
+                f"{one['engines']} x {one['rows']} x {one['columns']}",
+                f"{one['cycles']:,}",
+                f"{one['utilization_percent']} %",
+                *(f"{one['idle_percent'][cause]} %" for cause in causes),
+            )
+        )
+    return markdown(rows)
+
+
+def figures(engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str, Any]) -> str:
     """What was asked of the engine, and what it does."""
     causal = engine["causal"]
     heads = accuracy["heads"].values()
@@ -30,7 +50,6 @@ def figures(
     rule = rule_name(default.slack, default.seed)
     count = total["rules"][default.schedule][rule]
     below = total["below_exact_in_order_percent"][default.schedule][rule]
-    preset = generate["presets"]["small"]
     rows = [
         ("figure", "target", "measured"),
         ("---", "---", "---"),
@@ -68,7 +87,6 @@ def figures(
             "at least 90 % fewer",
             f"{below} % fewer ({count['rescales']:,} + {count['halvings']:,} against {total['exact']['in_order']:,})",
         ),
-        ("Verilog of `small`", "", f"{preset['bytes']:,} bytes, {preset['modules']} modules"),
     ]
     return markdown(rows)
 
