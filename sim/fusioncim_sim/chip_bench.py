@@ -100,6 +100,8 @@ async def runs_jobs(dut: Any) -> None:
 
     async def run_all() -> None:
         await bench.driver.connect()
+        await bench.driver.put("IRQ_ENABLE", done=1, error=1)
+        assert dut.irq.value == 0
         pending: list[int] = []
         for job in bench.jobs:
             if len(pending) == RESULTS:
@@ -108,6 +110,12 @@ async def runs_jobs(dut: Any) -> None:
         statuses.extend([await bench.status(number) for number in pending])
 
     await within(dut, this["cycles"], run_all())
+    failed = any(status != Status.OK for status in statuses)
+    assert dut.irq.value == 1
+    assert await bench.driver.get("IRQ_STATUS", "done") == 1
+    assert await bench.driver.get("IRQ_STATUS", "error") == failed
+    await bench.driver.put("IRQ_STATUS", done=1, error=1)
+    assert dut.irq.value == 0
     counters = await bench.driver.counters()
     bench.memory.bytes.tofile(bench.file)
     Path(this["out"]).write_text(json.dumps({"statuses": statuses, "counters": counters}))
