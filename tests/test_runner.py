@@ -40,7 +40,7 @@ class Unit(wiring.Component):
 
 
 class Engine(Unit):
-    """Verilator compiles modules of this name once for all instances."""
+    """Modules of this name are compiled once for all instances."""
 
     parameters = ()
 
@@ -67,8 +67,8 @@ class Broken(Unit):
         return m
 
 
-def launch(unit, coroutine, simulator=None, **this):
-    run(unit, HERE.stem, coroutine, this, path=HERE.parent, simulator=simulator)
+def launch(unit, coroutine, simulator=None, visible=(), **this):
+    run(unit, HERE.stem, coroutine, this, path=HERE.parent, simulator=simulator, visible=visible)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -156,6 +156,11 @@ def test_what_nobody_wrote_is_not_zero(simulator):
     launch(Unit(), "reads_what_nobody_wrote", simulator, runs_on=simulator)
 
 
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_bench_sees_what_its_run_names(simulator):
+    launch(Unit(), "reads_inside", simulator, visible=["fusioncim_sram.read_en*"])
+
+
 def test_a_run_without_end_is_ended(monkeypatch):
     build(Unit(), "icarus")
     monkeypatch.setattr(runner, "LIMIT_S", 1)
@@ -186,6 +191,12 @@ async def reads_what_nobody_wrote(dut):
         assert not dut.old.value.is_resolvable
     else:
         assert int(dut.old.value) != 0
+
+
+@cocotb.test()
+async def reads_inside(dut):
+    await reset(dut)
+    assert dut.words.read_enable.value == 1
 
 
 @cocotb.test()

@@ -1,8 +1,8 @@
 """Builds designs for a simulator, each once, and runs cocotb benches on them.
 
 Icarus Verilog is the default: it starts at once and shows undefined values. Verilator compiles for longer and runs ten
-to a hundred times faster; what Icarus would leave undefined is random, and only the signals of the top module can be
-read. A run names its simulator, or `SIMULATOR` does it for all.
+to a hundred times faster; what Icarus would leave undefined is random, and a bench can use the signals of the top
+module and those that its run names. A run names its simulator, or `SIMULATOR` does it for all.
 
 A build is found again by a hash of what it is made from: the component's class and parameters, the source text of the
 generator and of the golden configuration, and the versions of the tools. Builds appear whole or not at all, so that
@@ -48,10 +48,13 @@ SIMULATOR = "FUSIONCIM_SIMULATOR"
 SIMULATORS = ("icarus", "verilator")
 
 LIMIT_S = 4 * 3600
-"""A simulation that takes longer is ended; benches have limits in cycles, far below."""
+"""Whatever takes longer, a simulation or a step of a build, is ended; benches have limits in cycles, far below."""
 
 BLOCKS = ("engine",)
-"""Modules that Verilator compiles once for all instances: larger ones are not shared, smaller ones become slow."""
+"""Modules that Verilator compiles once for all their instances; its other code it copies for most instances.
+
+On the rows of the arrays, which are small, the calls cost more than they save: a third of the speed is left.
+"""
 
 VERILATOR_FLAGS = (
     *("--timescale", "1ns/1ps", "-Wno-fatal", "-Wno-lint", "--vpi"),
@@ -120,15 +123,16 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def build(component: wiring.Component, simulator: str | None = None) -> tuple[Path, str]:
+def build(component: wiring.Component, simulator: str | None = None, visible: Sequence[str] = ()) -> tuple[Path, str]:
     """Verilog and program of a component: the directory that holds them, and the name of the top module.
 
-    simulator: see `choose`.
+    simulator, visible: see `run`.
     """
     used(component)
     simulator = choose(simulator)
     tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
-    key = _hash(type(component).__qualname__, repr(parameters(component)), source_hash(), tools)
+    design = repr((type(component).__qualname__, parameters(component), tuple(visible) * (simulator == "verilator")))
+    key = _hash(design, source_hash(), tools)
     modules = Modules()
     name = modules.unused_name(component)
     place = build_root() / "designs" / f"{name}-{key}"
@@ -139,7 +143,7 @@ def build(component: wiring.Component, simulator: str | None = None) -> tuple[Pa
             if simulator == "icarus":
                 _compile_icarus(scratch, name)
             else:
-                _compile_verilator(scratch, name, place.with_name(f"verilator-{_hash(tools)}"))
+                _compile_verilator(scratch, name, visible, place.with_name(f"verilator-{_hash(tools)}"))
     return place, name
 
 
@@ -150,37 +154,28 @@ def _compile_icarus(place: Path, top: str) -> None:
     _compile(place, ["iverilog", *options, f"{top}.v", str(SRAM)])
 
 
-def _compile_verilator(place: Path, top: str, library: Path) -> None:
+def _compile_verilator(place: Path, top: str, visible: Sequence[str], library: Path) -> None:
     """Compile TOP.v in a directory to the program `simulation`.
 
     library: directory of Verilator's own object files, which take longer to compile than a small design.
     """
     text = (place / f"{top}.v").read_text()
     blocks = [block for block in BLOCKS if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
-    (place / "blocks.vlt").write_text(
-        "\n".join(["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks), ""])
-    )
+    lines = ["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks)]
+    for module, signal in (name.split(".") for name in visible):
+        lines.append(f'public_flat_rw -module "{module}" -var "{signal}"')
+    (place / "options.vlt").write_text("\n".join([*lines, ""]))
     objects = place / "objects"
     objects.mkdir()
     libraries = cocotb_config.libs_dir
+    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
     verilate = [
-        str(_verilator()),
-        *(
-            "--cc",
-            "--exe",
-            "--prefix",
-            "Vtop",
-            "--top-module",
-            top,
-            "-Mdir",
-            "objects",
-            "-o",
-            str(place / "simulation"),
-        ),
+        *(str(_verilator()), "--cc", "--exe", "--prefix", "Vtop", "--top-module", top),
+        *("-Mdir", "objects", "-o", str(place / "simulation")),
         *(["--hierarchical"] if blocks else []),
         *VERILATOR_FLAGS,
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
-        *("blocks.vlt", f"{top}.v", str(SRAM), str(cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp")),
+        *("options.vlt", f"{top}.v", str(SRAM), str(main)),
     ]
     _compile(place, verilate)
     with contextlib.suppress(FileNotFoundError):
@@ -210,14 +205,16 @@ def run(
     path: Path | None = None,
     results: Path | None = None,
     simulator: str | None = None,
+    visible: Sequence[str] = (),
 ) -> None:
     """Run one cocotb coroutine of a module on a component.
 
     case: JSON data for the bench, which reads it with `case()`. path: directory of the module when it lies in no
-    package. results: directory to run in, kept; else a scratch one. simulator: see `choose`. Raises SimulationError
-    with the log's end.
+    package. results: directory to run in, kept; else a scratch one. simulator: see `choose`. visible: signals below the
+    top module that the bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all. Raises SimulationError with the
+    log's end.
     """
-    place, name = build(component, simulator)
+    place, name = build(component, simulator, visible)
     simulator = choose(simulator)
     with contextlib.ExitStack() as stack:
         if results is None:
@@ -248,9 +245,9 @@ def run(
             environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
             command = [str(place / "simulation"), "+verilator+seed+1", "+verilator+rand+reset+2"]
         what = f"{module}.{coroutine} on {name} ({simulator})"
-        _call(command, log, directory=results, environment=environment)
+        status = _call(command, log, directory=results, environment=environment)
         if not xml.exists():
-            raise SimulationError(f"{what}: the simulator stopped\n{_end(log)}")
+            raise SimulationError(f"{what}: the simulator stopped with exit status {status}\n{_end(log)}")
         ran, failed = get_results(xml)
         if failed or ran != 1:
             raise SimulationError(f"{what}: {ran} ran, {failed} failed\n{_end(log)}")
@@ -311,6 +308,7 @@ def _first_line(*command: str) -> str:
 
 
 def _hash(*texts: str) -> str:
+    """Short name of what the texts say."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
