@@ -7,7 +7,8 @@ import numpy as np
 
 from fusioncim_golden import engine
 from fusioncim_golden.chip import ChipConfig
-from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor
+from fusioncim_golden.config import check_range
+from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES, Descriptor
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Heads
@@ -28,6 +29,7 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
         for name, x in (("mantissa", group.mantissa), ("shift", group.shift)):
             if (x != x[:, :1]).any():
                 raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
+    check_range("heads", len(groups) * len(groups[0].q), 1, MAX_HEADS)
 
 
 def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, causal: bool = True) -> Result:
