@@ -217,7 +217,8 @@ async def survives_aborts_and_resets(dut):
     expected = np.load(this["expected"])
     rng = random.Random(this["seed"])
     await reset(dut)
-    offsets = [register.offset for register in registers().values()]
+    undefined = ("RESULT", "JOB_")  # until they are written
+    offsets = [register.offset for name, register in registers().items() if not name.startswith(undefined)]
 
     async def look_around():
         while True:

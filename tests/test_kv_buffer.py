@@ -148,17 +148,18 @@ async def gives_columns_of_vectors(dut):
     inputs = {name: values.tolist() for name, values in random.items()}
     seen = await play(dut, {**inputs, "vector": vectors}, [f"value__{n}" for n in range(rank)])
 
-    held = np.zeros((2, rank), object)
-    compared = 0
+    held = np.full((2, rank), None)  # undefined
+    defined = 0
     for cycle in range(cycles):
         now = {name: int(values[cycle]) for name, values in random.items()}
         for n in range(rank):
-            value = held[now["bank"], n] >> (now["column"] * width) & ((1 << width) - 1)
+            vector = held[now["bank"], n]
+            value = None if vector is None else vector >> (now["column"] * width) & ((1 << width) - 1)
             assert seen[f"value__{n}"][cycle] == value, (cycle, n)
-            compared += 1
+            defined += vector is not None
         if now["write_enable"]:
             held[now["write_bank"], now["write_index"]] = vectors[cycle]
-    assert compared == cycles * rank
+    assert defined > 0.9 * cycles * rank
 
 
 @cocotb.test()

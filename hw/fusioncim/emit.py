@@ -7,14 +7,17 @@ and a 128-row array costs one row.
 The text depends on the configuration alone: no source locations, no hash order, no time.
 """
 
+import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
+
+from fusioncim.verilog import PORT, readable
 
 
 class Modules:
@@ -23,6 +26,7 @@ class Modules:
     def __init__(self) -> None:
         self._names: dict[Hashable, str] = {}
         self._texts: dict[str, str] = {}
+        self._comments: dict[str, str] = {}
 
     def add(self, component: wiring.Component) -> str:
         """Elaborate a component unless an equal one was; returns its module name."""
@@ -30,6 +34,7 @@ class Modules:
         if key not in self._names:
             name = self.unused_name(component)
             self._names[key] = name
+            self._comments[name] = inspect.getdoc(type(component)) or ""
             self._texts[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
         used(component)
         return self._names[key]
@@ -40,14 +45,18 @@ class Modules:
         connections: dict[str, object] = {}
         for path, member, value in component.signature.flatten(component):
             side = "i" if member.flow == wiring.In else "o"
-            connections[f"{side}_{'__'.join(map(str, path))}"] = Value.cast(value)
+            connections[f"{side}_{port_name(path)}"] = Value.cast(value)
         for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
             if re.search(rf"^  wire width 1 input \d+\s+\\{port}\s*$", self._texts[name], re.MULTILINE):
                 connections[f"i_{port}"] = value
         return Instance(name, **connections)
 
     def verilog(self) -> str:
-        """All modules as Verilog, in the order of their names."""
+        """All modules as Verilog, in the order of their names, each below its component's description."""
+        return readable(self.raw_verilog(), self._comments)
+
+    def raw_verilog(self) -> str:
+        """The same as Yosys writes it."""
         return convert(self._texts.values())
 
     def unused_name(self, component: wiring.Component) -> str:
@@ -58,6 +67,11 @@ class Modules:
         if name in self._names.values():
             raise ValueError(f"two different components would both be called {name}")
         return name
+
+
+def port_name(path: Iterable[str | int]) -> str:
+    """Name in the Verilog of a member of a signature."""
+    return "__".join(map(str, path))
 
 
 def used(component: wiring.Component) -> None:
@@ -78,7 +92,10 @@ def once(platform: object, component: wiring.Component) -> Elaboratable:
     if not isinstance(platform, Modules):
         return component
     used(component)
-    return component.macro() if hasattr(component, "macro") else platform.instance(component)
+    instance = component.macro() if hasattr(component, "macro") else platform.instance(component)
+    for path, _, value in component.signature.flatten(component):  # its ports are now signals of the module around it
+        Value.cast(value).name = PORT + port_name(path)
+    return instance
 
 
 def verilog(component: wiring.Component) -> str:
@@ -107,37 +124,4 @@ def convert(texts: Iterable[str]) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"Yosys could not write Verilog: {done.stderr.strip()}")
-    return plain(done.stdout[done.stdout.index("module ") :])
-
-
-def plain(text: str) -> str:
-    """Yosys' Verilog, written so that simulators and linters take it without a remark.
-
-    Every `always @*` runs once at time 0: Yosys has each read a register that is initialized where it is declared.
-    Icarus Verilog does that before the processes wait, so that combinational values would stay X until an input
-    changes; an assignment at the end of the module comes after. Every case has a default. A vector is compared
-    with zero by a reduction, not by the logical operator that expects one bit.
-    """
-    text = re.sub(r"= ! (?=[\\\w])", "= ~| ", text)
-    trigger = r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ "
-    modules = re.split(r"(?<=^endmodule\n)", text, flags=re.MULTILINE)
-    for n, module in enumerate(modules):
-        started = re.sub(rf"  reg {trigger} = 0;", "  reg at_start;", module)
-        if started != module:
-            started = re.sub(trigger, "at_start", started)
-            modules[n] = started.replace("endmodule\n", "  initial at_start = 1'b0;\nendmodule\n")
-    return "\n".join(_complete_cases("".join(modules).strip().split("\n"))) + "\n"
-
-
-def _complete_cases(lines: list[str]) -> Iterator[str]:
-    """Add a default to every case that has none."""
-    defaults: list[bool] = []
-    for line in lines:
-        word = line.split(maxsplit=1)[0] if line.strip() else ""
-        if word in ("case", "casez"):
-            defaults.append(False)
-        elif word == "default:":
-            defaults[-1] = True
-        elif word == "endcase" and not defaults.pop():
-            yield line.replace("endcase", "  default: ;")
-        yield line
+    return done.stdout
