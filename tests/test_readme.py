@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from fusioncim_golden.config import Config
+from fusioncim_golden.chip import ChipConfig
 from fusioncim_sim.cli import app
 from fusioncim_sim.summary import summary
 
@@ -24,7 +23,7 @@ def test_measured_tables_are_the_stored_figures():
 
 def test_parameter_table_is_the_configuration():
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", README, re.MULTILINE)
-    assert dict(rows) == {field.name: str(field.default).lower() for field in fields(Config)}
+    assert dict(rows) == {name: str(value).lower() for name, value in ChipConfig().as_dict().items()}
 
 
 def test_links_lead_somewhere():
@@ -48,7 +47,7 @@ def test_commands_run(tmp_path, monkeypatch):
         result = CliRunner().invoke(app, shlex.split(command)[1:])
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert (tmp_path / "results.json").exists()
-    assert (tmp_path / "build/same/engine.v").read_bytes() == (tmp_path / "build/sink/engine.v").read_bytes()
+    assert (tmp_path / "build/same/chip.v").read_bytes() == (tmp_path / "build/sink/chip.v").read_bytes()
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make (\w+)", README))))
