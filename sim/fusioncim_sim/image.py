@@ -10,6 +10,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
 from fusioncim_golden.quantize import Heads
 
@@ -41,9 +42,15 @@ class Image:
 
     def outputs(self, memory: Bytes) -> Int:
         """The outputs [heads, queries, columns]."""
+        self.check(memory)
         job = self.descriptor
         rows = view(memory, job.o, job.queries, job.heads, self.chip.output_bytes)
         return unpack_integers(rows, job.output_bits).transpose(1, 0, 2)
+
+    def check(self, memory: Bytes) -> None:
+        """Refuse a memory that does not hold the job."""
+        if len(memory) < self.end:
+            raise InputError(f"the memory must have at least the {self.end} bytes of the job, not {len(memory)}")
 
     @property
     def end(self) -> int:
@@ -112,6 +119,7 @@ def place(
         ),
         chip,
     )
+    image.check(memory)
     bits = chip.engine.operand_bits
     queries_of = np.concatenate([group.q for group in groups])
     view(memory, q, queries, heads, chip.vector_bytes)[:] = pack_integers(queries_of, bits).transpose(1, 0, 2)
