@@ -90,6 +90,10 @@ class Driver:
             word = await self.transport.read(registers()["ID"].offset)
             if word != field.reset:
                 raise InputError(f"ID must be {field.reset:#x} (no chip answers here), not {word:#x}")
+        major = await self.get("VERSION", "major")
+        known = registers()["VERSION"].fields["major"].reset
+        if major != known:
+            raise InputError(f"VERSION.major must be {known} (the registers that this driver knows), not {major}")
         engine = self.chip.engine
         expected = {name: getattr(self.chip, name) for name in ("engines", "bus_bytes", "buffer_bytes")}
         expected |= {name: getattr(engine, name) for name in ("rows", "columns", "words", "operand_bits")}
