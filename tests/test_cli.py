@@ -229,7 +229,8 @@ def test_generated_files_describe_themselves(place):
     result = fusioncim("generate", *TINY, "--set", "schedule=sink_first", "--output", "out")
     assert result.exit_code == 0, result.output
     files = contents(place / "out")
-    assert set(files) == {"engine.v", "engine.f", "config.toml", "manifest.json"}
+    names = {"engine.v", "sram.v", "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
+    assert set(files) == names | {"manifest.json"}
     assert b"\nmodule engine(" in b"\n" + files["engine.v"]
     assert load_toml(place / "out/config.toml") == PRESETS["tiny"].override(schedule="sink_first")
     manifest = json.loads(files["manifest.json"])

@@ -61,12 +61,16 @@ class Modules:
 
     def unused_name(self, component: wiring.Component) -> str:
         """The module name of a component that was not added yet."""
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
-        extra = getattr(component, "parameters", ())
-        name = "_".join([name, *map(str, extra)])
+        name = module_name(component)
         if name in self._names.values():
             raise ValueError(f"two different components would both be called {name}")
         return name
+
+
+def module_name(component: wiring.Component) -> str:
+    """Name in the Verilog of a component: its class and its `parameters`."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
+    return "_".join([name, *map(str, getattr(component, "parameters", ()))])
 
 
 def port_name(path: Iterable[str | int]) -> str:
