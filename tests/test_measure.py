@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim_golden.config import PRESETS, preset
+from fusioncim_golden.config import preset
+from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.heads import fixture, load_heads
-from fusioncim_sim.measure import INT4, STEADY, accuracy, flat, generated, run_measurements, steady
+from fusioncim_sim.measure import INT4, STEADY, accuracy, flat, run_measurements, steady
+from fusioncim_sim.measure_chip import WORKLOADS
 from fusioncim_sim.output import to_json
 from fusioncim_sim.rescales import as_dict, count_moves
 
@@ -17,7 +19,7 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 
 
 def test_files_are_written_as_stored():
-    assert set(STORED) == {"engine", "accuracy", "rescales", "generate", "choices"}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices"}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 
@@ -51,9 +53,31 @@ def test_rescales_are_as_stored(name):
     assert counted == STORED["rescales"]["heads"][name]
 
 
-def test_verilog_is_as_stored():
-    assert set(STORED["generate"]["presets"]) == set(PRESETS)
-    assert generated(preset("tiny")) == STORED["generate"]["presets"]["tiny"]
+def test_chips_reach_their_targets():
+    stored = STORED["chip"]
+    assert set(stored["workloads"]) == set(WORKLOADS)
+    for one in stored["workloads"].values():
+        assert one["bit_exact"] is True
+        assert one["keys_and_values_once"] is True
+    used = {name: one["utilization_percent"] for name, one in stored["workloads"].items()}
+    assert used["causal prefill, grouped"] >= 90
+    assert used["full prefill, grouped"] >= 95
+    assert used["causal prefill, one head, 16 engines"] > used["causal prefill, one head, 16 engines in step"] > 53
+    for name in ("decode of 8 tokens", "decode of 8 tokens, slow memory"):
+        decode = stored["workloads"][name]
+        assert decode["cycles"] <= 1.05 * decode["read_bus_cycles"]
+    paper = stored["generate"]["paper"]
+    assert paper["bytes"] < 5_000_000
+    assert paper["seconds"] < 60
+    assert paper["memory_mb"] < 2000
+    assert stored["speed"]["ratio"] >= 20
+
+
+def test_a_decode_step_fills_the_rows():
+    workload = WORKLOADS["decode of 8 tokens"]
+    job = Job(queries=workload.queries, keys=workload.keys, heads=workload.group)
+    (resident,) = passes(workload.chip.engine, job, workload.chip.engines)
+    assert [tile.count for tile in resident.tiles] == [workload.chip.engine.rows]
 
 
 def test_steady_state_is_as_stored():
@@ -65,10 +89,8 @@ def test_measurements_are_written(tmp_path, monkeypatch, capsys):
     from rich.console import Console
 
     monkeypatch.setattr("fusioncim_sim.measure.load_heads", lambda *_: [HEADS["wide"].first(40)])
-    monkeypatch.setattr("fusioncim_sim.measure.generated", lambda config: {"bytes": config.rows, "modules": 1})
     for _ in range(2):
         run_measurements(Console(), quick=True, output=tmp_path / "new", jobs=1)
     written = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "new").iterdir()}
-    assert set(written) == {"accuracy", "rescales", "generate"}
+    assert set(written) == {"accuracy", "rescales"}
     assert set(written["accuracy"]["heads"]) == {"wide"}
-    assert written["generate"]["presets"]["paper"] == {"bytes": 128, "modules": 1}

@@ -11,6 +11,8 @@ Reads and writes are of one ID each, in order. An abort lets what is outstanding
 everything but the host interface.
 """
 
+from typing import ClassVar
+
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -196,6 +198,20 @@ class Chip(wiring.Component):
 
     Members: s_axil_*: AXI4-Lite control port; m_axi_*: AXI4 memory port; irq: a job ended, as enabled.
     """
+
+    ports: ClassVar[dict[str, str]] = {
+        "s_axil_aw": "Control, AXI4-Lite: write address. The registers are in fusioncim_registers.md.",
+        "s_axil_w": "Control, AXI4-Lite: write data.",
+        "s_axil_b": "Control, AXI4-Lite: write response; SLVERR where no register can be written.",
+        "s_axil_ar": "Control, AXI4-Lite: read address.",
+        "s_axil_r": "Control, AXI4-Lite: read data; SLVERR where no register is.",
+        "m_axi_ar": "Memory, AXI4: read address of scales, queries, keys and values.",
+        "m_axi_r": "Memory, AXI4: read data, always taken.",
+        "m_axi_aw": "Memory, AXI4: write address of outputs.",
+        "m_axi_w": "Memory, AXI4: write data.",
+        "m_axi_b": "Memory, AXI4: write response, always taken.",
+        "irq": "Interrupt: a job ended, or ended badly, as enabled in IRQ_ENABLE.",
+    }
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config

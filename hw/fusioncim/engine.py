@@ -14,6 +14,8 @@ of update_rank vectors takes block_cycles cycles per resident word, without a ga
 hidden.
 """
 
+from typing import ClassVar
+
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -32,6 +34,19 @@ from fusioncim_golden.config import Config
 
 class Engine(wiring.Component):
     """One hybrid engine. Members: the streams above; state: what it does in this cycle; events: of the softmax."""
+
+    ports: ClassVar[dict[str, str]] = {
+        "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
+        "pass.",
+        "i_q": "A query of the tile. data: signed operands, column 0 in the low bits; query: its score scale is "
+        "mantissa / 2^shift, and it sees the keys below position visible.",
+        "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
+        "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
+        "o": "Outputs of a row, neighbouring columns, the lowest in the low bits. last: it ends the tile.",
+        "state": "What the engine does. active: it multiplies; loaded: a pass is resident; waits: for words to drain; "
+        "starved: at most one block is left.",
+        "events": "What the softmax did in this cycle: updates of rows by kind, and slots that ended.",
+    }
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -9,6 +9,7 @@ from amaranth.hdl import Array, Module, Shape, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.arith import pick
 from fusioncim.checker import ROW_BITS, job_layout
 from fusioncim.descriptor import STATUS_BITS, result_layout
 from fusioncim_golden.chip import ChipConfig
@@ -61,10 +62,10 @@ class JobTable(wiring.Component):
         free = Signal()
         m.d.comb += [
             *(self.slot.eq(newest), self.o.payload.eq(self.i.payload), self.running.eq(active.any())),
-            *(refused.eq(self.i.payload.status != Status.OK), free.eq(~active.bit_select(newest, 1))),
+            *(refused.eq(self.i.payload.status != Status.OK), free.eq(~pick(active, newest))),
             *(self.o.valid.eq(self.i.valid & free & ~refused), self.i.ready.eq(free & (refused | self.o.ready))),
             taken.eq(self.i.valid & self.i.ready),
-            self.o_result.valid.eq(active.bit_select(oldest, 1) & (Array(rows)[oldest] == 0)),
+            self.o_result.valid.eq(pick(active, oldest) & (Array(rows)[oldest] == 0)),
             self.o_result.payload.status.eq(Array(status)[oldest]),
         ]
         ended = Signal()

@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import fits, one_hot
+from fusioncim.arith import fits, one_hot, pick
 from fusioncim.axi import write_request_layout
 from fusioncim.bank import address_shape
 from fusioncim.checker import job_layout
@@ -169,7 +169,7 @@ class OutputWriter(wiring.Component):
             *(self.o_write.valid.eq(held & order.w_rdy), go.eq(self.o_write.valid & self.o_write.ready)),
             *(request.address.eq(Array(packer.address for packer in packers)[chosen]), request.beats.eq(beats)),
             request.tag.eq(Array(packer.slot for packer in packers)[chosen]),
-            request.drop.eq(self.failed.bit_select(request.tag, 1)),
+            request.drop.eq(pick(self.failed, request.tag)),
             *(order.w_en.eq(go), order.w_data.eq(chosen), job.eq(Array(jobs)[request.tag])),
             wrap.eq(Array(packer.head for packer in packers)[chosen] + 1 == job.group),
         ]
@@ -186,8 +186,8 @@ class OutputWriter(wiring.Component):
             for n in reversed(range(chip.engines)):
                 with m.If(rows[n]):
                     m.d.sync += chosen.eq(n)
-            for n in reversed(range(chip.engines)):
-                with m.If(rows[n] & (n > last)):
+            for n in reversed(range(1, chip.engines)):
+                with m.If(rows[n] & (last < n)):
                     m.d.sync += chosen.eq(n)
         with m.If(go):
             m.d.sync += last.eq(chosen)

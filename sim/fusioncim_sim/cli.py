@@ -52,7 +52,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Generator, simulator and measurements of a compute-in-memory attention engine.",
+    help="Generator, simulator and measurements of a compute-in-memory attention accelerator.",
 )
 
 
@@ -114,7 +114,7 @@ def main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Generate, simulate and measure a compute-in-memory attention engine."""
+    """Generate, simulate and measure a compute-in-memory attention accelerator."""
     if version:
         print(importlib.metadata.version("fusioncim"))
     elif context.invoked_subcommand is None:
@@ -146,26 +146,28 @@ def generate(
     preset: Preset = None,
     config: ConfigFile = None,
     changes: Changes = None,
+    engine: Annotated[bool, typer.Option("--engine", help="Write one engine with stream ports, no chip.")] = False,
     output: Annotated[Path | None, typer.Option(help="Directory. Default: build/verilog/ and the preset.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a directory with other or changed files, too.")
     ] = False,
 ) -> None:
-    """Write an engine's Verilog, file list, configuration and manifest.
+    """Write a chip: Verilog, file list, constraints, FuseSoC core, register map, configuration and manifest.
 
     Example: fusioncim generate --preset small --set schedule=sink_first --output build/sink
     """
-    from fusioncim_sim.generate import engine_files
+    from fusioncim_sim.generate import chip_files, engine_files
     from fusioncim_sim.output import check_directory, write_directory
 
-    chosen = choose_config(preset, config, changes)
+    chosen = (choose_config if engine else choose_chip)(preset, config, changes)
     output = output or Path("build/verilog") / (config.stem if config else preset or "small")
     if not force:
         check_directory(output)
-    files = engine_files(chosen)
+    files = chip_files(chosen) if isinstance(chosen, ChipConfig) else engine_files(chosen)
     write_directory(output, files, chosen.as_dict())
     for name, content in files.items():
-        print(f"{output / name}  {len(content):,} bytes")
+        if Path(name).parent == Path():
+            print(f"{output / name}  {len(content):,} bytes")
 
 
 @app.command()

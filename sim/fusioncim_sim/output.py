@@ -87,7 +87,7 @@ def check_directory(path: Path) -> None:
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[str, Any]) -> None:
-    """Write files and their manifest into a directory.
+    """Write files, named by their paths, and their manifest into a directory.
 
     A new directory appears whole. In an existing one, files of these names are replaced, each in one step, and all
     others stay; `check_directory` says whether they may be.
@@ -105,9 +105,11 @@ def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[
             whole = Path(scratch) / "whole"
             whole.mkdir()
             for name, content in {**files, MANIFEST: to_json(manifest)}.items():
+                (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 (whole / name).write_bytes(content)
             if path.exists():
                 for name in (*files, MANIFEST):
+                    (path / name).parent.mkdir(parents=True, exist_ok=True)
                     (whole / name).replace(path / name)
             else:
                 whole.rename(path)
@@ -130,7 +132,8 @@ def _listed(path: Path) -> dict[str, dict[str, Any]]:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         files: dict[str, dict[str, Any]] = manifest["files"]
-        if manifest["generator"] != GENERATOR or not all("/" not in name and files[name]["sha256"] for name in files):
+        inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in files)
+        if manifest["generator"] != GENERATOR or not inside or not all(entry["sha256"] for entry in files.values()):
             raise ValueError(MANIFEST)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
