@@ -148,7 +148,8 @@ def test_it_reads_as_if_written_by_hand():
 def split(verilog):
     """Modules by name, all names as the rewriting makes them."""
     modules = re.findall(r"(?ms)^module .*?^endmodule\n", verilog)
-    plain = [re.sub(r"\\(\w+(?:[.$]\w+)+) ", lambda name: re.sub(r"\W", "_", name[1]) + " ", text) for text in modules]
+    named = re.compile(r"\\(\w+(?:[.$]\w+)+|\$[a-z]\w*(?:\$\d+)?) ")
+    plain = [named.sub(lambda name: re.sub(r"\W", "_", name[1]) + " ", text) for text in modules]
     return {re.match(r"module (\w+)", text)[1]: text for text in plain}
 
 
