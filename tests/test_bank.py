@@ -81,7 +81,9 @@ async def matches_model(dut):
     shown = [None] * reads
     for n in range(cycles):
         for port in range(reads):
-            assert seen[f"read_data__{port}"][n] == shown[port], (n, port)
+            # Where nothing is defined, Verilator shows some number.
+            if shown[port] is not None or cocotb.SIM_NAME != "Verilator":
+                assert seen[f"read_data__{port}"][n] == shown[port], (n, port)
             defined += shown[port] is not None
             if read_enable[port, n]:
                 collision = write_enable[n] and read_address[port, n] == write_address[n]

@@ -113,7 +113,9 @@ def test_a_chip_is_delivered_with_its_register_map(tmp_path):
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    names = [port.name for port in ports_of(Chip(config), Chip.ports)]
+    chip = Chip(config)
+    used(chip)
+    names = [port.name for port in ports_of(chip, chip.ports)]
     assert sorted(names) == sorted(name for name, _, _ in header(files["chip.v"].decode(), "chip"))
     assert files["chip.f"] == b"sram.v\nchip.v\n"
     assert {"fusioncim_registers.h", "fusioncim_registers.md", "registers.rdl", "chip.sdc", "chip.core"} <= set(files)

@@ -24,7 +24,8 @@ CONFIG = chip_preset("tiny")
 
 
 def launch(component, coroutine, **data):
-    run(component, Path(__file__).stem, coroutine, data, path=Path(__file__).parent)
+    visible = ("counters.*", "register_file.*")
+    run(component, Path(__file__).stem, coroutine, data, path=Path(__file__).parent, visible=visible)
 
 
 # Counters.

@@ -23,7 +23,7 @@ from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data, stream, wiring
 
 from fusioncim.bank import SRAM
-from fusioncim.emit import module_name, port_name, verilog
+from fusioncim.emit import module_name, port_name, used, verilog
 
 CLOCK_MHZ = 400.0
 """Clock of the published chip (arXiv:2604.25317)."""
@@ -70,6 +70,7 @@ def deliver(
 
     meanings: of ports, by prefix; default: the component's `ports`. text: its Verilog, if it was made before.
     """
+    used(component)
     top = module_name(component)
     ports = ports_of(component, component.ports if meanings is None else meanings)
     files = {

@@ -61,12 +61,9 @@ async def runs_job(dut: Any) -> None:
     async def watch() -> None:
         while True:
             await RisingEdge(dut.clk)
+            state = int(dut.state.value)
             activity.append(
-                moves("i_q")
-                | moves("i_kv") << 1
-                | (int(dut.state.value) & 1) << 2
-                | int(dut.controller.pv_enable.value == 1) << 3
-                | moves("o") << 4
+                moves("i_q") | moves("i_kv") << 1 | (state & 1) << 2 | (state >> 4 & 1) << 3 | moves("o") << 4
             )
 
     cocotb.start_soon(watch())

