@@ -14,7 +14,7 @@ def summary(directory: Path) -> str:
     engine, accuracy, rescales, chip = (
         json.loads((directory / f"{name}.json").read_text()) for name in ("engine", "accuracy", "rescales", "chip")
     )
-    parts = figures(engine, accuracy, rescales), workloads(chip), moves(rescales["total"])
+    parts = figures(engine, accuracy, rescales, chip), workloads(chip), moves(rescales["total"])
     return "\n\n".join(parts)
 
 
@@ -39,8 +39,8 @@ def workloads(chip: dict[str, Any]) -> str:
     return markdown(rows)
 
 
-def figures(engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str, Any]) -> str:
-    """What was asked of the engine, and what it does."""
+def figures(engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str, Any], chip: dict[str, Any]) -> str:
+    """What was asked, and what is reached."""
     causal = engine["causal"]
     heads = accuracy["heads"].values()
     sqnr, error, unquantized = (
@@ -50,6 +50,8 @@ def figures(engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str
     rule = rule_name(default.slack, default.seed)
     count = total["rules"][default.schedule][rule]
     below = total["below_exact_in_order_percent"][default.schedule][rule]
+    jobs, paper, speed = chip["workloads"], chip["generate"]["paper"], chip["speed"]
+    decode = [job["cycles"] / job["read_bus_cycles"] - 1 for name, job in jobs.items() if name.startswith("decode")]
     rows = [
         ("figure", "target", "measured"),
         ("---", "---", "---"),
@@ -86,6 +88,26 @@ def figures(engine: dict[str, Any], accuracy: dict[str, Any], rescales: dict[str
             "rescales and halvings of these heads, against exact online softmax in order",
             "at least 90 % fewer",
             f"{below} % fewer ({count['rescales']:,} + {count['halvings']:,} against {total['exact']['in_order']:,})",
+        ),
+        *(
+            (f"whole chip, {name}, load and drain included: use of the multipliers", f"at least {target} %", used)
+            for name, target in (("causal prefill, grouped", 90), ("full prefill, grouped", 95))
+            for used in (f"{jobs[name]['utilization_percent']} %",)
+        ),
+        (
+            "whole chip, decode of 8 tokens: time beyond that of the bytes on the bus",
+            "at most 5 %",
+            " and ".join(f"{100 * over:.1f} %" for over in decode),
+        ),
+        (
+            "Verilog of the whole `paper` chip",
+            "under 5 MB, 60 s, 2 GB",
+            f"{paper['bytes']:,} bytes, {paper['modules']} modules, {paper['seconds']:.0f} s, {paper['memory_mb']} MB",
+        ),
+        (
+            "simulation of 4 engines: Verilator against Icarus",
+            "at least 20 times the cycles per second",
+            f"{speed['ratio']:.0f} times",
         ),
     ]
     return markdown(rows)
