@@ -16,7 +16,7 @@ from fusioncim.registers import registers
 from fusioncim_golden.chip import CHIP_PRESETS, JOB_QUEUE
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.driver import RESULTS, ChipTimeoutError, Driver, JobError
+from fusioncim_sim.driver import RESULTS, ChipTimeoutError, Driver, JobError, MappedRegisters
 
 TINY = CHIP_PRESETS["tiny"]
 CAPABILITIES = {
@@ -517,3 +517,29 @@ async def test_counters_are_cleared_by_a_command_of_their_own():
     await driver.clear_counters()
     assert chip.writes == [("CONTROL", CLEAR)]
     assert set((await driver.counters()).values()) == {0}
+
+
+# Memory-mapped registers.
+
+
+def test_registers_in_a_file(tmp_path):
+    file = tmp_path / "registers"
+    page = 4096
+    words = bytearray(2 * page)
+    constants = {"ID": registers()["ID"].fields["value"].reset, "CAPABILITY_ENGINES": 7}
+    for name, value in constants.items():
+        place = page + registers()[name].offset
+        words[place : place + 4] = value.to_bytes(4, "little")
+    file.write_bytes(words)
+
+    async def use():
+        mapped = MappedRegisters(file, base=page)
+        driver = Driver(mapped, TINY)
+        await mapped.pause()
+        await driver.put("JOB_HEADS", heads=3, kv_heads=256)
+        return await driver.get("ID", "value"), await driver.get("CAPABILITY_ENGINES", "value")
+
+    assert asyncio.run(use()) == tuple(constants.values())
+    place = page + registers()["JOB_HEADS"].offset
+    assert file.read_bytes()[place : place + 4] == (3 | 256 << 16).to_bytes(4, "little")
+    assert file.read_bytes()[:page] == bytes(page)

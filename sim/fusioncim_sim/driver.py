@@ -4,11 +4,14 @@ A transport moves 32-bit words at byte offsets of the register map: cocotbext-ax
 registers elsewhere. All waiting is polling, and every wait has a limit.
 """
 
+import asyncio
+import mmap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fusioncim.counters import counters
-from fusioncim.registers import Register, registers
+from fusioncim.registers import ADDRESS_BITS, Register, registers
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.errors import InputError
@@ -28,6 +31,30 @@ class Transport(Protocol):
 
     async def pause(self) -> None:
         """Let a little time pass between two polls."""
+
+
+class MappedRegisters:
+    """A transport over memory-mapped registers: a device file such as /dev/uio0, or any file, from byte `base` on.
+
+    base: a multiple of the page size; seconds: between two polls.
+    """
+
+    def __init__(self, path: Path, *, base: int = 0, seconds: float = 1e-4) -> None:
+        with path.open("r+b") as file:
+            self._words = memoryview(mmap.mmap(file.fileno(), 1 << ADDRESS_BITS, offset=base)).cast("I")
+        self._seconds = seconds
+
+    async def read(self, offset: int) -> int:
+        """The word at a byte offset."""
+        return self._words[offset // 4]
+
+    async def write(self, offset: int, value: int) -> None:
+        """Write the word at a byte offset."""
+        self._words[offset // 4] = value
+
+    async def pause(self) -> None:
+        """A short sleep."""
+        await asyncio.sleep(self._seconds)
 
 
 class JobError(RuntimeError):
