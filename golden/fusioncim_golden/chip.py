@@ -33,14 +33,11 @@ class ChipConfig:
                 raise InputError(f"{name} must be of type int, not {getattr(self, name)!r}")
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
-        for name, bits in (
-            ("columns * operand_bits", self.engine.operand_bits),
-            ("columns * output_bits", self.engine.output_bits),
-        ):
-            if self.engine.columns * bits % self.bus_bits:
-                raise InputError(
-                    f"{name} = {self.engine.columns * bits} must be a multiple of bus_bits, not of {self.bus_bits}"
-                )
+        if self.engine.columns * self.engine.operand_bits % self.bus_bits:
+            raise InputError(
+                f"columns * operand_bits = {self.engine.columns * self.engine.operand_bits} "
+                f"must be a multiple of bus_bits, not of {self.bus_bits}"
+            )
         beat = self.engine.units * self.engine.output_bits
         if self.bus_bits % beat:
             raise InputError(f"bus_bits must be a multiple of units * output_bits = {beat}, not {self.bus_bits}")
@@ -76,6 +73,12 @@ class ChipConfig:
     def buffer_blocks(self) -> int:
         """Blocks that the global buffer holds."""
         return self.buffer_bytes // self.block_bytes
+
+    def capability(self) -> dict[str, int]:
+        """What a driver must know of a chip, by the names of the capability registers."""
+        own = ("engines", "bus_bytes", "buffer_bytes")
+        engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
+        return {name: getattr(self, name) for name in own} | {name: getattr(self.engine, name) for name in engine}
 
     def override(self, /, **changes: Any) -> Self:
         """The same chip with some values changed, its own or the engine's; an unknown name is refused."""

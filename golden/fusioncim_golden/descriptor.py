@@ -8,7 +8,7 @@ scale table holds one 32-bit word per query head: the mantissa of its score scal
 A chip and its driver refuse a descriptor for the same reasons, in the same order, with the same words.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from fusioncim_golden.chip import ChipConfig
@@ -102,7 +102,7 @@ class Descriptor:
     dimension: int
     start: int = 0
     causal: bool = True
-    output_bits: int = field(default=16)
+    output_bits: int = 16
 
     def status(self, chip: ChipConfig) -> Status:
         """The first rule that the descriptor breaks, or OK."""
@@ -122,7 +122,7 @@ class Descriptor:
         places = [x for tensor in tensors for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
         if any(x % chip.bus_bytes for x in [*places, self.scales]):
             return Status.ALIGNMENT
-        regions = self._regions(chip)
+        regions = self.regions(chip)
         if any(end > ADDRESS_SPACE for _, end in regions):
             return Status.ADDRESS
         *operands, (start, end) = regions
@@ -132,7 +132,7 @@ class Descriptor:
             return Status.OVERLAP
         return Status.OK
 
-    def _regions(self, chip: ChipConfig) -> list[tuple[int, int]]:
+    def regions(self, chip: ChipConfig) -> list[tuple[int, int]]:
         """First byte and first byte behind of q, k, v, the scale table and o."""
         return [
             (self.q.address, self.q.end(self.queries, self.heads, chip.vector_bytes)),

@@ -1,5 +1,6 @@
 """A job descriptor as a bit layout: the fields of the golden `descriptor.Descriptor`, by the same names."""
 
+from amaranth.hdl import Mux, Signal, Value
 from amaranth.lib import data
 
 from fusioncim_golden.config import POSITION_BITS
@@ -39,3 +40,13 @@ def descriptor_layout() -> data.StructLayout:
 def result_layout() -> data.StructLayout:
     """The outcome of a job: a code of the golden `descriptor.Status`."""
     return data.StructLayout({"status": STATUS_BITS})
+
+
+def visible_keys(job: data.View, position: Signal) -> Value:
+    """How many keys the query at that position may see: min(position + 1, keys) if causal, else all."""
+    return Mux(job.causal & (position + 1 < job.keys), position + 1, job.keys)
+
+
+def next_query(tensor: data.View, group: Value) -> Value:
+    """Bytes from the last head of a group to the first head of the next query; group: bytes of the group's heads."""
+    return tensor.pitch + tensor.head_pitch - group

@@ -108,12 +108,7 @@ class HostInterface(wiring.Component):
 
     def _capability(self, m: Module, registers: RegisterFile) -> None:
         """What chip this is."""
-        config = self.config
-        engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
-        chip = ("engines", "bus_bytes", "buffer_bytes")
-        parameters = {name: getattr(config.engine, name) for name in engine}
-        parameters |= {name: getattr(config, name) for name in chip} | {"job_queue": JOB_QUEUE}
-        for name, value in parameters.items():
+        for name, value in (self.config.capability() | {"job_queue": JOB_QUEUE}).items():
             m.d.comb += getattr(registers, f"capability_{name}_value").eq(value)
 
     def _staged(self, m: Module, registers: RegisterFile) -> data.View:

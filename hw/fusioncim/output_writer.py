@@ -14,7 +14,7 @@ from fusioncim.arith import fits, one_hot, pick
 from fusioncim.axi import write_request_layout
 from fusioncim.bank import address_shape
 from fusioncim.checker import job_layout
-from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS
+from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
 from fusioncim.emit import once
 from fusioncim.job_table import SLOTS, slot_shape
 from fusioncim.normalizer import beat_layout
@@ -147,12 +147,12 @@ class OutputWriter(wiring.Component):
         # What the walk of a tile needs to know of its job.
         steps = data.StructLayout({"head": ADDRESS_BITS, "query": ADDRESS_BITS, "group": HEAD_BITS})
         jobs = [Signal(steps, name=f"job_{n}", reset_less=True) for n in range(SLOTS)]
-        pitch = self.job.descriptor.o
+        place = self.job.descriptor.o
         for n, job in enumerate(jobs):
             with m.If(self.opens & (self.slot == n)):
                 m.d.sync += [
-                    *(job.head.eq(pitch.head_pitch), job.group.eq(self.job.group)),
-                    job.query.eq(pitch.pitch + pitch.head_pitch - self.job.o_group),
+                    *(job.head.eq(place.head_pitch), job.group.eq(self.job.group)),
+                    job.query.eq(next_query(place, self.job.o_group)),
                 ]
 
         # Requests, in turn; the data follows in the same order.

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.arith import fits
 from fusioncim.bank import address_shape
 from fusioncim.checker import ROW_BITS, job_layout
-from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS
+from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS, visible_keys
 from fusioncim.job_table import slot_shape
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
@@ -119,7 +119,7 @@ class Planner(wiring.Component):
             end.eq(outlined <= config.rows),
             last_query.eq(Mux(end, this.queries - 1, query)),
             position.eq(this.start + last_query),
-            visible.eq(Mux(this.causal & (position + 1 < this.keys), position + 1, this.keys)),
+            visible.eq(visible_keys(this, position)),
             blocks.eq((visible + (config.update_rank - 1)) >> config.rank_bits),
         ]
         diagonal = position >> config.rank_bits

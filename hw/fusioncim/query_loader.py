@@ -16,7 +16,7 @@ from fusioncim.arith import fits, one_hot
 from fusioncim.axi import read_request_layout
 from fusioncim.bank import Bank, address_shape
 from fusioncim.checker import job_layout
-from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS
+from fusioncim.descriptor import ADDRESS_BITS, HEAD_BITS, next_query, visible_keys
 from fusioncim.emit import once
 from fusioncim.job_table import slot_shape
 from fusioncim.loader import query_row_layout, tile_command_layout
@@ -110,7 +110,7 @@ class QueryLoader(wiring.Component):
             *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
             *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
-            asked.visible.eq(Mux(this.causal & (position + 1 < this.keys), position + 1, this.keys)),
+            asked.visible.eq(visible_keys(this, position)),
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
             notes.w_en.eq(step),
         ]
@@ -172,18 +172,11 @@ class QueryLoader(wiring.Component):
                 with m.If(step):
                     m.d.sync += [
                         *(row.eq(row + 1), head.eq(Mux(wrap, 0, head + 1)), position.eq(position + wrap)),
-                        q_address.eq(
-                            Mux(
-                                wrap,
-                                q_address + this.q.pitch + this.q.head_pitch - self.job.q_group,
-                                q_address + this.q.head_pitch,
-                            )
-                        ),
-                        o_address.eq(
-                            Mux(
-                                wrap,
-                                o_address + this.o.pitch + this.o.head_pitch - self.job.o_group,
-                                o_address + this.o.head_pitch,
+                        *(
+                            address.eq(address + Mux(wrap, next_query(tensor, group), tensor.head_pitch))
+                            for address, tensor, group in (
+                                (q_address, this.q, self.job.q_group),
+                                (o_address, this.o, self.job.o_group),
                             )
                         ),
                     ]

@@ -16,9 +16,7 @@ Pipeline, by the stage in which a value is computed (registered into the next):
 Throughput: one score per lane and cycle. Latency: 8 cycles from a row's score to its command. This unit cannot stall.
 """
 
-from collections.abc import Iterable
-
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -383,14 +381,9 @@ class Softmax(wiring.Component):
             m.d.sync += added.eq(~last & (added | adds))
         m.d.sync += [
             *(self.events.slots.eq(last), self.events.zero_slots.eq(last & ~added & ~adds)),
-            self.events.row_updates.eq(sum_bits(event.update for event in events)),
-            self.events.rescales.eq(sum_bits(event.rescale for event in events)),
-            self.events.halvings.eq(sum_bits(event.halve for event in events)),
-            self.events.zero_row_updates.eq(sum_bits(event.zero for event in events)),
+            self.events.row_updates.eq(tree_sum([event.update for event in events])),
+            self.events.rescales.eq(tree_sum([event.rescale for event in events])),
+            self.events.halvings.eq(tree_sum([event.halve for event in events])),
+            self.events.zero_row_updates.eq(tree_sum([event.zero for event in events])),
         ]
         return m
-
-
-def sum_bits(bits: Iterable[Value]) -> Value:
-    """The number of ones."""
-    return tree_sum(list(bits))

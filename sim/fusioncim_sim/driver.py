@@ -121,11 +121,7 @@ class Driver:
         known = registers()["VERSION"].fields["major"].reset
         if major != known:
             raise InputError(f"VERSION.major must be {known} (the registers that this driver knows), not {major}")
-        engine = self.chip.engine
-        expected = {name: getattr(self.chip, name) for name in ("engines", "bus_bytes", "buffer_bytes")}
-        expected |= {name: getattr(engine, name) for name in ("rows", "columns", "words", "operand_bits")}
-        expected |= {name: getattr(engine, name) for name in ("output_bits", "update_rank")}
-        for name, value in expected.items():
+        for name, value in self.chip.capability().items():
             found = await self.get(f"CAPABILITY_{name.upper()}", "value")
             if found != value:
                 raise InputError(f"{name} of the chip must be {value}, as configured, not {found}")

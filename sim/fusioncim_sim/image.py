@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import check_choice
-from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.descriptor import Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
 from fusioncim_golden.quantize import Heads
@@ -55,14 +55,7 @@ class Image:
     @property
     def end(self) -> int:
         """First byte behind the job's tensors."""
-        job, chip = self.descriptor, self.chip
-        return max(
-            job.q.end(job.queries, job.heads, chip.vector_bytes),
-            job.k.end(job.keys, job.kv_heads, chip.vector_bytes),
-            job.v.end(job.keys, job.kv_heads, chip.vector_bytes),
-            job.scales + job.heads * SCALE_BYTES,
-            job.o.end(job.queries, job.heads, chip.output_bytes),
-        )
+        return max(end for _, end in self.descriptor.regions(self.chip))
 
 
 def view(memory: Bytes, tensor: Tensor, vectors: int, heads: int, vector_bytes: int) -> Bytes:

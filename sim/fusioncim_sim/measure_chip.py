@@ -107,13 +107,6 @@ def captured(workload: Workload) -> list[Heads]:
     return groups
 
 
-def visible_scores(workload: Workload) -> int:
-    """Scores that the mask leaves, of all heads."""
-    start = max(workload.keys - workload.queries, 0)
-    seen = np.minimum(start + np.arange(workload.queries) + 1, workload.keys) if workload.causal else workload.keys
-    return int(np.sum(seen * np.ones(workload.queries))) * workload.group * workload.kv_heads
-
-
 def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]:
     """Run a workload, compare every bit, and say where the cycles went."""
     chip, config = workload.chip, workload.chip.engine
@@ -133,7 +126,7 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
     traffic = golden.traffic(chip, descriptors[0])
     bus_cycles = (traffic.bytes_query + traffic.bytes_key + traffic.bytes_value + traffic.bytes_scale) / chip.bus_bytes
     cycles = counters["cycles"]
-    work = visible_scores(workload) * workload.repeat * config.operand_bits / config.rows
+    work = expected.counters.scores * workload.repeat * config.operand_bits / config.rows
     idle = {name: value for name, value in counters.items() if name.startswith("idle_")}
     return {
         "engines": chip.engines,
