@@ -12,12 +12,12 @@ from typing import Any
 from fusioncim.flow.area import default_liberty, logic_area
 from fusioncim.ip_cim import IpCimRow
 from fusioncim.op_cim import OpCimRow
+from fusioncim.parallel import run_all
 from fusioncim.softmax import SoftmaxLane
 from fusioncim_golden.config import PRESETS
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
-from fusioncim_sim.parallel import run_all
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (1, 2, 4, 8),

@@ -198,11 +198,11 @@ def simulate(
 
     Example: fusioncim simulate heads.npz --set columns=128 --tokens 64 --json results.json
     """
+    from fusioncim.parallel import cores
     from fusioncim_sim.evaluate import choose, evaluate_all, report
     from fusioncim_sim.heads import load_heads
     from fusioncim_sim.output import check_json, write_json
     from fusioncim_sim.pages import heads_table
-    from fusioncim_sim.parallel import cores
     from fusioncim_sim.runner import SIMULATOR, require
 
     chosen = choose_config(preset, config, changes)
@@ -258,8 +258,8 @@ def demo(
 
     Exit status 1 if an output bit differs from the golden model or the error against float attention is too large.
     """
+    from fusioncim.parallel import cores
     from fusioncim_sim.demo import run_demo
-    from fusioncim_sim.parallel import cores
 
     if not run_demo(page(), tokens=tokens, names=head or ["sink", "wide"], output=output, jobs=jobs or cores()):
         raise typer.Exit(1)
@@ -287,10 +287,10 @@ def measure(
     choices.json compares the alternatives to the default parameters in area, error and rescales; chip.json holds the
     utilization and traffic of whole chips, the cost of generating them and the speed of simulation.
     """
+    from fusioncim.parallel import cores
     from fusioncim_sim.choices import write_choices
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
-    from fusioncim_sim.parallel import cores
 
     if choices:
         write_choices(output, jobs or cores())

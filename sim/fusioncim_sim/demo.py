@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fusioncim.engine import Engine
+from fusioncim.parallel import run_all
 from fusioncim_golden.config import PRESETS, Config
 from fusioncim_sim import runner
 from fusioncim_sim.evaluate import choose, evaluate, job_of, report
@@ -18,7 +19,6 @@ from fusioncim_sim.generate import engine_files
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_directory, to_json, write_directory
 from fusioncim_sim.pages import cell, heads_table, pairs, table
-from fusioncim_sim.parallel import run_all
 from fusioncim_sim.picture import draw
 from fusioncim_sim.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
 from fusioncim_sim.simulate import HeadResult, Run

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from fusioncim.engine import Engine
+from fusioncim.parallel import run_all
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.schedule import Job
 from fusioncim_sim import runner
 from fusioncim_sim.heads import Head
-from fusioncim_sim.parallel import run_all
 from fusioncim_sim.simulate import HeadResult, Run, judge, simulate_jobs
 
 

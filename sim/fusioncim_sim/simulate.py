@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim.engine import Engine
+from fusioncim.store import build_root
 from fusioncim_golden import engine as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
@@ -20,7 +21,7 @@ from fusioncim_golden.schedule import Job
 from fusioncim_golden.softmax import exact_rescales
 from fusioncim_sim.encode import encode
 from fusioncim_sim.engine_bench import ACTIVITY
-from fusioncim_sim.runner import SimulationError, build_root, run
+from fusioncim_sim.runner import SimulationError, run
 
 
 @dataclass(frozen=True)

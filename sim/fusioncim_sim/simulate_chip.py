@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from fusioncim.chip import Chip
+from fusioncim.store import build_root
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.quantize import Heads
 from fusioncim_sim.axi import Fault
 from fusioncim_sim.image import Bytes, Image, place
-from fusioncim_sim.runner import build_root, run
+from fusioncim_sim.runner import run
 
 
 @dataclass(frozen=True, kw_only=True)
