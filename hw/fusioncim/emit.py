@@ -11,7 +11,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
@@ -50,6 +50,11 @@ class Modules:
             if re.search(rf"^  wire width 1 input \d+\s+\\{port}\s*$", self._texts[name], re.MULTILINE):
                 connections[f"i_{port}"] = value
         return Instance(name, **connections)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """RTLIL of the modules by name."""
+        return self._texts
 
     def verilog(self) -> str:
         """All modules as Verilog, in the order of their names, each below its component's description."""

@@ -1,0 +1,187 @@
+"""Mapped netlists: modules of library cells, instances and memory banks, and the flat view of a whole design."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fusioncim.flow.liberty import Library
+
+ZERO, ONE = 0, 1
+"""Nets of the constants, in every netlist."""
+
+SRAM_MODULE = "fusioncim_sram"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cell, an instance of a module, or a bank. pins: nets of each port, the lowest bit first."""
+
+    name: str
+    kind: str
+    pins: Mapping[str, Sequence[int]]
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A module. ports: direction and nets, the lowest bit first; nets: their number, the two constants included."""
+
+    name: str
+    ports: Mapping[str, tuple[str, Sequence[int]]]
+    parts: Sequence[Part]
+    nets: int
+
+    @cached_property
+    def kinds(self) -> Counter[str]:
+        """Parts by what they are."""
+        return Counter(part.kind for part in self.parts)
+
+    def depth(self, library: Library) -> int:
+        """Most cells on a path that neither a flip-flop, an instance nor a bank interrupts."""
+        driver: dict[int, Part] = {}
+        for part in self.parts:
+            cell = library.cells.get(part.kind)
+            if cell and cell.kind == "comb":
+                for pin in cell.outputs:
+                    driver.update(dict.fromkeys(part.pins.get(pin, ()), part))
+        level: dict[str, int] = {}
+        deepest = 0
+        for part in driver.values():
+            stack = [part]
+            while stack:
+                here = stack[-1]
+                before = [driver[net] for pin in library.cells[here.kind].inputs for net in here.pins.get(pin, ())
+                          if net in driver]  # fmt: skip
+                todo = [each for each in before if each.name not in level]
+                if here.name in level or not todo:
+                    stack.pop()
+                    level.setdefault(here.name, 1 + max((level[each.name] for each in before), default=0))
+                else:
+                    stack.extend(todo)
+            deepest = max(deepest, level[part.name])
+        return deepest
+
+
+def read_netlist(path: Path) -> Netlist:
+    """A module as Yosys' write_json gives it."""
+    ((name, module),) = (
+        (name, module)
+        for name, module in json.loads(path.read_text())["modules"].items()
+        if "blackbox" not in module["attributes"]
+    )
+    number: dict[int | str, int] = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
+
+    def nets(bits: Sequence[int | str]) -> tuple[int, ...]:
+        return tuple(number.setdefault(bit, len(number) - 2) for bit in bits)
+
+    ports = {port: (content["direction"], nets(content["bits"])) for port, content in module["ports"].items()}
+    parts = [
+        Part(cell, content["type"], {pin: nets(bits) for pin, bits in content["connections"].items()},
+             {key: _integer(value) for key, value in content["parameters"].items()})
+        for cell, content in sorted(module["cells"].items())
+    ]  # fmt: skip
+    return Netlist(name, ports, parts, max(number.values()) + 1)
+
+
+def _integer(value: Any) -> int:
+    return int(value, 2) if isinstance(value, str) else int(value)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A whole design. cells: path of the module around it, as instance names, and the part; banks alike.
+
+    Net numbers are those of the whole design.
+    """
+
+    name: str
+    ports: Mapping[str, tuple[str, Sequence[int]]]
+    cells: Sequence[tuple[tuple[str, ...], Part]]
+    banks: Sequence[tuple[tuple[str, ...], Part]]
+    nets: int
+
+
+def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
+    """Resolve the instances below a module."""
+    joined = [ZERO, ONE]
+    found: list[tuple[tuple[str, ...], Part]] = []
+
+    def root(net: int) -> int:
+        while joined[net] != net:
+            joined[net] = joined[joined[net]]
+            net = joined[net]
+        return net
+
+    def join(a: int, b: int) -> int:
+        low, high = sorted((root(a), root(b)))
+        joined[high] = low
+        return low
+
+    def fresh() -> int:
+        joined.append(len(joined))
+        return joined[-1]
+
+    def place(netlist: Netlist, path: tuple[str, ...], bound: Mapping[str, Sequence[int]]) -> None:
+        local: dict[int, int] = {ZERO: ZERO, ONE: ONE}
+        for port, (_, bits) in netlist.ports.items():
+            for bit, net in zip(bits, bound.get(port, ()), strict=False):
+                local[bit] = join(local[bit], net) if bit in local else net
+        for part in netlist.parts:
+            pins = {}
+            for pin, bits in part.pins.items():
+                for bit in bits:
+                    if bit not in local:
+                        local[bit] = fresh()
+                pins[pin] = [local[bit] for bit in bits]
+            if part.kind in modules:
+                place(modules[part.kind], (*path, part.name), pins)
+            else:
+                found.append((path, Part(part.name, part.kind, pins, part.parameters)))
+
+    ports = {port: (direction, [fresh() for _ in bits]) for port, (direction, bits) in modules[top].ports.items()}
+    place(modules[top], (), {port: bits for port, (_, bits) in ports.items()})
+    dense: dict[int, int] = {ZERO: ZERO, ONE: ONE}
+
+    def final(bits: Sequence[int]) -> list[int]:
+        return [dense.setdefault(root(bit), len(dense)) for bit in bits]
+
+    parts = [
+        (path, Part(part.name, part.kind, {pin: final(bits) for pin, bits in part.pins.items()}, part.parameters))
+        for path, part in found
+    ]
+    ends = {port: (direction, final(bits)) for port, (direction, bits) in ports.items()}
+    cells = [each for each in parts if each[1].kind != SRAM_MODULE]
+    banks = [each for each in parts if each[1].kind == SRAM_MODULE]
+    return Flat(top, ends, cells, banks, len(dense))
+
+
+def flat_verilog(flat: Flat) -> str:
+    """The flat design: net n is `n<number>`, cells and banks are instances."""
+    ports = [f"  {direction} [{len(bits) - 1}:0] {port}" for port, (direction, bits) in flat.ports.items()]
+    lines = [f"module {flat.name}(", ",\n".join(ports), ");"]
+    lines += [f"  wire n{net};" for net in range(2, flat.nets)]
+    for port, (direction, bits) in flat.ports.items():
+        for n, bit in enumerate(bits):
+            sides = (_net(bit), f"{port}[{n}]")
+            lines.append(f"  assign {' = '.join(sides if direction == 'input' else sides[::-1])};")
+    lines += list(_instances(flat))
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def _instances(flat: Flat) -> Iterator[str]:
+    for number, (_, part) in enumerate([*flat.cells, *flat.banks]):
+        values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
+        pins = ", ".join(f".{pin}({_nets(bits)})" for pin, bits in part.pins.items() if bits)
+        yield f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({pins});"
+
+
+def _nets(bits: Sequence[int]) -> str:
+    return _net(bits[0]) if len(bits) == 1 else "{" + ", ".join(_net(bit) for bit in reversed(bits)) + "}"
+
+
+def _net(bit: int) -> str:
+    return f"1'b{bit}" if bit in (ZERO, ONE) else f"n{bit}"

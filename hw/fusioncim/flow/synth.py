@@ -1,0 +1,342 @@
+"""Hierarchical synthesis on a Liberty file: every distinct module is mapped once, in parallel, and kept.
+
+A module is mapped alone, the modules below it are black boxes. Each is mapped in three ways, of which the smallest is
+kept: `plain`; `booth`, with Booth-coded multipliers; `adders`, with sums and products merged into carry-save trees on
+the library's full adder. Flip-flops with an enable that at least GATED of them share get the library's clock gate.
+Banks stay instances of `fusioncim_sram`. There are no wires and no clock tree.
+
+What was mapped is found again by the module's text, the ports of the modules below it, the library, the recipe and the
+version of Yosys.
+"""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from fusioncim.bank import SRAM
+from fusioncim.emit import Modules, parameters, used
+from fusioncim.flow.liberty import Library
+from fusioncim.flow.netlist import SRAM_MODULE, Netlist, read_netlist
+from fusioncim.parallel import run_all
+from fusioncim.store import build_root, filled_once, short_hash, source_hash
+from fusioncim_golden.errors import InputError
+
+GATED = 4
+"""Fewest flip-flops that share a clock gate: it costs less than the multiplexers of three enables."""
+
+WAYS = ("plain", "booth", "adders")
+
+# ABC's default script runs for hours on multiplier and adder arrays.
+ABC = "+strash;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize"
+
+LIMIT_S = 1800
+"""A single mapping that takes longer is an error."""
+
+ADDER_MAP = """\
+(* techmap_celltype = "$fa" *)
+module fusioncim_map_fa(A, B, C, X, Y);
+  parameter WIDTH = 1;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  parameter _TECHMAP_CONSTMSK_C_ = 0;
+  localparam [WIDTH-1:0] constant = _TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
+  input [WIDTH-1:0] A, B, C;
+  output [WIDTH-1:0] X, Y;
+  genvar n;
+  generate
+    for (n = 0; n < WIDTH; n = n + 1) begin : bit
+      if (constant[n]) begin
+        assign Y[n] = A[n] ^ B[n] ^ C[n];
+        assign X[n] = (A[n] & B[n]) | (C[n] & (A[n] | B[n]));
+      end else
+        CELL fa (.PIN_A(A[n]), .PIN_B(B[n]), .PIN_C(C[n]), .PIN_CARRY(X[n]), .PIN_SUM(Y[n]));
+    end
+  endgenerate
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A module's own part of the design, what is below it not included.
+
+    area: of its cells in um2; cells: their number by type; instances: of other modules by name; banks: by
+    DEPTHxWIDTHrREADS; depth: cells on its longest combinational path; way: of mapping; seconds: of mapping.
+    """
+
+    name: str
+    area: float
+    cells: Mapping[str, int]
+    instances: Mapping[str, int]
+    banks: Mapping[str, int]
+    depth: int
+    way: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """A mapped design: its modules, and for each the directory that holds netlist.v and netlist.json."""
+
+    top: str
+    library: Library
+    modules: Mapping[str, Mapped]
+    places: Mapping[str, Path]
+
+    @cached_property
+    def copies(self) -> Counter[str]:
+        """How often each module occurs below the top."""
+        copies = Counter({self.top: 1})
+        for name in self.order:
+            for below, number in self.modules[name].instances.items():
+                copies[below] += copies[name] * number
+        return copies
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The modules, each after all that contain it."""
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            for below in self.modules[name].instances:
+                if below not in order:
+                    visit(below)
+            order.setdefault(name)
+
+        visit(self.top)
+        return list(reversed(order))
+
+    def total(self, name: str, figure: Callable[[Mapped], float]) -> float:
+        """A figure of a module and all that is below it."""
+        module = self.modules[name]
+        return figure(module) + sum(count * self.total(below, figure) for below, count in module.instances.items())
+
+    def area(self, name: str | None = None) -> float:
+        """Cell area in um2 of a module and all below it, banks not included; default: the top."""
+        return self.total(name or self.top, lambda module: module.area)
+
+    def cells(self, name: str | None = None) -> Counter[str]:
+        """Cells by type of a module and all below it."""
+        module = self.modules[name or self.top]
+        cells = Counter(module.cells)
+        for below, count in module.instances.items():
+            for cell, number in self.cells(below).items():
+                cells[cell] += count * number
+        return cells
+
+    def banks(self, name: str | None = None) -> Counter[str]:
+        """Banks by shape of a module and all below it."""
+        module = self.modules[name or self.top]
+        banks = Counter(module.banks)
+        for below, count in module.instances.items():
+            for shape, number in self.banks(below).items():
+                banks[shape] += count * number
+        return banks
+
+    def classes(self, name: str | None = None) -> dict[str, int]:
+        """Cells by class: combinational, full adder, flip-flop, latch, clock gate."""
+        count: Counter[str] = Counter()
+        adder = self.library.adder[0] if self.library.adder else None
+        names = {"comb": "combinational", "ff": "flip-flop", "latch": "latch", "icg": "clock gate", "other": "other"}
+        for cell, number in self.cells(name).items():
+            count["full adder" if cell == adder else names[self.library.cells[cell].kind]] += number
+        return dict(count)
+
+    def netlist(self, name: str) -> Netlist:
+        """The mapped module."""
+        return read_netlist(self.places[name] / "netlist.json")
+
+    def verilog(self) -> str:
+        """The mapped modules as Verilog, the cells and `fusioncim_sram` as instances."""
+        return "".join((self.places[name] / "netlist.v").read_text() for name in self.order)
+
+
+def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1) -> Design:
+    """Map a component and everything below it."""
+    top, texts = design_texts(component)
+    versions = (importlib.metadata.version("pyosys"), ABC, ADDER_MAP, str(GATED), *WAYS, library.key)
+    stubs = {name: stub(name, text) for name, text in texts.items()}
+    places, work = {}, {}
+    for name, text in texts.items():
+        below = [stubs[each] for each in sorted(instances(text) & texts.keys())]
+        place = build_root() / "synth" / short_hash(text, *below, *versions, Path(__file__).read_text())
+        places[name] = place
+        if not place.exists():
+            work[name] = partial(map_module, name, text, below, str(library.path), place)
+    if work:
+        largest_first = dict(sorted(work.items(), key=lambda item: -len(texts[item[0]])))
+        run_all(largest_first, jobs=jobs, title="mapping")
+    modules = {name: Mapped(**json.loads((place / "module.json").read_text())) for name, place in places.items()}
+    return Design(top, library, modules, places)
+
+
+def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
+    """Name of the top and the RTLIL of every distinct module; kept by what they are made from."""
+    used(component)
+    key = short_hash(source_hash(), repr((type(component).__qualname__, parameters(component))))
+    place = build_root() / "rtlil" / key
+    with filled_once(place) as scratch:
+        if scratch:
+            modules = Modules()
+            top = modules.add(component)
+            (scratch / "design.json").write_text(json.dumps([top, modules.texts]))
+    top, texts = json.loads((place / "design.json").read_text())
+    return top, texts
+
+
+def instances(text: str) -> set[str]:
+    """Types of the cells of an RTLIL text that are modules."""
+    return set(re.findall(r"^\s*cell \\(\S+) ", text, re.MULTILINE))
+
+
+def stub(name: str, text: str) -> str:
+    """A black box with the ports of a module."""
+    head = f"module \\{name}\n"
+    body = text.partition(head)[2].partition("\nend\n")[0]
+    ports = re.findall(r"^  wire .*(?:input|output) \d+ .*$", body, re.MULTILINE)
+    return "\n".join(["attribute \\blackbox 1", head.strip(), *ports, "end", ""])
+
+
+def map_module(name: str, text: str, below: Iterable[str], liberty: str, place: Path) -> None:
+    """Map one module in every way and keep the smallest in the directory `place`."""
+    from fusioncim.flow.liberty import load
+
+    library = load(Path(liberty))
+    start = time.monotonic()
+    with filled_once(place) as scratch:
+        if not scratch:
+            return
+        found = []
+        for way in WAYS if library.adder else WAYS[:-1]:
+            directory = scratch / way
+            directory.mkdir()
+            _yosys(name, script(name, text, below, library, way, directory), directory / "log")
+            netlist = read_netlist(directory / "netlist.json")
+            area = sum(library.cells[cell].area * n for cell, n in netlist.kinds.items() if cell in library.cells)
+            found.append((area, way, netlist))
+        area, way, netlist = min(found, key=lambda each: each[:2])
+        cells = {cell: n for cell, n in sorted(netlist.kinds.items()) if cell in library.cells}
+        modules = {kind: n for kind, n in sorted(netlist.kinds.items()) if kind not in cells and kind != SRAM_MODULE}
+        seconds = time.monotonic() - start
+        module = Mapped(name, area, cells, modules, _banks(netlist), netlist.depth(library), way, round(seconds, 2))
+        (scratch / "module.json").write_text(json.dumps(asdict(module)))
+        for file in ("netlist.v", "netlist.json"):
+            (scratch / way / file).rename(scratch / file)
+
+
+def _banks(netlist: Netlist) -> dict[str, int]:
+    """Number of banks by shape."""
+    shapes = (part.parameters for part in netlist.parts if part.kind == SRAM_MODULE)
+    return dict(sorted(Counter(f"{p['DEPTH']}x{p['WIDTH']}r{p['READS']}" for p in shapes).items()))
+
+
+def script(name: str, text: str, below: Iterable[str], library: Library, way: str, directory: Path) -> list[str]:
+    """Yosys commands; the files that they read are written into the directory."""
+    (directory / "module.il").write_text(text)
+    (directory / "below.il").write_text("".join(below))
+    commands = [
+        f"read_rtlil {directory}/below.il",
+        f"read_rtlil {directory}/module.il",
+        f"read_verilog -lib -D SYNTHESIS {SRAM}",
+        f"synth -noabc -flatten {'-booth' * (way == 'booth')} -top {name} -run begin:fine",
+    ]
+    if way == "adders" and library.adder:
+        cell, roles = library.adder
+        text = re.sub(r"PIN_(\w+)", lambda pin: roles[pin[1].lower()], ADDER_MAP.replace("CELL", cell))
+        (directory / "adder.v").write_text(text)
+        commands += ["maccmap", "opt -fast", f"techmap -map {directory}/adder.v", "opt -fast"]
+    commands += ["synth -noabc -run fine:check", "opt_clean -purge"]
+    if library.clock_gate:
+        cell, roles = library.clock_gate
+        pins = f"{roles['enable']}:{roles['clock']}:{roles['gated']}"
+        commands.append(f"clockgate -pos {cell} {pins} -min_net_size {GATED}")
+    commands += [
+        f"dfflibmap -liberty {library.path}",
+        f'abc -liberty {library.path} -script "{ABC}"',
+        *(["hilomap " + ties] if (ties := _ties(library)) else []),
+        "setundef -zero",
+        "opt_clean -purge",
+        f"write_json {directory}/netlist.json",
+        f"write_verilog -noattr {directory}/netlist.v",
+    ]
+    return commands
+
+
+def _ties(library: Library) -> str:
+    """Options of hilomap: the library's cells without inputs."""
+    options = []
+    for option, value in (("-hicell", "1'b1"), ("-locell", "1'b0")):
+        cells = [cell for cell in library.cells.values() if cell.kind == "comb" and not cell.inputs]
+        found = [(cell.area, cell.name, pin) for cell in cells for pin in cell.outputs
+                 if cell.pins[pin].function == value]  # fmt: skip
+        if not found:
+            return ""
+        options.append(f"{option} {min(found)[1]} {min(found)[2]}")
+    return " ".join(options)
+
+
+def _yosys(name: str, commands: list[str], log: Path) -> None:
+    """Run Yosys in a process of its own."""
+    program = f"import pyosys.libyosys as y; d = y.Design(); [y.run_pass(p, d) for p in {commands!r}]"
+    with log.open("w") as output:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", program], stdout=output, stderr=output, timeout=LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"mapping {name} took more than {LIMIT_S} s") from None
+    if done.returncode:
+        raise RuntimeError(f"mapping {name} failed: {log.read_text()[-2000:]}")
+
+
+def report(design: Design) -> dict[str, Any]:
+    """Figures by module, the largest share first, and of the whole."""
+    modules = {
+        name: {
+            **asdict(design.modules[name]),
+            "copies": design.copies[name],
+            "area_below": round(design.area(name), 3),
+        }
+        for name in design.order
+    }
+    for figures in modules.values():
+        del figures["seconds"]
+    return {
+        "library": design.library.name,
+        "top": design.top,
+        "area_um2": round(design.area(), 3),
+        "classes": design.classes(),
+        "banks": dict(sorted(design.banks().items())),
+        "modules": modules,
+    }
+
+
+def fallbacks(library: Library) -> list[str]:
+    """What the library lacks and what is done instead, one sentence each."""
+    lines = []
+    if not library.clock_gate:
+        lines.append(
+            f"{library.name} has no clock-gating cell: enables stay multiplexers, and nothing gates the clock."
+        )
+    if not library.adder:
+        lines.append(f"{library.name} has no full-adder cell: sums are mapped on gates.")
+    return lines
+
+
+def require_pyosys() -> None:
+    """Refuse to start without Yosys."""
+    try:
+        importlib.metadata.version("pyosys")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError("pyosys is missing: install it with pip install 'fusioncim[synth]'") from error
