@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,17 +119,17 @@ def build(component: wiring.Component, simulator: str | None = None, visible: Se
             modules.add(component)
             (scratch / f"{name}.v").write_text(modules.verilog())
             if simulator == "icarus":
-                _compile_icarus(scratch, name)
+                compile_icarus(scratch, name)
             else:
                 _compile_verilator(scratch, name, visible, place.with_name(f"verilator-{short_hash(tools)}"))
     return place, name
 
 
-def _compile_icarus(place: Path, top: str) -> None:
-    """Compile TOP.v in a directory to the program `simulation`."""
+def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),)) -> None:
+    """Compile TOP.v and other sources in a directory to the program `simulation`."""
     (place / "options").write_text("+timescale+1ns/1ps\n")
     options = ["-g2012", "-f", "options", "-s", top, "-o", "simulation"]
-    _compile(place, ["iverilog", *options, f"{top}.v", str(SRAM)])
+    compile_step(place, ["iverilog", *options, f"{top}.v", *others])
 
 
 def _compile_verilator(place: Path, top: str, visible: Sequence[str], library: Path) -> None:
@@ -154,11 +155,11 @@ def _compile_verilator(place: Path, top: str, visible: Sequence[str], library: P
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
         *("options.vlt", f"{top}.v", str(SRAM), str(main)),
     ]
-    _compile(place, verilate)
+    compile_step(place, verilate)
     with contextlib.suppress(FileNotFoundError):
         shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
     makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
-    _compile(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
+    compile_step(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
     with filled_once(library) as scratch:
         if scratch:
             for file in objects.glob("verilated*.o"):
@@ -166,11 +167,25 @@ def _compile_verilator(place: Path, top: str, visible: Sequence[str], library: P
     shutil.rmtree(objects)
 
 
-def _compile(place: Path, command: Sequence[str]) -> None:
+def compile_step(place: Path, command: Sequence[str]) -> None:
     """Run a step of a build; SimulationError if it fails."""
     log = place / "build.log"
     if _call(command, log, directory=place):
         raise SimulationError(f"{Path(command[0]).name} failed\n{_end(log)}")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A simulation that takes the place of a component's own, under Icarus.
+
+    place: directory that holds the program; top: name of the top module; options: of the simulator; environment:
+    further variables.
+    """
+
+    place: Path
+    top: str
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -183,16 +198,18 @@ def run(
     results: Path | None = None,
     simulator: str | None = None,
     visible: Sequence[str] = (),
+    program: Program | None = None,
 ) -> None:
     """Run one cocotb coroutine of a module on a component.
 
     case: JSON data for the bench, which reads it with `case()`. path: directory of the module when it lies in no
     package. results: directory to run in, kept; else a scratch one. simulator: see `choose`. visible: signals below the
-    top module that the bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all. Raises SimulationError with the
-    log's end.
+    top module that the bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all. program: instead of the
+    component's own. Raises SimulationError with the log's end.
     """
-    place, name = build(component, simulator, visible)
-    simulator = choose(simulator)
+    used(component)
+    simulator = "icarus" if program else choose(simulator)
+    place, name = (program.place, program.top) if program else build(component, simulator, visible)
     with contextlib.ExitStack() as stack:
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
@@ -214,10 +231,12 @@ def run(
             "COCOTB_RANDOM_SEED": "1",
             "COCOTB_ANSI_OUTPUT": "0",
             "COCOTB_REWRITE_ASSERTION_FILES": "test_*.py",  # not every module that a bench imports: half of its start
+            **(program.environment if program else {}),
         }
         if simulator == "icarus":
             library = cocotb_config.lib_entry("vpi", "icarus")
-            command = ["vvp", "-m", library, str(place / "simulation"), "-none"]
+            options = program.options if program else ()
+            command = ["vvp", *options, "-m", library, str(place / "simulation"), "-none"]
         else:
             environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
             command = [str(place / "simulation"), "+verilator+seed+1", "+verilator+rand+reset+2"]

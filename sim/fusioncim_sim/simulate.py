@@ -21,7 +21,7 @@ from fusioncim_golden.schedule import Job
 from fusioncim_golden.softmax import exact_rescales
 from fusioncim_sim.encode import encode
 from fusioncim_sim.engine_bench import ACTIVITY
-from fusioncim_sim.runner import SimulationError, run
+from fusioncim_sim.runner import Program, SimulationError, run
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ def simulate_jobs(
     stall: Mapping[str, str] | None = None,
     seed: int = 0,
     cycles: int | None = None,
+    program: Program | None = None,
 ) -> Run:
     """Run jobs back to back on one engine under Icarus.
 
-    stall: pattern of `stream.STALLS` by port; cycles: limit, a multiple of what the job should take unless given.
+    stall: pattern of `stream.STALLS` by port; cycles: limit, a multiple of what the job should take unless given;
+    program: instead of the engine's own.
     """
     for heads, _ in jobs:
         golden.check_operands(config, heads)
@@ -72,7 +74,7 @@ def simulate_jobs(
             "cycles": cycles,
             "out": str(place / "out.npz"),
         }
-        run(Engine(config), "fusioncim_sim.engine_bench", "runs_job", case, results=place)
+        run(Engine(config), "fusioncim_sim.engine_bench", "runs_job", case, results=place, program=program)
         with np.load(place / "out.npz") as file:
             rows = file["outputs"].reshape(len(streams.places), config.columns)
             ends, record = file["ends"], file["activity"]

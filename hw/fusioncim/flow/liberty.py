@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -260,6 +260,9 @@ def _cell(group: Any) -> Cell:
     pins = {name: pin for name, pin in pins.items() if name not in hidden}
     logic = [pin for pin in pins.values() if pin.direction == "output"]
     kind = "ff" if ff else "latch" if latch else "comb"
+    if kind == "ff":
+        clocks = set(re.findall(r"\w+", state["clock"]))
+        pins = {name: replace(pin, clock=pin.clock or name in clocks) for name, pin in pins.items()}
     if icg:
         kind = "icg"
     elif kind == "comb" and (not logic or not all(pin.function for pin in logic) or group.get_groups("statetable")):
@@ -419,7 +422,7 @@ def _adder_roles(cell: Cell) -> Mapping[str, str] | None:
 
 
 def cells_verilog(library: Library, used: Iterator[str] | list[str]) -> str:
-    """Zero-delay Verilog models of cells; a state changes one time unit after its clock edge.
+    """Zero-delay Verilog models of cells; a state changes 1 ps after its clock edge (timescale 1 ns).
 
     The delay keeps data behind the clock, whose gates have none.
     """
@@ -433,17 +436,18 @@ def _cell_verilog(cell: Cell) -> str:
     if cell.kind == "icg":
         clock = next(name for name in cell.inputs if cell.pins[name].clock)
         enable = " | ".join(name for name in cell.inputs if name != clock)
-        lines += ["  reg state;", f"  always @* if (!{clock}) state = {enable};"]
+        lines += ["  reg state;", "  initial state = $random;", f"  always @* if (!{clock}) state = {enable};"]
         lines += [f"  assign {cell.outputs[0]} = state & {clock};"]
     elif cell.kind in ("ff", "latch"):
         state = cell.state
-        guards = [f"if ({state[role]}) {state['state']} <= #1 1'b{bit};" for role, bit in
+        guards = [f"if ({state[role]}) {state['state']} <= #0.001 1'b{bit};" for role, bit in
                   (("clear", 0), ("preset", 1)) if state[role]]  # fmt: skip
         edges = "".join(f" or posedge {role}" for role in ("clear", "preset") if state[role])
         trigger = f"posedge clock{edges}" if cell.kind == "ff" else "*"
-        store = f"{state['state']} <= #1 {state['next']};"
+        store = f"{state['state']} <= #0.001 {state['next']};"
         store = store if cell.kind == "ff" else f"if (clock) {store}"
-        lines += [f"  reg {state['state']};", f"  wire clock = {state['clock']};"]
+        name = state["state"]
+        lines += [f"  reg {name};", f"  initial {name} = $random;", f"  wire clock = {state['clock']};"]
         lines += [f"  wire {role} = {state[role]};" for role in ("clear", "preset") if state[role]]
         lines += [f"  wire {state['complement']} = ~{state['state']};"]
         lines += [f"  always @({trigger}) {' else '.join([*guards, store])}"]

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -159,29 +159,34 @@ def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
     return Flat(top, ends, cells, banks, len(dense))
 
 
-def flat_verilog(flat: Flat) -> str:
-    """The flat design: net n is `n<number>`, cells and banks are instances."""
-    ports = [f"  {direction} [{len(bits) - 1}:0] {port}" for port, (direction, bits) in flat.ports.items()]
-    lines = [f"module {flat.name}(", ",\n".join(ports), ");"]
-    lines += [f"  wire n{net};" for net in range(2, flat.nets)]
+def clock_nets(flat: Flat, library: Library) -> set[int]:
+    """Nets on the clock pins of cells and banks."""
+    nets = {net for _, part in flat.banks for net in part.pins["clk"]}
+    for _, part in flat.cells:
+        cell = library.cells[part.kind]
+        nets.update(net for name, pin in cell.pins.items() if pin.clock for net in part.pins.get(name, ()))
+    return nets - {ZERO, ONE}
+
+
+def flat_verilog(flat: Flat, library: Library) -> str:
+    """The flat design, cells and banks as instances; net number n is `n<n>`, or `c<n>` if it is a clock's."""
+    clocks = clock_nets(flat, library)
+    names = ["1'b0", "1'b1", *(f"{'c' if net in clocks else 'n'}{net}" for net in range(2, flat.nets))]
+    ports = [
+        f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{port}"
+        for port, (direction, bits) in flat.ports.items()
+    ]
+    lines = [f"module {flat.name}(", ",\n".join(ports), ");", *(f"  wire {name};" for name in names[2:])]
     for port, (direction, bits) in flat.ports.items():
         for n, bit in enumerate(bits):
-            sides = (_net(bit), f"{port}[{n}]")
+            sides = (names[bit], f"{port}[{n}]" if len(bits) > 1 else port)
             lines.append(f"  assign {' = '.join(sides if direction == 'input' else sides[::-1])};")
-    lines += list(_instances(flat))
-    return "\n".join([*lines, "endmodule", ""])
-
-
-def _instances(flat: Flat) -> Iterator[str]:
     for number, (_, part) in enumerate([*flat.cells, *flat.banks]):
         values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
-        pins = ", ".join(f".{pin}({_nets(bits)})" for pin, bits in part.pins.items() if bits)
-        yield f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({pins});"
-
-
-def _nets(bits: Sequence[int]) -> str:
-    return _net(bits[0]) if len(bits) == 1 else "{" + ", ".join(_net(bit) for bit in reversed(bits)) + "}"
-
-
-def _net(bit: int) -> str:
-    return f"1'b{bit}" if bit in (ZERO, ONE) else f"n{bit}"
+        pins = []
+        for pin, bits in part.pins.items():
+            if bits:
+                joined = ", ".join(names[bit] for bit in reversed(bits))
+                pins.append(f".{pin}({joined if len(bits) == 1 else '{' + joined + '}'})")
+        lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({', '.join(pins)});")
+    return "\n".join([*lines, "endmodule", ""])
