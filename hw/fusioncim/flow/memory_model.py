@@ -104,6 +104,8 @@ LATCH_NS = 0.055
 """DLH_X1, enable to output."""
 SETUP_NS, HOLD_NS, INPUT_FF, CLOCK_FF = 0.04, 0.02, 1.14, 1.42
 """DFF_X1's data pin, rounded up; clock: the input of CLKBUF_X3."""
+OUTPUT_NS_FF, SLEW_NS, SLEW_NS_FF, LOAD_FF = 0.0012, 0.008, 0.0011, 60.7
+"""DLH_X1's output: delay and transition (30 to 70 %) over the load, up to its largest load."""
 
 # Structure.
 SUBARRAY = 256
