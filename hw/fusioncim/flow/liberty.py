@@ -372,6 +372,11 @@ def _verilog(tree: Any) -> str:
     return str(tree)
 
 
+def substituted(text: str, pins: Mapping[str, str]) -> str:
+    """An `expression` over nets instead of pins."""
+    return re.sub(r"(?<!')\b[A-Za-z_]\w*", lambda pin: pins[pin[0]], text)
+
+
 def values(text: str, inputs: tuple[str, ...]) -> tuple[bool, ...]:
     """Truth table of an `expression`; the first input changes slowest."""
     return tuple(

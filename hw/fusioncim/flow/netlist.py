@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fusioncim.flow.liberty import Library
+from fusioncim.flow.liberty import Library, substituted
 
 ZERO, ONE = 0, 1
 """Nets of the constants, in every netlist."""
@@ -169,7 +169,11 @@ def clock_nets(flat: Flat, library: Library) -> set[int]:
 
 
 def flat_verilog(flat: Flat, library: Library) -> str:
-    """The flat design, cells and banks as instances; net number n is `n<n>`, or `c<n>` if it is a clock's."""
+    """The flat design for simulation; net number n is `n<n>`, or `c<n>` if it is a clock's.
+
+    Gates are their library functions, other cells and banks are instances: a simulator is half as fast again as on
+    instances of everything.
+    """
     clocks = clock_nets(flat, library)
     names = ["1'b0", "1'b1", *(f"{'c' if net in clocks else 'n'}{net}" for net in range(2, flat.nets))]
     ports = [
@@ -182,11 +186,17 @@ def flat_verilog(flat: Flat, library: Library) -> str:
             sides = (names[bit], f"{port}[{n}]" if len(bits) > 1 else port)
             lines.append(f"  assign {' = '.join(sides if direction == 'input' else sides[::-1])};")
     for number, (_, part) in enumerate([*flat.cells, *flat.banks]):
-        values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
-        pins = []
-        for pin, bits in part.pins.items():
-            if bits:
-                joined = ", ".join(names[bit] for bit in reversed(bits))
-                pins.append(f".{pin}({joined if len(bits) == 1 else '{' + joined + '}'})")
-        lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({', '.join(pins)});")
+        pins = {
+            pin: names[bits[0]] if len(bits) == 1 else "{" + ", ".join(names[bit] for bit in reversed(bits)) + "}"
+            for pin, bits in part.pins.items()
+            if bits
+        }
+        cell = library.cells.get(part.kind)
+        if cell and cell.kind == "comb":
+            driven = [pin for pin in cell.outputs if pin in pins]
+            lines += [f"  assign {pins[pin]} = {substituted(cell.pins[pin].function, pins)};" for pin in driven]
+        else:
+            values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
+            ends = ", ".join(f".{pin}({nets})" for pin, nets in pins.items())
+            lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({ends});")
     return "\n".join([*lines, "endmodule", ""])
