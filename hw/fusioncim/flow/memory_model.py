@@ -30,13 +30,13 @@ This model against published figures, for plausibility; nothing is fitted to the
 
 CACTI 7: 45 nm, itrs-hp, 300 K, its energies at 1.0 V times 1.21. fakeram45: Liberty files of OpenROAD-flow-scripts,
 platform nangate45. Horowitz: M. Horowitz, ISSCC 2014, "Computing's energy problem", figure 1.1.9, 45 nm at 0.9 V, whole
-caches. Large arrays come out cheaper: of its 60 pJ at 1 MB and 1.0 V CACTI spends 45 on the tree between subarrays, whose
-wires it charges in half of the accesses (here a quarter, over the side of the macro), and caches also read tags.
-Users that want the
-cautious end multiply a large buffer by the inverse of its ratio. At 28 nm a bank of 4 x 1024 bits has 1.12 um2 per bit
-and one of 32 x 1024 has 0.31; a published 28 nm CIM macro has 0.53 with its arithmetic (1.80 Mb/mm2, "A 28nm
-1.80Mb/mm2 digital/analog hybrid SRAM-CIM macro using 2D-weighted capacitor array for complex number MAC operations",
-2025). Such macros share write drivers among rows and have no output latches; a bank of four words here is mostly those.
+caches. Large arrays come out cheaper: of its 60 pJ at 1 MB and 1.0 V CACTI spends 45 on the tree between subarrays,
+whose wires it charges in half of the accesses (here a quarter, over the side of the macro), and caches also read tags.
+Users that want the cautious end multiply a large buffer by the inverse of its ratio. At 28 nm a bank of 4 x 1024 bits
+has 1.12 um2 per bit and one of 32 x 1024 has 0.31; a published 28 nm CIM macro has 0.53 with its arithmetic (1.80
+Mb/mm2, "A 28nm 1.80Mb/mm2 digital/analog hybrid SRAM-CIM macro using 2D-weighted capacitor array for complex number MAC
+operations", 2025). Such macros share write drivers among rows and have no output latches; a bank of four words here is
+mostly those.
 """
 
 from dataclasses import dataclass
