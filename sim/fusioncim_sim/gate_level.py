@@ -6,15 +6,14 @@ model bit by bit; `toggles.c` counts in the same pass.
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusioncim.bank import SRAM
 from fusioncim.flow.liberty import cells_verilog
 from fusioncim.flow.netlist import Flat, flat_verilog
+from fusioncim.flow.power import Activity
 from fusioncim.flow.synth import Design
 from fusioncim.store import build_root, filled_once, short_hash
 from fusioncim_golden.config import Config
@@ -25,15 +24,6 @@ from fusioncim_sim.simulate import Run, simulate_jobs
 
 COUNTER = Path(__file__).with_name("toggles.c")
 TOGGLES = "FUSIONCIM_TOGGLES"
-
-
-@dataclass(frozen=True)
-class Activity:
-    """What the nets did. cycles: of the run; toggles, high (cycles in which it was 1): by net number."""
-
-    cycles: int
-    toggles: NDArray[np.int64]
-    high: NDArray[np.int64]
 
 
 def simulate_gates(
