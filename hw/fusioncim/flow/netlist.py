@@ -1,8 +1,9 @@
 """Mapped netlists: modules of library cells, instances and memory banks, and the flat view of a whole design."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +158,39 @@ def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
     cells = [each for each in parts if each[1].kind != SRAM_MODULE]
     banks = [each for each in parts if each[1].kind == SRAM_MODULE]
     return Flat(top, ends, cells, banks, len(dense))
+
+
+def instance_name(part: Part, number: int) -> str:
+    """Name of the part `number` of a module in plain Verilog."""
+    return part.name if re.fullmatch(r"[A-Za-z]\w*", part.name) else f"g{number}"
+
+
+def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
+    """A module in the simplest Verilog: declarations, instances, and assignments where two ports share a net.
+
+    kinds: the type under which a part appears; its parameters are left out.
+    """
+    names = {ZERO: "1'b0", ONE: "1'b1"}
+    head, assigns = [], []
+    for direction in ("input", "output"):
+        for port, (side, bits) in netlist.ports.items():
+            if side == direction:
+                head.append(f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{port};")
+                for n, bit in enumerate(bits):
+                    name = f"{port}[{n}]" if len(bits) > 1 else port
+                    if names.setdefault(bit, name) != name:
+                        assigns.append(f"  assign {name} = {names[bit]};")
+    wires = [bit for bit in range(2, netlist.nets) if bit not in names]
+    names.update((bit, f"n{bit}") for bit in wires)
+    lines = [f"module {netlist.name} ({', '.join(netlist.ports)});", *head, *(f"  wire n{bit};" for bit in wires)]
+    for number, part in enumerate(netlist.parts):
+        pins = ", ".join(
+            f".{pin}({names[bits[0]] if len(bits) == 1 else '{' + ', '.join(names[b] for b in reversed(bits)) + '}'})"
+            for pin, bits in part.pins.items()
+            if bits
+        )
+        lines.append(f"  {kinds(part)} {instance_name(part, number)} ({pins});")
+    return "\n".join([*lines, *assigns, "endmodule", ""])
 
 
 def clock_nets(flat: Flat, library: Library) -> set[int]:

@@ -1,0 +1,225 @@
+"""Static timing of a mapped design with OpenSTA: critical paths and the highest clock frequency at one corner.
+
+The whole design is timed with every distinct module once: below each module, one instance of a kind is kept and the
+others become cells that load their nets with the same capacitance and start and end no path. Copies of a module have
+the same paths inside; nets between modules see their full load. The clock is ideal, wires have no load.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusioncim.delivery import IO_SHARE
+from fusioncim.flow.liberty import Library
+from fusioncim.flow.memory_liberty import liberty_view, macro_name
+from fusioncim.flow.memory_model import INPUT_FF, Macro
+from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog
+from fusioncim.flow.synth import Design
+from fusioncim_golden.errors import InputError
+
+LIMIT_S = 1800
+"""A timing run that takes longer is an error."""
+
+MARK = "-----slacks-----"
+
+SUFFIX = "_copy"
+"""Of the cells that stand for further copies of a module."""
+
+
+@dataclass(frozen=True)
+class Slowest:
+    """The slowest path that ends in a module. start, end: pins or ports; slack_ns: at the period asked for.
+
+    period_ns: the shortest at which it is met; what is outside of ports takes IO_SHARE of every period.
+    """
+
+    module: str
+    start: str
+    end: str
+    slack_ns: float
+    period_ns: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of a design. period_ns: asked for; paths: of each module, the slowest first; report: OpenSTA's of the slowest."""
+
+    top: str
+    period_ns: float
+    paths: Sequence[Slowest]
+    report: str
+
+    @property
+    def slack_ns(self) -> float:
+        """Of the critical path; negative if the period is not reached."""
+        return min(path.slack_ns for path in self.paths)
+
+    @property
+    def frequency_mhz(self) -> float:
+        """Highest clock frequency."""
+        return 1000 / max(path.period_ns for path in self.paths)
+
+
+def analyse(design: Design, sdc: str, period_ns: float) -> Timing:
+    """Time a design under constraints, which say the period too."""
+    require_sta()
+    netlists = {name: design.netlist(name) for name in design.order}
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        (place / "design.v").write_text("".join(_pruned(each, netlists) for each in netlists.values()))
+        (place / "copies.lib").write_text(copies_liberty(netlists, design.library))
+        (place / "top.sdc").write_text(sdc)
+        libraries = [design.library.path, place / "copies.lib"]
+        for shape in sorted(design.banks()):
+            macro = macro_of_shape(shape)
+            libraries.append(place / f"{macro_name(macro)}.lib")
+            libraries[-1].write_text(liberty_view(macro_name(macro), macro))
+        commands = [
+            *(f"read_liberty {path}" for path in libraries),
+            f"read_verilog {place}/design.v",
+            f"link_design {design.top}",
+            f"read_sdc {place}/top.sdc",
+            "report_checks -path_delay max -fields {capacitance slew} -digits 4",
+            f"puts {MARK}",
+            "report_checks -path_delay max -format summary -digits 4 -group_count 1000000",
+        ]
+        (place / "run.tcl").write_text("\n".join(commands))
+        text = _sta(place / "run.tcl")
+    errors = re.findall(r"^(?:Error|Warning): .*(?:not found|syntax|missing|black box).*$", text, re.MULTILINE)
+    report, mark, summary = text.partition(MARK)
+    if errors or not mark:
+        raise RuntimeError(f"OpenSTA could not time {design.top}: {(errors or [text[-1000:]])[0]}")
+    return Timing(design.top, period_ns, _slowest(summary, design, netlists, period_ns), report.strip())
+
+
+def _slowest(summary: str, design: Design, netlists: Mapping[str, Netlist], period_ns: float) -> list[Slowest]:
+    """The slowest path by the module in which it ends."""
+    found: dict[str, Slowest] = {}
+    for line in summary.splitlines():
+        match = re.fullmatch(r"(\S+)(?: \(\S+\))?\s+(\S+)(?: \(\S+\))?\s+(-?[\d.]+)\s*", line)
+        if not match:
+            continue
+        start, end, slack = match[1], match[2], float(match[3])
+        share = 1 - IO_SHARE * (("/" not in start) + ("/" not in end))
+        period = (period_ns * share - slack) / share
+        module = _module(end, design.top, netlists)
+        if module not in found or found[module].slack_ns > slack:
+            found[module] = Slowest(module, start, end, slack, round(period, 4))
+    if not found:
+        raise RuntimeError(f"OpenSTA found no path in {design.top}: {summary[-1000:]}")
+    return sorted(found.values(), key=lambda path: path.slack_ns)
+
+
+def _module(pin: str, top: str, netlists: Mapping[str, Netlist]) -> str:
+    """The module around a pin, by the instances on the way to it."""
+    module = top
+    for name in pin.split("/"):
+        parts = enumerate(netlists[module].parts)
+        kinds = {instance_name(part, number): part.kind for number, part in parts if part.kind in netlists}
+        if name not in kinds:
+            break
+        module = kinds[name]
+    return module
+
+
+def macro_of_shape(shape: str) -> Macro:
+    """The memory model of a shape such as 32x57r2."""
+    depth, width, reads = map(int, re.findall(r"\d+", shape))
+    return Macro(depth, width, reads)
+
+
+def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
+    """A module's netlist with one instance of every kind; banks by the names of their Liberty views."""
+    first: dict[str, Part] = {}
+    for part in netlist.parts:
+        first.setdefault(part.kind, part)
+
+    def kind(part: Part) -> str:
+        if part.kind == SRAM_MODULE:
+            return macro_name(Macro(*(part.parameters[key] for key in ("DEPTH", "WIDTH", "READS"))))
+        return part.kind + SUFFIX if part.kind in modules and part is not first[part.kind] else part.kind
+
+    return plain_verilog(netlist, kind)
+
+
+def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
+    """A Liberty file of cells with the ports and the input capacitances of modules, in the library's units."""
+    head = library.path.read_text()
+    units = re.findall(r"^\s*(?:time_unit|leakage_power_unit|voltage_unit|current_unit|pulling_resistance_unit)\s*:.*$",
+                       head, re.MULTILINE)  # fmt: skip
+    units += re.findall(
+        r"^\s*(?:capacitive_load_unit\s*\(|(?:input|output|slew)\w*_pct_\w+\s*:).*$", head, re.MULTILINE
+    )
+    cache: dict[str, Mapping[str, Sequence[float]]] = {}
+    types: set[int] = set()
+    cells = []
+    for name, netlist in netlists.items():
+        loads = port_loads(netlists, name, library, cache)
+        pins = []
+        for port, (direction, bits) in netlist.ports.items():
+            types.add(len(bits))
+            each = "".join(
+                f"      pin({port}[{n}]) {{ capacitance : {load:.4f}; }}\n"
+                for n, load in enumerate(loads.get(port, ()))
+            )
+            one = f" capacitance : {loads[port][0]:.4f};" if port in loads else ""
+            if len(bits) == 1:
+                pins.append(f"    pin({port}) {{ direction : {direction};{one} }}\n")
+            else:
+                pins.append(f"    bus({port}) {{ bus_type : bits{len(bits)}; direction : {direction};\n{each}    }}\n")
+        cells.append(f"  cell({name}{SUFFIX}) {{ area : 0; dont_touch : true;\n{''.join(pins)}  }}\n")
+    buses = "".join(
+        f"  type(bits{n}) {{ base_type : array; data_type : bit; bit_width : {n}; bit_from : {n - 1}; bit_to : 0; "
+        "downto : true; }\n"
+        for n in sorted(types)
+    )
+    return f"library(copies) {{\n  delay_model : table_lookup;\n{chr(10).join(units)}\n{buses}{''.join(cells)}}}\n"
+
+
+def port_loads(
+    netlists: Mapping[str, Netlist], name: str, library: Library, cache: dict[str, Mapping[str, Sequence[float]]]
+) -> Mapping[str, Sequence[float]]:
+    """Capacitance of each bit of the input ports of a module, with everything below it."""
+    if name in cache:
+        return cache[name]
+    netlist = netlists[name]
+    load: dict[int, float] = defaultdict(float)
+    scale = 1e-15 / library.units.capacitance
+    for part in netlist.parts:
+        below = port_loads(netlists, part.kind, library, cache) if part.kind in netlists else {}
+        cell = library.cells.get(part.kind)
+        for pin, bits in part.pins.items():
+            for n, bit in enumerate(bits):
+                if cell:
+                    load[bit] += cell.pins[pin].capacitance if cell.pins[pin].direction == "input" else 0
+                elif part.kind == SRAM_MODULE:
+                    load[bit] += 0 if pin == "read_data" else scale * INPUT_FF
+                else:
+                    load[bit] += below[pin][n] if pin in below else 0
+    cache[name] = {
+        port: [load[bit] for bit in bits] for port, (direction, bits) in netlist.ports.items() if direction == "input"
+    }
+    return cache[name]
+
+
+def require_sta() -> None:
+    """Refuse to start without OpenSTA."""
+    if not shutil.which("sta"):
+        raise InputError("OpenSTA is missing (sta must be on PATH): install it with 'apt-get install opensta'")
+
+
+def _sta(script: Path) -> str:
+    """What OpenSTA prints."""
+    try:
+        done = subprocess.run(
+            ["sta", "-no_init", "-no_splash", "-exit", str(script)],
+            capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"timing took more than {LIMIT_S} s") from None
+    return done.stdout + done.stderr
