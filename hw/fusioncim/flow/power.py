@@ -7,9 +7,9 @@
 Transitions are propagated from the inputs and the clocks as a timing analyser does, the slowest arc winning. Several
 causes of an output's toggle (related pins, conditions) share it in proportion to how often the pin toggles and the
 condition holds. Pins are taken as independent, except the input and the output of a flip-flop: they differ as often
-as the flip-flop toggles. Everything on a clock net and the cells' own energy on a clock pin is `clock`.
+as the flip-flop toggles. Charging a clock pin, the cell's own energy on it, and clock gates are `clock`.
 
-No wires, no glitches (a net is looked at once per cycle), an ideal clock tree: see `clock_tree`.
+No wires, no glitches (a net is looked at once per cycle). `tree` stands in for the buffers of a clock tree.
 """
 
 import re
@@ -34,13 +34,18 @@ TRANSITION = 0.02
 """At the inputs and the clock pins, ns: an inverter of the library driving four of its kind."""
 
 
+TREE_LOAD_FF = 40.0
+"""Clock pins and buffers that one buffer of the clock tree drives."""
+
+
 @dataclass(frozen=True)
 class Energy:
-    """Of a run, in fJ. memory: accesses of banks; memory_leakage, leakage: over the whole run."""
+    """Of a run, in fJ. tree: stand-in for the clock tree; memory: accesses of banks; leakages: over the whole run."""
 
     switching: float = 0.0
     internal: float = 0.0
     clock: float = 0.0
+    tree: float = 0.0
     leakage: float = 0.0
     memory: float = 0.0
     memory_leakage: float = 0.0
@@ -51,7 +56,7 @@ class Energy:
     @property
     def logic(self) -> float:
         """Everything but the banks."""
-        return self.switching + self.internal + self.clock + self.leakage
+        return self.switching + self.internal + self.clock + self.tree + self.leakage
 
     @property
     def total(self) -> float:
@@ -150,72 +155,73 @@ class PowerModel:
         farad, joule = units.capacitance * 1e15, units.energy * 1e15  # to fF, fJ
         run_ns = activity.cycles * period_ns
         switching = np.zeros(len(self.flat.cells))
-        internal, clock, leakage = switching.copy(), switching.copy(), switching.copy()
+        internal, clock, trees, leakage = (switching.copy() for _ in range(4))
         share = activity.high / activity.cycles
         share[list(self.clocks)] = activity.toggles[list(self.clocks)] / (4 * activity.cycles)  # high half of a pulse
-        net_energy = 0.5 * self.load * farad * volts**2 * activity.toggles
+        charge = 0.5 * farad * volts**2 * activity.toggles
+        net_energy = np.where(self.is_clock, 0.0, self.load * charge)
+        tree = clock_tree_energy(self.library, TREE_LOAD_FF) * activity.toggles
         for group in self.groups:
             states = States(group, activity, share)
             for name in group.cell.outputs:
                 nets = group.pins[name]
                 used = nets >= 0
-                here = np.where(used, net_energy[nets], 0.0)
-                ticks = used & self.is_clock[nets]
-                clock[group.index] += np.where(ticks, here, 0)
-                switching[group.index] += np.where(ticks, 0, here)
+                switching[group.index] += np.where(used, net_energy[nets], 0.0)
                 inner = self._output(group, name, states, activity) * joule
                 (clock if group.cell.kind == "icg" else internal)[group.index] += inner
             for name in group.cell.inputs:
                 pin = group.cell.pins[name]
-                (clock if pin.clock else internal)[group.index] += self._input(group, name, states, activity) * joule
+                inner = self._input(group, name, states, activity) * joule
+                (clock if pin.clock else internal)[group.index] += inner
+                if pin.clock:
+                    nets = group.pins[name]
+                    clock[group.index] += pin.capacitance * charge[nets]
+                    trees[group.index] += pin.capacitance * farad / TREE_LOAD_FF * tree[nets]
             leakage[group.index] += leakage_power(group.cell, states) * units.leakage * 1e15 * run_ns * 1e-9
         table: dict[tuple[str, ...], Energy] = defaultdict(Energy)
         for n, (path, _) in enumerate(self.flat.cells):
-            table[path] += Energy(float(switching[n]), float(internal[n]), float(clock[n]), float(leakage[n]))
+            table[path] += Energy(*(float(x[n]) for x in (switching, internal, clock, trees, leakage)))
         for path, bank in self.flat.banks:
             table[path] += bank_energy(bank, activity, run_ns)
-        # The clock's own net drives every ungated pin; it has no driver in the netlist.
-        for port, (direction, bits) in self.flat.ports.items():
+        for direction, bits in self.flat.ports.values():
             if direction == "input":
-                energy = float(net_energy[list(bits)].sum())
-                table[()] += Energy(clock=energy) if port == "clk" else Energy(switching=energy)
+                table[()] += Energy(switching=float(net_energy[list(bits)].sum()))
         return dict(table)
 
     def _output(self, group: Group, name: str, states: "States", activity: Activity) -> Floats:
-        """Internal energy of an output pin's toggles, each shared by its causes."""
+        """Internal energy of an output pin's toggles, each shared by its causes.
+
+        An open output of a flip-flop toggles with the other one.
+        """
         nets = group.pins[name]
+        toggles = np.where(nets >= 0, activity.toggles[nets], states.toggles)
+        load = np.where(nets >= 0, self.load[nets], 0.0)
         total, weights = np.zeros(len(nets)), np.zeros(len(nets))
         plain, count = np.zeros(len(nets)), 0
         for power in group.cell.pins[name].power:
             if power.related not in group.pins:
                 continue
             related = group.pins[power.related]
-            energy = self._power(power, self._mean(related), self.load[nets])
+            energy = toggle_energy(power, self._mean(related), load)
             weight = activity.toggles[related] * states.probability(power.when)
             total, weights, plain, count = total + weight * energy, weights + weight, plain + energy, count + 1
         if not count:
             return np.zeros(len(nets))
         energy = np.where(weights > 0, total / np.where(weights > 0, weights, 1), plain / count)
-        return np.where(nets >= 0, activity.toggles[nets] * energy, 0.0)
+        return toggles * energy
 
     def _input(self, group: Group, name: str, states: "States", activity: Activity) -> Floats:
         """Internal energy of an input pin's toggles that change no output."""
         nets = group.pins[name]
         total = np.zeros(len(nets))
         for power in group.cell.pins[name].power:
-            energy = self._power(power, self._mean(nets), np.zeros(len(nets)))
+            energy = toggle_energy(power, self._mean(nets), np.zeros(len(nets)))
             total += states.probability(power.when, name) * energy
         return np.where(nets >= 0, activity.toggles[nets] * total, 0.0)
 
     def _mean(self, nets: Ints) -> Floats:
         mean: Floats = (self.rise[nets] + self.fall[nets]) / 2
         return mean
-
-    @staticmethod
-    def _power(power: Power, transition: Floats, load: Floats) -> Floats:
-        """Energy of a toggle: half of all toggles rise."""
-        tables = [table for table in (power.rise, power.fall) if table]
-        return sum((lookup(table, transition, load) / 2 for table in tables), np.zeros(len(load)))
 
 
 class States:
@@ -224,6 +230,7 @@ class States:
     def __init__(self, group: Group, activity: Activity, share: Floats) -> None:
         self.group, self.share = group, share
         cell = group.cell
+        self.toggles = np.zeros(len(group.index), np.int64)
         self.data, self.out, self.inverse = _state_pins(cell)
         if self.data:
             clock = next(name for name in cell.inputs if cell.pins[name].clock)
@@ -236,7 +243,8 @@ class States:
             elif self.inverse:
                 high = 1 - high
             self.high = high
-            self.differ = np.minimum(activity.toggles[nets] / edges, 1.0) / 2
+            self.toggles = activity.toggles[nets]
+            self.differ = np.minimum(self.toggles / edges, 1.0) / 2
 
     def probability(self, when: str, toggling: str = "") -> Floats:
         """Share of time in which a condition holds; the pin `toggling`, if it occurs, is in the state that it needs."""
@@ -287,6 +295,12 @@ def minterms(when: str) -> tuple[tuple[str, ...], tuple[tuple[bool, ...], ...]]:
     return names, tuple(row for row, true in zip(rows, table, strict=True) if true)
 
 
+def toggle_energy(power: Power, transition: Floats, load: Floats) -> Floats:
+    """Energy of a toggle: half of all toggles rise."""
+    tables = [table for table in (power.rise, power.fall) if table]
+    return sum((lookup(table, transition, load) / 2 for table in tables), np.zeros(len(load)))
+
+
 def lookup(table: Table, transition: Floats, load: Floats) -> Floats:
     """Bilinear in transition and load; beyond the table its outermost values go on linearly."""
     rows, columns = np.array(table.transition), np.array(table.load)
@@ -305,6 +319,30 @@ def _between(axis: Floats, x: Floats) -> tuple[Ints, Floats]:
         return np.zeros(len(x), np.int64), np.zeros(len(x))
     i = np.clip(np.searchsorted(axis, x) - 1, 0, len(axis) - 2)
     return i, (x - axis[i]) / (axis[i + 1] - axis[i])
+
+
+def clock_tree_energy(library: Library, load_ff: float) -> float:
+    """Energy in fJ of an edge in the buffers of a tree, per load_ff of clock pins.
+
+    Each buffer drives load_ff, of pins or of further buffers; it is the one of the library that takes the least energy.
+    Its share of the levels above is load / (load - input).
+    """
+    units = library.units
+    farad, joule = units.capacitance * 1e15, units.energy * 1e15
+    transition, load = (np.array([x]) for x in (TRANSITION * 1e-9 / units.time, load_ff / farad))
+    best = np.inf
+    for cell in library.cells.values():
+        if cell.kind != "comb" or len(cell.inputs) != 1 or len(cell.outputs) != 1:
+            continue
+        (entry,), (name,) = cell.inputs, cell.outputs
+        pin, entrance = cell.pins[name], cell.pins[entry].capacitance * farad
+        if pin.function != entry or entrance > load_ff / 2:
+            continue
+        inner = sum(float(toggle_energy(power, transition, load)[0]) for power in pin.power) * joule
+        best = min(best, (inner + entrance * library.voltage**2 / 2) * load_ff / (load_ff - entrance))
+    if not np.isfinite(best):
+        raise InputError(f"the Liberty file must have a buffer for the clock tree, not so {library.path}")
+    return float(best)
 
 
 def leakage_power(cell: Cell, states: States) -> Floats:
