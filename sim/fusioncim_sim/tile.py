@@ -1,0 +1,153 @@
+"""Energy of one tile of real attention on one mapped engine, by unit.
+
+The tile: the last `rows` queries of the first `tokens` tokens of a head, causal. Heads stand side by side where the
+engine has more columns than a head. The mapped netlist is simulated, every output bit is compared with the golden
+model, and what its nets did gives the energy. Loading of the queries and the drain of the outputs are included.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fusioncim.engine import Engine
+from fusioncim.flow.liberty import Library
+from fusioncim.flow.netlist import Flat, flatten
+from fusioncim.flow.power import Activity, Energy, PowerModel
+from fusioncim.flow.synth import Design, synthesize
+from fusioncim.parallel import run_all
+from fusioncim_golden import engine as golden
+from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.evaluate import choose
+from fusioncim_sim.gate_level import simulate_gates
+from fusioncim_sim.heads import Head, fixture, load_heads
+from fusioncim_sim.simulate import Run
+
+UNITS = (
+    *("IP-CIM rows", "IP-CIM broadcast and correction", "softmax", "OP-CIM rows", "OP-CIM broadcast"),
+    *("key/value buffer", "controller", "normalizer", "engine"),
+)
+"""Parts of an engine; `engine` is what lies between the others, and the nets of the input ports."""
+
+BY_INSTANCE = {
+    "ip_cim": "IP-CIM broadcast and correction",
+    "softmax": "softmax",
+    "op_cim": "OP-CIM broadcast",
+    "kv_buffer": "key/value buffer",
+    "controller": "controller",
+    "normalizer": "normalizer",
+}
+ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileResult:
+    """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of all clock cycles.
+
+    macs: unmasked multiply-accumulates of QK^T; PV has as many. mismatches: outputs that are not the golden model's.
+    clock_cycles: `cycles`, and those of the reset and of the end of the simulation.
+    """
+
+    config: Config
+    heads: tuple[str, ...]
+    tokens: int
+    queries: int
+    period_ns: float
+    cycles: int
+    clock_cycles: int
+    macs: int
+    mismatches: int
+    energies: dict[str, Energy]
+
+    @property
+    def bit_exact(self) -> bool:
+        """Every output is that of the golden model."""
+        return self.mismatches == 0
+
+    @property
+    def energy(self) -> Energy:
+        """Of the whole engine, in fJ."""
+        return sum(self.energies.values(), Energy())
+
+    @property
+    def utilization(self) -> float:
+        """Unmasked multiply-accumulates over what the array could do in these cycles."""
+        return self.macs / (self.cycles * self.config.macs_per_cycle)
+
+    @property
+    def power_mw(self) -> float:
+        """Mean power."""
+        return self.energy.total / (self.clock_cycles * self.period_ns) * 1e-3
+
+
+def unit_of(path: Sequence[str]) -> str:
+    """The unit of `UNITS` that a module belongs to, by its path of instances in an engine."""
+    if len(path) > 1 and path[0] in ROWS and path[1].startswith("row_"):
+        return ROWS[path[0]]
+    return BY_INSTANCE.get(path[0], "engine") if path else "engine"
+
+
+def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
+    """As many of the captured heads as stand side by side in an engine: those named, or the first ones."""
+    heads = load_heads(fixture(), PRESETS["small"])
+    dimension = heads[0].q.shape[1]
+    parts, rest = divmod(config.columns, dimension)
+    if rest or not parts:
+        raise InputError(
+            f"columns must be a multiple of {dimension}, the dimension of the captured heads, not {config.columns}"
+        )
+    chosen = choose(heads, names) if names else heads[:parts]
+    if len(chosen) != parts:
+        raise InputError(
+            f"{parts} heads of {dimension} columns must be named for {config.columns} columns, not {len(chosen)}"
+        )
+    return chosen
+
+
+def run_tile(
+    config: Config, library: Library, heads: Sequence[Head], tokens: int, period_ns: float, *, jobs: int = 1
+) -> TileResult:
+    """Map an engine and run one tile on it. heads: side by side they have the engine's columns."""
+    head = beside(heads, config, tokens)
+    library.require_power()
+    design = synthesize(Engine(config), library, jobs=jobs)
+    flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
+    queries, job = head.quantized(config), Job(queries=len(head.q), keys=tokens)
+    # `run_all` shows how long it takes.
+    name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
+    done: tuple[Run, Activity] = run_all({name: simulation}, jobs=1, title="gates")[name]
+    run, activity = done
+    expected = golden.run(config, queries, job)
+    return TileResult(
+        config=config,
+        heads=tuple(each.name for each in heads),
+        tokens=tokens,
+        queries=len(head.q),
+        period_ns=period_ns,
+        cycles=run.cycles,
+        clock_cycles=activity.cycles,
+        macs=expected.counters.scores * config.columns,
+        mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
+        energies=by_unit(design, flat, activity, period_ns),
+    )
+
+
+def by_unit(design: Design, flat: Flat, activity: Activity, period_ns: float) -> dict[str, Energy]:
+    """Energy of every unit of an engine."""
+    energies: dict[str, Energy] = defaultdict(Energy)
+    for path, energy in PowerModel(flat, design.library).energies(activity, period_ns).items():
+        energies[unit_of(path)] += energy
+    return {unit: energies[unit] for unit in UNITS}
+
+
+def beside(heads: Sequence[Head], config: Config, tokens: int) -> Head:
+    """One head of the columns of all; its queries are the last `rows` of the first `tokens`."""
+    shortest = min(min(len(head.q), len(head.k)) for head in heads)
+    if not 1 <= tokens <= shortest:
+        raise InputError(f"tokens must be 1 to {shortest}, the length of the heads, not {tokens}")
+    q, k, v = (np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1) for part in "qkv")
+    return Head(" ".join(head.name for head in heads), q[max(tokens - config.rows, 0) :], k, v, heads[0].scales)
