@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim.flow import area
-from fusioncim.ip_cim import Correction, IpCimRow
+from fusioncim.ip_cim import IpCimRow
 from fusioncim.kv_buffer import VectorRing
 from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
@@ -16,10 +16,10 @@ STORED = json.loads((Path(__file__).parent.parent / "measurements" / "choices.js
 
 def test_flip_flops_and_gates_are_counted():
     config = preset("tiny")
-    ones, total, correction, flags = 5, config.score_bits - 7, config.score_bits - 7, 4
-    flip_flops = 4.522 * (ones + total + correction + flags)
-    adders = 4.256 * (config.columns + total)
-    found = area.logic_area(Correction(config), area.default_liberty())
+    missing, score, flags = 11, config.score_bits, 2
+    flip_flops = 4.522 * (missing + score + flags)
+    adders = 4.256 * (config.columns * (config.operand_bits - 1) + score)
+    found = area.logic_area(IpCimRow(config), area.default_liberty())
     assert flip_flops + 0.5 * adders < found < 2 * (flip_flops + adders)
 
 

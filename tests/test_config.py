@@ -7,7 +7,7 @@ import pytest
 
 from fusioncim_golden.config import PRESETS, REFERENCE_BITS, SEED_LIMIT, Config, load_toml, preset, read_toml
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.ip_cim import offset_scores, scores
+from fusioncim_golden.ip_cim import offset_scores, resident, scores
 
 # Changes to the default, and the whole message.
 NARROW = "(a narrow accumulator: widen it, or lower slack or update_rank)"
@@ -221,17 +221,23 @@ def test_every_score_fits_score_bits(bits, columns):
     assert scores(q, k).tolist() == exact
     assert np.abs(exact).max() < limit
     assert np.abs(exact).max() >= limit // 4, "more than one bit is never used"
-    offset, correction = offset_scores(q, k, bits)
-    assert (offset - correction).tolist() == exact
+    offset, _ = offset_scores(resident(q, bits), k, bits)
+    assert np.abs(offset).max() < limit
 
 
 def test_offset_scores_are_the_scores_of_random_operands():
     random = np.random.default_rng(1)
     q, k = random.integers(-128, 128, (2, 5, 64)), random.integers(-128, 128, (7, 64))
-    offset, correction = offset_scores(q, k, 8)
     expected = [[[sum(int(a) * int(b) for a, b in zip(i, n, strict=True)) for n in k] for i in head] for head in q]
     assert scores(q, k).tolist() == expected
-    assert (offset - correction).tolist() == expected
+    offset, correction = offset_scores(q, k, 8)
+    assert (offset - correction[..., None]).tolist() == expected
+    assert correction.min() >= 0
+
+
+def test_the_banks_keep_no_most_negative_query():
+    assert resident(np.array([-128, -127, 0, 127]), 8).tolist() == [-127, -127, 0, 127]
+    assert resident(np.array([-8, -7, 7]), 4).tolist() == [-7, -7, 7]
 
 
 @pytest.mark.parametrize("config", CORNERS, ids=names)

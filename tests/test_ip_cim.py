@@ -4,9 +4,9 @@ import cocotb
 import numpy as np
 import pytest
 
-from fusioncim.ip_cim import IpCim, command_layout, write_layout
+from fusioncim.ip_cim import IpCim, command_layout, take_layout, write_layout
 from fusioncim_golden.config import preset
-from fusioncim_golden.ip_cim import offset_scores, scores
+from fusioncim_golden.ip_cim import offset_scores, resident
 from fusioncim_sim.replay import play
 from fusioncim_sim.runner import case, run
 from fusioncim_sim.stream import pack, pack_vector, unpack_vector
@@ -73,7 +73,7 @@ async def matches_golden(dut):
     cycle = key_cycles(rng, config, this["gaps"], entries + 1)
     first, last = cycle[:, 0], cycle[:, -1]
     end = int(last[-1]) + config.operand_bits + per_lane + 8
-    # The resident word is fetched again only when it changes, and sometimes when it does not.
+    # The resident word is fetched again when it changes or was written, and sometimes when it was not.
     fetched = np.concatenate([[True], (word[1:] != word[:-1]) | (rng.random(KEYS - 1) < 0.5)])
 
     # Every word is written first; later, while a key computes, only words that no row multiplies or fetches then.
@@ -85,11 +85,14 @@ async def matches_golden(dut):
         free = np.flatnonzero(~busy[n])
         if len(free) and rng.random() < 0.3:
             writes[n] = (int(rng.integers(config.rows)), int(rng.choice(free)))
+    for n in range(1, KEYS):
+        fetched[n] |= any(writes.get(at, (0, None))[1] == word[n] for at in range(last[n - 1], first[n]))
     data = operand_vectors(rng, config, this["operands"], end)
 
     planes = {int(cycle[n, b]): (n, b) for n in range(KEYS) for b in range(bits)}
     fetches = {int(first[n]) - 1: n for n in range(KEYS) if fetched[n]}
-    command, write = [], []
+    takes = {int(last[n]) + 3 + j: (j, n) for n in range(KEYS) for j in range(per_lane)}
+    command, write, take = [], [], []
     for n in range(end):
         key, b = planes.get(n, (None, None))
         plane = rng.integers(2, size=config.columns) if key is None else keys[key] >> (bits - 1 - b) & 1
@@ -105,35 +108,40 @@ async def matches_golden(dut):
         row, place = writes.get(n, (int(rng.integers(config.rows)), int(rng.integers(config.words))))
         fields = {"enable": int(n in writes), "row": row, "word": place, "data": pack_vector(data[n], bits)}
         write.append(pack(write_layout(config), fields))
-    outputs = ["correction", *(f"score__{i}" for i in range(config.rows))]
-    seen = await play(dut, {"command": command, "write": write}, outputs)
+        j, key = takes.get(n, (int(rng.integers(per_lane)), None))
+        place = int(rng.integers(config.words)) if key is None else int(word[key])
+        take.append(pack(take_layout(config), {"enable": int(key is not None), "row": j, "word": place}))
+    outputs = [
+        *(f"correction__{lane}" for lane in range(config.softmax_lanes)),
+        *(f"score__{i}" for i in range(config.rows)),
+    ]
+    seen = await play(dut, {"command": command, "write": write, "take": take}, outputs)
 
-    def shown(port, n):
-        return unpack_vector(seen[port][n], config.score_bits, 1)[0]
+    def shown(i, n):
+        return unpack_vector(seen[f"score__{i}"][n], config.score_bits, 1)[0]
 
     stored = np.zeros((config.words, config.rows, config.columns), np.int64)
-    resident = None
+    queries = None
     compared, written, later = 0, 0, 0
     for n in range(KEYS):
         while written < first[n]:
             if written in writes:
                 row, place = writes[written]
                 later += place != word[n] and written > entries
-                stored[place, row] = data[written]
+                stored[place, row] = resident(data[written], bits)
             written += 1
         if fetched[n]:
-            resident = stored[word[n]].copy()
-        sums, correction = (x[..., 0] for x in offset_scores(resident, keys[n : n + 1], bits))
-        score = scores(resident, keys[n : n + 1])[:, 0]
+            queries = stored[word[n]].copy()
+        sums, correction = offset_scores(queries, keys[n : n + 1], bits)
+        score = queries @ keys[n]
         until = int(first[n + 1]) if n + 1 < KEYS else end - per_lane - 4
         for i in range(config.rows):
             j = i % per_lane
             for at in range(int(last[n]) + 3 + j, until + 3 + j):
-                assert shown(f"score__{i}", at) == sums[i], (n, i, at)
+                assert shown(i, at) == sums[i, 0], (n, i, at)
                 compared += 1
             taken = int(last[n]) + 3 + j
-            assert shown(f"score__{i}", taken) - shown("correction", taken + 1) == score[i], (n, i)
-        for at in range(int(last[n]) + 4, int(last[n]) + 4 + bits):
-            assert shown("correction", at) == correction[()], (n, at)
+            assert seen[f"correction__{i // per_lane}"][taken + 1] == correction[i], (n, i)
+            assert shown(i, taken) - correction[i] == score[i], (n, i)
     assert compared >= KEYS * config.rows
     assert later > 20 or config.words == 1

@@ -248,23 +248,17 @@ def stimulus(rng, config, passes, writes, reads, end):
     per_lane, lanes, score_bits = config.rows_per_lane, config.softmax_lanes, config.score_bits
     half = 1 << (score_bits - 1)
     score = rng.integers(-half, half, (end, config.rows))
-    correction = rng.integers(-half, half, end)
+    most = config.columns * ((1 << (config.operand_bits - 1)) - 1)
+    correction = rng.integers(most + 1, size=(end, lanes))
     control = [{} for _ in range(end)]
-    limit = config.columns << (2 * config.operand_bits - 2)
     for tile in (tile for tiles in passes for tile in tiles):
         for (t, n), cycle in np.ndenumerate(tile.cycles):
             wanted = tile.score[:, t, n].reshape(lanes, per_lane)
-            # A key's correction is the same for all rows; offset scores fit score_bits.
-            offset = int(
-                np.clip(
-                    rng.choice([-limit, 0, limit, rng.integers(-limit, limit)]),
-                    -half - wanted.min(),
-                    half - 1 - wanted.max(),
-                )
-            )
-            correction[cycle + 1 : cycle + 1 + per_lane] = offset
+            # Every row has its own correction.
+            offset = rng.choice([0, most, rng.integers(most + 1)], wanted.shape)
             for j in range(per_lane):
-                score[cycle + j, j::per_lane] = wanted[:, j] + offset
+                correction[cycle + 1 + j] = offset[:, j]
+                score[cycle + j, j::per_lane] = wanted[:, j] + offset[:, j]
                 control[cycle + j] = {
                     "enable": 1, "row": j, "index": n, "last": int(n == config.update_rank - 1), "first": int(t == 0),
                     "fresh": tile.fresh, "word": tile.word, "position": int(tile.position[t, n]),
@@ -285,12 +279,13 @@ def stimulus(rng, config, passes, writes, reads, end):
             pack(layout, control[n] or {**{name: values[n] for name, values in garbage.items()}, "enable": 0})
             for n in range(end)
         ],
-        "correction": (correction & (2 * half - 1)).tolist(),
         "write_enable": [int(n in entries) for n in range(end)],
         "write_row": [], "write_word": [], "write_query": [],
         "drain_enable": [int(n in drained) for n in range(end)],
         "drain_row": [], "drain_word": [],
     }  # fmt: skip
+    for lane in range(lanes):
+        inputs[f"correction__{lane}"] = correction[:, lane].tolist()
     for i in range(config.rows):
         inputs[f"score__{i}"] = (score[:, i] & (2 * half - 1)).tolist()
     for n in range(end):

@@ -11,7 +11,7 @@ import numpy as np
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import REFERENCE_BITS, Config
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.ip_cim import scores
+from fusioncim_golden.ip_cim import resident, scores
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
@@ -101,7 +101,7 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
         for tile in group.tiles:
             source = tile.head, np.minimum(tile.query, job.queries - 1)
             q, mantissa, shift = heads.q[source], heads.mantissa[source], heads.shift[source]
-            score = scores(q, k)[:, position]
+            score = scores(resident(q, config.operand_bits), k)[:, position]
             visible = position < tile.visible[:, None, None]
             x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
             block = probabilities(config, x, visible)

@@ -6,6 +6,12 @@ s[i, n] = sum over columns j of q[i, j] * k[n, j]
 import numpy as np
 
 from fusioncim_golden.arith import Int
+from fusioncim_golden.quantize import operand_max
+
+
+def resident(q: Int, operand_bits: int) -> Int:
+    """Queries as the banks keep them, sign and magnitude: the most negative operand becomes the one above it."""
+    return np.maximum(q, -operand_max(operand_bits))
 
 
 def scores(q: Int, k: Int) -> Int:
@@ -17,10 +23,10 @@ def scores(q: Int, k: Int) -> Int:
 
 
 def offset_scores(q: Int, k: Int, operand_bits: int) -> tuple[Int, Int]:
-    """The macro's own outputs: sums over the stored q + 2^(operand_bits-1) >= 0, and the common correction of a key.
+    """The macro's own outputs, for queries that are `resident`: s = offset score - correction of the row.
 
-    s = offset sum - correction, correction[n] = 2^(operand_bits-1) * sum over j of k[n, j]: an unsigned adder tree has
-    no sign extension, and the correction is computed once for all rows.
+    In every plane a row counts what is missing to the largest sum of magnitudes: correction = sum over j of
+    operand_max - |q[j]| where q[j] < 0, operand_max elsewhere.
     """
-    offset = 1 << (operand_bits - 1)
-    return scores(q + offset, k), offset * k.sum(axis=1)
+    correction = (operand_max(operand_bits) + np.minimum(q, 0)).sum(axis=-1)
+    return scores(q, k) + correction[..., None], correction

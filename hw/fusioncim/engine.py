@@ -90,7 +90,9 @@ class Engine(wiring.Component):
             ip.command.plane.eq(buffer.plane),
             *(self.state.eq(control.state), self.events.eq(soft.events)),
             # Probabilities.
-            *(soft.control.eq(control.control), soft.correction.eq(ip.correction)),
+            *(getattr(ip.take, name).eq(getattr(control.control, name)) for name in ("enable", "row", "word")),
+            soft.control.eq(control.control),
+            *(soft.correction[n].eq(ip.correction[n]) for n in range(config.softmax_lanes)),
             *(soft.score[i].eq(ip.score[i]) for i in range(config.rows)),
             *(op.load[n].eq(soft.load[n]) for n in range(config.softmax_lanes)),
             # Outputs.

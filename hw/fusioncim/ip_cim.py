@@ -3,9 +3,13 @@
     s[i] = sum over columns j of q[i, j] * k[j]
          = sum over bit-planes b of w_b * sum over j of q[i, j] * k[j][b],      w_b = 2^b, -2^b for the sign plane
 
-The bank keeps q + 2^(operand_bits-1), which is never negative: the adder tree needs no sign extension. What that adds
-to a score, 2^(operand_bits-1) * sum of k[j], is the same for every row: it is computed once and given out as
-`correction`.
+The bank keeps a query as sign t and magnitude m. As -m * k = m * (1 - k) - m, a row adds magnitudes only, where the
+key's bit differs from the sign, and its adder tree has no sign extension and little to do in the high bits:
+
+    sum over j of q[j] * k[j][b] = sum over j of m[j] * (k[j][b] ^ t[j]) - sum over j of m[j] * t[j]
+
+The tree adds the complements of the terms, which cost a gate less. Both constants together, `correction`, belong to a
+row and word: they are summed when the query is written, kept in a bank per softmax lane and subtracted there.
 
 Planes come most significant first, so that the shift-and-add at the edge of a row is Horner's rule: one adder, no
 shifter. Row j of every softmax lane works j cycles behind row 0 (the planes ripple through that many registers), which
@@ -15,11 +19,11 @@ Throughput: one key per operand_bits cycles. Latency: the score of row j is comp
 was on `command`.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import tree_sum
+from fusioncim.arith import fits, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim_golden.config import Config
@@ -37,7 +41,10 @@ def command_layout(config: Config) -> data.StructLayout:
 
 
 def write_layout(config: Config) -> data.StructLayout:
-    """A query for one row and word of the banks, in two's complement; any time, also while another word computes."""
+    """A query for one row and word, in two's complement; any time, also while another word computes.
+
+    The most negative operand, -2^(operand_bits-1), counts as the one above it.
+    """
     return data.StructLayout(
         {
             "enable": 1,
@@ -48,14 +55,21 @@ def write_layout(config: Config) -> data.StructLayout:
     )
 
 
+def take_layout(config: Config) -> data.StructLayout:
+    """The score of row `row` of every lane, for `word`, is taken in this cycle."""
+    return data.StructLayout(
+        {"enable": 1, "row": address_shape(config.rows_per_lane), "word": address_shape(config.words)}
+    )
+
+
 class IpCimRow(wiring.Component):
     """One row: bank, 1-bit multipliers, adder tree, shift-and-add.
 
     Members:
         enable, first, plane: this cycle's bit-plane.
         read, word: fetch a word; it multiplies from the next cycle on.
-        write_enable, write_word, write_data: bank write port, operands offset by 2^(operand_bits-1).
-        score: offset score, complete 2 cycles after the last plane, until the next key's first partial sum.
+        write_enable, write_word, write_data: bank write port, operands as magnitude and, in the highest bit, sign.
+        score: score plus correction, complete 2 cycles after the last plane, until the next key's first partial sum.
     """
 
     def __init__(self, config: Config) -> None:
@@ -87,66 +101,100 @@ class IpCimRow(wiring.Component):
             bank.read_enable[0].eq(self.read),
             bank.read_address[0].eq(self.word),
         ]
-        query = bank.read_data[0]
-        products = [Mux(self.plane[n], query.word_select(n, bits), 0) for n in range(self.config.columns)]
-        total = tree_sum(products)
-        partial = Signal(total.shape(), reset_less=True)
-        partial_valid = Signal()
-        partial_first = Signal(reset_less=True)
-        m.d.sync += [partial_valid.eq(self.enable), partial_first.eq(self.first)]
+        complements = []
+        for n in range(self.config.columns):
+            query = bank.read_data[0].word_select(n, bits)
+            adds = self.plane[n] ^ query[-1]
+            complements.append(~Mux(adds, query[:-1], 0))
+        total = tree_sum(complements)
+        missing = Signal(total.shape(), reset_less=True)
+        valid = Signal()
+        first = Signal(reset_less=True)
+        m.d.sync += [valid.eq(self.enable), first.eq(self.first)]
         with m.If(self.enable):
-            m.d.sync += partial.eq(total)
+            m.d.sync += missing.eq(total)
         score = Signal.like(self.score, reset_less=True)
         m.d.comb += self.score.eq(score)
-        with m.If(partial_valid):
-            m.d.sync += score.eq(Mux(partial_first, -partial, (score << 1) + partial))
+        with m.If(valid):
+            m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
         return m
 
 
 class Correction(wiring.Component):
-    """2^(operand_bits-1) * sum of k[j], by counting the ones of every plane.
+    """What the rows' scores are too large by, for every row and word.
 
-    Members: enable, first, last (the least significant plane), plane; correction: of the last complete key, valid 3
-    cycles after its last plane and until the next one is complete.
+    correction = sum over j of 2^(operand_bits-1) - 1 - m[j] * t[j]
+
+    Members: write: as of the macro; take (take_layout), correction: of the lanes' rows that were taken, one cycle
+    later. A query's correction can be taken from 2 cycles after it was written on.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "enable": In(1),
-                "first": In(1),
-                "last": In(1),
-                "plane": In(config.columns),
-                "correction": Out(signed(config.score_bits)),
+                "write": In(write_layout(config)),
+                "take": In(take_layout(config)),
+                "correction": Out(correction_shape(config)).array(config.softmax_lanes),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        count = tree_sum([self.plane[n] for n in range(self.config.columns)])
-        ones = Signal(count.shape(), reset_less=True)
-        total = Signal(signed(self.config.score_bits - self.config.operand_bits + 1), reset_less=True)
-        valid, first, last, done = (Signal(name=name) for name in ("ones_valid", "ones_first", "ones_last", "done"))
-        m.d.sync += [
-            ones.eq(count),
-            *(valid.eq(self.enable), first.eq(self.first), last.eq(self.enable & self.last)),
-            done.eq(last),
-        ]
-        with m.If(valid):
-            m.d.sync += total.eq(Mux(first, -ones, (total << 1) + ones))
-        with m.If(done):
-            m.d.sync += self.correction.eq(total << (self.config.operand_bits - 1))
+        config = self.config
+        terms = []
+        for n in range(config.columns):
+            x = symmetric(self.write.data.word_select(n, config.operand_bits))
+            terms.append(Cat(Mux(x[-1], x[:-1], 0), ~x[-1]))
+        total = Signal(correction_shape(config), reset_less=True)
+        enable = Signal()
+        row = Signal(address_shape(config.rows), reset_less=True)
+        word = Signal(address_shape(config.words), reset_less=True)
+        m.d.sync += enable.eq(self.write.enable)
+        with m.If(self.write.enable):
+            m.d.sync += [
+                total.eq(tree_sum(terms) - config.columns),
+                *(row.eq(self.write.row), word.eq(self.write.word)),
+            ]
+        for n in range(config.softmax_lanes):
+            bank = Bank(depth=config.words << row_bits(config), width=len(total))
+            m.submodules[f"bank_{n}"] = once(platform, bank)
+            m.d.comb += [
+                *(bank.write_data.eq(total), bank.read_enable[0].eq(self.take.enable)),
+                bank.read_address[0].eq(Cat(self.take.row[: row_bits(config)], self.take.word)),
+                self.correction[n].eq(bank.read_data[0]),
+            ]
+            for j in range(config.rows_per_lane):
+                with m.If(row == n * config.rows_per_lane + j):
+                    m.d.comb += [
+                        bank.write_enable.eq(enable),
+                        bank.write_address.eq(Cat(Const(j, row_bits(config)), word)),
+                    ]
         return m
 
 
-class IpCim(wiring.Component):
-    """All rows, the plane registers that skew them, and the common correction.
+def correction_shape(config: Config) -> Shape:
+    """Unsigned shape of a correction."""
+    return fits(config.columns * ((1 << (config.operand_bits - 1)) - 1))
 
-    Members: command (command_layout), write (write_layout), score: offset scores of all rows, correction. Row i with
-    j = i mod rows_per_lane shows the score of a key at j + 3 cycles after the key's last plane was on `command`;
-    `correction` is that key's from 4 cycles after until operand_bits cycles later. Subtract it one cycle after the
-    score was taken. This unit cannot stall.
+
+def row_bits(config: Config) -> int:
+    """Address bits of a lane's row."""
+    return (config.rows_per_lane - 1).bit_length()
+
+
+def symmetric(x: Value) -> Value:
+    """An operand in two's complement, the most negative one replaced by the one above it."""
+    return Cat(x[0] | (x[-1] & ~x[:-1].any()), x[1:])
+
+
+class IpCim(wiring.Component):
+    """All rows, the plane registers that skew them, and the corrections.
+
+    Members: command (command_layout), write (write_layout), take (take_layout), score: of all rows, too large by their
+    correction; correction: per lane. Row i with j = i mod rows_per_lane shows the score of a key at j + 3 cycles after
+    the key's last plane was on `command`; `take` it then, and subtract the lane's `correction` one cycle later. This
+    unit cannot stall.
     """
 
     def __init__(self, config: Config) -> None:
@@ -155,8 +203,9 @@ class IpCim(wiring.Component):
             {
                 "command": In(command_layout(config)),
                 "write": In(write_layout(config)),
+                "take": In(take_layout(config)),
                 "score": Out(signed(config.score_bits)).array(config.rows),
-                "correction": Out(signed(config.score_bits)),
+                "correction": Out(correction_shape(config)).array(config.softmax_lanes),
             }
         )
 
@@ -181,8 +230,11 @@ class IpCim(wiring.Component):
             enables.append(enable)
 
         bits = config.operand_bits
-        offset = Signal(config.columns * bits)
-        m.d.comb += offset.eq(self.write.data ^ sum(1 << (n * bits + bits - 1) for n in range(config.columns)))
+        stored = Signal(config.columns * bits)
+        for n in range(config.columns):
+            x = symmetric(self.write.data.word_select(n, bits))
+            magnitude = Mux(x[-1], -x[:-1], x[:-1])[: bits - 1]
+            m.d.comb += stored.word_select(n, bits).eq(Cat(magnitude, x[-1]))
         for i in range(config.rows):
             row = IpCimRow(config)
             j = i % config.rows_per_lane + 1
@@ -192,19 +244,14 @@ class IpCim(wiring.Component):
                 *(row.enable.eq(enables[j]), row.first.eq(stage.first), row.plane.eq(stage.plane)),
                 *(row.read.eq(stage.read), row.word.eq(stage.word)),
                 row.write_enable.eq(self.write.enable & (self.write.row == i)),
-                *(row.write_word.eq(self.write.word), row.write_data.eq(offset)),
+                *(row.write_word.eq(self.write.word), row.write_data.eq(stored)),
                 self.score[i].eq(row.score),
             ]
 
-        planes = Signal(range(bits))
-        with m.If(enables[1]):
-            m.d.sync += planes.eq(Mux(stages[1].first, 1, planes + 1))
         correction = Correction(config)
         m.submodules.correction = once(platform, correction)
         m.d.comb += [
-            *(correction.enable.eq(enables[1]), correction.first.eq(stages[1].first)),
-            correction.last.eq(~stages[1].first & (planes == bits - 1)),
-            correction.plane.eq(stages[1].plane),
-            self.correction.eq(correction.correction),
+            *(correction.write.eq(self.write), correction.take.eq(self.take)),
+            *(self.correction[n].eq(correction.correction[n]) for n in range(config.softmax_lanes)),
         ]
         return m

@@ -23,6 +23,7 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.arith import clamp_unsigned, fits, pipelined, shift_round, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
+from fusioncim.ip_cim import correction_shape
 from fusioncim.op_cim import load_layout
 from fusioncim_golden.config import POSITION_BITS, REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
 from fusioncim_golden.softmax import Update
@@ -105,7 +106,7 @@ class SoftmaxLane(wiring.Component):
             {
                 "control": In(control_layout(config)).array(STAGES),
                 "score": In(signed(config.score_bits)).array(config.rows_per_lane),
-                "correction": In(signed(config.score_bits)),
+                "correction": In(correction_shape(config)),
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows_per_lane)),
                 "write_word": In(address_shape(config.words)),
@@ -328,7 +329,7 @@ class Softmax(wiring.Component):
             {
                 "control": In(control_layout(config)),
                 "score": In(signed(config.score_bits)).array(config.rows),
-                "correction": In(signed(config.score_bits)),
+                "correction": In(correction_shape(config)).array(config.softmax_lanes),
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows)),
                 "write_word": In(address_shape(config.words)),
@@ -358,7 +359,7 @@ class Softmax(wiring.Component):
             m.d.comb += [lane.control[k].eq(stages[k]) for k in range(STAGES)]
             m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(STAGES)]
             m.d.comb += [lane.score[j].eq(self.score[n * per_lane + j]) for j in range(per_lane)]
-            m.d.comb += [lane.correction.eq(self.correction), self.load[n].eq(lane.load)]
+            m.d.comb += [lane.correction.eq(self.correction[n]), self.load[n].eq(lane.load)]
             events.append(lane.events)
             m.d.comb += [lane.write_word.eq(self.write_word), lane.write_query.eq(self.write_query)]
             m.d.comb += lane.drain_word.eq(self.drain_word)
