@@ -1,26 +1,31 @@
-"""Runs jobs on the mapped netlist of an engine under Icarus, counting what every net does.
+"""Runs jobs on the mapped netlist of an engine or a chip under Icarus, counting what every net does.
 
 The flat netlist takes the place of the RTL behind the same bench, so that its outputs can be compared with the golden
 model bit by bit; `toggles.c` counts in the same pass.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from fusioncim.bank import SRAM
+from fusioncim.emit import verilog
+from fusioncim.engine import Engine
 from fusioncim.flow.liberty import cells_verilog
 from fusioncim.flow.netlist import Flat, flat_verilog
 from fusioncim.flow.power import Activity
 from fusioncim.flow.synth import Design
 from fusioncim.store import build_root, filled_once, short_hash
+from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.runner import Program, compile_icarus, compile_step, require_icarus
 from fusioncim_sim.simulate import Run, simulate_jobs
+from fusioncim_sim.simulate_chip import ChipJob, ChipRun, simulate_chip
 
 COUNTER = Path(__file__).with_name("toggles.c")
 TOGGLES = "FUSIONCIM_TOGGLES"
@@ -30,13 +35,28 @@ def simulate_gates(
     config: Config, jobs: Sequence[tuple[Heads, Job]], design: Design, flat: Flat
 ) -> tuple[Run, Activity]:
     """Run jobs back to back on the flat netlist of a mapped engine."""
-    place = build_gates(design, flat)
+    with counting(build_gates(design, flat), flat) as (program, counted):
+        run = simulate_jobs(config, jobs, program=program)
+        return run, read_activity(counted, flat.nets)
+
+
+def simulate_chip_gates(
+    chip: ChipConfig, jobs: Sequence[ChipJob], design: Design, flat: Flat, *, cycles: int
+) -> tuple[ChipRun, Activity]:
+    """Run jobs on the flat netlist of a mapped chip, in which the boxes, its engines, are RTL."""
+    engines = verilog(Engine(chip.engine))
+    with counting(build_gates(design, flat, engines), flat) as (program, counted):
+        run = simulate_chip(chip, jobs, cycles=cycles, program=program)
+        return run, read_activity(counted, flat.nets)
+
+
+@contextmanager
+def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
+    """The program of a flat netlist with the toggle counter, and the file that it writes."""
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         counted = Path(scratch) / "toggles"
-        program = Program(place, flat.name, ("-M", str(counter()), "-m", "toggles"), {TOGGLES: str(counted)})
-        run = simulate_jobs(config, jobs, program=program)
-        return run, read_activity(counted, flat.nets)
+        yield Program(place, flat.name, ("-M", str(counter()), "-m", "toggles"), {TOGGLES: str(counted)}), counted
 
 
 def read_activity(path: Path, nets: int) -> Activity:
@@ -50,14 +70,14 @@ def read_activity(path: Path, nets: int) -> Activity:
     return Activity(cycles, toggles, high)
 
 
-def build_gates(design: Design, flat: Flat) -> Path:
-    """The directory of the simulator's program for a flat netlist."""
+def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
+    """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes."""
     text = flat_verilog(flat, design.library)
     models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
-    place = build_root() / "designs" / f"gates-{flat.name}-{short_hash(text, models, require_icarus())}"
+    place = build_root() / "designs" / f"gates-{flat.name}-{short_hash(text, models, boxes, require_icarus())}"
     with filled_once(place) as scratch:
         if scratch:
-            (scratch / "cells.v").write_text(models)
+            (scratch / "cells.v").write_text(models + boxes)
             (scratch / f"{flat.name}.v").write_text(text)
             compile_icarus(scratch, flat.name, ("cells.v", str(SRAM)))
     return place

@@ -17,7 +17,7 @@ from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.quantize import Heads
 from fusioncim_sim.axi import Fault
 from fusioncim_sim.image import Bytes, Image, place
-from fusioncim_sim.runner import run
+from fusioncim_sim.runner import Program, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +68,14 @@ def simulate_chip(
     path: Path | None = None,
     extra: Mapping[str, Any] | None = None,
     simulator: str | None = None,
+    program: Program | None = None,
 ) -> ChipRun:
     """Push the jobs one after the other.
 
     stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); faults: beats that fail, from
     the descriptors; change: another descriptor for job n, which the driver then does not check; cycles: limit of the
     run; bench, path, extra: another bench, where its module is, and what it finds in its case besides; simulator: of
-    `runner.SIMULATORS`.
+    `runner.SIMULATORS`; program: instead of the chip's own.
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
@@ -96,7 +97,7 @@ def simulate_chip(
             "cycles": cycles,
             **(extra or {}),
         }
-        run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator)
+        run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator, program=program)
         after = np.fromfile(folder / "memory.bin", np.uint8)
         outcome = json.loads((folder / "out.json").read_text())
     statuses = [Status(code) for code in outcome["statuses"]]

@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fusioncim.flow.liberty import Library, substituted
+from fusioncim.flow.memory_model import CLOCK_FF, INPUT_FF
 
 ZERO, ONE = 0, 1
 """Nets of the constants, in every netlist."""
@@ -94,20 +95,21 @@ def _integer(value: Any) -> int:
 
 @dataclass(frozen=True)
 class Flat:
-    """A whole design. cells: path of the module around it, as instance names, and the part; banks alike.
+    """A whole design. cells: path of the module around it, as instance names, and the part; banks, boxes alike.
 
-    Net numbers are those of the whole design.
+    Boxes are instances of modules that were not resolved. Net numbers are those of the whole design.
     """
 
     name: str
     ports: Mapping[str, tuple[str, Sequence[int]]]
     cells: Sequence[tuple[tuple[str, ...], Part]]
     banks: Sequence[tuple[tuple[str, ...], Part]]
+    boxes: Sequence[tuple[tuple[str, ...], Part]]
     nets: int
 
 
-def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
-    """Resolve the instances below a module."""
+def flatten(modules: Mapping[str, Netlist], top: str, keep: Collection[str] = ()) -> Flat:
+    """Resolve the instances below a module, but for those of the modules `keep`."""
     joined = [ZERO, ONE]
     found: list[tuple[tuple[str, ...], Part]] = []
 
@@ -138,7 +140,7 @@ def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
                     if bit not in local:
                         local[bit] = fresh()
                 pins[pin] = [local[bit] for bit in bits]
-            if part.kind in modules:
+            if part.kind in modules and part.kind not in keep:
                 place(modules[part.kind], (*path, part.name), pins)
             else:
                 found.append((path, Part(part.name, part.kind, pins, part.parameters)))
@@ -155,9 +157,10 @@ def flatten(modules: Mapping[str, Netlist], top: str) -> Flat:
         for path, part in found
     ]
     ends = {port: (direction, final(bits)) for port, (direction, bits) in ports.items()}
-    cells = [each for each in parts if each[1].kind != SRAM_MODULE]
     banks = [each for each in parts if each[1].kind == SRAM_MODULE]
-    return Flat(top, ends, cells, banks, len(dense))
+    boxes = [each for each in parts if each[1].kind in keep]
+    cells = [each for each in parts if each[1].kind not in (SRAM_MODULE, *keep)]
+    return Flat(top, ends, cells, banks, boxes, len(dense))
 
 
 def instance_name(part: Part, number: int) -> str:
@@ -193,6 +196,32 @@ def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
     return "\n".join([*lines, *assigns, "endmodule", ""])
 
 
+def port_loads(
+    netlists: Mapping[str, Netlist], name: str, library: Library, cache: dict[str, Mapping[str, Sequence[float]]]
+) -> Mapping[str, Sequence[float]]:
+    """Capacitance of each bit of the input ports of a module, with everything below it."""
+    if name in cache:
+        return cache[name]
+    netlist = netlists[name]
+    load: dict[int, float] = defaultdict(float)
+    scale = 1e-15 / library.units.capacitance
+    for part in netlist.parts:
+        below = port_loads(netlists, part.kind, library, cache) if part.kind in netlists else {}
+        cell = library.cells.get(part.kind)
+        for pin, bits in part.pins.items():
+            for n, bit in enumerate(bits):
+                if cell:
+                    load[bit] += cell.pins[pin].capacitance if cell.pins[pin].direction == "input" else 0
+                elif part.kind == SRAM_MODULE:
+                    load[bit] += 0 if pin == "read_data" else scale * (CLOCK_FF if pin == "clk" else INPUT_FF)
+                else:
+                    load[bit] += below[pin][n] if pin in below else 0
+    cache[name] = {
+        port: [load[bit] for bit in bits] for port, (direction, bits) in netlist.ports.items() if direction == "input"
+    }
+    return cache[name]
+
+
 def clock_nets(flat: Flat, library: Library) -> set[int]:
     """Nets on the clock pins of cells and banks."""
     nets = {net for _, part in flat.banks for net in part.pins["clk"]}
@@ -219,7 +248,7 @@ def flat_verilog(flat: Flat, library: Library) -> str:
         for n, bit in enumerate(bits):
             sides = (names[bit], f"{port}[{n}]" if len(bits) > 1 else port)
             lines.append(f"  assign {' = '.join(sides if direction == 'input' else sides[::-1])};")
-    for number, (_, part) in enumerate([*flat.cells, *flat.banks]):
+    for number, (_, part) in enumerate([*flat.cells, *flat.banks, *flat.boxes]):
         pins = {
             pin: names[bits[0]] if len(bits) == 1 else "{" + ", ".join(names[bit] for bit in reversed(bits)) + "}"
             for pin, bits in part.pins.items()

@@ -85,9 +85,12 @@ class Group:
 class PowerModel:
     """A flat netlist with loads and transitions, which do not depend on the activity."""
 
-    def __init__(self, flat: Flat, library: Library) -> None:
+    def __init__(
+        self, flat: Flat, library: Library, box_loads: Mapping[str, Mapping[str, Sequence[float]]] | None = None
+    ) -> None:
+        """box_loads: of the boxes, capacitance of each bit of their inputs by kind and port, see `port_loads`."""
         library.require_power()
-        self.flat, self.library = flat, library
+        self.flat, self.library, self.box_loads = flat, library, box_loads or {}
         self.groups = _groups(flat, library)
         self.clocks = clock_nets(flat, library)
         self.is_clock = np.zeros(flat.nets, bool)
@@ -107,6 +110,9 @@ class PowerModel:
             for pin, bits in bank.pins.items():
                 if pin != "read_data":
                     np.add.at(load, list(bits), scale * (CLOCK_FF if pin == "clk" else INPUT_FF))
+        for _, box in self.flat.boxes:
+            for pin, loads in self.box_loads[box.kind].items():
+                np.add.at(load, list(box.pins[pin]), loads)
         load[[ZERO, ONE]] = 0
         return load
 
@@ -118,7 +124,7 @@ class PowerModel:
         for _, group in sorted(_by_level(self.groups, level), key=lambda each: each[0]):
             for name in group.cell.outputs:
                 nets = group.pins[name]
-                used = nets >= 0
+                used = (nets >= 0) & ~self.is_clock[nets]  # a clock tree restores its edges
                 if not used.any():
                     continue
                 slow = np.zeros(len(nets)), np.zeros(len(nets))
@@ -196,6 +202,8 @@ class PowerModel:
         nets = group.pins[name]
         toggles = np.where(nets >= 0, activity.toggles[nets], states.toggles)
         load = np.where(nets >= 0, self.load[nets], 0.0)
+        if group.cell.kind == "icg":  # the tree behind it drives the rest
+            load = np.minimum(load, TREE_LOAD_FF * 1e-15 / self.library.units.capacitance)
         total, weights = np.zeros(len(nets)), np.zeros(len(nets))
         plain, count = np.zeros(len(nets)), 0
         for power in group.cell.pins[name].power:

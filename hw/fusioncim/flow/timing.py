@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from pathlib import Path
 from fusioncim.delivery import IO_SHARE
 from fusioncim.flow.liberty import Library
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
-from fusioncim.flow.memory_model import INPUT_FF, Macro
-from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog
+from fusioncim.flow.memory_model import Macro
+from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog, port_loads
 from fusioncim.flow.synth import Design
 from fusioncim_golden.errors import InputError
 
@@ -179,32 +178,6 @@ def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
         for n in sorted(types)
     )
     return f"library(copies) {{\n  delay_model : table_lookup;\n{chr(10).join(units)}\n{buses}{''.join(cells)}}}\n"
-
-
-def port_loads(
-    netlists: Mapping[str, Netlist], name: str, library: Library, cache: dict[str, Mapping[str, Sequence[float]]]
-) -> Mapping[str, Sequence[float]]:
-    """Capacitance of each bit of the input ports of a module, with everything below it."""
-    if name in cache:
-        return cache[name]
-    netlist = netlists[name]
-    load: dict[int, float] = defaultdict(float)
-    scale = 1e-15 / library.units.capacitance
-    for part in netlist.parts:
-        below = port_loads(netlists, part.kind, library, cache) if part.kind in netlists else {}
-        cell = library.cells.get(part.kind)
-        for pin, bits in part.pins.items():
-            for n, bit in enumerate(bits):
-                if cell:
-                    load[bit] += cell.pins[pin].capacitance if cell.pins[pin].direction == "input" else 0
-                elif part.kind == SRAM_MODULE:
-                    load[bit] += 0 if pin == "read_data" else scale * INPUT_FF
-                else:
-                    load[bit] += below[pin][n] if pin in below else 0
-    cache[name] = {
-        port: [load[bit] for bit in bits] for port, (direction, bits) in netlist.ports.items() if direction == "input"
-    }
-    return cache[name]
 
 
 def require_sta() -> None:
