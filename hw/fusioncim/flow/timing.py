@@ -2,7 +2,9 @@
 
 The whole design is timed with every distinct module once: below each module, one instance of a kind is kept and the
 others become cells that load their nets with the same capacitance and start and end no path. Copies of a module have
-the same paths inside; nets between modules see their full load. The clock is ideal, wires have no load.
+the same paths inside; nets between modules see their full load. What leaves a module is timed from the first copy only,
+though logic behind it, such as a multiplexer of all copies, may be slower for another. The clock is ideal, wires have
+no load.
 """
 
 import re
@@ -24,7 +26,23 @@ from fusioncim_golden.errors import InputError
 LIMIT_S = 1800
 """A timing run that takes longer is an error."""
 
-MARK = "-----slacks-----"
+PATH = r"(\S+)(?: \(\S+\))?\s+(\S+)(?: \(\S+\))?\s+(-?[\d.]+)\s*"
+"""A line of OpenSTA's summary: start, end, slack."""
+
+# The path with the least slack need not be the one that limits the frequency: what lies outside grows with the period.
+CRITICAL = """\
+set file [open {place}/summary]
+set longest -1e9
+while {{[gets $file line] >= 0}} {{
+  if {{![regexp {{^{path}$}} $line - start end slack]}} continue
+  set ports [expr ([string first / $start] < 0) + ([string first / $end] < 0)]
+  set period [expr -$slack / (1 - {share} * $ports)]
+  if {{$period > $longest}} {{ set longest $period; set critical [list $start $end] }}
+}}
+if {{$longest > -1e9}} {{
+  lassign $critical start end
+  report_checks -path_delay max -fields {{capacitance slew}} -digits 4 -through $start -to $end
+}}"""
 
 SUFFIX = "_copy"
 """Of the cells that stand for further copies of a module."""
@@ -32,9 +50,10 @@ SUFFIX = "_copy"
 
 @dataclass(frozen=True)
 class Slowest:
-    """The slowest path that ends in a module. start, end: pins or ports; slack_ns: at the period asked for.
+    """The path that ends in a module and limits the clock the most. start, end: pins or ports.
 
-    period_ns: the shortest at which it is met; what is outside of ports takes IO_SHARE of every period.
+    slack_ns: at the period asked for. period_ns: the shortest at which it is met; what is outside of ports takes
+    IO_SHARE of every period.
     """
 
     module: str
@@ -46,22 +65,31 @@ class Slowest:
 
 @dataclass(frozen=True)
 class Timing:
-    """Of a design. period_ns: asked for; paths: of each module, the slowest first; report: OpenSTA's of the slowest."""
+    """Of a design. period_ns: asked for; paths: of each module, the slowest first; report: OpenSTA's of the slowest.
+
+    bank_ns: the longest of the shortest clock periods of the banks, 0 without banks.
+    """
 
     top: str
     period_ns: float
     paths: Sequence[Slowest]
     report: str
+    bank_ns: float = 0.0
 
     @property
-    def slack_ns(self) -> float:
-        """Of the critical path; negative if the period is not reached."""
-        return min(path.slack_ns for path in self.paths)
+    def shortest_ns(self) -> float:
+        """Shortest clock period."""
+        return max(self.bank_ns, *(path.period_ns for path in self.paths))
 
     @property
     def frequency_mhz(self) -> float:
         """Highest clock frequency."""
-        return 1000 / max(path.period_ns for path in self.paths)
+        return 1000 / self.shortest_ns
+
+    @property
+    def reached(self) -> bool:
+        """Whether the period asked for is."""
+        return self.shortest_ns <= self.period_ns
 
 
 def analyse(design: Design, sdc: str, period_ns: float) -> Timing:
@@ -73,45 +101,46 @@ def analyse(design: Design, sdc: str, period_ns: float) -> Timing:
         (place / "design.v").write_text("".join(_pruned(each, netlists) for each in netlists.values()))
         (place / "copies.lib").write_text(copies_liberty(netlists, design.library))
         (place / "top.sdc").write_text(sdc)
-        libraries = [design.library.path, place / "copies.lib"]
-        for shape in sorted(design.banks()):
-            macro = macro_of_shape(shape)
+        (place / "cells.lib").write_text(without_wires(design.library.path.read_text(errors="replace")))
+        libraries = [place / "cells.lib", place / "copies.lib"]
+        macros = [macro_of_shape(shape) for shape in sorted(design.banks())]
+        for macro in macros:
             libraries.append(place / f"{macro_name(macro)}.lib")
             libraries[-1].write_text(liberty_view(macro_name(macro), macro))
         commands = [
             *(f"read_liberty {path}" for path in libraries),
+            "set_cmd_units -time ns -capacitance fF",  # not those of the first library
             f"read_verilog {place}/design.v",
             f"link_design {design.top}",
             f"read_sdc {place}/top.sdc",
-            "report_checks -path_delay max -fields {capacitance slew} -digits 4",
-            f"puts {MARK}",
-            "report_checks -path_delay max -format summary -digits 4 -group_count 1000000",
+            f"report_checks -path_delay max -format summary -digits 4 -group_count 1000000 > {place}/summary",
+            CRITICAL.format(place=place, path=PATH, share=IO_SHARE),
         ]
         (place / "run.tcl").write_text("\n".join(commands))
         text = _sta(place / "run.tcl")
-    errors = re.findall(r"^(?:Error|Warning): .*(?:not found|syntax|missing|black box).*$", text, re.MULTILINE)
-    report, mark, summary = text.partition(MARK)
-    if errors or not mark:
-        raise RuntimeError(f"OpenSTA could not time {design.top}: {(errors or [text[-1000:]])[0]}")
-    return Timing(design.top, period_ns, _slowest(summary, design, netlists, period_ns), report.strip())
+        errors = re.findall(r"^(?:Error|Warning): .*(?:not found|syntax|missing|black box).*$", text, re.MULTILINE)
+        if errors or not (place / "summary").exists():
+            raise RuntimeError(f"OpenSTA could not time {design.top}: {(errors or [text[-1000:]])[0]}")
+        paths = _slowest((place / "summary").read_text(), design, netlists, period_ns)
+    return Timing(design.top, period_ns, paths, text.strip(), max((macro.cycle_ns for macro in macros), default=0.0))
 
 
 def _slowest(summary: str, design: Design, netlists: Mapping[str, Netlist], period_ns: float) -> list[Slowest]:
     """The slowest path by the module in which it ends."""
     found: dict[str, Slowest] = {}
     for line in summary.splitlines():
-        match = re.fullmatch(r"(\S+)(?: \(\S+\))?\s+(\S+)(?: \(\S+\))?\s+(-?[\d.]+)\s*", line)
+        match = re.fullmatch(PATH, line)
         if not match:
             continue
         start, end, slack = match[1], match[2], float(match[3])
         share = 1 - IO_SHARE * (("/" not in start) + ("/" not in end))
         period = (period_ns * share - slack) / share
         module = _module(end, design.top, netlists)
-        if module not in found or found[module].slack_ns > slack:
+        if module not in found or found[module].period_ns < period:
             found[module] = Slowest(module, start, end, slack, round(period, 4))
     if not found:
         raise RuntimeError(f"OpenSTA found no path in {design.top}: {summary[-1000:]}")
-    return sorted(found.values(), key=lambda path: path.slack_ns)
+    return sorted(found.values(), key=lambda path: -path.period_ns)
 
 
 def _module(pin: str, top: str, netlists: Mapping[str, Netlist]) -> str:
@@ -124,6 +153,11 @@ def _module(pin: str, top: str, netlists: Mapping[str, Netlist]) -> str:
             break
         module = kinds[name]
     return module
+
+
+def without_wires(liberty: str) -> str:
+    """A Liberty file without its wire load model, which OpenSTA would put on every net."""
+    return re.sub(r"(?m)^\s*default_wire_load\s*:.*$", "", liberty)
 
 
 def macro_of_shape(shape: str) -> Macro:
@@ -148,7 +182,7 @@ def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
 
 def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
     """A Liberty file of cells with the ports and the input capacitances of modules, in the library's units."""
-    head = library.path.read_text()
+    head = library.path.read_text(errors="replace")
     units = re.findall(r"^\s*(?:time_unit|leakage_power_unit|voltage_unit|current_unit|pulling_resistance_unit)\s*:.*$",
                        head, re.MULTILINE)  # fmt: skip
     units += re.findall(
@@ -163,10 +197,10 @@ def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
         for port, (direction, bits) in netlist.ports.items():
             types.add(len(bits))
             each = "".join(
-                f"      pin({port}[{n}]) {{ capacitance : {load:.4f}; }}\n"
+                f"      pin({port}[{n}]) {{ capacitance : {load:.6g}; }}\n"
                 for n, load in enumerate(loads.get(port, ()))
             )
-            one = f" capacitance : {loads[port][0]:.4f};" if port in loads else ""
+            one = f" capacitance : {loads[port][0]:.6g};" if port in loads else ""
             if len(bits) == 1:
                 pins.append(f"    pin({port}) {{ direction : {direction};{one} }}\n")
             else:
