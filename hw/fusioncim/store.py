@@ -3,18 +3,23 @@
 import contextlib
 import fcntl
 import functools
+import gzip
 import hashlib
 import importlib.metadata
+import json
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import amaranth
 
 import fusioncim
 import fusioncim_golden
+from fusioncim_golden.errors import InputError
 
 SOURCES = (".py", ".rdl", ".v")
 """Files of the packages that a design depends on."""
@@ -59,3 +64,26 @@ def filled_once(place: Path) -> Iterator[Path | None]:
             yield Path(scratch)
             Path(scratch).rename(place)
             Path(scratch).mkdir()
+
+
+def kept_json(path: Path) -> Any:
+    """Content of a JSON file of the store, which may be compressed (.gz)."""
+    try:
+        content = path.read_bytes()
+        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def kept_text(path: Path) -> str:
+    """Content of a text file of the store."""
+    try:
+        return path.read_text()
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """The error for a file of the store that is gone or was changed."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return InputError(f"the build directory is damaged ({path.name}: {reason}); remove {path.parent} and run again")

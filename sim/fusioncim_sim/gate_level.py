@@ -4,6 +4,7 @@ The flat netlist takes the place of the RTL behind the same bench, so that its o
 model bit by bit; `toggles.c` counts in the same pass.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from fusioncim.flow.synth import Design
 from fusioncim.store import build_root, filled_once, short_hash
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.runner import Program, compile_icarus, compile_step, require_icarus
@@ -81,6 +83,15 @@ def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
             (scratch / f"{flat.name}.v").write_text(text)
             compile_icarus(scratch, flat.name, ("cells.v", str(SRAM)))
     return place
+
+
+def require_gates() -> None:
+    """Refuse to start without Icarus and what compiles its modules."""
+    require_icarus()
+    if not (shutil.which("iverilog-vpi") and shutil.which("cc")):
+        raise InputError(
+            "iverilog-vpi and cc must be on PATH: install what is missing with 'apt-get install iverilog gcc'"
+        )
 
 
 def counter() -> Path:

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fusioncim.store import build_root, filled_once, short_hash
+from fusioncim.store import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
 
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
@@ -172,7 +172,7 @@ def load(path: Path) -> Library:
     with filled_once(place) as scratch:
         if scratch:
             (scratch / "library.json.gz").write_bytes(gzip.compress(json.dumps(_read(path, content)).encode(), 1))
-    return _from_json(path, key, json.loads(gzip.decompress((place / "library.json.gz").read_bytes())))
+    return _from_json(path, key, kept_json(place / "library.json.gz"))
 
 
 def _from_json(path: Path, key: str, data: Any) -> Library:

@@ -1,6 +1,5 @@
 """Mapped netlists: modules of library cells, instances and memory banks, and the flat view of a whole design."""
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from fusioncim.flow.liberty import Library, substituted
 from fusioncim.flow.memory_model import CLOCK_FF, INPUT_FF
+from fusioncim.store import kept_json
 
 ZERO, ONE = 0, 1
 """Nets of the constants, in every netlist."""
@@ -71,9 +71,7 @@ class Netlist:
 def read_netlist(path: Path) -> Netlist:
     """A module as Yosys' write_json gives it."""
     ((name, module),) = (
-        (name, module)
-        for name, module in json.loads(path.read_text())["modules"].items()
-        if "blackbox" not in module["attributes"]
+        (name, module) for name, module in kept_json(path)["modules"].items() if "blackbox" not in module["attributes"]
     )
     number: dict[int | str, int] = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
 

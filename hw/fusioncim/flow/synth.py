@@ -6,10 +6,11 @@ the library's full adder. Flip-flops with an enable that at least GATED of them 
 Banks stay instances of `fusioncim_sram`. There are no wires and no clock tree.
 
 What was mapped is found again by the module's text, the ports of the modules below it, the library, the recipe and the
-version of Yosys.
+version of Yosys; the recipe is the source text of the functions that map.
 """
 
 import importlib.metadata
+import inspect
 import json
 import re
 import subprocess
@@ -29,7 +30,7 @@ from fusioncim.emit import Modules, parameters, used
 from fusioncim.flow.liberty import Library
 from fusioncim.flow.netlist import SRAM_MODULE, Netlist, read_netlist
 from fusioncim.parallel import run_all
-from fusioncim.store import build_root, filled_once, short_hash, source_hash
+from fusioncim.store import build_root, filled_once, kept_json, kept_text, short_hash, source_hash
 from fusioncim_golden.errors import InputError
 
 GATED = 4
@@ -159,25 +160,31 @@ class Design:
 
     def verilog(self) -> str:
         """The mapped modules as Verilog, the cells and `fusioncim_sram` as instances."""
-        return "".join((self.places[name] / "netlist.v").read_text() for name in self.order)
+        return "".join(self.module_verilog(name) for name in self.order)
+
+    def module_verilog(self, name: str) -> str:
+        """A mapped module as Verilog."""
+        return kept_text(self.places[name] / "netlist.v")
 
 
 def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1) -> Design:
     """Map a component and everything below it."""
+    require_pyosys()
     top, texts = design_texts(component)
-    versions = (importlib.metadata.version("pyosys"), ABC, ADDER_MAP, str(GATED), *WAYS, library.key)
+    recipe = (inspect.getsource(function) for function in (script, map_module, _ties))
+    versions = (importlib.metadata.version("pyosys"), ABC, ADDER_MAP, str(GATED), *WAYS, library.key, *recipe)
     stubs = {name: stub(name, text) for name, text in texts.items()}
     places, work = {}, {}
     for name, text in texts.items():
         below = [stubs[each] for each in sorted(instances(text) & texts.keys())]
-        place = build_root() / "synth" / short_hash(text, *below, *versions, Path(__file__).read_text())
+        place = build_root() / "synth" / short_hash(text, *below, *versions)
         places[name] = place
         if not place.exists():
             work[name] = partial(map_module, name, text, below, str(library.path), place)
     if work:
         largest_first = dict(sorted(work.items(), key=lambda item: -len(texts[item[0]])))
         run_all(largest_first, jobs=jobs, title="mapping")
-    modules = {name: Mapped(**json.loads((place / "module.json").read_text())) for name, place in places.items()}
+    modules = {name: Mapped(**kept_json(place / "module.json")) for name, place in places.items()}
     return Design(top, library, modules, places)
 
 
@@ -191,7 +198,7 @@ def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
             modules = Modules()
             top = modules.add(component)
             (scratch / "design.json").write_text(json.dumps([top, modules.texts]))
-    top, texts = json.loads((place / "design.json").read_text())
+    top, texts = kept_json(place / "design.json")
     return top, texts
 
 
@@ -228,6 +235,8 @@ def map_module(name: str, text: str, below: Iterable[str], liberty: str, place: 
         area, way, netlist = min(found, key=lambda each: each[:2])
         cells = {cell: n for cell, n in sorted(netlist.kinds.items()) if cell in library.cells}
         modules = {kind: n for kind, n in sorted(netlist.kinds.items()) if kind not in cells and kind != SRAM_MODULE}
+        if left := modules.keys() - instances(text):
+            raise InputError(f"the Liberty file must have cells for {name}; {liberty} lacks {', '.join(sorted(left))}")
         seconds = time.monotonic() - start
         module = Mapped(name, area, cells, modules, _banks(netlist), netlist.depth(library), way, round(seconds, 2))
         (scratch / "module.json").write_text(json.dumps(asdict(module)))
