@@ -1,6 +1,6 @@
-"""Energy of one tile of real attention on one mapped engine, by unit.
+"""Energy of tiles of real attention on one mapped engine, by unit.
 
-The tile: the last `rows` queries of the first `tokens` tokens of a head, causal. Heads stand side by side where the
+A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand side by side where the
 engine has more columns than a head. The mapped netlist is simulated, every output bit is compared with the golden
 model, and what its nets did gives the energy. Loading of the queries and the drain of the outputs are included.
 """
@@ -109,10 +109,17 @@ def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
 
 
 def run_tile(
-    config: Config, library: Library, heads: Sequence[Head], tokens: int, period_ns: float, *, jobs: int = 1
+    config: Config,
+    library: Library,
+    heads: Sequence[Head],
+    tokens: int,
+    period_ns: float,
+    *,
+    tiles: int = 1,
+    jobs: int = 1,
 ) -> TileResult:
-    """Map an engine and run one tile on it. heads: side by side they have the engine's columns."""
-    head = beside(heads, config, tokens)
+    """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
+    head = beside(heads, tiles * config.rows, tokens)
     library.require_power()
     design = synthesize(Engine(config), library, jobs=jobs)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
@@ -144,10 +151,10 @@ def by_unit(design: Design, flat: Flat, activity: Activity, period_ns: float) ->
     return {unit: energies[unit] for unit in UNITS}
 
 
-def beside(heads: Sequence[Head], config: Config, tokens: int) -> Head:
-    """One head of the columns of all; its queries are the last `rows` of the first `tokens`."""
+def beside(heads: Sequence[Head], queries: int, tokens: int) -> Head:
+    """One head of the columns of all; its queries are the last of the first `tokens`."""
     shortest = min(min(len(head.q), len(head.k)) for head in heads)
     if not 1 <= tokens <= shortest:
         raise InputError(f"tokens must be 1 to {shortest}, the length of the heads, not {tokens}")
     q, k, v = (np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1) for part in "qkv")
-    return Head(" ".join(head.name for head in heads), q[max(tokens - config.rows, 0) :], k, v, heads[0].scales)
+    return Head(" ".join(head.name for head in heads), q[max(tokens - queries, 0) :], k, v, heads[0].scales)

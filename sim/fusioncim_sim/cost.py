@@ -1,0 +1,317 @@
+"""The cost table: area, power and efficiency of the published chip's size, measured and scaled, beside the paper.
+
+Area: every module of the chip is mapped as it is; banks are the memory model's. Energy of an engine: gate-level runs of
+engines with 128 columns and few rows (`SIZES`) on captured heads; the energy of a unit is a + b rows per busy cycle,
+from the first two sizes, and `deviation_percent` says how well that predicts the last one. Energy of the chip around
+the engines: gate-level runs with engines as RTL, extrapolated over the number of engines in the same way.
+
+Figures are at the library's corner; `scaled` holds the same by a published method (`flow.scaling`). An operation is
+half of an unmasked multiply-accumulate.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusioncim.chip import Chip
+from fusioncim.delivery import CLOCK_MHZ
+from fusioncim.flow.liberty import default_liberty, load
+from fusioncim.flow.netlist import flatten, port_loads
+from fusioncim.flow.power import Energy, PowerModel
+from fusioncim.flow.scaling import Point, scale
+from fusioncim.flow.synth import Design, synthesize
+from fusioncim.flow.timing import macro_of_shape
+from fusioncim.parallel import run_all
+from fusioncim_golden import job as golden
+from fusioncim_golden.chip import CHIP_PRESETS
+from fusioncim_sim.gate_level import simulate_chip_gates
+from fusioncim_sim.measure_chip import Workload, captured
+from fusioncim_sim.output import check_json, make_directory, write_json
+from fusioncim_sim.simulate_chip import ChipJob
+from fusioncim_sim.tile import TileResult, captured_heads, run_tile
+
+PAPER = CHIP_PRESETS["paper"]
+SIZES = (8, 16, 32)
+"""Rows of the engines that are simulated."""
+TILES, TOKENS = 4, 256
+ENGINES = (1, 2, 4)
+"""Engines of the chips that are simulated; each has 8 rows."""
+PERIOD_NS = 1000 / CLOCK_MHZ
+TARGETS = (Point(28, 0.9), Point(28, 0.72))
+
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "IP-CIM": {"mw": 42.0, "mm2": 0.46, "tops": 1.64},
+    "OP-CIM": {"mw": 53.6, "mm2": 0.68, "tops": 1.64},
+    "softmax": {"mw": 13.4, "mm2": 0.07, "tops": 0.2},
+    "hybrid engine": {"mw": 113.0, "mm2": 1.24},
+    "system": {"mw": 2100.0, "mm2": 26.2, "tops": 52.4},
+}
+"""Table I of arXiv:2604.25317: TSMC 28 nm, 400 MHz."""
+
+ROWS: Mapping[str, Sequence[str]] = {
+    "IP-CIM": ("IP-CIM rows", "IP-CIM broadcast and correction"),
+    "OP-CIM": ("OP-CIM rows", "OP-CIM broadcast"),
+    "softmax": ("softmax",),
+    "normalizer": ("normalizer",),
+    "key/value buffer": ("key/value buffer",),
+    "control": ("controller", "engine"),
+}
+"""Rows of the table that are parts of an engine, and the units of `tile` in each."""
+
+MODULES: Mapping[str, Sequence[str]] = {
+    "IP-CIM": ("ip_cim",),
+    "OP-CIM": ("op_cim",),
+    "softmax": ("softmax",),
+    "normalizer": ("normalizer",),
+    "key/value buffer": ("kv_buffer",),
+    "control": ("controller",),
+}
+"""The modules of each row."""
+
+AROUND: Mapping[str, str] = {
+    "global_buffer": "global buffer",
+    "network": "network",
+    "output_writer": "memory interface",
+    "kv_fetcher": "memory interface",
+    "query_loader": "memory interface",
+    "read_arbiter": "memory interface",
+    "reader": "memory interface",
+    "writer": "memory interface",
+}
+"""Rows of the table around the engines, by the instance in the chip or its core; everything else is `chip control`."""
+
+KEYS = ("around", "engine", "scaling", "table")
+
+
+@dataclass(frozen=True)
+class Line:
+    """An energy that grows with a size: a + b n."""
+
+    a: float
+    b: float
+
+    def at(self, size: float) -> float:
+        """The value at a size."""
+        return self.a + self.b * size
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table: areas in um2, leakage in mW, energies of logic and of accesses to banks in fJ per cycle."""
+
+    logic_um2: float = 0.0
+    bank_um2: float = 0.0
+    leakage_mw: float = 0.0
+    logic_fj: float = 0.0
+    bank_fj: float = 0.0
+
+    def __add__(self, other: "Entry") -> "Entry":
+        return Entry(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __mul__(self, count: int) -> "Entry":
+        return Entry(*(getattr(self, f.name) * count for f in fields(self)))
+
+    def as_dict(self, name: str) -> dict[str, Any]:
+        """With everything that follows, at the library's corner and scaled."""
+        factors = {"measured": (1.0, 1.0)} | {
+            f"{to.node} nm, {to.voltage} V": (scale(to).area, scale(to).energy) for to in TARGETS
+        }
+        per_cycle = 1e-6 * CLOCK_MHZ  # fJ per cycle to mW
+        row: dict[str, Any] = {}
+        for label, (area, energy) in factors.items():
+            mm2 = (self.logic_um2 + self.bank_um2) * area * 1e-6
+            parts = {
+                "logic_mw": self.logic_fj * per_cycle * energy,
+                "bank_mw": self.bank_fj * per_cycle * energy,
+                "leakage_mw": self.leakage_mw * energy,
+            }
+            mw = sum(parts.values())
+            figures = {"mm2": mm2, "logic_mm2": self.logic_um2 * area * 1e-6, "mw": mw, **parts}
+            if rate := operations(name):
+                tops = rate * CLOCK_MHZ * 1e-6
+                figures |= {
+                    "tops": tops,
+                    "tops_per_w": tops / mw * 1e3,
+                    "tops_per_mm2": tops / mm2,
+                    "fj_per_operation": mw / tops,
+                    "um2_per_mac_per_cycle": 2 * self.logic_um2 * area / rate,
+                }
+            row[label] = {key: float(f"{value:.5g}") for key, value in figures.items()}
+        return row
+
+
+def line(sizes: Sequence[int], values: Sequence[float]) -> Line:
+    """Through the first two points."""
+    slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
+    return Line(values[0] - slope * sizes[0], slope)
+
+
+def write_cost(output: Path, jobs: int) -> None:
+    """Measure on the Nangate library and write cost.json."""
+    path = output / "cost.json"
+    if output.exists():
+        check_json(path, KEYS)
+    data = measure_cost(default_liberty(), jobs)
+    make_directory(output)
+    write_json(path, data, KEYS)
+    print(f"wrote {path}")
+
+
+def measure_cost(liberty: Path, jobs: int) -> dict[str, Any]:
+    """Everything that cost.json holds."""
+    library = load(liberty)
+    design = synthesize(Chip(PAPER), library, jobs=jobs)
+    work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
+    work |= {f"{engines} engines": partial(chip_size, liberty, engines) for engines in reversed(ENGINES)}
+    done = run_all(work, jobs=jobs, title="gate-level runs")
+    engines = {rows: done[f"{rows} rows"] for rows in SIZES}
+    chips = {count: done[f"{count} engines"] for count in ENGINES}
+    return summarize(design, engines, chips)
+
+
+def engine_size(liberty: Path, rows: int) -> TileResult:
+    """A gate-level run of an engine with these rows."""
+    config = PAPER.engine.override(rows=rows, softmax_lanes=rows // PAPER.engine.operand_bits)
+    return run_tile(config, load(liberty), captured_heads(config), TOKENS, PERIOD_NS, tiles=TILES)
+
+
+def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
+    """A gate-level run of a chip with engines as RTL: energies of logic and banks in fJ per cycle, by row."""
+    library = load(liberty)
+    chip = PAPER.override(engines=engines, rows=8, softmax_lanes=1)
+    design = synthesize(Chip(chip), library)
+    netlists = {name: design.netlist(name) for name in design.order}
+    flat = flatten(netlists, design.top, keep=("engine",))
+    workload = Workload(chip=chip, kv_heads=1, group=1, queries=8 * TILES * engines, keys=TOKENS, captured=True)
+    groups = captured(workload)
+    run, activity = simulate_chip_gates(chip, [ChipJob(groups=groups, causal=True)], design, flat, cycles=1_000_000)
+    mismatches = int(np.count_nonzero(run.outputs[0] != golden.run(chip, groups, causal=True).out))
+    model = PowerModel(flat, library, {"engine": port_loads(netlists, "engine", library, {})})
+    energies: dict[str, Energy] = defaultdict(Energy)
+    for at, energy in model.energies(activity, PERIOD_NS).items():
+        energies[row_around(at)] += energy
+    busy = run.counters["cycles"]
+    return {
+        "cells": len(flat.cells),
+        "cycles": busy,
+        "mismatches": mismatches,
+        "logic": {name: round((each.logic - each.leakage) / busy, 1) for name, each in energies.items()},
+        "memory": {name: round(each.memory / busy, 1) for name, each in energies.items()},
+    }
+
+
+def row_around(path: Sequence[str]) -> str:
+    """The row of the table for a module around the engines, by its path of instances in the chip."""
+    inner = path[1] if len(path) > 1 and path[0] == "core" else path[0] if path else ""
+    return AROUND.get(inner, "chip control")
+
+
+def summarize(
+    design: Design, engines: Mapping[int, TileResult], chips: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The table from the mapped chip and the runs."""
+    parts, deviations = {}, {}
+    for name, units in ROWS.items():
+        values = [[of_units(engines[rows], units, memory) for rows in SIZES] for memory in (False, True)]
+        lines = [line(SIZES, each) for each in values]
+        deviations[name] = deviation(lines, SIZES[-1], [each[-1] for each in values])
+        parts[name] = Entry(*figures(design, MODULES[name]), *(each.at(PAPER.engine.rows) for each in lines))
+    around = {}
+    areas = areas_around(design)
+    for name in areas:
+        values = [[chips[n][key].get(name, 0.0) for n in ENGINES] for key in ("logic", "memory")]
+        lines = [line(ENGINES, each) for each in values]
+        deviations[name] = deviation(lines, ENGINES[-1], [each[-1] for each in values])
+        around[name] = Entry(*areas[name], *(each.at(PAPER.engines) for each in lines))
+    engine = sum(parts.values(), Entry())
+    system = sum(around.values(), engine * PAPER.engines)
+    table = {**parts, "hybrid engine": engine, **around, "system": system}
+    return {
+        "library": design.library.name,
+        "voltage": design.library.voltage,
+        "clock_mhz": CLOCK_MHZ,
+        "chip": {"engines": PAPER.engines, "rows": PAPER.engine.rows, "columns": PAPER.engine.columns},
+        "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
+        "around": {str(n): chips[n] for n in ENGINES},
+        "deviation_percent": deviations,
+        "table": {name: entry.as_dict(name) for name, entry in table.items()},
+        "scaling": {f"{to.node} nm, {to.voltage} V": asdict(scale(to)) for to in TARGETS},
+        "published": PUBLISHED,
+    }
+
+
+def operations(name: str) -> float:
+    """Operations per cycle of a row of the table at full use: two per multiply-accumulate; scores of the softmax."""
+    engine = PAPER.engine
+    macs = 2 * engine.macs_per_cycle
+    whole = {"hybrid engine": 2 * macs, "system": 2 * macs * PAPER.engines}
+    return {"IP-CIM": macs, "OP-CIM": macs, "softmax": float(engine.softmax_lanes), **whole}.get(name, 0.0)
+
+
+def busy_cycles(run: TileResult) -> float:
+    """Cycles that the multiply-accumulates would take at full use."""
+    return run.macs / run.config.macs_per_cycle
+
+
+def of_units(run: TileResult, units: Iterable[str], memory: bool) -> float:
+    """Energy of units in fJ per busy cycle, leakage not included; of the banks or of everything else."""
+    energies = [run.energies[unit] for unit in units]
+    found = sum(each.memory if memory else each.logic - each.leakage for each in energies)
+    return found / busy_cycles(run)
+
+
+def deviation(lines: Sequence[Line], size: int, measured: Sequence[float]) -> float:
+    """Of what the lines say for a size from the measured sum, in percent."""
+    return round(100 * (sum(each.at(size) for each in lines) / sum(measured) - 1), 2) if sum(measured) else 0.0
+
+
+def size_figures(run: TileResult) -> dict[str, Any]:
+    """What a gate-level run of an engine gave."""
+    return {
+        "heads": list(run.heads),
+        "cycles": run.cycles,
+        "macs": run.macs,
+        "utilization": round(run.utilization, 4),
+        "mismatches": run.mismatches,
+        "fj_per_mac": {unit: round(energy.total / run.macs, 3) for unit, energy in run.energies.items()},
+        "fj": {unit: {name: round(x) for name, x in asdict(energy).items()} for unit, energy in run.energies.items()},
+    }
+
+
+def figures(design: Design, modules: Iterable[str]) -> tuple[float, float, float]:
+    """Area of the logic and of the banks in um2, and leakage in mW, of modules with all below them."""
+    logic = banks = leakage = 0.0
+    for name in modules:
+        logic += design.area(name)
+        leakage += sum(cell_leakage(design, cell) * count for cell, count in design.cells(name).items())
+        for shape, count in design.banks(name).items():
+            macro = macro_of_shape(shape)
+            banks += macro.area_um2 * count
+            leakage += macro.leakage_nw * 1e-6 * count
+    return logic, banks, leakage
+
+
+def cell_leakage(design: Design, cell: str) -> float:
+    """Mean leakage of a cell in mW."""
+    values = design.library.cells[cell].leakage
+    mean = values.get("", sum(values.values()) / max(len(values), 1))
+    return mean * design.library.units.leakage * 1e3
+
+
+def areas_around(design: Design) -> dict[str, tuple[float, float, float]]:
+    """`figures` of the rows around the engines; what the chip and its core hold themselves is control."""
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for parent in (design.top, "core"):
+        own = design.modules[parent]
+        leakage = sum(cell_leakage(design, cell) * count for cell, count in own.cells.items())
+        found["chip control"].append((own.area, 0.0, leakage))
+        for part in design.netlist(parent).parts:
+            if part.kind in design.modules and part.kind not in ("engine", "core"):
+                found[AROUND.get(part.name, "chip control")].append(figures(design, [part.kind]))
+    return {name: (sum(x[0] for x in each), sum(x[1] for x in each), sum(x[2] for x in each))
+            for name, each in found.items()}  # fmt: skip
