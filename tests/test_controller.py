@@ -471,12 +471,6 @@ async def keeps_the_rhythm_of_its_docstring(dut):
                     "plane": int(dut.kv__plane_index.value),
                     "control": control.from_bits(int(dut.control.value)),
                     "pv": (int(dut.pv_enable.value), int(dut.pv_word.value), int(dut.kv__value_column.value)),
-                    "bank": int(dut.kv__value_bank.value),
-                    "copy": (
-                        int(dut.kv__copy_enable.value),
-                        int(dut.kv__copy_bank.value),
-                        int(dut.kv__copy_index.value),
-                    ),
                     "keys": (int(dut.kv__keys_enable.value), int(dut.kv__keys_address.value)),
                     "values": (int(dut.kv__values_enable.value), int(dut.kv__values_address.value)),
                     "claim": int(dut.kv__claim.value),
@@ -530,11 +524,9 @@ async def keeps_the_rhythm_of_its_docstring(dut):
                 assert control.first == (number in (0, 1))
                 assert control.fresh == (word == 0)
             assert log[start + cycles + 11 + c]["pv"] == (1, word, c)
-            assert log[start + cycles + 11 + c]["bank"] == block % 2
         if opens:
-            for n in range(rank):
-                assert log[start + cycles + 10 - rank + n]["values"] == (1, block * rank + n)
-                assert log[start + cycles + 11 - rank + n]["copy"] == (1, block % 2, n)
+            assert log[start + cycles + 10]["values"] == (1, block)
+    assert sum(now["values"][0] for now in log) == 3
     assert sum(now["claim"] for now in log) == 3
     assert sum(now["release"][0] for now in log) == 3
     assert sum(now["release"][1] for now in log) == 3

@@ -7,7 +7,7 @@ import pytest
 from fusioncim.kv_buffer import (
     BitPlanes,
     KvBuffer,
-    ValueRegisters,
+    ValueColumns,
     VectorRing,
     kv_signature,
     pair_layout,
@@ -35,15 +35,17 @@ RINGS = {
 }
 
 
-def launch(unit, coroutine, this):
+def launch(unit, coroutine, this, **parameters):
     config = preset("tiny").override(**this["config"])
-    run(unit(config), Path(__file__).stem, coroutine, this, path=Path(__file__).parent)
+    run(unit(config, **parameters), Path(__file__).stem, coroutine, this, path=Path(__file__).parent)
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["vectors", "blocks"])
 @pytest.mark.parametrize(("config", "stalls", "runs"), RINGS.values(), ids=RINGS)
-def test_vector_ring(config, stalls, runs):
-    this = {"config": CONFIGS[config], "stalls": stalls, "runs": runs}
-    launch(VectorRing, "keeps_vectors_until_released", this)
+def test_vector_ring(config, stalls, runs, whole):
+    banks = preset("tiny").override(**CONFIGS[config]).update_rank if whole else 1
+    this = {"config": CONFIGS[config], "stalls": stalls, "runs": runs, "banks": banks}
+    launch(VectorRing, "keeps_vectors_until_released", this, banks=banks)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -52,8 +54,8 @@ def test_bit_planes(config):
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_value_registers(config):
-    launch(ValueRegisters, "gives_columns_of_vectors", {"config": config})
+def test_value_columns(config):
+    launch(ValueColumns, "gives_columns_of_vectors", {"config": config})
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -67,12 +69,13 @@ async def keeps_vectors_until_released(dut):
     config = preset("tiny").override(**this["config"])
     rng = np.random.default_rng(2)
     depth, rank, size = ring_depth(config), config.update_rank, config.columns * config.operand_bits
+    banks = this["banks"]
     source, claims, releases = (STALLS[name](seed) for seed, name in enumerate(this["stalls"]))
     names = ("i__valid", "i__payload", "claim", "release", "read_enable", "read_address")
     rows, expected = [], []
     vectors, offered = {}, None
     taken = claimed = released = 0
-    shown, full, empty = None, 0, 0
+    shown, full, empty = [None] * banks, 0, 0
     for _ in range(1200):
         ready, available = taken - released * rank < depth, taken - claimed * rank >= rank
         expected.append((ready, available, shown))
@@ -83,8 +86,8 @@ async def keeps_vectors_until_released(dut):
         release = bool(claimed > released and not releases())
         read = None
         if taken > released * rank and rng.random() < 0.8:
-            read = int(rng.integers(released * rank, taken))
-            shown = vectors[read]
+            read = int(rng.integers(released * rank, taken)) // banks
+            shown = [vectors.get(read * banks + n) for n in range(banks)]
         garbage = int.from_bytes(rng.bytes(size // 8), "little")
         rows.append(
             (
@@ -93,7 +96,7 @@ async def keeps_vectors_until_released(dut):
                 int(claim),
                 int(release),
                 int(read is not None),
-                int(rng.integers(depth)) if read is None else read % depth,
+                int(rng.integers(depth // banks)) if read is None else read % (depth // banks),
             )
         )
         if offered is not None and ready:
@@ -101,14 +104,15 @@ async def keeps_vectors_until_released(dut):
             taken, offered = taken + 1, None
         claimed, released = claimed + claim, released + release
     inputs = {name: [row[n] for row in rows] for n, name in enumerate(names)}
-    seen = await play(dut, inputs, ["i__ready", "available", "read_data"])
+    seen = await play(dut, inputs, ["i__ready", "available", *(f"read_data__{n}" for n in range(banks))])
 
     compared = 0
     for n, (ready, available, shown) in enumerate(expected):
         assert (seen["i__ready"][n], seen["available"][n]) == (ready, available), n
-        if shown is not None:
-            assert seen["read_data"][n] == shown, n
-            compared += 1
+        for bank, vector in enumerate(shown):
+            if vector is not None:
+                assert seen[f"read_data__{bank}"][n] == vector, n
+                compared += 1
     assert compared > 1000
     assert released > 2 * ring_blocks(config)
     assert {"full": full, "empty": empty, "neither": 1200 - full - empty}[this["runs"]] > 20
@@ -135,31 +139,16 @@ async def gives_planes_of_vectors(dut):
 async def gives_columns_of_vectors(dut):
     config = preset("tiny").override(**case()["config"])
     rng = np.random.default_rng(4)
-    cycles, rank, width = 600, config.update_rank, config.units * config.operand_bits
-    random = {
-        "write_enable": rng.integers(2, size=cycles),
-        "write_bank": rng.integers(2, size=cycles),
-        "write_index": rng.integers(rank, size=cycles),
-        "bank": rng.integers(2, size=cycles),
-        "column": rng.integers(config.block_cycles, size=cycles),
-    }
-    x = rng.integers(-(1 << config.operand_bits - 1), 1 << config.operand_bits - 1, (cycles, config.columns))
-    vectors = [pack_vector(vector, config.operand_bits) for vector in x]
-    inputs = {name: values.tolist() for name, values in random.items()}
-    seen = await play(dut, {**inputs, "vector": vectors}, [f"value__{n}" for n in range(rank)])
-
-    held = np.full((2, rank), None)  # undefined
-    defined = 0
+    cycles, rank, width = 300, config.update_rank, config.units * config.operand_bits
+    column = rng.integers(config.block_cycles, size=cycles)
+    x = rng.integers(-(1 << config.operand_bits - 1), 1 << config.operand_bits - 1, (rank, cycles, config.columns))
+    vectors = [[pack_vector(vector, config.operand_bits) for vector in bank] for bank in x]
+    inputs = {f"vector__{n}": vectors[n] for n in range(rank)}
+    seen = await play(dut, {**inputs, "column": column.tolist()}, [f"value__{n}" for n in range(rank)])
     for cycle in range(cycles):
-        now = {name: int(values[cycle]) for name, values in random.items()}
         for n in range(rank):
-            vector = held[now["bank"], n]
-            value = None if vector is None else vector >> (now["column"] * width) & ((1 << width) - 1)
+            value = vectors[n][cycle] >> (int(column[cycle]) * width) & ((1 << width) - 1)
             assert seen[f"value__{n}"][cycle] == value, (cycle, n)
-            defined += vector is not None
-        if now["write_enable"]:
-            held[now["write_bank"], now["write_index"]] = vectors[cycle]
-    assert defined > 0.9 * cycles * rank
 
 
 @cocotb.test()
@@ -197,11 +186,10 @@ async def serves_blocks(dut):
             cycle(kv__keys_enable=1, kv__keys_address=place + n)
             for b in range(bits):
                 cycle({"plane": pack_vector(keys[n] >> (bits - 1 - b) & 1, 1)}, kv__plane_index=b)
-            cycle(kv__values_enable=1, kv__values_address=place + n)
-            cycle(kv__copy_enable=1, kv__copy_bank=block % 2, kv__copy_index=n)
+        cycle(kv__values_enable=1, kv__values_address=block % blocks)
         for step in range(config.block_cycles):
             shows = {f"value__{n}": values[n] >> (step * width) & ((1 << width) - 1) for n in range(rank)}
-            cycle(shows, kv__value_bank=block % 2, kv__value_column=step)
+            cycle(shows, kv__value_column=step)
 
     served = 0
     for fill in (1, blocks, 2, blocks):

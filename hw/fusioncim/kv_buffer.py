@@ -1,8 +1,8 @@
 """Key and value vectors inside the engine: each comes in once and stays for every resident word.
 
-A `VectorRing` holds the blocks that are in flight. Keys leave it as bit-planes, one vector after the other; values need
-all vectors of a block at once, column by column, and are copied into one of two register banks while the other is
-in use.
+A `VectorRing` holds the blocks that are in flight. Keys leave it as bit-planes, one vector after the other. Values need
+all vectors of a block at once, column by column: their ring has a bank per vector of a block, so that one read brings
+the whole block, and the banks' outputs hold it until the next block is read.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -37,40 +37,36 @@ def ring_depth(config: Config) -> int:
 def kv_signature(config: Config) -> wiring.Signature:
     """What the sequencer drives, as an output of it.
 
-    available (driven by the buffer): a block waits whose keys and values are there; claim: take it. keys_*, values_*:
-    release a block, read a vector of the ring (values_*: the vector read is copied by copy_* one cycle later).
-    plane_index: bit-plane of the key read last. value_bank, value_column: what the value registers show.
+    available (driven by the buffer): a block waits whose keys and values are there; claim: take it. keys_*: release a
+    block, read a vector of the ring. plane_index: bit-plane of the key read last. values_*: release a block, read a
+    whole block. value_column: column step of the block read last.
     """
-    vector = address_shape(ring_depth(config))
     return wiring.Signature(
         {
             "available": In(1),
             "claim": Out(1),
             "keys_release": Out(1),
             "keys_enable": Out(1),
-            "keys_address": Out(vector),
+            "keys_address": Out(address_shape(ring_depth(config))),
             "plane_index": Out(address_shape(config.operand_bits)),
             "values_release": Out(1),
             "values_enable": Out(1),
-            "values_address": Out(vector),
-            "copy_enable": Out(1),
-            "copy_bank": Out(1),
-            "copy_index": Out(address_shape(config.update_rank)),
-            "value_bank": Out(1),
+            "values_address": Out(address_shape(ring_blocks(config))),
             "value_column": Out(address_shape(config.block_cycles)),
         }
     )
 
 
 class VectorRing(wiring.Component):
-    """First-in ring of vectors, claimed and released by the block.
+    """First-in ring of vectors, claimed and released by the block; they go to `banks` banks in turn.
 
     Members: i: vectors, in order; available: a whole block waits that was not claimed; claim, release: one block, the
-    oldest; read_enable, read_address, read_data: any vector in the ring, latency 1 cycle, held.
+    oldest; read_enable, read_address, read_data: any place in the ring, a vector of every bank, latency 1 cycle, held.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, *, banks: int) -> None:
+        self.config, self.banks = config, banks
+        self.parameters = (banks,)
         super().__init__(
             {
                 "i": In(stream.Signature(vector_layout(config))),
@@ -78,16 +74,14 @@ class VectorRing(wiring.Component):
                 "claim": In(1),
                 "release": In(1),
                 "read_enable": In(1),
-                "read_address": In(address_shape(ring_depth(config))),
-                "read_data": Out(vector_layout(config)),
+                "read_address": In(address_shape(ring_depth(config) // banks)),
+                "read_data": Out(vector_layout(config)).array(banks),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth, rank = ring_depth(self.config), self.config.update_rank
-        bank = Bank(depth=depth, width=vector_layout(self.config).size)
-        m.submodules.bank = once(platform, bank)
         held = Signal(range(depth + 1))
         unclaimed = Signal(range(depth + 1))
         address = Signal(address_shape(depth))
@@ -95,14 +89,18 @@ class VectorRing(wiring.Component):
         m.d.comb += [
             *(self.i.ready.eq(held < depth), taken.eq(self.i.valid & self.i.ready)),
             self.available.eq(unclaimed >= rank),
-            *(
-                bank.write_enable.eq(taken),
-                bank.write_address.eq(address),
-                bank.write_data.eq(self.i.payload.as_value()),
-            ),
-            *(bank.read_enable[0].eq(self.read_enable), bank.read_address[0].eq(self.read_address)),
-            self.read_data.as_value().eq(bank.read_data[0]),
         ]
+        bank_bits = self.banks.bit_length() - 1
+        for n in range(self.banks):
+            bank = Bank(depth=depth // self.banks, width=vector_layout(self.config).size)
+            m.submodules[f"bank_{n}"] = once(platform, bank)
+            m.d.comb += [
+                bank.write_enable.eq(taken & (address[:bank_bits] == n)),
+                bank.write_address.eq(address[bank_bits:]),
+                bank.write_data.eq(self.i.payload.as_value()),
+                *(bank.read_enable[0].eq(self.read_enable), bank.read_address[0].eq(self.read_address)),
+                self.read_data[n].as_value().eq(bank.read_data[0]),
+            ]
         with m.If(taken):
             m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
         m.d.sync += [
@@ -133,22 +131,14 @@ class BitPlanes(wiring.Component):
         return m
 
 
-class ValueRegisters(wiring.Component):
-    """Two banks of update_rank value vectors.
-
-    Members: write_enable, write_bank, write_index, vector: copy one vector; bank, column: what is read; value[n]: the
-    operands of vector n in columns column * units .. column * units + units - 1, in the same cycle.
-    """
+class ValueColumns(wiring.Component):
+    """value[n]: the operands of vector n in columns column * units .. column * units + units - 1."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "write_enable": In(1),
-                "write_bank": In(1),
-                "write_index": In(address_shape(config.update_rank)),
-                "vector": In(vector_layout(config)),
-                "bank": In(1),
+                "vector": In(vector_layout(config)).array(config.update_rank),
                 "column": In(address_shape(config.block_cycles)),
                 "value": Out(config.units * config.operand_bits).array(config.update_rank),
             }
@@ -156,23 +146,19 @@ class ValueRegisters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        step = config.units * config.operand_bits
-        for n in range(config.update_rank):
-            banks = [Signal(vector_layout(config).size, name=f"vector_{n}_{b}", reset_less=True) for b in range(2)]
-            for b, register in enumerate(banks):
-                with m.If(self.write_enable & (self.write_bank == b) & (self.write_index == n)):
-                    m.d.sync += register.eq(self.vector.as_value())
-            steps = [register[c * step : (c + 1) * step] for register in banks for c in range(config.block_cycles)]
-            m.d.comb += self.value[n].eq(Array(steps)[Cat(self.column, self.bank)])
+        step = self.config.units * self.config.operand_bits
+        for n in range(self.config.update_rank):
+            vector = self.vector[n].as_value()
+            steps = [vector.word_select(c, step) for c in range(self.config.block_cycles)]
+            m.d.comb += self.value[n].eq(Array(steps)[self.column])
         return m
 
 
 class KvBuffer(wiring.Component):
-    """Rings, bit-planes and value registers.
+    """Rings, bit-planes and value columns.
 
     Members: i: keys and values, in the order of the blocks; kv: driven by the sequencer; plane: bit-plane of the key
-    that was read; value[n]: operands of the block's vector n in the shown column step.
+    that was read; value[n]: operands of vector n of the block that was read, in the shown column step.
     """
 
     def __init__(self, config: Config) -> None:
@@ -188,9 +174,10 @@ class KvBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        keys, values = VectorRing(self.config), VectorRing(self.config)
-        planes, registers = BitPlanes(self.config), ValueRegisters(self.config)
-        for name, unit in {"keys": keys, "values": values, "planes": planes, "registers": registers}.items():
+        rank = self.config.update_rank
+        keys, values = VectorRing(self.config, banks=1), VectorRing(self.config, banks=rank)
+        planes, columns = BitPlanes(self.config), ValueColumns(self.config)
+        for name, unit in {"keys": keys, "values": values, "planes": planes, "columns": columns}.items():
             m.submodules[name] = once(platform, unit)
         kv = self.kv
         m.d.comb += [
@@ -200,12 +187,11 @@ class KvBuffer(wiring.Component):
             kv.available.eq(keys.available & values.available),
             *(keys.claim.eq(kv.claim), keys.release.eq(kv.keys_release)),
             *(keys.read_enable.eq(kv.keys_enable), keys.read_address.eq(kv.keys_address)),
-            *(planes.vector.eq(keys.read_data), planes.index.eq(kv.plane_index), self.plane.eq(planes.plane)),
+            *(planes.vector.eq(keys.read_data[0]), planes.index.eq(kv.plane_index), self.plane.eq(planes.plane)),
             *(values.claim.eq(kv.claim), values.release.eq(kv.values_release)),
             *(values.read_enable.eq(kv.values_enable), values.read_address.eq(kv.values_address)),
-            *(registers.vector.eq(values.read_data), registers.write_enable.eq(kv.copy_enable)),
-            *(registers.write_bank.eq(kv.copy_bank), registers.write_index.eq(kv.copy_index)),
-            *(registers.bank.eq(kv.value_bank), registers.column.eq(kv.value_column)),
-            *(self.value[n].eq(registers.value[n]) for n in range(self.config.update_rank)),
+            columns.column.eq(kv.value_column),
+            *(columns.vector[n].eq(values.read_data[n]) for n in range(rank)),
+            *(self.value[n].eq(columns.value[n]) for n in range(rank)),
         ]
         return m

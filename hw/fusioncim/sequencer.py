@@ -6,7 +6,7 @@ cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank
 
     n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
     n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
-    T + 11 - R .. T + 10    values of the block's R vectors go to the value registers (first slot of a block)
+    T + 10                  the block's values are read (first slot of a block)
     T + 11 .. 2 T + 10      columns on the OP-CIM's command; row j's probabilities are there at T + 12 + j
     2 T + 14 + rows_per_lane and later: the word may drain
 
@@ -171,9 +171,8 @@ class Sequencer(wiring.Component):
         m.d.comb += self.control.eq(delayed(m, control, config.operand_bits + 3, "control")[-1])
 
     def _values(self, m: Module, finish: Signal, now: data.View) -> None:
-        """Copy the block's values, then walk the columns."""
+        """Read the block's values, then walk the columns."""
         config = self.config
-        rank = config.update_rank
         token = Signal(
             data.StructLayout(
                 {
@@ -189,22 +188,13 @@ class Sequencer(wiring.Component):
             *(token.word.eq(now.word), token.ring.eq(now.ring)),
         ]
         after = delayed(m, token, 11, "slot_end")
-        for n in range(rank):
-            read = after[10 - rank + n]
-            with m.If(read.opens):
-                m.d.comb += [
-                    self.kv.values_enable.eq(1),
-                    self.kv.values_address.eq(n + (read.ring << config.rank_bits)),
-                ]
-                m.d.sync += [self.kv.copy_bank.eq(read.ring[0]), self.kv.copy_index.eq(n)]
-        m.d.sync += self.kv.copy_enable.eq(self.kv.values_enable)
-        m.d.comb += self.kv.values_release.eq(after[10].opens)
-
-        with m.If(after[10].enable):
-            m.d.sync += [
-                *(self.pv_enable.eq(1), self.kv.value_column.eq(0)),
-                *(self.pv_word.eq(after[10].word), self.kv.value_bank.eq(after[10].ring[0])),
-            ]
+        start = after[10]
+        m.d.comb += [
+            *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
+            self.kv.values_release.eq(start.opens),
+        ]
+        with m.If(start.enable):
+            m.d.sync += [self.pv_enable.eq(1), self.kv.value_column.eq(0), self.pv_word.eq(start.word)]
         with m.Else():
             with m.If(self.kv.value_column == config.block_cycles - 1):
                 m.d.sync += self.pv_enable.eq(0)
