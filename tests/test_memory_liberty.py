@@ -10,6 +10,7 @@ from amaranth.hdl import Cat
 
 from fusioncim.bank import Bank
 from fusioncim.flow.area import default_liberty
+from fusioncim.flow.memory_array import ArrayMacro
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
 from fusioncim.flow.memory_model import Macro
 
@@ -105,3 +106,4 @@ def test_units_and_thresholds_are_those_of_the_cell_library():
 def test_names():
     assert macro_name(Macro(4, 1024)) == "fusioncim_sram_4x1024_r1"
     assert macro_name(Macro(128, 96, 2)) == "fusioncim_sram_128x96_r2"
+    assert macro_name(ArrayMacro(4, 1024)) == "fusioncim_sram_4x1024_r1_array"

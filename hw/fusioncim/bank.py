@@ -22,14 +22,17 @@ SRAM = Path(__file__).with_name("sram.v")
 class Bank(wiring.Component):
     """`depth` words of `width` bits with `reads` read ports.
 
+    array: the bank is the memory of one row of a compute array, its cells beside the gates that take `read_data`. It
+    behaves the same; area and power differ (fusioncim.flow.memory_array).
+
     Members:
         write_enable, write_address, write_data: written at the end of the cycle.
         read_enable, read_address, read_data: one of each per read port; latency 1 cycle.
     """
 
-    def __init__(self, *, depth: int, width: int, reads: int = 1) -> None:
-        self.depth, self.width, self.reads = depth, width, reads
-        self.parameters = (f"{depth}x{width}", f"r{reads}")
+    def __init__(self, *, depth: int, width: int, reads: int = 1, array: bool = False) -> None:
+        self.depth, self.width, self.reads, self.array = depth, width, reads, array
+        self.parameters = (f"{depth}x{width}", f"r{reads}", *(["array"] if array else []))
         address = address_shape(depth)
         super().__init__(
             {
@@ -49,6 +52,7 @@ class Bank(wiring.Component):
             p_DEPTH=self.depth,
             p_WIDTH=self.width,
             p_READS=self.reads,
+            **({"p_ARRAY": 1} if self.array else {}),
             i_clk=ClockSignal(),
             i_write_enable=self.write_enable,
             i_write_address=self.write_address,

@@ -92,7 +92,7 @@ class IpCimRow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bits = self.config.operand_bits
-        bank = Bank(depth=self.config.words, width=self.config.columns * bits)
+        bank = Bank(depth=self.config.words, width=self.config.columns * bits, array=True)
         m.submodules.bank = once(platform, bank)
         m.d.comb += [
             bank.write_enable.eq(self.write_enable),

@@ -8,12 +8,17 @@
 //
 // Nothing else is defined: the words before they are written, read_data before the first enabled read, a word that is
 // written in the cycle in which it is read, addresses from DEPTH on. There is no reset.
+//
+// ARRAY = 1 asks for a layout as a row of a compute array: words beside the gates that take read_data, write path shared
+// with the other rows. The behaviour is the same.
 
 // verilator lint_off DECLFILENAME
+// verilator lint_off UNUSEDPARAM
 module fusioncim_sram #(
   parameter DEPTH = 2,
   parameter WIDTH = 8,
   parameter READS = 1,
+  parameter ARRAY = 0,
   parameter ADDRESS = DEPTH > 1 ? $clog2(DEPTH) : 1 // follows from DEPTH: not to be set
 ) (
   input  wire                     clk,

@@ -8,6 +8,7 @@ OpenSTA 2.0.17 adds the energies of both edges and counts both edges too: what i
 Timing: every input against the rising clock edge, read data after it with a delay that grows with the load.
 """
 
+from fusioncim.flow.memory_array import ArrayMacro
 from fusioncim.flow.memory_model import (
     CLOCK_FF,
     HOLD_NS,
@@ -23,8 +24,9 @@ from fusioncim.flow.memory_model import (
 
 
 def macro_name(macro: Macro) -> str:
-    """Name of the cell, such as `fusioncim_sram_4x1024_r1`."""
-    return f"fusioncim_sram_{macro.depth}x{macro.width}_r{macro.reads}"
+    """Name of the cell, such as `fusioncim_sram_128x96_r2`, or `fusioncim_sram_4x1024_r1_array`."""
+    name = f"fusioncim_sram_{macro.depth}x{macro.width}_r{macro.reads}"
+    return f"{name}_array" if isinstance(macro, ArrayMacro) else name
 
 
 def liberty_view(name: str, macro: Macro) -> str:

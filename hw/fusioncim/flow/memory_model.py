@@ -1,7 +1,8 @@
 """Area, energy, leakage and timing of one memory bank, from the structure of its array and cited constants.
 
 A bank is what `fusioncim_sram` stands for: one write port, `reads` read ports, both used in the same cycle, one clock,
-inputs sampled and outputs held. At 45 nm, 1.1 V, 25 C, typical, like the cell library. Two structures:
+inputs sampled and outputs held. At 45 nm, 1.1 V, 25 C, typical, like the cell library. Two structures here, and a third
+one, of banks in a compute array, in `memory_array`:
 
 - Separate ports: a cell of 6 + 2 reads transistors. Per read port a single-ended bit line, split into pieces of
   `LOCAL_ROWS` cells, which discharges to the rail; no sense amplifier. Whole rows are words.
@@ -35,8 +36,8 @@ whose wires it charges in half of the accesses (here a quarter, over the side of
 Users that want the cautious end multiply a large buffer by the inverse of its ratio. At 28 nm a bank of 4 x 1024 bits
 has 1.12 um2 per bit and one of 32 x 1024 has 0.31; a published 28 nm CIM macro has 0.53 with its arithmetic (1.80
 Mb/mm2, "A 28nm 1.80Mb/mm2 digital/analog hybrid SRAM-CIM macro using 2D-weighted capacitor array for complex number MAC
-operations", 2025). Such macros share write drivers among rows and have no output latches; a bank of four words here is
-mostly those.
+operations", 2025). Such macros share write drivers among rows and have no output latches, as in `memory_array`; a
+macro of four words is mostly those.
 """
 
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ class Macro:
         return self._columns * self._cell * CELL_UM2[45] / CELL_HEIGHT_UM
 
     @property
-    def _flops(self) -> int:
+    def _flops(self) -> float:
         """Input flip-flops: addresses and enables."""
         return (self.address_bits + 1) * (1 + self.reads)
 

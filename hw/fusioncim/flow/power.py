@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim.flow.liberty import Arc, Cell, Library, Power, Table, postfix, values
+from fusioncim.flow.memory_array import bank_macro
 from fusioncim.flow.memory_model import CLOCK_FF, INPUT_FF, Macro
 from fusioncim.flow.netlist import ONE, ZERO, Flat, Part, clock_nets
 from fusioncim_golden.errors import InputError
@@ -367,7 +368,7 @@ def leakage_power(cell: Cell, states: States) -> Floats:
 
 def macro_of(bank: Part) -> Macro:
     """The memory model of a bank of the netlist."""
-    return Macro(bank.parameters["DEPTH"], bank.parameters["WIDTH"], bank.parameters["READS"])
+    return bank_macro(bank.parameters)
 
 
 def bank_energy(bank: Part, activity: Activity, run_ns: float) -> Energy:

@@ -73,7 +73,8 @@ class Mapped:
     """A module's own part of the design, what is below it not included.
 
     area: of its cells in um2; cells: their number by type; instances: of other modules by name; banks: by
-    DEPTHxWIDTHrREADS; depth: cells on its longest combinational path; way: of mapping; seconds: of mapping.
+    DEPTHxWIDTHrREADS, with an `a` after it in an array; depth: cells on its longest combinational path; way: of
+    mapping; seconds: of mapping.
     """
 
     name: str
@@ -247,7 +248,8 @@ def map_module(name: str, text: str, below: Iterable[str], liberty: str, place: 
 def _banks(netlist: Netlist) -> dict[str, int]:
     """Number of banks by shape."""
     shapes = (part.parameters for part in netlist.parts if part.kind == SRAM_MODULE)
-    return dict(sorted(Counter(f"{p['DEPTH']}x{p['WIDTH']}r{p['READS']}" for p in shapes).items()))
+    names = (f"{p['DEPTH']}x{p['WIDTH']}r{p['READS']}{'a' * p.get('ARRAY', 0)}" for p in shapes)
+    return dict(sorted(Counter(names).items()))
 
 
 def script(name: str, text: str, below: Iterable[str], library: Library, way: str, directory: Path) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fusioncim.delivery import IO_SHARE
 from fusioncim.flow.liberty import Library
+from fusioncim.flow.memory_array import bank_macro
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
 from fusioncim.flow.memory_model import Macro
 from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog, port_loads
@@ -161,9 +162,9 @@ def without_wires(liberty: str) -> str:
 
 
 def macro_of_shape(shape: str) -> Macro:
-    """The memory model of a shape such as 32x57r2."""
+    """The memory model of a shape such as 32x57r2, or 4x1024r1a in an array."""
     depth, width, reads = map(int, re.findall(r"\d+", shape))
-    return Macro(depth, width, reads)
+    return bank_macro({"DEPTH": depth, "WIDTH": width, "READS": reads, "ARRAY": shape.endswith("a")})
 
 
 def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
@@ -174,7 +175,7 @@ def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
 
     def kind(part: Part) -> str:
         if part.kind == SRAM_MODULE:
-            return macro_name(Macro(*(part.parameters[key] for key in ("DEPTH", "WIDTH", "READS"))))
+            return macro_name(bank_macro(part.parameters))
         return part.kind + SUFFIX if part.kind in modules and part is not first[part.kind] else part.kind
 
     return plain_verilog(netlist, kind)
