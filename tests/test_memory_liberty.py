@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Cat
 
 from fusioncim.bank import Bank
+from fusioncim.emit import used
 from fusioncim.flow.area import default_liberty
 from fusioncim.flow.memory_array import ArrayMacro
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
@@ -21,6 +22,7 @@ PORTS = ("write_enable", "write_address", "write_data", "read_enable", "read_add
 def widths(macro):
     """Widths of the ports: the connections of the instance that a bank is in the Verilog."""
     bank = Bank(depth=macro.depth, width=macro.width, reads=macro.reads)
+    used(bank)
     return {port: len(Cat(getattr(bank, port))) for port in PORTS}
 
 
