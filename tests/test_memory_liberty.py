@@ -1,7 +1,6 @@
 """The Liberty view of a bank, as Yosys and OpenSTA read it."""
 
 import re
-import shutil
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ from amaranth.hdl import Cat
 
 from fusioncim.bank import Bank
 from fusioncim.emit import used
-from fusioncim.flow.area import default_liberty
+from fusioncim.flow.liberty import default_liberty
 from fusioncim.flow.memory_array import ArrayMacro
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
 from fusioncim.flow.memory_model import Macro
@@ -54,7 +53,6 @@ def test_yosys_takes_it_for_the_macro_with_its_ports_and_area(shape, tmp_path):
     assert float(area[-1]) == pytest.approx(macro.area_um2)
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_opensta_finds_the_delays_without_a_warning(shape, tmp_path):
     macro = Macro(*shape)

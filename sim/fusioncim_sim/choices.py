@@ -1,6 +1,6 @@
 """What each parameter of the default configuration costs and buys: the alternatives side by side.
 
-Area is that of a `paper` row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.area); accuracy and
+Area is that of a `paper` row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.synth); accuracy and
 moves are those of all captured heads.
 """
 
@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusioncim.flow.area import default_liberty, logic_area
+from fusioncim.flow.liberty import default_liberty, load
+from fusioncim.flow.synth import synthesize
 from fusioncim.ip_cim import IpCimRow
 from fusioncim.op_cim import OpCimRow
 from fusioncim.parallel import run_all
@@ -63,15 +64,14 @@ def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
 def ip_cim_row(liberty: Path) -> dict[str, Any]:
     """Area of a row of the IP-CIM; components stay in the process that made them."""
     paper = PRESETS["paper"]
-    area = logic_area(IpCimRow(paper), liberty)
+    area = synthesize(IpCimRow(paper), load(liberty)).area()
     return {"um2": round(area), "um2_per_mac_per_cycle": round(area * paper.operand_bits / paper.columns, 1)}
 
 
 def alternative(changes: Mapping[str, int], liberty: Path) -> dict[str, Any]:
     """Area, accuracy and moves of the default configuration with one change."""
     paper, small = (PRESETS[name].override(**changes) for name in ("paper", "small"))
-    row = logic_area(OpCimRow(paper), liberty)
-    lane = logic_area(SoftmaxLane(paper), liberty)
+    row, lane = (synthesize(component(paper), load(liberty)).area() for component in (OpCimRow, SoftmaxLane))
     results = [evaluate(small, head, rtl=False)[0] for head in load_heads(fixture(), small)]
     updates = sum(result.row_updates for result in results)
     written = updates - sum(result.skipped_row_updates for result in results)

@@ -17,7 +17,7 @@ from fusioncim_golden.chip import ChipConfig, chip_preset, split
 from fusioncim_golden.config import PRESETS, Config, preset, read_toml
 from fusioncim_golden.errors import InputError
 
-OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim"}
+OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim", "liberty": "synth", "pyosys": "synth"}
 """Extra that brings a package which the default install leaves out."""
 
 
@@ -71,6 +71,15 @@ Changes = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Simulations at a time. Default: one per core.")]
 Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
+Liberty = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
+]
+OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
+ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
+Processes = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
+]
+JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")]
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
 
 
@@ -220,6 +229,131 @@ def simulate(
     if json_out:
         write_json(json_out, report(chosen, simulator.value, results), keys)
     if any(result.bit_exact is False for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def synth(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    engine: OneEngine = False,
+    liberty: Liberty = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the mapped netlists and Liberty views of the banks.")
+    ] = None,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Map a chip on a cell library: area by module, classes of cells, banks.
+
+    What the library lacks is said, with what is done instead. Every distinct module is mapped once, and kept.
+
+    Example: fusioncim synth --preset tiny --engine --output build/netlist
+    """
+    from fusioncim.flow.synth import require_pyosys, synthesize
+    from fusioncim.parallel import cores
+    from fusioncim_sim.output import check_directory, check_json, write_directory, write_json
+    from fusioncim_sim.physical import component_of, read_library, synth_figures, synth_files
+    from fusioncim_sim.physical_pages import synth_page
+
+    chosen = (choose_config if engine else choose_chip)(preset, config, changes)
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "modules", "banks", "um2_per_mac_per_cycle"))
+    if output:
+        check_directory(output)
+    library = read_library(liberty)
+    design = synthesize(component_of(chosen), library, jobs=jobs or cores())
+    figures = synth_figures(design, chosen)
+    synth_page(page(), figures)
+    if output:
+        files = synth_files(design, chosen)
+        write_directory(output, files, chosen.as_dict())
+        print(f"{output}: {len(files)} files; the cells are those of {library.path}")
+    if json_out:
+        write_json(json_out, figures)
+
+
+@app.command()
+def timing(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    engine: OneEngine = False,
+    liberty: Liberty = None,
+    clock_mhz: ClockMhz = 400.0,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Time a mapped chip with OpenSTA: slowest path of every module, highest frequency.
+
+    Exit status 1 if the clock frequency is not reached.
+
+    Example: fusioncim timing --preset tiny --engine --clock-mhz 500
+    """
+    from fusioncim.flow.synth import require_pyosys
+    from fusioncim.flow.timing import require_sta
+    from fusioncim.parallel import cores
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.physical import period_of, read_library, time_design, timing_figures
+    from fusioncim_sim.physical_pages import timing_page
+
+    chosen = (choose_config if engine else choose_chip)(preset, config, changes)
+    period_of(clock_mhz)
+    require_sta()
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "modules", "shortest_period_ns"))
+    library = read_library(liberty)
+    timed = time_design(chosen, library, clock_mhz, jobs or cores())
+    timing_page(page(), timed, library)
+    if json_out:
+        write_json(json_out, timing_figures(timed, chosen, library))
+    if not timed.reached:
+        raise typer.Exit(1)
+
+
+@app.command()
+def power(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    liberty: Liberty = None,
+    head: Names = None,
+    tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
+    clock_mhz: ClockMhz = 400.0,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Simulate one tile of a captured head on the mapped engine, and say where its energy goes.
+
+    The tile: the last `rows` queries of the first tokens, causal. Heads stand side by side where `columns` is a
+    multiple of their dimension; --head names as many. Exit status 1 if an output bit differs.
+
+    Example: fusioncim power --head sink --tokens 64 --json power.json
+    """
+    from fusioncim.flow.synth import require_pyosys
+    from fusioncim.parallel import cores
+    from fusioncim_sim.gate_level import require_gates
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.physical import period_of, power_figures, read_library
+    from fusioncim_sim.physical_pages import power_page
+    from fusioncim_sim.tile import captured_heads, run_tile
+
+    chosen = choose_config(preset, config, changes)
+    period = period_of(clock_mhz)
+    heads = captured_heads(chosen, head or ())
+    require_gates()
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "energy_fj", "power_mw"))
+    library = read_library(liberty)
+    result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
+    power_page(page(), result, library)
+    if json_out:
+        write_json(json_out, power_figures(result, library))
+    if not result.bit_exact:
         raise typer.Exit(1)
 
 

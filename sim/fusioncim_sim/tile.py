@@ -1,8 +1,9 @@
 """Energy of tiles of real attention on one mapped engine, by unit.
 
-A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand side by side where the
-engine has more columns than a head. The mapped netlist is simulated, every output bit is compared with the golden
-model, and what its nets did gives the energy. Loading of the queries and the drain of the outputs are included.
+A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand
+side by side where the engine has more columns than a head. The mapped netlist is simulated, every output bit is
+compared with the golden model, and what its nets did gives the energy. Loading of the queries and the drain of the
+outputs are included.
 """
 
 from collections import defaultdict

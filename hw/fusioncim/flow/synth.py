@@ -26,7 +26,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fusioncim.bank import SRAM
-from fusioncim.emit import Modules, parameters, used
+from fusioncim.emit import Modules, module_name, parameters, used
 from fusioncim.flow.liberty import Library
 from fusioncim.flow.netlist import SRAM_MODULE, Netlist, read_netlist
 from fusioncim.parallel import run_all
@@ -197,7 +197,8 @@ def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
     with filled_once(place) as scratch:
         if scratch:
             modules = Modules()
-            top = modules.add(component)
+            name = module_name(component)
+            top = run_all({name: partial(modules.add, component)}, jobs=1, title="elaborating")[name]
             (scratch / "design.json").write_text(json.dumps([top, modules.texts]))
     top, texts = kept_json(place / "design.json")
     return top, texts
