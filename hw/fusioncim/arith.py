@@ -1,17 +1,28 @@
 """Combinational arithmetic with the golden model's rounding rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import add, or_
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data
 
 
-def tree_sum(terms: Sequence[Value]) -> Value:
-    """Sum as a balanced binary tree: ceil(log2 n) extra bits, where a left-to-right sum would grow one bit per term."""
+def tree(combine: Callable[[Value, Value], Value], terms: Sequence[Value]) -> Value:
+    """The terms combined as a balanced binary tree."""
     level = list(terms)
     while len(level) > 1:
-        level = [level[n] + level[n + 1] if n + 1 < len(level) else level[n] for n in range(0, len(level), 2)]
+        level = [combine(*level[n : n + 2]) if n + 1 < len(level) else level[n] for n in range(0, len(level), 2)]
     return level[0]
+
+
+def tree_sum(terms: Sequence[Value]) -> Value:
+    """Sum with ceil(log2 n) extra bits, where a left-to-right sum would grow one bit per term."""
+    return tree(add, terms)
+
+
+def chosen(selects: Sequence[Value], values: Sequence[Value]) -> Value:
+    """The value whose select is set, 0 if none is; two never are: AND-OR gates, no priority."""
+    return tree(or_, [Mux(select, value, 0) for select, value in zip(selects, values, strict=True)])
 
 
 def shift_keep(x: Value, n: Value) -> Value:

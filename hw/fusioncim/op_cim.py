@@ -4,7 +4,9 @@
 
 A row keeps the probabilities of the block (stationary while the block's values stream past) and its update command.
 Each of its `units` takes one column per cycle: a dot product of length update_rank, one alignment shift, one addition,
-and the element goes back to the bank in place. Either the block or the old value is shifted, never both, so that one
+and the element goes back to the bank in place. The dot product goes by the bits of the values: two keys bring one of 0,
+p0, p1, p0 + p1 for every bit, and which one (`choice_layout`) is decoded once for all rows. Probabilities that are zero
+switch nothing. Either the block or the old value is shifted, never both, so that one
 shifter serves for the block's exponent and for the rescale; it is shared by update_rank multipliers. A rescale takes no
 extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches.
 
@@ -15,11 +17,14 @@ after its column was on `command`. The drain port reads any word, also while ano
 stall.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from functools import reduce
+from operator import and_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import add_shift_round, fits, pipelined, shift_round, tree_sum
+from fusioncim.arith import add_shift_round, chosen, fits, pipelined, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim_golden.config import Config
@@ -58,6 +63,35 @@ def command_layout(config: Config) -> data.StructLayout:
     )
 
 
+def group_size(config: Config) -> int:
+    """Keys whose probabilities are added before they are multiplied."""
+    return min(config.update_rank, 2)
+
+
+def choice_layout(config: Config) -> data.ArrayLayout:
+    """The values of one cycle, decoded.
+
+    [unit][group][n][b]: of the group's keys those of the set n + 1 (bit i: its key i), and no others, have a value
+    whose bit b is 1.
+    """
+    size = group_size(config)
+    sets = data.ArrayLayout(config.operand_bits, (1 << size) - 1)
+    return data.ArrayLayout(data.ArrayLayout(sets, config.update_rank // size), config.units)
+
+
+def row_command_layout(config: Config) -> data.StructLayout:
+    """One cycle of the value stream as a row takes it; first: the block's first column."""
+    return data.StructLayout(
+        {
+            "enable": 1,
+            "first": 1,
+            "word": address_shape(config.words),
+            "column": address_shape(config.block_cycles),
+            "choice": choice_layout(config),
+        }
+    )
+
+
 def drain_layout(config: Config) -> data.StructLayout:
     """Read of one row's elements of one column step and word."""
     return data.StructLayout(
@@ -76,6 +110,7 @@ class OpCimRow(wiring.Component):
     Members:
         load, update: take over a block's probabilities and command.
         command: this cycle's values; the block's first column comes no earlier than one cycle after its load.
+        write_word, write_column: those of the last enabled command before this cycle's.
         drain_enable, drain_word, drain_column: read units' elements; drain_data shows them one cycle later and holds.
     """
 
@@ -85,7 +120,9 @@ class OpCimRow(wiring.Component):
             {
                 "load": In(1),
                 "update": In(update_layout(config)),
-                "command": In(command_layout(config)),
+                "command": In(row_command_layout(config)),
+                "write_word": In(address_shape(config.words)),
+                "write_column": In(address_shape(config.block_cycles)),
                 "drain_enable": In(1),
                 "drain_word": In(address_shape(config.words)),
                 "drain_column": In(address_shape(config.block_cycles)),
@@ -96,7 +133,7 @@ class OpCimRow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        width = config.accumulator_bits
+        width, dropped = config.accumulator_bits, config.dropped_bits
 
         block = Signal(update_layout(config), reset_less=True)
         with m.If(self.load):
@@ -104,59 +141,77 @@ class OpCimRow(wiring.Component):
 
         active = Signal()
         m.d.comb += active.eq(self.command.enable & (block.kind != Update.SKIP))
-        address = Cat(self.command.column, self.command.word)
         bank = Bank(depth=config.words * config.block_cycles, width=config.units * width, reads=2)
         m.submodules.bank = once(platform, bank)
         m.d.comb += [
             bank.read_enable[0].eq(active & (block.kind != Update.LOAD)),
-            bank.read_address[0].eq(address),
+            bank.read_address[0].eq(Cat(self.command.column, self.command.word)),
             bank.read_enable[1].eq(self.drain_enable),
             bank.read_address[1].eq(Cat(self.drain_column, self.drain_word)),
             self.drain_data.eq(bank.read_data[1]),
         ]
 
-        # The command of this cycle's columns; the next block may be loaded while they are written.
-        kind = Signal(2, reset_less=True)
-        shift = Signal(fits(config.shift_max), reset_less=True)
-        halve = Signal(reset_less=True)
+        # The command of the columns that are written; the next block may be loaded meanwhile.
+        moves = Signal()
+        m.d.comb += moves.eq(block.kind == Update.RESCALE)
+        rescale, keep, halve = (Signal(name=name, reset_less=True) for name in ("rescale", "keep", "halve"))
+        amount = Signal(fits(config.shift_max + dropped), reset_less=True)
         written = Signal()
-        write_address = Signal(bank.write_address.shape(), reset_less=True)
         m.d.sync += written.eq(active)
-        with m.If(active):
-            m.d.sync += [kind.eq(block.kind), shift.eq(block.shift), halve.eq(block.halve), write_address.eq(address)]
+        with m.If(active & self.command.first):
+            m.d.sync += [
+                *(rescale.eq(moves), amount.eq(block.shift + Mux(moves, 0, dropped))),
+                keep.eq((block.kind == Update.ADD) & ~block.halve),
+                halve.eq((block.kind == Update.ADD) & block.halve),
+            ]
 
-        rescale = Signal()
-        amount = Signal(fits(config.shift_max + config.dropped_bits))
-        m.d.comb += [
-            rescale.eq(kind == Update.RESCALE),
-            amount.eq(shift + Mux(rescale, 0, config.dropped_bits)),
-        ]
+        sums = self._sums(block)
         results = []
         for u in range(config.units):
-            products = [block.p[n] * self.command.value[n][u] for n in range(config.update_rank)]
             d = Signal(signed(config.dot_bits), name=f"d_{u}", reset_less=True)
             with m.If(active):
-                m.d.sync += d.eq(tree_sum(products))
+                m.d.sync += d.eq(self._dot_product(sums, self.command.choice[u], moves))
             old = bank.read_data[0].word_select(u, width).as_signed()
             high = d << config.slack
             aligned = Signal(signed(max(len(high), width)), name=f"aligned_{u}")
-            m.d.comb += aligned.eq(Mux(rescale, old, high))
             kept = Signal(signed(width), name=f"kept_{u}")
-            with m.If(rescale):
-                m.d.comb += kept.eq(shift_round(d, config.dropped_bits) if config.dropped_bits else d)
-            with m.Elif(kind == Update.LOAD):
-                m.d.comb += kept.eq(0)
-            with m.Elif(halve):
-                m.d.comb += kept.eq(old >> 1)
-            with m.Else():
-                m.d.comb += kept.eq(old)
+            m.d.comb += [
+                aligned.eq(Mux(rescale, old, high)),
+                kept.eq(chosen([rescale, keep, halve], [d >> dropped, old, old >> 1])),
+            ]
             results.append(add_shift_round(kept, aligned, amount)[:width])
         m.d.comb += [
             bank.write_enable.eq(written),
-            bank.write_address.eq(write_address),
+            bank.write_address.eq(Cat(self.write_column, self.write_word)),
             bank.write_data.eq(Cat(*results)),
         ]
         return m
+
+    def _sums(self, block: data.View) -> list[list[Value]]:
+        """For every group of keys the sum of the probabilities of every set, see `choice_layout`."""
+        size = group_size(self.config)
+        return [
+            [tree_sum([block.p[g + i] for i in range(size) if n >> i & 1]) for n in range(1, 1 << size)]
+            for g in range(0, self.config.update_rank, size)
+        ]
+
+    def _dot_product(self, sums: list[list[Value]], choice: data.View, moves: Signal) -> Value:
+        """Sum of p * v over the block's keys, and for a rescale half of the lowest bit that is kept, which rounds it.
+
+        All but the sign bits' terms are added as complements, and a constant makes up for that.
+        """
+        config = self.config
+        sign = config.operand_bits - 1
+        terms, constant = [], -1
+        for g, values in enumerate(sums):
+            for b in range(config.operand_bits):
+                term = chosen([choice[g][n][b] for n in range(len(values))], values)
+                terms.append((term if b == sign else ~term) << b)
+                constant -= 0 if b == sign else ((1 << len(term)) - 1) << b
+        half = (1 << config.dropped_bits) >> 1
+        modulus = 1 << config.dot_bits
+        terms.append(Mux(moves, (constant - half) % modulus, constant % modulus))
+        return ~tree_sum(terms)[: config.dot_bits]
 
 
 class OpCim(wiring.Component):
@@ -181,22 +236,49 @@ class OpCim(wiring.Component):
         m = Module()
         config = self.config
         stages, enables = pipelined(m, self.command, config.rows_per_lane, "stage")
+        commands = [self._decoded(m, stages[n], enables[n], n) for n in range(1, len(stages))]
+        # A row writes a column when the next one has its command.
+        word = [stage.word for stage in stages]
+        column = [stage.column for stage in stages]
+        for places, name in ((word, "last_word"), (column, "last_column")):
+            last = Signal(places[-1].shape(), name=name, reset_less=True)
+            with m.If(enables[-1]):
+                m.d.sync += last.eq(places[-1])
+            places.append(last)
 
         drained = Signal(address_shape(config.rows))
         with m.If(self.drain.enable):
             m.d.sync += drained.eq(self.drain.row)
+        outputs = []
         for i in range(config.rows):
             lane, j = divmod(i, config.rows_per_lane)
             row = OpCimRow(config)
+            outputs.append(row.drain_data)
             load = self.load[lane]
             m.submodules[f"row_{i}"] = once(platform, row)
             m.d.comb += [
                 row.load.eq(load.enable & (load.row == j)),
                 row.update.eq(load.update),
-                *(row.command.eq(stages[j + 1]), row.command.enable.eq(enables[j + 1])),
+                row.command.eq(commands[j]),
+                *(row.write_word.eq(word[j + 2]), row.write_column.eq(column[j + 2])),
                 row.drain_enable.eq(self.drain.enable & (self.drain.row == i)),
                 *(row.drain_word.eq(self.drain.word), row.drain_column.eq(self.drain.column)),
             ]
-            with m.If(drained == i):
-                m.d.comb += self.drain_data.eq(row.drain_data)
+        m.d.comb += self.drain_data.eq(chosen([drained == i for i in range(config.rows)], outputs))
         return m
+
+    def _decoded(self, m: Module, stage: data.View, enable: Signal, n: int) -> data.View:
+        """A stage's command as the rows take it."""
+        config, size = self.config, group_size(self.config)
+        command = Signal(row_command_layout(config), name=f"command_{n}")
+        m.d.comb += [
+            *(command.enable.eq(enable), command.first.eq(stage.column == 0)),
+            *(command.word.eq(stage.word), command.column.eq(stage.column)),
+        ]
+        for u in range(config.units):
+            for g in range(config.update_rank // size):
+                values = [stage.value[g * size + i][u].as_unsigned() for i in range(size)]
+                for k in range(1, 1 << size):
+                    bits = [value if k >> i & 1 else ~value for i, value in enumerate(values)]
+                    m.d.comb += command.choice[u][g][k - 1].eq(reduce(and_, bits))
+        return command
