@@ -13,14 +13,14 @@ extra cycle and holds up no other row. A row whose command is SKIP neither reads
 Row j of every softmax lane works j cycles behind row 0, like its probabilities.
 
 Throughput: update_rank keys per update_rank * operand_bits cycles. Latency: an element is in the bank 3 + j cycles
-after its column was on `command`. The drain port reads any word, also while another one accumulates. This unit cannot
+after its column was on `command`. The drain port reads a word while another one accumulates. This unit cannot
 stall.
 """
 
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -141,15 +141,24 @@ class OpCimRow(wiring.Component):
 
         active = Signal()
         m.d.comb += active.eq(self.command.enable & (block.kind != Update.SKIP))
-        bank = Bank(depth=config.words * config.block_cycles, width=config.units * width, reads=2)
-        m.submodules.bank = once(platform, bank)
-        m.d.comb += [
-            bank.read_enable[0].eq(active & (block.kind != Update.LOAD)),
-            bank.read_address[0].eq(Cat(self.command.column, self.command.word)),
-            bank.read_enable[1].eq(self.drain_enable),
-            bank.read_address[1].eq(Cat(self.drain_column, self.drain_word)),
-            self.drain_data.eq(bank.read_data[1]),
-        ]
+        # A word is drained only while it does not accumulate: one read port serves for both.
+        banks = [Bank(depth=config.block_cycles, width=config.units * width) for _ in range(config.words)]
+        reads = active & (block.kind != Update.LOAD)
+        drained = Signal.like(self.drain_word)
+        with m.If(self.drain_enable):
+            m.d.sync += drained.eq(self.drain_word)
+        for word, bank in enumerate(banks):
+            m.submodules[f"bank_{word}"] = once(platform, bank)
+            drains = Signal(name=f"drains_{word}")
+            m.d.comb += [
+                drains.eq(self.drain_enable & (self.drain_word == word)),
+                bank.read_enable[0].eq(drains | (reads & (self.command.word == word))),
+                bank.read_address[0].eq(Mux(drains, self.drain_column, self.command.column)),
+            ]
+        outputs = [bank.read_data[0] for bank in banks]
+        m.d.comb += self.drain_data.eq(Array(outputs)[drained])
+        before = Signal(config.units * width)
+        m.d.comb += before.eq(Array(outputs)[self.write_word])
 
         # The command of the columns that are written; the next block may be loaded meanwhile.
         moves = Signal()
@@ -171,7 +180,7 @@ class OpCimRow(wiring.Component):
             d = Signal(signed(config.dot_bits), name=f"d_{u}", reset_less=True)
             with m.If(active):
                 m.d.sync += d.eq(self._dot_product(sums, self.command.choice[u], moves))
-            old = bank.read_data[0].word_select(u, width).as_signed()
+            old = before.word_select(u, width).as_signed()
             high = d << config.slack
             aligned = Signal(signed(max(len(high), width)), name=f"aligned_{u}")
             kept = Signal(signed(width), name=f"kept_{u}")
@@ -180,11 +189,11 @@ class OpCimRow(wiring.Component):
                 kept.eq(chosen([rescale, keep, halve], [d >> dropped, old, old >> 1])),
             ]
             results.append(add_shift_round(kept, aligned, amount)[:width])
-        m.d.comb += [
-            bank.write_enable.eq(written),
-            bank.write_address.eq(Cat(self.write_column, self.write_word)),
-            bank.write_data.eq(Cat(*results)),
-        ]
+        for word, bank in enumerate(banks):
+            m.d.comb += [
+                bank.write_enable.eq(written & (self.write_word == word)),
+                *(bank.write_address.eq(self.write_column), bank.write_data.eq(Cat(*results))),
+            ]
         return m
 
     def _sums(self, block: data.View) -> list[list[Value]]:
