@@ -51,10 +51,10 @@ def test_the_output_is_the_exact_quotient_within_its_bound(data, config):
     row_sum = data.draw(st.integers(1, (1 << config.row_sum_bits) - 1))
     largest = (1 << (config.accumulator_bits - 1)) - 1
     # Any O that the row sum allows: |O| is at most the largest |V| times the row sum.
-    limit = min((row_sum << (config.operand_bits - 1)) >> (config.flush + config.dropped_bits), largest)
+    limit = min((row_sum << (config.operand_bits - 1)) >> (config.row_sum_fraction + config.dropped_bits), largest)
     o = data.draw(st.integers(-limit, limit))
     fraction = 8 if config.output_bits == 16 else 0
-    exact = Fraction(o * 2 ** (config.flush + config.dropped_bits + fraction), row_sum)
+    exact = Fraction(o * 2 ** (config.row_sum_fraction + config.dropped_bits + fraction), row_sum)
     out = int(normalize(config, np.array([[o]]), np.array([row_sum]))[0, 0])
     low, high = -(1 << (config.output_bits - 1)), (1 << (config.output_bits - 1)) - 1
     bound = Fraction(1, 2) + abs(exact) * (Fraction(1, 2**15) + Fraction(1, 2**31))
@@ -64,37 +64,39 @@ def test_the_output_is_the_exact_quotient_within_its_bound(data, config):
 @pytest.mark.parametrize(
     ("config", "o", "row_sum", "expected"),
     [
-        (C24, 0, 1 << 14, 0),
-        (C24, 100, 1 << 14, 25600),  # 100 / 1 with 8 fraction bits; the reciprocal of 1 is 2^16 - 1
-        (C24, -100, 1 << 14, -25600),
-        (C24, 127, 1 << 14, 32512),
-        (C24, 128, 1 << 14, 32767),
-        (C24, 5000, 1 << 14, 32767),
-        (C24, -128, 1 << 14, -32767),  # -32767.5 rounds up
-        (C24, -129, 1 << 14, -32768),
-        (C24, -5000, 1 << 14, -32768),
-        (C24, 1000, 300 << 14, 853),  # 3.3333 * 256 = 853.33
-        (C24, -1000, 300 << 14, -853),
-        (C24, 999, 7 << 14, 32767),  # 142.7
-        (C24, 600, 7 << 14, 21943),  # 85.714 * 256 = 21942.9
-        (INT8, 1000, 300 << 14, 3),
-        (INT8, 1100, 300 << 14, 4),  # 3.67
-        (INT8, -1000, 300 << 14, -3),
-        (INT8, 200, 1 << 14, 127),
-        (INT8, -200, 1 << 14, -128),
+        (C24, 0, 1, 0),
+        (C24, 100, 1, 25600),  # 100 / 1 with 8 fraction bits; the reciprocal of 1 is 2^16 - 1
+        (C24, -100, 1, -25600),
+        (C24, 127, 1, 32512),
+        (C24, 128, 1, 32767),
+        (C24, 5000, 1, 32767),
+        (C24, -128, 1, -32767),  # -32767.5 rounds up
+        (C24, -129, 1, -32768),
+        (C24, -5000, 1, -32768),
+        (C24, 1000, 300, 853),  # 3.3333 * 256 = 853.33
+        (C24, -1000, 300, -853),
+        (C24, 999, 7, 32767),  # 142.7
+        (C24, 600, 7, 21943),  # 85.714 * 256 = 21942.9
+        (INT8, 1000, 300, 3),
+        (INT8, 1100, 300, 4),  # 3.67
+        (INT8, -1000, 300, -3),
+        (INT8, 200, 1, 127),
+        (INT8, -200, 1, -128),
         (C24, 7, 0, 0),
         (INT8, -7, 0, 0),
     ],
 )
 def test_output_vectors(config, o, row_sum, expected):
-    assert normalize(config, np.array([[o]]), np.array([row_sum])).tolist() == [[expected]]
+    assert normalize(config, np.array([[o]]), np.array([row_sum << config.row_sum_fraction])).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize(("acc", "dropped"), [(24, 0), (23, 1), (20, 4)])
 def test_dropped_bits_come_back(acc, dropped):
     config = C24.override(accumulator_bits=acc, flush=9)
     assert config.dropped_bits == dropped
-    assert normalize(config, np.array([[1600 >> dropped]]), np.array([100 << 9])).tolist() == [[16 * 256]]
+    assert normalize(config, np.array([[1600 >> dropped]]), np.array([100 << config.row_sum_fraction])).tolist() == [
+        [16 * 256]
+    ]
 
 
 def test_rows_and_heads_keep_their_places():
@@ -102,6 +104,6 @@ def test_rows_and_heads_keep_their_places():
     row_sum = np.array([[1, 2, 0], [4, 8, 16]]) << 20
     out = normalize(C24, o, row_sum)
     with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(row_sum[..., None] > 0, o * 256.0 / (row_sum[..., None] >> 14), 0)
+        exact = np.where(row_sum[..., None] > 0, o * 256.0 / (row_sum[..., None] >> C24.row_sum_fraction), 0)
     assert np.abs(out - exact).max() <= 1
     assert not out[0, 2].any()

@@ -47,7 +47,7 @@ def random_tile(rng, config):
     """O [rows, columns], row sums and whether the rows are filled [rows], and how many of them leave."""
     rows, columns = config.rows, config.columns
     # The least row sum: one key, at most seed_limit powers of two below the reference.
-    least = (1 << (config.probability_bits - 1 + config.flush)) >> (config.seed_limit if config.seed else 0)
+    least = (1 << (config.probability_bits - 1 + config.row_sum_fraction)) >> (config.seed_limit if config.seed else 0)
     most = (1 << config.row_sum_bits) - 1
     exponent = rng.integers(least.bit_length() - 1, config.row_sum_bits, rows)
     corners = np.stack(
@@ -62,7 +62,7 @@ def random_tile(rng, config):
     row_sum = corners[rng.choice(5, rows, p=[0.1, 0.1, 0.2, 0.1, 0.5]), np.arange(rows)]
     # O of weights that add up to the row sum, or anything that the bank holds.
     limit = (1 << (config.accumulator_bits - 1)) - 1
-    weights = (row_sum >> config.flush) << (config.operand_bits - 1) >> config.dropped_bits
+    weights = (row_sum >> config.row_sum_fraction) << (config.operand_bits - 1) >> config.dropped_bits
     bound = np.where(rng.random(rows) < 0.7, np.minimum(weights, limit), limit)[:, None]
     o = rng.integers(-bound, bound + 1, (rows, columns))
     o = np.where(rng.random(o.shape) < 0.2, rng.choice([-1, 0, 1, 2], o.shape), o)

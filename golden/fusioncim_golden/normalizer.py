@@ -3,7 +3,7 @@
     z          = bit_length(l)
     mantissa   = the top 16 bits of l:  floor(l / 2^(z-16))            (l shifted left when it has fewer)
     reciprocal = floor((2^31 - 1) / mantissa)                           16 bits, one restoring division per row
-    output     = saturate(shift_round(O * reciprocal, z + 15 - flush - dropped_bits - fraction bits))
+    output     = saturate(shift_round(O * reciprocal, z + 15 - row_sum_fraction - dropped_bits - fraction bits))
 
 The output is in units of V's least significant bit, with 8 fraction bits (INT16) or none (INT8). A row that has seen no
 key gives 0.
@@ -26,7 +26,7 @@ def reciprocal(row_sum: Int) -> tuple[Int, Int]:
 def output_shift(config: Config) -> int:
     """Right shift of O * reciprocal at bit length 0; the row's bit length is added."""
     fraction = OUTPUT_FRACTION_BITS if config.output_bits > OUTPUT_FRACTION_BITS else 0
-    return RECIPROCAL_BITS - 1 - config.flush - config.dropped_bits - fraction
+    return RECIPROCAL_BITS - 1 - config.row_sum_fraction - config.dropped_bits - fraction
 
 
 def normalize(config: Config, o: Int, row_sum: Int) -> Int:

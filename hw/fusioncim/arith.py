@@ -1,6 +1,8 @@
 """Combinational arithmetic with the golden model's rounding rules."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data
@@ -28,11 +30,6 @@ def shift_round(x: Value, n: Value) -> Value:
 def add_shift_round(a: Value, x: Value, n: Value) -> Value:
     """The sum a + shift_round(x, n) of signed values with a single adder: the rounding bit is its carry-in."""
     return (Cat(Const(1, 1), a).as_signed() + shift_keep(x, n)) >> 1
-
-
-def clamp_unsigned(x: Signal, limit: int) -> Value:
-    """min(x, limit) of an unsigned signal x, in as few bits as the limit needs."""
-    return Mux(x > limit, limit, x)[: max(limit.bit_length(), 1)]
 
 
 def saturate(x: Signal, bits: int) -> Value:
@@ -80,3 +77,9 @@ def pick(bits: Value, index: Signal) -> Value:
 def one_hot(enable: Signal, index: Signal, width: int) -> Value:
     """Bit `index` if `enable`, else nothing; defined also while nothing is enabled and the index is not."""
     return Cat(enable & (index == n) for n in range(width))
+
+
+def selected(select: Value, values: Sequence[Value]) -> Value:
+    """The value whose bit of the one-hot `select` is set, as bits, as wide as the first; all 0 if none is."""
+    masked = [Mux(select[n], Value.cast(value), 0) for n, value in enumerate(values)]
+    return reduce(or_, (value[: len(Value.cast(values[0]))] for value in masked))
