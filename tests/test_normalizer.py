@@ -144,11 +144,11 @@ async def matches_golden(dut):
         assert flags == (0,) * (rows * steps - 1) + (1,), index
         if this["o"] == "never":
             # A row takes as long as its beats or as its division.
-            assert cycles[-1] - cycles[0] <= rows * max(steps, 20), index
+            assert cycles[-1] - cycles[0] <= rows * max(steps, 18), index
         position += rows * steps
         compared += out.size
     assert finished == [(word, rows) for word, (*_, rows) in zip(words, tiles, strict=True)]
     assert compared == beats * units > 0
     assert saturated > 5
     if (this["o"], this.get("i")) == ("never", None):
-        assert ended[0][1] - given[0] <= 24
+        assert ended[0][1] - given[0] <= 21

@@ -26,7 +26,7 @@ POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
 SEED_LIMIT = 4
 """A seeded reference starts at most this many powers of two above the first block's own."""
-RECIPROCAL_BITS = 16
+RECIPROCAL_BITS = 14
 """Bits of the row sum's mantissa and of its reciprocal in the normalizer."""
 OUTPUT_FRACTION_BITS = 8
 """Fraction bits of a 16-bit output; an 8-bit output has none."""

@@ -106,9 +106,9 @@ def row_depth(config: Config) -> int:
 class SoftmaxLane(wiring.Component):
     """One lane.
 
-    Members: control: per stage; select: control[0].row, one-hot; score: offset scores of the lane's rows; correction;
-    write_*: a row's scale and keys; load: command to an OP-CIM row; events: of that command; drain_*: read a row's state
-    (latency 1, held).
+    Members: control: per stage; select: control[0].row, one-hot; score, correction: of the lane's rows, see IpCim;
+    write_*: a row's query entry, whose shift is the excess over least_shift; load: command to an OP-CIM row; events: of
+    that command; drain_*: read a row's state (latency 1, held).
     """
 
     def __init__(self, config: Config) -> None:
