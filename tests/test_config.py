@@ -251,10 +251,10 @@ def test_the_widths_hold_their_largest_operands(config):
     room = 1 << (config.accumulator_bits - 1)
     assert 4 * block <= room << config.dropped_bits
     # A row sum at half of its range takes another block of the largest size.
-    half, added = 1 << (config.row_sum_bits - 1), (config.update_rank * p) << (config.slack + config.flush)
+    half, added = 1 << (config.row_sum_bits - 1), (config.update_rank * p) << (config.slack + config.row_sum_fraction)
     assert half - 1 + added < 1 << config.row_sum_bits
     # O of a row whose sum is at half of its range uses half of the accumulator.
-    assert v * half >> config.flush == room << config.dropped_bits >> 1
+    assert v * half >> config.row_sum_fraction == room << config.dropped_bits >> 1
     assert config.shift_max >= max(config.slack + config.flush, config.slack + SEED_LIMIT, config.accumulator_bits - 1)
     assert config.log2_bits == REFERENCE_BITS + config.fraction_bits
 

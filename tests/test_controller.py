@@ -260,7 +260,7 @@ async def runs_the_slots_of_the_schedule(dut):
     config = configured(this["config"])
     tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
     rng = np.random.default_rng(3)
-    complete = 2 * config.block_cycles + 14 + config.rows_per_lane
+    complete = 2 * config.block_cycles + 9 + config.rows_per_lane
     slots = []  # (tile, block)
     for n, blocks in enumerate(groups):
         members = [index for index, tile in enumerate(tiles) if tile.number == n]
@@ -523,9 +523,9 @@ async def keeps_the_rhythm_of_its_docstring(dut):
                 assert got == (plane, n, int(n == rank - 1), word, position)
                 assert control.first == (number in (0, 1))
                 assert control.fresh == (word == 0)
-            assert log[start + cycles + 11 + c]["pv"] == (1, word, c)
+            assert log[start + cycles + 6 + c]["pv"] == (1, word, c)
         if opens:
-            assert log[start + cycles + 10]["values"] == (1, block)
+            assert log[start + cycles + 5]["values"] == (1, block)
     assert sum(now["values"][0] for now in log) == 3
     assert sum(now["claim"] for now in log) == 3
     assert sum(now["release"][0] for now in log) == 3
@@ -535,7 +535,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     ends = [t for t, now in enumerate(log) if now["finished"]]
     assert len(ends) == 1
     assert log[ends[0]]["finished"] == 0b11
-    assert ends[0] >= starts[-1] + 2 * cycles + 14 + served
+    assert ends[0] >= starts[-1] + 2 * cycles + 9 + served
 
 
 @pytest.mark.parametrize("gap", [0, 9, 100])

@@ -119,7 +119,7 @@ CORNERS = {
     "falling_scores": lambda n: corner(filled(n, 127)[None], filled(n, 1) * -np.arange(n)[:, None], filled(n, 99)),
     "rising_scores": lambda n: corner(filled(n, 127)[None], filled(n, 1) * np.arange(n)[:, None], filled(n, -77)),
     "largest_scale": lambda n: corner(
-        filled(n, 127)[None], filled(n, -128) * (-1) ** np.arange(n)[:, None] // 2, filled(n, 5), softmax_scale=20.0
+        filled(n, 127)[None], filled(n, -128) * (-1) ** np.arange(n)[:, None] // 2, filled(n, 5), softmax_scale=1.25
     ),
     "smallest_scale": lambda n: corner(filled(n, 127)[None], filled(n, 127), filled(n, 1), softmax_scale=1e-7),
 }

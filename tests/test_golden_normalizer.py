@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden.config import Config
-from fusioncim_golden.normalizer import normalize, reciprocal
+from fusioncim_golden.normalizer import guard_bits, normalize, reciprocal
 
-# No bit dropped, 14 fraction bits of the row sum.
+# No bit dropped, 9 fraction bits of the row sum.
 C24 = Config(probability_bits=8, accumulator_bits=24, slack=4, update_rank=4, flush=14)
 INT8 = C24.override(output_bits=8)
 
@@ -23,27 +23,27 @@ configs = st.builds(
 )
 
 
-def test_every_mantissa_has_the_16_bit_reciprocal_of_its_definition():
-    mantissa = np.arange(1 << 15, 1 << 16)
+def test_every_mantissa_has_the_14_bit_reciprocal_of_its_definition():
+    mantissa = np.arange(1 << 13, 1 << 14)
     inverse, length = reciprocal(mantissa)
-    assert np.array_equal(inverse, ((1 << 31) - 1) // mantissa)
-    assert (inverse.min(), inverse.max()) == (1 << 15, (1 << 16) - 1)
-    assert set(length) == {16}
+    assert np.array_equal(inverse, ((1 << 27) - 1) // mantissa)
+    assert (inverse.min(), inverse.max()) == (1 << 13, (1 << 14) - 1)
+    assert set(length) == {14}
 
 
 @given(st.integers(1, 2**48 - 1))
-def test_the_reciprocal_is_within_one_in_2_to_the_15(row_sum):
+def test_the_reciprocal_is_within_one_in_2_to_the_13(row_sum):
     inverse, length = reciprocal(np.array([row_sum]))
     assert length[0] == row_sum.bit_length()
-    ratio = Fraction(int(inverse[0]) * row_sum, 2 ** (15 + row_sum.bit_length()))
-    assert abs(ratio - 1) <= Fraction(1, 2**15) + Fraction(1, 2**31)
+    ratio = Fraction(int(inverse[0]) * row_sum, 2 ** (13 + row_sum.bit_length()))
+    assert abs(ratio - 1) <= Fraction(1, 2**13) + Fraction(1, 2**27)
 
 
-@pytest.mark.parametrize("row_sum", [1, 2, 3, 5, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x1FFFF, 2**40, 2**40 - 1])
-def test_the_reciprocal_uses_the_top_16_bits(row_sum):
+@pytest.mark.parametrize("row_sum", [1, 2, 3, 5, 0x1FFF, 0x2000, 0x3FFF, 0x4000, 0x7FFF, 2**40, 2**40 - 1])
+def test_the_reciprocal_uses_the_top_14_bits(row_sum):
     inverse, _ = reciprocal(np.array([row_sum]))
-    top = int(bin(row_sum)[2:].ljust(16, "0")[:16], 2)
-    assert inverse[0] == (2**31 - 1) // top
+    top = int(bin(row_sum)[2:].ljust(14, "0")[:14], 2)
+    assert inverse[0] == (2**27 - 1) // top
 
 
 @given(st.data(), configs)
@@ -51,50 +51,54 @@ def test_the_output_is_the_exact_quotient_within_its_bound(data, config):
     row_sum = data.draw(st.integers(1, (1 << config.row_sum_bits) - 1))
     largest = (1 << (config.accumulator_bits - 1)) - 1
     # Any O that the row sum allows: |O| is at most the largest |V| times the row sum.
-    limit = min((row_sum << (config.operand_bits - 1)) >> (config.flush + config.dropped_bits), largest)
+    limit = min((row_sum << (config.operand_bits - 1)) >> (config.row_sum_fraction + config.dropped_bits), largest)
     o = data.draw(st.integers(-limit, limit))
     fraction = 8 if config.output_bits == 16 else 0
-    exact = Fraction(o * 2 ** (config.flush + config.dropped_bits + fraction), row_sum)
+    exact = Fraction(o * 2 ** (config.row_sum_fraction + config.dropped_bits + fraction), row_sum)
     out = int(normalize(config, np.array([[o]]), np.array([row_sum]))[0, 0])
     low, high = -(1 << (config.output_bits - 1)), (1 << (config.output_bits - 1)) - 1
-    bound = Fraction(1, 2) + abs(exact) * (Fraction(1, 2**15) + Fraction(1, 2**31))
+    bound = (
+        Fraction(1, 2) + Fraction(1, 2 ** guard_bits(config)) + abs(exact) * (Fraction(1, 2**13) + Fraction(1, 2**27))
+    )
     assert abs(out - min(max(exact, low), high)) <= bound
 
 
 @pytest.mark.parametrize(
     ("config", "o", "row_sum", "expected"),
     [
-        (C24, 0, 1 << 14, 0),
-        (C24, 100, 1 << 14, 25600),  # 100 / 1 with 8 fraction bits; the reciprocal of 1 is 2^16 - 1
-        (C24, -100, 1 << 14, -25600),
-        (C24, 127, 1 << 14, 32512),
-        (C24, 128, 1 << 14, 32767),
-        (C24, 5000, 1 << 14, 32767),
-        (C24, -128, 1 << 14, -32767),  # -32767.5 rounds up
-        (C24, -129, 1 << 14, -32768),
-        (C24, -5000, 1 << 14, -32768),
-        (C24, 1000, 300 << 14, 853),  # 3.3333 * 256 = 853.33
-        (C24, -1000, 300 << 14, -853),
-        (C24, 999, 7 << 14, 32767),  # 142.7
-        (C24, 600, 7 << 14, 21943),  # 85.714 * 256 = 21942.9
-        (INT8, 1000, 300 << 14, 3),
-        (INT8, 1100, 300 << 14, 4),  # 3.67
-        (INT8, -1000, 300 << 14, -3),
-        (INT8, 200, 1 << 14, 127),
-        (INT8, -200, 1 << 14, -128),
+        (C24, 0, 1, 0),
+        (C24, 100, 1, 25598),  # 100 / 1 with 8 fraction bits; the reciprocal of 1 is 2^14 - 1
+        (C24, -100, 1, -25598),
+        (C24, 127, 1, 32510),
+        (C24, 128, 1, 32766),
+        (C24, 5000, 1, 32767),
+        (C24, -128, 1, -32766),
+        (C24, -129, 1, -32768),
+        (C24, -5000, 1, -32768),
+        (C24, 1000, 300, 853),  # 3.3333 * 256 = 853.33
+        (C24, -1000, 300, -853),
+        (C24, 999, 7, 32767),  # 142.7
+        (C24, 600, 7, 21942),  # 85.714 * 256 = 21942.9
+        (INT8, 1000, 300, 3),
+        (INT8, 1100, 300, 4),  # 3.67
+        (INT8, -1000, 300, -3),
+        (INT8, 200, 1, 127),
+        (INT8, -200, 1, -128),
         (C24, 7, 0, 0),
         (INT8, -7, 0, 0),
     ],
 )
 def test_output_vectors(config, o, row_sum, expected):
-    assert normalize(config, np.array([[o]]), np.array([row_sum])).tolist() == [[expected]]
+    assert normalize(config, np.array([[o]]), np.array([row_sum << config.row_sum_fraction])).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize(("acc", "dropped"), [(24, 0), (23, 1), (20, 4)])
 def test_dropped_bits_come_back(acc, dropped):
     config = C24.override(accumulator_bits=acc, flush=9)
     assert config.dropped_bits == dropped
-    assert normalize(config, np.array([[1600 >> dropped]]), np.array([100 << 9])).tolist() == [[16 * 256]]
+    assert normalize(config, np.array([[1600 >> dropped]]), np.array([100 << config.row_sum_fraction])).tolist() == [
+        [16 * 256]
+    ]
 
 
 def test_rows_and_heads_keep_their_places():
@@ -102,6 +106,6 @@ def test_rows_and_heads_keep_their_places():
     row_sum = np.array([[1, 2, 0], [4, 8, 16]]) << 20
     out = normalize(C24, o, row_sum)
     with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(row_sum[..., None] > 0, o * 256.0 / (row_sum[..., None] >> 14), 0)
+        exact = np.where(row_sum[..., None] > 0, o * 256.0 / (row_sum[..., None] >> C24.row_sum_fraction), 0)
     assert np.abs(out - exact).max() <= 1
     assert not out[0, 2].any()

@@ -61,10 +61,10 @@ class Play:
         self.kinds |= set(kind.tolist())
         self.halvings += int(halve.sum())
         # Rounding error of O against the row sum: half an LSB per rounding, the row sum's own floor in its last bit.
-        floor_of_sum = 2.0 ** (-config.flush - config.dropped_bits)
+        last = 2.0 ** (-config.row_sum_fraction - config.dropped_bits)
         kept = np.where(kind == RESCALE, 0.5 ** np.minimum(shift, 60), np.where(halve, 0.5, 1.0)) * (kind != LOAD)
-        moved = (kept < 1) * (kind != LOAD) * (0.5 + floor_of_sum)
-        self.error = np.where(kind == 0, self.error, self.error * kept + moved + 0.5 + (kind == LOAD) * floor_of_sum)
+        moved = (kept < 1) * (kind != LOAD) * (0.5 + last)
+        self.error = np.where(kind == 0, self.error, self.error * kept + moved + 0.5 + last)
         self.peak = max(self.peak, np.abs(self.o).max() / 2.0 ** (config.accumulator_bits - 1))
         assert self.o.min() > -(1 << (config.accumulator_bits - 1)), f"O overflows: {config}"
         assert self.o.max() < 1 << (config.accumulator_bits - 1), f"O overflows: {config}"
@@ -155,7 +155,7 @@ def test_nothing_overflows_and_o_is_the_row_sum_of_what_it_added(stream):
     for t in range(x.shape[1]):
         play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t])
     # Column 2 of V is 1, so O there is the row sum but for the roundings.
-    row_sum = play.rows.row_sum / 2.0 ** (config.flush + config.dropped_bits)
+    row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
     assert np.all(np.abs(play.o[:, 2] - row_sum) <= play.error + 1e-9)
     together = merge(config, Rows.fresh((x.shape[0],)), block)
     assert np.array_equal(accumulate(config, block.p, together, v), play.o)
@@ -196,11 +196,11 @@ def adversary(config, steps):
     play = Play(config, len(rule), 6)
     yes = np.ones(len(rule), bool)
     half = 1 << (config.row_sum_bits - 1)
-    block = (config.update_rank * ((1 << config.probability_bits) - 1)) << (config.slack + config.flush)
+    block = (config.update_rank * ((1 << config.probability_bits) - 1)) << (config.slack + config.row_sum_fraction)
     for t in range(steps):
         row_sum = play.rows.row_sum
         full = row_sum >= half
-        weakest = (1 << config.probability_bits) * config.update_rank
+        weakest = ((1 << config.probability_bits) * config.update_rank << config.row_sum_fraction) >> config.flush
         largest = (rule == 5) & (row_sum >= half - weakest) & ~full
         e = np.select(
             [rule == 0, rule == 1, rule == 2, rule == 3, rule == 4, rule == 5, rule == 6],

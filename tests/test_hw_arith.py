@@ -10,11 +10,11 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.arith import (
     add_shift_round,
-    clamp_unsigned,
     fits,
     one_hot,
     pick,
     saturate,
+    selected,
     shift_keep,
     shift_round,
     tree_sum,
@@ -43,9 +43,6 @@ OPERATIONS = {
     "add_to_negative": (lambda x, u, n: add_shift_round(signal(-128), x, n), lambda x, u, n: -128 + rounded(x, n)),
     "saturate_4": (lambda x, u, n: saturate(x, 4), lambda x, u, n: int(arith.saturate(x, 4))),
     "saturate_7": (lambda x, u, n: saturate(x, 7), lambda x, u, n: int(arith.saturate(x, 7))),
-    "clamp_1": (lambda x, u, n: clamp_unsigned(u, 1), lambda x, u, n: min(u, 1)),
-    "clamp_9": (lambda x, u, n: clamp_unsigned(u, 9), lambda x, u, n: min(u, 9)),
-    "clamp_16": (lambda x, u, n: clamp_unsigned(u, 16), lambda x, u, n: min(u, 16)),
     "tree_sum_1": (lambda x, u, n: tree_sum([x]), lambda x, u, n: x),
     "tree_sum_3": (
         lambda x, u, n: tree_sum([x, x, n]),
@@ -57,6 +54,10 @@ OPERATIONS = {
     ),
     "tree_sum_8": (lambda x, u, n: tree_sum(split(u, 1, 8)), lambda x, u, n: u.bit_count()),
     "one_hot_5": (lambda x, u, n: one_hot(u[0], n, 5), lambda x, u, n: ((u & 1) << n) & 31),
+    "selected_3": (
+        lambda x, u, n: selected(one_hot(n[2], n[:2], 3), [x, u + 1, n]),
+        lambda x, u, n: (u & 255, u + 1 & 255, n, 0)[n & 3] if n & 4 else 0,
+    ),
     "pick_8": (lambda x, u, n: pick(u, n[:3]), lambda x, u, n: u >> (n & 7) & 1),
 }
 
@@ -109,4 +110,3 @@ def test_tree_sum_grows_by_the_logarithm(shape, count):
 @pytest.mark.parametrize(("value", "width"), [(0, 1), (1, 1), (2, 2), (7, 3), (8, 4)])
 def test_limits_take_the_fewest_bits(value, width):
     assert fits(value) == unsigned(width)
-    assert len(clamp_unsigned(Signal(8), value)) == width

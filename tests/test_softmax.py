@@ -13,7 +13,7 @@ from fusioncim_sim.replay import play
 from fusioncim_sim.runner import case, run
 from fusioncim_sim.stream import pack
 
-STAGES = 8
+STAGES = 3
 """Cycles from a row's score to its command."""
 
 INT4 = {"operand_bits": 4, "softmax_lanes": 2, "columns": 32}
@@ -404,6 +404,7 @@ def compare_events(config, commands, seen):
 def compare_state(state, rows, i):
     at = (i, rows.empty[i], rows.seeded[i])
     assert (state.filled, state.seeded) == (not rows.empty[i], rows.seeded[i]), at
-    assert state.row_sum == rows.row_sum[i], at
+    if state.filled:
+        assert state.row_sum == rows.row_sum[i], at
     if state.filled or state.seeded:
         assert state.reference == rows.reference[i], at

@@ -11,7 +11,7 @@ Int = NDArray[np.int64]
 
 
 def shift_floor(x: Int, n: Int | int) -> Int:
-    """floor(x / 2^n): drop the low n bits. Used where a row sum is halved or shifted."""
+    """floor(x / 2^n): drop the low n bits. Used where a row sum is halved, and on the way to the output."""
     return x >> np.minimum(n, 63)
 
 

@@ -20,13 +20,13 @@ SCALE_BITS = 8
 """Mantissa bits of the score scale c = mantissa / 2^shift; quantization snaps c onto this grid, so it costs nothing."""
 SCALE_SHIFT_BITS = 5
 """Bits of the right shift of the score scale."""
-REFERENCE_BITS = 24
+REFERENCE_BITS = 20
 """Signed bits of the integer part of a log2 score and of the row reference; a scale that could exceed it is refused."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
 SEED_LIMIT = 4
 """A seeded reference starts at most this many powers of two above the first block's own."""
-RECIPROCAL_BITS = 16
+RECIPROCAL_BITS = 14
 """Bits of the row sum's mantissa and of its reciprocal in the normalizer."""
 OUTPUT_FRACTION_BITS = 8
 """Fraction bits of a 16-bit output; an 8-bit output has none."""
@@ -184,8 +184,13 @@ class Config:
 
     @property
     def row_sum_bits(self) -> int:
-        """Bits of the row sum, unsigned; its flush fraction bits make every addition exact."""
-        return self.row_sum_integer_bits + self.flush
+        """Bits of the row sum, unsigned."""
+        return self.row_sum_integer_bits + self.row_sum_fraction
+
+    @property
+    def row_sum_fraction(self) -> int:
+        """Fraction bits of the row sum: two more than those of O for the largest operand, or all there can be."""
+        return min(max(self.operand_bits + 1 - self.dropped_bits, 0), self.flush)
 
     @property
     def seed_limit(self) -> int:

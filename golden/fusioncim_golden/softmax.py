@@ -88,8 +88,8 @@ class Updates:
 
 
 def log2_score(config: Config, score: Int, mantissa: Int, shift: Int) -> Int:
-    """X = round_half_up(score * mantissa * 2^fraction_bits / 2^shift)."""
-    return shift_round(score * mantissa, shift - config.fraction_bits)
+    """X = floor(score * mantissa * 2^fraction_bits / 2^shift)."""
+    return shift_floor(score * mantissa << config.fraction_bits, shift)
 
 
 def probabilities(config: Config, x: Int, visible: Bool) -> Block:
@@ -117,7 +117,7 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
     shape = blocks.exponent.shape
     kind, shift = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     halve, rescale = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    block_sum = blocks.p.sum(axis=-1) << config.flush
+    block_sum = blocks.p.sum(axis=-1) << config.row_sum_fraction
     half = np.int64(1) << (config.row_sum_bits - 1)
     for t in range(shape[-1]):
         b, seen = blocks.exponent[..., t], blocks.visible[..., t]
@@ -137,10 +137,10 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
         halve[..., t] = add & full
         rescale[..., t] = move
 
-        old = np.where(move, shift_floor(rows.row_sum, np.maximum(rise, 0)), rows.row_sum >> (add & full))
-        new = np.where(align < 0, block_sum[..., t] << np.maximum(-align, 0), block_sum[..., t] >> np.maximum(align, 0))
+        old = np.where(move, shift_round(rows.row_sum, rise), rows.row_sum >> (add & full))
+        new = shift_round(block_sum[..., t], align)
         active = load | add | move
-        rows.row_sum = np.where(active, np.where(rows.empty, 0, old) + new, rows.row_sum)
+        rows.row_sum = np.where(active, np.where(load, 0, old) + new, rows.row_sum)
         rows.reference = np.where(active, b + align, rows.reference)
         rows.empty = rows.empty & ~seen
     return Updates(kind, shift, halve, rescale)

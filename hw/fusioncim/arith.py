@@ -41,11 +41,6 @@ def add_shift_round(a: Value, x: Value, n: Value) -> Value:
     return (Cat(Const(1, 1), a).as_signed() + shift_keep(x, n)) >> 1
 
 
-def clamp_unsigned(x: Signal, limit: int) -> Value:
-    """min(x, limit) of an unsigned signal x, in as few bits as the limit needs."""
-    return Mux(x > limit, limit, x)[: max(limit.bit_length(), 1)]
-
-
 def saturate(x: Signal, bits: int) -> Value:
     """Clip a signed signal to `bits` signed bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
@@ -91,3 +86,9 @@ def pick(bits: Value, index: Signal) -> Value:
 def one_hot(enable: Signal, index: Signal, width: int) -> Value:
     """Bit `index` if `enable`, else nothing; defined also while nothing is enabled and the index is not."""
     return Cat(enable & (index == n) for n in range(width))
+
+
+def selected(select: Value, values: Sequence[Value]) -> Value:
+    """The value whose bit of the one-hot `select` is set, as bits, as wide as the first; all 0 if none is."""
+    masked = [Mux(select[n], Value.cast(value), 0) for n, value in enumerate(values)]
+    return tree(or_, [value[: len(Value.cast(values[0]))] for value in masked])

@@ -20,7 +20,6 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import one_hot
 from fusioncim.controller import Controller, block_layout, state_layout
 from fusioncim.emit import once
 from fusioncim.ip_cim import IpCim
@@ -102,6 +101,6 @@ class Engine(wiring.Component):
             *(op.drain.eq(norm.drain), norm.drain_data.eq(op.drain_data)),
             *(soft.drain_enable.eq(norm.state_enable), soft.drain_row.eq(norm.state_row)),
             *(soft.drain_word.eq(norm.state_word), norm.state.eq(soft.drain_state)),
-            control.drained.eq(one_hot(norm.done, norm.drain.word, config.words)),
+            control.drained.eq(norm.done),
         ]
         return m

@@ -1,11 +1,11 @@
 """Normalizer: drains finished tiles, O / l, through one reciprocal per row and one multiplier per unit.
 
-    output = saturate(shift_round(O * reciprocal(l), bit_length(l) + constant)), see the golden `normalizer`
+    output = saturate(shift_round((O >> (bit_length(l) - c)) * reciprocal(l), constant)), see the golden `normalizer`
 
-The reciprocal of the next row is divided (16 restoring steps) while the current row streams out. Rows go out in order,
+The reciprocal of the next row is divided (14 restoring steps) while the current row streams out. Rows go out in order,
 a row as block_cycles beats of `units` neighbouring columns.
 
-Throughput: one beat per cycle, or one row per 20 cycles. Latency: 24 cycles for a tile's first beat. A stalled output
+Throughput: one beat per cycle, or one row per 18 cycles. Latency: 21 cycles for a tile's first beat. A stalled output
 holds everything still.
 """
 
@@ -13,12 +13,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import fits, saturate, shift_round
+from fusioncim.arith import fits, one_hot, saturate, shift_round
 from fusioncim.bank import address_shape
+from fusioncim.emit import once
 from fusioncim.op_cim import drain_layout
 from fusioncim.softmax import state_layout
 from fusioncim_golden.config import RECIPROCAL_BITS, Config
-from fusioncim_golden.normalizer import output_shift
+from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 
 
 def tile_layout(config: Config) -> data.StructLayout:
@@ -34,11 +35,11 @@ def beat_layout(config: Config) -> data.StructLayout:
 
 
 def inverse_layout(config: Config) -> data.StructLayout:
-    """1 / l of a row: filled (else the outputs are 0), bit length of l, reciprocal mantissa; last row of the tile."""
+    """1 / l of a row: filled (else its outputs are 0), bits of l beyond the least, reciprocal; last: of the tile."""
     return data.StructLayout(
         {
             "filled": 1,
-            "length": fits(config.row_sum_bits),
+            "excess": fits(config.row_sum_bits - least_length(config)),
             "reciprocal": RECIPROCAL_BITS,
             "last": 1,
             "row": address_shape(config.rows),
@@ -50,7 +51,7 @@ def inverse_layout(config: Config) -> data.StructLayout:
 class Reciprocal(wiring.Component):
     """Reads the row sums of a tile and divides.
 
-    Members: i: tiles; o: one inverse per row, about 19 cycles each; state_*: read port of the softmax macro.
+    Members: i: tiles; o: one inverse per row, about 17 cycles each; state_*: read port of the softmax macro.
     """
 
     def __init__(self, config: Config) -> None:
@@ -85,7 +86,8 @@ class Reciprocal(wiring.Component):
             with m.State("NORMALIZE"):
                 length, top = normalized(m, self.state.row_sum)
                 m.d.sync += [
-                    *(inverse.filled.eq(self.state.filled), inverse.length.eq(length), mantissa.eq(top)),
+                    *(inverse.filled.eq(self.state.filled), mantissa.eq(top)),
+                    inverse.excess.eq(length - least_length(self.config)),
                     *(inverse.row.eq(row), inverse.word.eq(self.i.payload.word)),
                     inverse.last.eq(row + 1 == self.i.payload.rows),
                     *(remainder.eq((1 << (RECIPROCAL_BITS - 1)) - 1), step.eq(0)),
@@ -124,10 +126,49 @@ def normalized(m: Module, x: Value) -> tuple[Value, Value]:
     return len(x) - Cat(reversed(leading)), value[-RECIPROCAL_BITS:]
 
 
+class NormalizerUnit(wiring.Component):
+    """Aligns, multiplies, rounds and saturates one element per cycle; latency 2 cycles in which advance is set.
+
+    Members: advance; element, excess of its row: now; reciprocal, filled of its row: one advance later; quotient.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "advance": In(1),
+                "element": In(signed(config.accumulator_bits)),
+                "excess": In(inverse_layout(config)["excess"].shape),
+                "reciprocal": In(RECIPROCAL_BITS),
+                "filled": In(1),
+                "quotient": Out(signed(config.output_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        above, guard = headroom(config), guard_bits(config)
+        moved = self.element.shift_left(above) if above > 0 else self.element.shift_right(-above)
+        fitted = Signal(signed(len(moved)))
+        aligned = Signal(signed(config.output_bits + 1 + guard), reset_less=True)
+        rounded = Signal(signed(config.output_bits + 2))
+        m.d.comb += [
+            fitted.eq(moved >> self.excess),
+            rounded.eq(shift_round(aligned * self.reciprocal, Const(RECIPROCAL_BITS + guard))),
+        ]
+        with m.If(self.advance):
+            m.d.sync += [
+                aligned.eq(saturate(fitted, len(aligned))),
+                self.quotient.eq(Mux(self.filled, saturate(rounded, config.output_bits), 0)),
+            ]
+        return m
+
+
 class Normalizer(wiring.Component):
     """Drains tiles.
 
-    Members: i: tiles; o: beats; done: the last element of a tile is read from the bank; drain, drain_data: read port of
+    Members: i: tiles; o: beats; done: words whose last element was taken from the bank; drain, drain_data: read port of
     the OP-CIM macro; state_*: of the softmax macro.
     """
 
@@ -137,7 +178,7 @@ class Normalizer(wiring.Component):
             {
                 "i": In(stream.Signature(tile_layout(config))),
                 "o": Out(stream.Signature(beat_layout(config))),
-                "done": Out(1),
+                "done": Out(config.words),
                 "drain": Out(drain_layout(config)),
                 "drain_data": In(config.units * config.accumulator_bits),
                 "state_enable": Out(1),
@@ -169,17 +210,16 @@ class Normalizer(wiring.Component):
             *(self.drain.enable.eq(advance & loaded), row_done.eq(self.drain.enable & last_column)),
             *(self.drain.row.eq(inverse.row), self.drain.word.eq(inverse.word), self.drain.column.eq(column)),
             reciprocal.o.ready.eq(~loaded | row_done),
-            self.done.eq(row_done & inverse.last),
         ]
         with m.If(self.drain.enable):
             m.d.sync += column.eq(Mux(last_column, 0, column + 1))
         with m.If(reciprocal.o.ready):
             m.d.sync += [loaded.eq(reciprocal.o.valid), inverse.eq(reciprocal.o.payload)]
 
-        # Bank, multiply, round: each stage keeps what the next needs of the row's inverse.
+        # Bank, align, multiply: each stage keeps what the next needs of the row's inverse.
         stages = [inverse]
         valid, last = [loaded], [last_column & inverse.last]
-        for n in range(3):
+        for n in range(2):
             stage = Signal(inverse_layout(config), name=f"inverse_{n}", reset_less=True)
             stage_valid = Signal(name=f"valid_{n}")
             stage_last = Signal(name=f"last_{n}")
@@ -188,20 +228,16 @@ class Normalizer(wiring.Component):
             stages.append(stage)
             valid.append(stage_valid)
             last.append(stage_last)
-        width = config.accumulator_bits
-        amount = Signal(fits(config.row_sum_bits + max(output_shift(config), 0)))
-        m.d.comb += amount.eq(stages[3].length + output_shift(config))
+        m.d.comb += self.done.eq(one_hot(advance & valid[1] & last[1], stages[1].word, config.words))
         for u in range(config.units):
-            element = Signal(signed(width), name=f"element_{u}", reset_less=True)
-            product = Signal(signed(width + RECIPROCAL_BITS), name=f"product_{u}", reset_less=True)
-            rounded = Signal(signed(width + RECIPROCAL_BITS), name=f"rounded_{u}")
-            m.d.comb += rounded.eq(shift_round(product, amount))
-            with m.If(advance):
-                m.d.sync += [
-                    element.eq(self.drain_data.word_select(u, width)),
-                    product.eq(element * stages[2].reciprocal),
-                    self.o.payload.data[u].eq(Mux(stages[3].filled, saturate(rounded, config.output_bits), 0)),
-                ]
+            unit = NormalizerUnit(config)
+            m.submodules[f"unit_{u}"] = once(platform, unit)
+            m.d.comb += [
+                unit.element.eq(self.drain_data.word_select(u, config.accumulator_bits)),
+                *(unit.advance.eq(advance), unit.excess.eq(stages[1].excess)),
+                *(unit.reciprocal.eq(stages[2].reciprocal), unit.filled.eq(stages[2].filled)),
+                self.o.payload.data[u].eq(unit.quotient),
+            ]
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(valid[3]), self.o.payload.last.eq(last[3])]
+            m.d.sync += [self.o.valid.eq(valid[2]), self.o.payload.last.eq(last[2])]
         return m

@@ -6,9 +6,9 @@ cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank
 
     n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
     n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
-    T + 10                  the block's values are read (first slot of a block)
-    T + 11 .. 2 T + 10      columns on the OP-CIM's command; row j's probabilities are there at T + 12 + j
-    2 T + 14 + rows_per_lane and later: the word may drain
+    T + 5                   the block's values are read (first slot of a block)
+    T + 6 .. 2 T + 5        columns on the OP-CIM's command; row j's probabilities are there at T + 7 + j
+    2 T + 9 + rows_per_lane and later: the word may drain
 
 Throughput: a slot per block_cycles cycles.
 """
@@ -141,7 +141,7 @@ class Sequencer(wiring.Component):
             m.d.sync += [ends_block.eq(1), ending.eq(Mux(entry.last, members, 0))]
         with m.Elif(idle):
             m.d.sync += [ends_block.eq(0), ending.eq(0)]
-        m.d.comb += self.finished.eq(delayed(m, ended, config.block_cycles + config.rows_per_lane + 16, "ended")[-1])
+        m.d.comb += self.finished.eq(delayed(m, ended, config.block_cycles + config.rows_per_lane + 11, "ended")[-1])
         m.d.sync += [
             begun.eq((begun & ~ended) | one_hot(start, word, config.words)),
             busy.eq((busy & ~self.drained) | one_hot(start, word, config.words)),
@@ -187,8 +187,7 @@ class Sequencer(wiring.Component):
             *(token.enable.eq(finish), token.opens.eq(finish & now.opens)),
             *(token.word.eq(now.word), token.ring.eq(now.ring)),
         ]
-        after = delayed(m, token, 11, "slot_end")
-        start = after[10]
+        start = delayed(m, token, 6, "slot_end")[-1]
         m.d.comb += [
             *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
             self.kv.values_release.eq(start.opens),
