@@ -309,6 +309,8 @@ def _yosys(name: str, commands: list[str], log: Path) -> None:
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"mapping {name} took more than {LIMIT_S} s") from None
     if done.returncode:
+        if lacking := re.search(r"cannot be legalized: (.*)", log.read_text()):
+            raise InputError(f"the Liberty file must have the flip-flops that {name} needs: {lacking[1]}")
         raise RuntimeError(f"mapping {name} failed: {log.read_text()[-2000:]}")
 
 
