@@ -22,8 +22,9 @@ SRAM = Path(__file__).with_name("sram.v")
 class Bank(wiring.Component):
     """`depth` words of `width` bits with `reads` read ports.
 
-    array: the bank is the memory of one row of a compute array, its cells beside the gates that take `read_data`. It
-    behaves the same; area and power differ (fusioncim.flow.memory_array).
+    array: the bank is the memory of one row of a compute array, its cells beside the gates that take `read_data` (see
+    fusioncim.flow.memory_array). Undefined is then also what a port shows after a write to the word that it showed,
+    until its next enabled read.
 
     Members:
         write_enable, write_address, write_data: written at the end of the cycle.

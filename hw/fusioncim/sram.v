@@ -9,11 +9,11 @@
 // Nothing else is defined: the words before they are written, read_data before the first enabled read, a word that is
 // written in the cycle in which it is read, addresses from DEPTH on. There is no reset.
 //
-// ARRAY = 1 asks for a layout as a row of a compute array: words beside the gates that take read_data, write path shared
-// with the other rows. The behaviour is the same.
+// ARRAY = 1 asks for a layout as a row of a compute array: words beside the gates that take read_data and selected
+// statically, write path shared with the other rows. A write to the word that a port shows leaves read_data undefined,
+// until the next enabled read.
 
 // verilator lint_off DECLFILENAME
-// verilator lint_off UNUSEDPARAM
 module fusioncim_sram #(
   parameter DEPTH = 2,
   parameter WIDTH = 8,
@@ -39,11 +39,16 @@ module fusioncim_sram #(
     for (n = 0; n < READS; n = n + 1) begin : port
       wire [ADDRESS-1:0] address = read_address[n*ADDRESS +: ADDRESS];
       reg [WIDTH-1:0] data;
+`ifndef SYNTHESIS
+      reg [ADDRESS-1:0] shown;
+`endif
 
       always @(posedge clk) begin
         if (read_enable[n]) data <= words[address];
 `ifndef SYNTHESIS
-        if (read_enable[n] && write_enable && write_address == address) data <= {WIDTH{1'bx}};
+        if (read_enable[n]) shown <= address;
+        if (write_enable && (read_enable[n] ? write_address == address : ARRAY != 0 && write_address == shown))
+          data <= {WIDTH{1'bx}};
 `endif
       end
 

@@ -14,6 +14,16 @@ from fusioncim_sim.pages import table
 from fusioncim_sim.physical import MACROS
 from fusioncim_sim.tile import TileResult
 
+TITLES = {
+    "switching": "switch-\ning",
+    "internal": "inter-\nnal",
+    "clock": "clock",
+    "tree": "clock\ntree",
+    "leakage": "leak-\nage",
+    "memory": "mem-\nory",
+    "memory_leakage": "memory\nleakage",
+}
+
 
 def synth_page(console: Console, figures: Mapping[str, Any]) -> None:
     """Modules, classes of cells, banks, and the sums."""
@@ -80,9 +90,8 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
 def power_page(console: Console, result: TileResult, library: Library) -> None:
     """Energy by unit and kind."""
     names = [field.name for field in fields(Energy)]
-    titles = [name.replace("memory_leakage", "memory\nleakage") for name in names]
     macs = len(MACROS) * result.macs
-    grid = table("fJ per multiply-accumulate", *titles, "total", "share")
+    grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
     total = result.energy.total
     for unit, energy in {**result.energies, "all": result.energy}.items():
         values = [*(getattr(energy, name) for name in names), energy.total]

@@ -200,10 +200,18 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
         group = parse_liberty(content.decode(errors="replace"))
     except Exception as error:  # the parser raises what its own library raises
         raise InputError(f"the Liberty file is not valid ({_short(error)}): {path}") from error
+    if _text(group.group_name) != "library":
+        raise InputError(f"the Liberty file must hold a library, not a {_text(group.group_name)}: {path}")
     model = str(group.get_attribute("delay_model", "table_lookup"))
-    if _text(group.group_name) != "library" or model != "table_lookup":
-        raise InputError(f"the Liberty file must be a library with delay_model table_lookup, not {model}: {path}")
-    cells = {_text(cell.args[0]): _cell(cell) for cell in group.get_groups("cell")}
+    if model != "table_lookup":
+        raise InputError(f"the Liberty file must have delay_model table_lookup, not {model}: {path}")
+    cells = {}
+    for cell in group.get_groups("cell"):
+        name = _text(cell.args[0])
+        try:
+            cells[name] = _cell(cell)
+        except Exception as error:  # numbers and tables by Python, functions by the parser's own library
+            raise InputError(f"the Liberty file is not valid (cell {name}: {_short(error)}): {path}") from error
     kinds = {cell.kind for cell in cells.values()}
     for kind in ("comb", "ff"):
         if kind not in kinds:
@@ -222,12 +230,12 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
 
 def _units(group: Any, path: Path) -> Units:
     capacitance = group.get_attribute("capacitive_load_unit", None)
-    if capacitance is None:
-        raise InputError(f"the Liberty file must state capacitive_load_unit, not so {path}")
+    if not isinstance(capacitance, list | tuple) or len(capacitance) != 2:
+        raise InputError(f"the Liberty file must state capacitive_load_unit as a number and a unit, not so {path}")
     amount, unit = capacitance
     return Units(
         time=_unit(group, "time_unit", "s", path),
-        capacitance=float(amount) * _si(_text(unit).lower(), "f", "capacitive_load_unit", path),
+        capacitance=float(amount) * _si(_text(unit).lower(), "F", "capacitive_load_unit", path),
         leakage=_unit(group, "leakage_power_unit", "W", path),
         voltage=_unit(group, "voltage_unit", "V", path),
     )

@@ -3,7 +3,8 @@
 A module is mapped alone, the modules below it are black boxes. Each is mapped in three ways, of which the smallest is
 kept: `plain`; `booth`, with Booth-coded multipliers; `adders`, with sums and products merged into carry-save trees on
 the library's full adder. Flip-flops with an enable that at least GATED of them share get the library's clock gate.
-Banks stay instances of `fusioncim_sram`. There are no wires and no clock tree.
+Banks stay instances of `fusioncim_sram`, unless they are asked for as flip-flops or latches. There are no wires and no
+clock tree.
 
 What was mapped is found again by the module's text, the ports of the modules below it, the library, the recipe and the
 version of Yosys; the recipe is the source text of the functions that map.
@@ -13,8 +14,6 @@ import importlib.metadata
 import inspect
 import json
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +26,10 @@ from amaranth.lib import wiring
 
 from fusioncim.bank import SRAM
 from fusioncim.emit import Modules, module_name, parameters, used
+from fusioncim.flow.bank_logic import with_banks
 from fusioncim.flow.liberty import Library
 from fusioncim.flow.netlist import SRAM_MODULE, Netlist, read_netlist
+from fusioncim.flow.yosys import run_yosys as _yosys
 from fusioncim.parallel import run_all
 from fusioncim.store import build_root, filled_once, kept_json, kept_text, short_hash, source_hash
 from fusioncim_golden.errors import InputError
@@ -40,9 +41,6 @@ WAYS = ("plain", "booth", "adders")
 
 # ABC's default script runs for hours on multiplier and adder arrays.
 ABC = "+strash;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize"
-
-LIMIT_S = 1800
-"""A single mapping that takes longer is an error."""
 
 ADDER_MAP = """\
 (* techmap_celltype = "$fa" *)
@@ -168,16 +166,21 @@ class Design:
         return kept_text(self.places[name] / "netlist.v")
 
 
-def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1) -> Design:
-    """Map a component and everything below it."""
+def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, banks: str = "sram") -> Design:
+    """Map a component and everything below it.
+
+    banks: `sram` leaves them instances; `flops` and `latches` make them of cells, in the modules that hold them.
+    """
     require_pyosys()
     top, texts = design_texts(component)
     recipe = (inspect.getsource(function) for function in (script, map_module, _ties))
     versions = (importlib.metadata.version("pyosys"), ABC, ADDER_MAP, str(GATED), *WAYS, library.key, *recipe)
     stubs = {name: stub(name, text) for name, text in texts.items()}
     places, work = {}, {}
-    for name, text in texts.items():
-        below = [stubs[each] for each in sorted(instances(text) & texts.keys())]
+    for name, whole in texts.items():
+        below = [stubs[each] for each in sorted(instances(whole) & texts.keys())]
+        text, cells = with_banks(name, whole, below, banks, library)
+        below += cells
         place = build_root() / "synth" / short_hash(text, *below, *versions)
         places[name] = place
         if not place.exists():
@@ -296,20 +299,6 @@ def _ties(library: Library) -> str:
             return ""
         options.append(f"{option} {min(found)[1]} {min(found)[2]}")
     return " ".join(options)
-
-
-def _yosys(name: str, commands: list[str], log: Path) -> None:
-    """Run Yosys in a process of its own."""
-    program = f"import pyosys.libyosys as y; d = y.Design(); [y.run_pass(p, d) for p in {commands!r}]"
-    with log.open("w") as output:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", program], stdout=output, stderr=output, timeout=LIMIT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"mapping {name} took more than {LIMIT_S} s") from None
-    if done.returncode:
-        raise RuntimeError(f"mapping {name} failed: {log.read_text()[-2000:]}")
 
 
 def report(design: Design) -> dict[str, Any]:
