@@ -21,10 +21,10 @@ from fusioncim_golden.errors import InputError
 
 
 class Counter(wiring.Component):
-    """Adds `step` when enabled."""
+    """Adds `step` when enabled; config: more of it, which is not in the name."""
 
-    def __init__(self, step, width=8):
-        self.step, self.width = step, width
+    def __init__(self, step, width=8, config=0):
+        self.step, self.width, self.config = step, width, config
         self.parameters = (step, width)
         super().__init__({"enable": In(1), "a": In(width), "o": Out(width)})
 
@@ -32,7 +32,7 @@ class Counter(wiring.Component):
         m = Module()
         total = Signal(self.width, reset_less=True)
         with m.If(self.enable):
-            m.d.sync += total.eq(total + self.a + self.step)
+            m.d.sync += total.eq(total + self.a + self.step + self.config)
         m.d.comb += self.o.eq(total)
         return m
 
@@ -84,10 +84,12 @@ def test_nothing_is_mapped_twice_and_what_changed_is(small_library, build, mappe
     assert sorted(mapped) == names
     synthesize(Three(5), small_library)
     assert sorted(mapped[3:]) == ["counter_5_8", "three_5"]
+    synthesize(Counter(1, config=2), small_library)
+    assert mapped[5:] == ["counter_1_8"]  # another one of this name
     other = tmp_path / "other.lib"
     other.write_text(nangate.only("INV_X1", "NAND2_X1", "NOR2_X1", "DFF_X1", "BUF_X1"))
     synthesize(Counter(1), load(other))
-    assert mapped[5:] == ["counter_1_8"]
+    assert mapped[6:] == ["counter_1_8"]
 
 
 def test_figures_add_up(small_library, build):

@@ -10,6 +10,12 @@ condition holds. Pins are taken as independent, except the input and the output 
 as the flip-flop toggles. Charging a clock pin, the cell's own energy on it, and clock gates are `clock`.
 
 No wires, no glitches (a net is looked at once per cycle). `tree` stands in for the buffers of a clock tree.
+
+The tests compare this with OpenSTA 2.0.17 under one activity and duty for all pins: thirteen types of cells agree
+within 0.1 % in switching and internal power (leakage: 2 %), two mapped modules within 2 %. For internal power the
+comparison adds the parts of this model in OpenSTA's way, which differs by intent: there the energies of both edges
+count for every toggle, twice what a toggle takes; every cause of an output's toggle adds its energy at its own rate,
+instead of a share of it; pins are independent; and leakage does not follow the activity.
 """
 
 import re
