@@ -129,7 +129,7 @@ def normalized(m: Module, x: Value) -> tuple[Value, Value]:
 class NormalizerUnit(wiring.Component):
     """Aligns, multiplies, rounds and saturates one element per cycle; latency 2 cycles in which advance is set.
 
-    Members: advance; element, excess of its row: now; reciprocal, filled of its row: one advance later; quotient.
+    Members: advance; element, excess of its row: now; reciprocal and filled of its row: now; quotient.
     """
 
     def __init__(self, config: Config) -> None:
@@ -152,15 +152,18 @@ class NormalizerUnit(wiring.Component):
         moved = self.element.shift_left(above) if above > 0 else self.element.shift_right(-above)
         fitted = Signal(signed(len(moved)))
         aligned = Signal(signed(config.output_bits + 1 + guard), reset_less=True)
+        reciprocal = Signal(RECIPROCAL_BITS, reset_less=True)
+        filled = Signal(reset_less=True)
         rounded = Signal(signed(config.output_bits + 2))
         m.d.comb += [
             fitted.eq(moved >> self.excess),
-            rounded.eq(shift_round(aligned * self.reciprocal, Const(RECIPROCAL_BITS + guard))),
+            rounded.eq(shift_round(aligned * reciprocal, Const(RECIPROCAL_BITS + guard))),
         ]
         with m.If(self.advance):
             m.d.sync += [
                 aligned.eq(saturate(fitted, len(aligned))),
-                self.quotient.eq(Mux(self.filled, saturate(rounded, config.output_bits), 0)),
+                *(reciprocal.eq(self.reciprocal), filled.eq(self.filled)),
+                self.quotient.eq(Mux(filled, saturate(rounded, config.output_bits), 0)),
             ]
         return m
 
@@ -235,7 +238,7 @@ class Normalizer(wiring.Component):
             m.d.comb += [
                 unit.element.eq(self.drain_data.word_select(u, config.accumulator_bits)),
                 *(unit.advance.eq(advance), unit.excess.eq(stages[1].excess)),
-                *(unit.reciprocal.eq(stages[2].reciprocal), unit.filled.eq(stages[2].filled)),
+                *(unit.reciprocal.eq(stages[1].reciprocal), unit.filled.eq(stages[1].filled)),
                 self.o.payload.data[u].eq(unit.quotient),
             ]
         with m.If(advance):

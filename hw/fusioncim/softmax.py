@@ -106,9 +106,9 @@ def row_depth(config: Config) -> int:
 class SoftmaxLane(wiring.Component):
     """One lane.
 
-    Members: control: per stage; select: control[0].row, one-hot; score, correction: of the lane's rows, see IpCim;
-    write_*: a row's query entry, whose shift is the excess over least_shift; load: command to an OP-CIM row; events: of
-    that command; drain_*: read a row's state (latency 1, held).
+    Members: control: per stage; score, correction: of the lane's rows, see IpCim; write_*: a row's query entry, whose
+    shift is the excess over least_shift; load: command to an OP-CIM row; events: of that command; drain_*: read a row's
+    state (latency 1, held).
     """
 
     def __init__(self, config: Config) -> None:
@@ -116,7 +116,6 @@ class SoftmaxLane(wiring.Component):
         super().__init__(
             {
                 "control": In(control_layout(config)).array(STAGES),
-                "select": In(config.rows_per_lane),
                 "score": In(signed(config.score_bits)).array(config.rows_per_lane),
                 "correction": In(correction_shape(config)),
                 "write_enable": In(1),
@@ -152,8 +151,9 @@ class SoftmaxLane(wiring.Component):
             queries.read_address[0].eq(row_address(config, control[0].word, control[0].row)),
         ]
         taken = Signal(signed(config.score_bits), reset_less=True)
+        select = one_hot(1, control[0].row, config.rows_per_lane)  # in every lane: eight lines to all would be slow
         with m.If(control[0].enable):
-            m.d.sync += taken.eq(selected(self.select, self.score).as_signed())
+            m.d.sync += taken.eq(selected(select, self.score).as_signed())
 
         query = data.View(query_layout(), queries.read_data[0])
         score = Signal(signed(config.score_bits))
@@ -363,7 +363,7 @@ class Softmax(wiring.Component):
             write_lane, write_row = self._place(self.write_row)
             drain_lane, drain_row = self._place(self.drain_row)
             m.d.comb += [
-                *(lane.select.eq(one_hot(1, stages[0].row, per_lane)), lane.correction.eq(self.correction[n])),
+                lane.correction.eq(self.correction[n]),
                 *(self.load[n].eq(lane.load), lane.write_enable.eq(self.write_enable & (write_lane == n))),
                 *(lane.write_row.eq(write_row), lane.write_word.eq(self.write_word), lane.write_query.eq(query)),
                 lane.drain_enable.eq(self.drain_enable & (drain_lane == n)),
