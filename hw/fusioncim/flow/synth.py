@@ -16,8 +16,8 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from amaranth.lib import wiring
 from fusioncim.bank import SRAM
 from fusioncim.emit import Modules, module_name, parameters, used
 from fusioncim.flow.bank_logic import with_banks
+from fusioncim.flow.buffers import buffered, input_loads
 from fusioncim.flow.liberty import Library
-from fusioncim.flow.netlist import SRAM_MODULE, Netlist, read_netlist
+from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, kept_netlist, plain_verilog, read_netlist
 from fusioncim.flow.yosys import run_yosys as _yosys
 from fusioncim.parallel import run_all
 from fusioncim.store import build_root, filled_once, kept_json, kept_text, short_hash, source_hash
@@ -155,7 +156,7 @@ class Design:
 
     def netlist(self, name: str) -> Netlist:
         """The mapped module."""
-        return read_netlist(self.places[name] / "netlist.json")
+        return kept_netlist(self.places[name] / "netlist.json")
 
     def verilog(self) -> str:
         """The mapped modules as Verilog, the cells and `fusioncim_sram` as instances."""
@@ -188,8 +189,39 @@ def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, 
     if work:
         largest_first = dict(sorted(work.items(), key=lambda item: -len(texts[item[0]])))
         run_all(largest_first, jobs=jobs, title="mapping")
+    places = with_buffers(top, places, library)
     modules = {name: Mapped(**kept_json(place / "module.json")) for name, place in places.items()}
     return Design(top, library, modules, places)
+
+
+def with_buffers(top: str, places: Mapping[str, Path], library: Library) -> dict[str, Path]:
+    """The mapped modules with buffers on the nets that need them, from the bottom up; kept, too."""
+    recipe = Path(inspect.getfile(buffered)).read_text()
+    order = Design(top, library, {n: Mapped(**kept_json(p / "module.json")) for n, p in places.items()}, places).order
+    loads: dict[str, Mapping[str, Sequence[float]]] = {}
+    done = {}
+    for name in reversed(order):
+        module = Mapped(**kept_json(places[name] / "module.json"))
+        below = {kind: loads[kind] for kind in module.instances}
+        done[name] = build_root() / "synth" / short_hash("buffered", recipe, places[name].name, json.dumps(below))
+        with filled_once(done[name]) as scratch:
+            if scratch:
+                netlist = buffered(read_netlist(places[name] / "netlist.json"), library, below)
+                cells = {cell: n for cell, n in sorted(netlist.kinds.items()) if cell in library.cells}
+                area = sum(library.cells[cell].area * n for cell, n in cells.items())
+                module = replace(module, area=area, cells=cells, depth=netlist.depth(library))
+                (scratch / "module.json").write_text(json.dumps(asdict(module)))
+                (scratch / "loads.json").write_text(json.dumps(input_loads(netlist, library, below)))
+                (scratch / "netlist.json").write_text(json.dumps(asdict(netlist)))
+                (scratch / "netlist.v").write_text(plain_verilog(netlist, kind_with_parameters))
+        loads[name] = kept_json(done[name] / "loads.json")
+    return done
+
+
+def kind_with_parameters(part: Part) -> str:
+    """The type of a part, with its parameters in Verilog."""
+    values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
+    return f"{part.kind} #({values})" if values else part.kind
 
 
 def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
