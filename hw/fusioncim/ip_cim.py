@@ -23,10 +23,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.arith import fits, tree_sum
+from fusioncim.arith import fits, pipelined, tree_sum
 from fusioncim.bank import Bank, address_shape
 from fusioncim.emit import once
 from fusioncim_golden.config import Config
+
+PART = 16
+"""Columns whose share of a correction is summed in a cycle."""
 
 
 def command_layout(config: Config) -> data.StructLayout:
@@ -126,7 +129,7 @@ class Correction(wiring.Component):
     correction = sum over j of 2^(operand_bits-1) - 1 - m[j] * t[j]
 
     Members: write: as of the macro; take (take_layout), correction: of the lanes' rows that were taken, one cycle
-    later. A query's correction can be taken from 2 cycles after it was written on.
+    later. A query's correction can be taken from 3 cycles after it was written on.
     """
 
     def __init__(self, config: Config) -> None:
@@ -146,16 +149,21 @@ class Correction(wiring.Component):
         for n in range(config.columns):
             x = symmetric(self.write.data.word_select(n, config.operand_bits))
             terms.append(Cat(Mux(x[-1], x[:-1], 0), ~x[-1]))
-        total = Signal(correction_shape(config), reset_less=True)
-        enable = Signal()
-        row = Signal(address_shape(config.rows), reset_less=True)
-        word = Signal(address_shape(config.words), reset_less=True)
-        m.d.sync += enable.eq(self.write.enable)
+        # Two cycles: sums of a few columns, then of all.
+        parts = []
         with m.If(self.write.enable):
-            m.d.sync += [
-                total.eq(tree_sum(terms) - config.columns),
-                *(row.eq(self.write.row), word.eq(self.write.word)),
-            ]
+            for n in range(0, config.columns, PART):
+                some = tree_sum(terms[n : n + PART])
+                part = Signal(some.shape(), name=f"part_{n // PART}", reset_less=True)
+                m.d.sync += part.eq(some)
+                parts.append(part)
+        total = Signal(correction_shape(config), reset_less=True)
+        place = Signal(data.StructLayout({name: self.write[name].shape() for name in ("enable", "row", "word")}))
+        m.d.comb += [place[name].eq(self.write[name]) for name in ("enable", "row", "word")]
+        stages, enables = pipelined(m, place, 2, "write")
+        enable, row, word = enables[2], stages[2].row, stages[2].word
+        with m.If(enables[1]):
+            m.d.sync += total.eq(tree_sum(parts) - config.columns)
         for n in range(config.softmax_lanes):
             bank = Bank(depth=config.words << row_bits(config), width=len(total))
             m.submodules[f"bank_{n}"] = once(platform, bank)
