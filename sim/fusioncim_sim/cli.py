@@ -410,6 +410,9 @@ def measure(
     chip: Annotated[
         bool, typer.Option("--chip", help="Measure chip.json instead, under Verilator; takes many minutes.")
     ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Measure cost.json instead, on gates; takes half an hour.")
+    ] = False,
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
     ] = None,
@@ -419,15 +422,19 @@ def measure(
     """Measure the design again: write measurements/*.json and print the README's tables of them.
 
     choices.json compares the alternatives to the default parameters in area, error and rescales; chip.json holds the
-    utilization and traffic of whole chips, the cost of generating them and the speed of simulation.
+    utilization and traffic of whole chips, the cost of generating them and the speed of simulation; cost.json area and
+    power of every part of the published chip.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.choices import write_choices
+    from fusioncim_sim.cost import write_cost
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
 
     if choices:
         write_choices(output, jobs or cores())
+    elif cost:
+        write_cost(output, jobs or cores())
     elif chip:
         run_chip_measurements(page(), output=output, jobs=jobs or cores(), names=workload or ())
     else:

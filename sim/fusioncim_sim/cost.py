@@ -38,7 +38,7 @@ from fusioncim_sim.tile import TileResult, captured_heads, run_tile
 PAPER = CHIP_PRESETS["paper"]
 SIZES = (8, 16, 32)
 """Rows of the engines that are simulated."""
-TILES, TOKENS = 4, 256
+TILES, TOKENS = 2, 128
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 PERIOD_NS = 1000 / CLOCK_MHZ
@@ -187,7 +187,14 @@ def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
     design = synthesize(Chip(chip), library)
     netlists = {name: design.netlist(name) for name in design.order}
     flat = flatten(netlists, design.top, keep=("engine",))
-    workload = Workload(chip=chip, kv_heads=1, group=1, queries=8 * TILES * engines, keys=TOKENS, captured=True)
+    workload = Workload(
+        chip=chip,
+        kv_heads=1,
+        group=1,
+        queries=8 * TILES * engines,
+        keys=max(TOKENS, 8 * TILES * engines),
+        captured=True,
+    )
     groups = captured(workload)
     run, activity = simulate_chip_gates(chip, [ChipJob(groups=groups, causal=True)], design, flat, cycles=1_000_000)
     mismatches = int(np.count_nonzero(run.outputs[0] != golden.run(chip, groups, causal=True).out))
