@@ -36,9 +36,9 @@ from fusioncim_sim.simulate_chip import ChipJob
 from fusioncim_sim.tile import TileResult, captured_heads, run_tile
 
 PAPER = CHIP_PRESETS["paper"]
-SIZES = (8, 16, 32)
+SIZES = (8, 16, 24)
 """Rows of the engines that are simulated."""
-TILES, TOKENS = 2, 128
+TILES, TOKENS = 1, 128
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 PERIOD_NS = 1000 / CLOCK_MHZ
