@@ -7,6 +7,7 @@ import pytest
 
 from fusioncim.flow.scaling import Point, scale
 from fusioncim_sim import cost
+from fusioncim_sim.summary import costs
 
 STORED = Path(__file__).parents[1] / "measurements" / "cost.json"
 
@@ -63,3 +64,10 @@ def test_stored_table_adds_up_and_is_bit_exact() -> None:
         assert table["system"][figure] == pytest.approx(whole, rel=1e-3)
     assert all(size["mismatches"] == 0 for size in data["engine"]["sizes"].values())
     assert all(size["mismatches"] == 0 for size in data["around"].values())
+
+
+@pytest.mark.skipif(not STORED.exists(), reason="cost.json was not measured yet")
+def test_page_shows_the_stored_table() -> None:
+    """docs/cost.md."""
+    page = (STORED.parents[1] / "docs" / "cost.md").read_text()
+    assert costs(json.loads(STORED.read_text())) in page

@@ -33,6 +33,7 @@ from fusioncim_sim.gate_level import simulate_chip_gates
 from fusioncim_sim.measure_chip import Workload, captured
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.simulate_chip import ChipJob
+from fusioncim_sim.summary import costs
 from fusioncim_sim.tile import TileResult, captured_heads, run_tile
 
 PAPER = CHIP_PRESETS["paper"]
@@ -159,7 +160,7 @@ def write_cost(output: Path, jobs: int) -> None:
     data = measure_cost(default_liberty(), jobs)
     make_directory(output)
     write_json(path, data, KEYS)
-    print(f"wrote {path}")
+    print(f"wrote {path}\n\n{costs(data)}")
 
 
 def measure_cost(liberty: Path, jobs: int) -> dict[str, Any]:

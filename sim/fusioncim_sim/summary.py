@@ -128,6 +128,27 @@ def moves(total: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+def costs(data: dict[str, Any]) -> str:
+    """The cost table of docs/cost.md from cost.json: each corner beside the published figures."""
+    corners = ["measured", *data["scaling"]]
+    head = [f"{data['library']}, {data['voltage']} V", *data["scaling"], "published, 28 nm"]
+    rows = [("part", *head), ("---", *("---:" for _ in head))]
+    for name, row in data["table"].items():
+        paper = data["published"].get(name, {})
+        cells = [costs_cell(row[corner]) for corner in corners]
+        rows.append((name, *cells, costs_cell(paper)))
+    return markdown(rows)
+
+
+def costs_cell(figures: dict[str, float]) -> str:
+    """Power, area and what follows from them, as far as there are."""
+    units = {"mw": "mW", "mm2": "mm2", "tops_per_w": "TOPS/W", "tops_per_mm2": "TOPS/mm2"}
+    shown = dict(figures)
+    if "tops" in shown and "tops_per_w" not in shown:
+        shown |= {"tops_per_w": shown["tops"] / shown["mw"] * 1e3, "tops_per_mm2": shown["tops"] / shown["mm2"]}
+    return ", ".join(f"{shown[key]:.3g} {unit}" for key, unit in units.items() if key in shown)
+
+
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """A table from its rows, the second of which sets the alignment."""
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
