@@ -201,8 +201,10 @@ endmodule
 def test_a_damaged_build_is_named(small_library, build):
     design = synthesize(Counter(1), small_library)
     place = design.places["counter_1_8"]
-    (place / "netlist.v").unlink()
-    with pytest.raises(InputError, match=rf"damaged \(netlist.v: No such file or directory\); remove {place} and run"):
+    (place / "netlist.json").unlink()
+    with pytest.raises(
+        InputError, match=rf"damaged \(netlist.json: No such file or directory\); remove {place} and run"
+    ):
         design.verilog()
     (place / "module.json").write_text("{")
     with pytest.raises(InputError, match=rf"damaged \(module.json: .*remove {place} and run again"):

@@ -1,6 +1,5 @@
 """What the commands synth, timing and power do before they print: library, mapping, files, figures."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -18,7 +17,7 @@ from fusioncim.flow.liberty import Library, default_liberty, load
 from fusioncim.flow.memory_array import bank_macro
 from fusioncim.flow.memory_liberty import liberty_view, macro_name
 from fusioncim.flow.memory_model import Macro
-from fusioncim.flow.netlist import SRAM_MODULE
+from fusioncim.flow.netlist import SRAM_MODULE, Netlist, plain_verilog
 from fusioncim.flow.synth import Design
 from fusioncim.flow.timing import Timing, analyse, macro_of_shape
 from fusioncim.parallel import run_all
@@ -88,7 +87,7 @@ def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]
 def synth_files(design: Design, config: ChipConfig | Config) -> dict[str, bytes]:
     """What `fusioncim synth --output` writes: mapped netlists, views and models of the banks, the figures."""
     macros = [macro_of_shape(shape) for shape in sorted(design.banks())]
-    modules = {name: with_views(design.module_verilog(name)) for name in design.order}
+    modules = {name: with_views(design.netlist(name)) for name in design.order}
     head = (
         f"// Cells: library {design.library.name}, {design.library.path.name}. Banks: the views banks/*.lib;\n"
         f"// for simulation banks.v and {SRAM.name}.\n\n"
@@ -102,17 +101,11 @@ def synth_files(design: Design, config: ChipConfig | Config) -> dict[str, bytes]
     return {**content, "synth.json": to_json(synth_figures(design, config))}
 
 
-def with_views(text: str) -> str:
-    """A mapped module whose banks have the names of their views."""
-
-    def name(found: re.Match[str]) -> str:
-        values = {key: int(value) for key, value in re.findall(r"\.(\w+)\(32'd(\d+)\)", found[1])}
-        return macro_name(bank_macro(values))
-
-    text = re.sub(rf"\b{SRAM_MODULE} #\(([^#;]*?)\n  \)", name, text)
-    if re.search(rf"\b{SRAM_MODULE}\b", text):
-        raise RuntimeError(f"a bank of the netlist is in no known form: {text[text.index(SRAM_MODULE) :][:200]}")
-    return re.sub(r"^/\*.*?\*/\s*", "", text)
+def with_views(netlist: Netlist) -> str:
+    """A mapped module as Verilog, whose banks have the names of their views."""
+    return plain_verilog(
+        netlist, lambda part: macro_name(bank_macro(part.parameters)) if part.kind == SRAM_MODULE else part.kind
+    )
 
 
 def wrapper(macro: Macro) -> str:

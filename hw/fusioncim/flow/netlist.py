@@ -17,6 +17,9 @@ ZERO, ONE = 0, 1
 
 SRAM_MODULE = "fusioncim_sram"
 
+KEYWORDS = frozenset({"begin", "buf", "case", "end", "input", "large", "output", "reg", "release", "small", "wire"})
+"""Of Verilog, those that a port might be called by."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -173,6 +176,11 @@ def instance_name(part: Part, number: int) -> str:
     return part.name if re.fullmatch(r"[A-Za-z]\w*", part.name) else f"g{number}"
 
 
+def written(port: str) -> str:
+    """A port's name as Verilog has it: keywords are escaped."""
+    return f"\\{port} " if port in KEYWORDS else port
+
+
 def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
     """A module in the simplest Verilog: declarations, instances, and assignments where two ports share a net.
 
@@ -183,21 +191,25 @@ def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
     for direction in ("input", "output"):
         for port, (side, bits) in netlist.ports.items():
             if side == direction:
-                head.append(f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{port};")
+                head.append(f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{written(port)};")
                 for n, bit in enumerate(bits):
-                    name = f"{port}[{n}]" if len(bits) > 1 else port
+                    name = f"{written(port)}[{n}]" if len(bits) > 1 else written(port)
                     if names.setdefault(bit, name) != name:
                         assigns.append(f"  assign {name} = {names[bit]};")
     wires = [bit for bit in range(2, netlist.nets) if bit not in names]
     names.update((bit, f"n{bit}") for bit in wires)
-    lines = [f"module {netlist.name} ({', '.join(netlist.ports)});", *head, *(f"  wire n{bit};" for bit in wires)]
+    lines = [
+        f"module {netlist.name}({', '.join(map(written, netlist.ports))});",
+        *head,
+        *(f"  wire n{bit};" for bit in wires),
+    ]
     for number, part in enumerate(netlist.parts):
-        pins = ", ".join(
-            f".{pin}({names[bits[0]] if len(bits) == 1 else '{' + ', '.join(names[b] for b in reversed(bits)) + '}'})"
-            for pin, bits in part.pins.items()
-            if bits
-        )
-        lines.append(f"  {kinds(part)} {instance_name(part, number)} ({pins});")
+        pins = []
+        for pin, bits in part.pins.items():
+            if bits:
+                joined = ", ".join(names[bit] for bit in reversed(bits))
+                pins.append(f".{written(pin)}({joined if len(bits) == 1 else '{' + joined + '}'})")
+        lines.append(f"  {kinds(part)} {instance_name(part, number)} ({', '.join(pins)});")
     return "\n".join([*lines, *assigns, "endmodule", ""])
 
 

@@ -32,7 +32,7 @@ from fusioncim.flow.liberty import Library
 from fusioncim.flow.netlist import SRAM_MODULE, Netlist, Part, kept_netlist, plain_verilog, read_netlist
 from fusioncim.flow.yosys import run_yosys as _yosys
 from fusioncim.parallel import run_all
-from fusioncim.store import build_root, filled_once, kept_json, kept_text, short_hash, source_hash
+from fusioncim.store import build_root, filled_once, kept_json, short_hash, source_hash
 from fusioncim_golden.errors import InputError
 
 GATED = 4
@@ -88,7 +88,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Design:
-    """A mapped design: its modules, and for each the directory that holds netlist.v and netlist.json."""
+    """A mapped design: its modules, and for each the directory that holds netlist.json."""
 
     top: str
     library: Library
@@ -164,7 +164,7 @@ class Design:
 
     def module_verilog(self, name: str) -> str:
         """A mapped module as Verilog."""
-        return kept_text(self.places[name] / "netlist.v")
+        return plain_verilog(self.netlist(name), kind_with_parameters)
 
 
 def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, banks: str = "sram") -> Design:
@@ -213,7 +213,6 @@ def with_buffers(top: str, places: Mapping[str, Path], library: Library) -> dict
                 (scratch / "module.json").write_text(json.dumps(asdict(module)))
                 (scratch / "loads.json").write_text(json.dumps(input_loads(netlist, library, below)))
                 (scratch / "netlist.json").write_text(json.dumps(asdict(netlist)))
-                (scratch / "netlist.v").write_text(plain_verilog(netlist, kind_with_parameters))
         loads[name] = kept_json(done[name] / "loads.json")
     return done
 
@@ -277,8 +276,7 @@ def map_module(name: str, text: str, below: Iterable[str], liberty: str, place: 
         seconds = time.monotonic() - start
         module = Mapped(name, area, cells, modules, _banks(netlist), netlist.depth(library), way, round(seconds, 2))
         (scratch / "module.json").write_text(json.dumps(asdict(module)))
-        for file in ("netlist.v", "netlist.json"):
-            (scratch / way / file).rename(scratch / file)
+        (scratch / way / "netlist.json").rename(scratch / "netlist.json")
 
 
 def _banks(netlist: Netlist) -> dict[str, int]:
@@ -315,7 +313,6 @@ def script(name: str, text: str, below: Iterable[str], library: Library, way: st
         "setundef -zero",
         "opt_clean -purge",
         f"write_json {directory}/netlist.json",
-        f"write_verilog -noattr {directory}/netlist.v",
     ]
     return commands
 
