@@ -19,15 +19,30 @@ module fusioncim_sram #(
   input  wire [READS*ADDRESS-1:0] read_address,
   output wire [READS*WIDTH-1:0]   read_data
 );
-  reg [WIDTH-1:0] words [0:DEPTH-1];
+  wire [DEPTH*WIDTH-1:0] words;
 
-  always @(posedge clk)
-    if (write_enable) words[write_address] <= write_data;
-
-  genvar n;
+  genvar w, n;
   generate
+    for (w = 0; w < DEPTH; w = w + 1) begin : row
+      reg [WIDTH-1:0] word;
+
+      always @(posedge clk)
+        if (write_enable && write_address == w) word <= write_data;
+
+      assign words[w*WIDTH +: WIDTH] = word;
+    end
+
     for (n = 0; n < READS; n = n + 1) begin : port
       wire [ADDRESS-1:0] address = read_address[n*ADDRESS +: ADDRESS];
+      wire [ADDRESS-1:0] place;
+      reg [WIDTH-1:0]    value;
+      integer            k;
+
+      always @* begin
+        value = {WIDTH{1'b0}};
+        for (k = 0; k < DEPTH; k = k + 1)
+          value = value | (words[k*WIDTH +: WIDTH] & {WIDTH{place == k}});
+      end
 
       if (ARRAY != 0) begin : follow
         reg [ADDRESS-1:0] shown;
@@ -35,13 +50,15 @@ module fusioncim_sram #(
         always @(posedge clk)
           if (read_enable[n]) shown <= address;
 
-        assign read_data[n*WIDTH +: WIDTH] = words[shown];
+        assign place = shown;
+        assign read_data[n*WIDTH +: WIDTH] = value;
       end else begin : hold
         reg [WIDTH-1:0] data;
 
         always @(posedge clk)
-          if (read_enable[n]) data <= words[address];
+          if (read_enable[n]) data <= value;
 
+        assign place = address;
         assign read_data[n*WIDTH +: WIDTH] = data;
       end
     end

@@ -407,6 +407,9 @@ def measure(
     choices: Annotated[
         bool, typer.Option("--choices", help="Measure choices.json instead; needs the extra synth.")
     ] = False,
+    banks: Annotated[
+        bool, typer.Option("--banks", help="Measure banks.json instead; needs the extra synth; takes many minutes.")
+    ] = False,
     chip: Annotated[
         bool, typer.Option("--chip", help="Measure chip.json instead, under Verilator; takes many minutes.")
     ] = False,
@@ -421,11 +424,12 @@ def measure(
 ) -> None:
     """Measure the design again: write measurements/*.json and print the README's tables of them.
 
-    choices.json compares the alternatives to the default parameters in area, error and rescales; chip.json holds the
-    utilization and traffic of whole chips, the cost of generating them and the speed of simulation; cost.json area and
-    power of every part of the published chip.
+    choices.json compares the alternatives to the default parameters in area, error and rescales, banks.json macros with
+    latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
+    generating them and the speed of simulation; cost.json area and power of every part of the published chip.
     """
     from fusioncim.parallel import cores
+    from fusioncim_sim.banks import write_banks
     from fusioncim_sim.choices import write_choices
     from fusioncim_sim.cost import write_cost
     from fusioncim_sim.measure import run_measurements
@@ -433,6 +437,8 @@ def measure(
 
     if choices:
         write_choices(output, jobs or cores())
+    elif banks:
+        write_banks(output, jobs or cores())
     elif cost:
         write_cost(output, jobs or cores())
     elif chip:

@@ -1,0 +1,88 @@
+"""Banks of cells against macros: what is played into them, and the stored figures."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from fusioncim.engine import Engine
+from fusioncim.flow.liberty import default_liberty, load
+from fusioncim.flow.memory_array import bank_macro
+from fusioncim.flow.synth import design_texts
+from fusioncim_golden.config import PRESETS
+from fusioncim_sim.banks import SHAPES, accesses, measure_cells, of_macro
+
+ROOT = Path(__file__).parent.parent
+STORED = json.loads((ROOT / "measurements" / "banks.json").read_text())["shapes"]
+
+
+def test_shapes_are_those_of_an_engine():
+    _, texts = design_texts(Engine(PRESETS["paper"]))
+    found = set()
+    for instance in re.findall(r"cell \\fusioncim_sram (.*?)\n *end\n", "".join(texts.values()), re.DOTALL):
+        values = dict(re.findall(r"parameter \\(\w+) (\d+)$", instance, re.MULTILINE))
+        found.add(tuple(int(values.get(key, 0)) for key in ("DEPTH", "WIDTH", "READS", "ARRAY")))
+    assert found == {
+        tuple(shape.get(key, 0) for key in ("depth", "width", "reads", "array")) for shape in SHAPES.values()
+    }
+
+
+@pytest.mark.parametrize("kind", ["", "read", "write"])
+@pytest.mark.parametrize("reads", [1, 2])
+def test_accesses(kind, reads):
+    case = accesses({"depth": 4, "width": 8, "reads": reads}, kind, 10)
+    inputs = {name: [int(x, 16) for x in values] for name, values in case["inputs"].items()}
+    assert {len(values) for values in inputs.values()} == {4 + 2 + 10 + 1}
+    assert sum(inputs["write_enable"]) == 4 + 5 * (kind == "write")
+    words = {}
+    for n, word in enumerate(inputs["write_address"]):
+        if inputs["write_enable"][n]:
+            words[word] = inputs["write_data"][n]
+    for port in range(reads):
+        enable, address = inputs[f"read_enable__{port}"], inputs[f"read_address__{port}"]
+        read = [address[n] for n in range(len(enable)) if enable[n]]
+        assert len(read) == 1 + 5 * (kind == "read")
+        assert all(a != b for a, b in pairwise(read))
+        if kind != "write":
+            assert int(case["shown"][f"read_data__{port}"], 16) == words[read[-1]]
+
+
+@pytest.mark.parametrize("banks", ["latches", "flops"])
+def test_a_small_bank_as_its_cells(banks):
+    shape = {"depth": 4, "width": 16, "reads": 1}
+    library = load(default_liberty())
+    found = measure_cells(shape, banks, library, 12)
+    cell = 2.66 if banks == "latches" else 4.522
+    assert 64 * cell < found["um2"] < 64 * cell + 16 * 20
+    assert 16 * 5 < found["read_fj"] < 16 * 50
+    assert 16 * 5 < found["write_fj"] < 16 * 50
+    assert 5 < found["idle_fj"] < 100
+    assert 64 * 20 < found["leakage_nw"] < 64 * 300
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_stored_figures(name):
+    shape, stored = SHAPES[name], STORED[name]
+    parameters = {key.upper(): value for key, value in shape.items()}
+    assert stored["sram"] == of_macro(bank_macro(parameters))
+    for banks in ("latches", "flops"):
+        assert stored[banks]["um2"] > 1.5 * stored["sram"]["um2"]
+        assert stored[banks]["leakage_nw"] > stored["sram"]["leakage_nw"]
+    assert stored["latches"]["um2"] < stored["flops"]["um2"]
+
+
+def test_the_table_of_the_decisions_is_the_stored_figures():
+    text = (ROOT / "docs" / "decisions.md").read_text()
+    for name, stored in STORED.items():
+        for kind, label in (
+            ("sram", "macro"),
+            ("sram, compiled", "alone"),
+            ("latches", "latches"),
+            ("flops", "flip-flops"),
+        ):
+            if kind in stored:
+                cells = [f"{stored[kind][key] / 1000:.1f}" for key in ("read_fj", "write_fj", "idle_fj")]
+                row = " | ".join([name, label, f"{stored[kind]['um2']:,}", *cells])
+                assert f"| {row} |" in text
