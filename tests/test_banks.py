@@ -83,6 +83,7 @@ def test_the_table_of_the_decisions_is_the_stored_figures():
             ("flops", "flip-flops"),
         ):
             if kind in stored:
-                cells = [f"{stored[kind][key] / 1000:.1f}" for key in ("read_fj", "write_fj", "idle_fj")]
+                cells = [f"{stored[kind][key] / 1000:.1f}" for key in ("read_fj", "write_fj")]
+                cells += [f"{stored[kind]['idle_fj'] / 1000:.2f}", f"{stored[kind]['leakage_nw'] / 1000:.0f}"]
                 row = " | ".join([name, label, f"{stored[kind]['um2']:,}", *cells])
                 assert f"| {row} |" in text

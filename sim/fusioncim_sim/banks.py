@@ -37,9 +37,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
 }
 """The banks of a `paper` engine."""
-WIDTHS = (64, 256)
-"""Wider banks are measured at these widths; their figures lie on the straight line through both."""
-ACCESSES = 48
+ACCESSES = 32
 PERIOD_NS = 2.5
 KEYS = ("library", "shapes")
 """What banks.json holds."""
@@ -51,7 +49,7 @@ def write_banks(output: Path, jobs: int) -> None:
     if output.exists():
         check_json(path, KEYS)
     work: dict[str, Any] = {
-        f"{name}: {banks}": partial(of_cells, shape, banks, library)
+        f"{name}: {banks}": partial(measure_cells, shape, banks, library)
         for name, shape in SHAPES.items()
         for banks in BANKS[1:]
     }
@@ -62,7 +60,7 @@ def write_banks(output: Path, jobs: int) -> None:
         shapes[name] = {**shape, "sram": of_macro(bank_macro(parameters))}
         if shape.get("array"):
             shapes[name]["sram, compiled"] = of_macro(bank_macro(parameters | {"ARRAY": 0}))
-        shapes[name] |= {banks: done[f"{name}: {banks}"] for banks in BANKS[1:]}
+        shapes[name] |= {banks: rounded(done[f"{name}: {banks}"]) for banks in BANKS[1:]}
     make_directory(output)
     write_json(path, {"library": library.path.name, "shapes": shapes}, KEYS)
     print(f"wrote {path}")
@@ -81,18 +79,8 @@ def of_macro(macro: Macro) -> dict[str, float]:
     )
 
 
-def of_cells(shape: Mapping[str, Any], banks: str, library: Library) -> dict[str, float]:
-    """The figures of a bank made of cells."""
-    width = shape["width"]
-    if width <= WIDTHS[1]:
-        return rounded(measure_cells(shape, banks, library))
-    low, high = (measure_cells({**shape, "width": each}, banks, library) for each in WIDTHS)
-    steps = (width - WIDTHS[1]) / (WIDTHS[1] - WIDTHS[0])
-    return rounded({name: high[name] + steps * (high[name] - low[name]) for name in high})
-
-
 def measure_cells(shape: Mapping[str, Any], banks: str, library: Library, count: int = ACCESSES) -> dict[str, float]:
-    """Area and energies of a mapped bank. idle_fj: of a cycle without an access, clock and its tree."""
+    """Area and energies of a mapped bank. idle_fj: clock and its tree in a cycle without an access."""
     design = synthesize(Bank(**shape), library, banks=banks)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
     model = PowerModel(flat, library)
@@ -104,7 +92,7 @@ def measure_cells(shape: Mapping[str, Any], banks: str, library: Library, count:
         "um2": design.area(),
         "read_fj": (dynamic(read) - dynamic(idle)) / count / shape["reads"],
         "write_fj": (dynamic(write) - dynamic(idle)) / count,
-        "idle_fj": (dynamic(idle) - dynamic(short)) / count,
+        "idle_fj": (idle.clock + idle.tree - short.clock - short.tree) / count,
         "leakage_nw": (idle.leakage - short.leakage) / (count * PERIOD_NS) * 1e3,
     }
 
