@@ -29,24 +29,23 @@ def test_shapes_are_those_of_an_engine():
     }
 
 
-@pytest.mark.parametrize("kind", ["", "read", "write"])
 @pytest.mark.parametrize("reads", [1, 2])
+@pytest.mark.parametrize("kind", ["none", "fill", "read", "write"])
 def test_accesses(kind, reads):
-    case = accesses({"depth": 4, "width": 8, "reads": reads}, kind, 10)
-    inputs = {name: [int(x, 16) for x in values] for name, values in case["inputs"].items()}
-    assert {len(values) for values in inputs.values()} == {4 + 2 + 10 + 1}
-    assert sum(inputs["write_enable"]) == 4 + 5 * (kind == "write")
-    words = {}
-    for n, word in enumerate(inputs["write_address"]):
-        if inputs["write_enable"][n]:
-            words[word] = inputs["write_data"][n]
+    case = accesses({"depth": 4, "width": 12, "reads": reads}, kind, 40)
+    inputs = {name: [int(x, 16) for x in values] for name, values in case.items()}
+    filled = 0 if kind == "none" else 4
+    assert {len(values) for values in inputs.values()} == {filled + 80}
+    assert inputs["write_enable"] == [1] * filled + [0, int(kind == "write")] * 40
+    assert inputs["write_address"][:filled] == list(range(filled))
+    assert 0 <= max(inputs["write_data"]) < 4096
+    assert (len(set(inputs["write_data"])) > 30) == (kind == "write")
     for port in range(reads):
-        enable, address = inputs[f"read_enable__{port}"], inputs[f"read_address__{port}"]
-        read = [address[n] for n in range(len(enable)) if enable[n]]
-        assert len(read) == 1 + 5 * (kind == "read")
-        assert all(a != b for a, b in pairwise(read))
-        if kind != "write":
-            assert int(case["shown"][f"read_data__{port}"], 16) == words[read[-1]]
+        assert inputs[f"read_enable__{port}"] == [0] * filled + [0, int(kind == "read")] * 40
+        address = inputs[f"read_address__{port}"]
+        assert set(address) == (set(range(4)) if kind == "read" else {0})
+        assert all((a != b) == (kind == "read") for a, b in pairwise(address[filled + 1 :: 2]))
+        assert address[filled + 1 : -1 : 2] == address[filled + 2 :: 2]
 
 
 @pytest.mark.parametrize("banks", ["latches", "flops"])

@@ -1,8 +1,8 @@
 """Banks as macros, latches and flip-flops side by side: area, and energy of an access, in the Nangate library.
 
 Macros are the memory model's. The others are mapped, and their netlists simulated: all words are written with random
-data, then one of three things happens for ACCESSES x 2 cycles: nothing; every second cycle a read of another word by
-every port; every second cycle a write of random data. The difference to the idle run is the energy of the accesses.
+data, then in every second cycle nothing happens, or every port reads another word, or random data are written. The
+difference to the first of these runs is the energy of the accesses; that of an idle cycle is from runs without any.
 """
 
 from collections.abc import Mapping
@@ -84,16 +84,15 @@ def measure_cells(shape: Mapping[str, Any], banks: str, library: Library, count:
     design = synthesize(Bank(**shape), library, banks=banks)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
     model = PowerModel(flat, library)
-    short, idle, read, write = (
-        simulate(shape, design, flat, model, kind, number)
-        for kind, number in (("", count), ("", 2 * count), ("read", 2 * count), ("write", 2 * count))
-    )
+    fill, read, write = (simulate(shape, design, flat, model, kind, count) for kind in ("fill", "read", "write"))
+    short, long = (simulate(shape, design, flat, model, "none", number) for number in (count, 2 * count))
+    cycles = 2 * count  # that the longer one has more
     return {
         "um2": design.area(),
-        "read_fj": (dynamic(read) - dynamic(idle)) / count / shape["reads"],
-        "write_fj": (dynamic(write) - dynamic(idle)) / count,
-        "idle_fj": (idle.clock + idle.tree - short.clock - short.tree) / count,
-        "leakage_nw": (idle.leakage - short.leakage) / (count * PERIOD_NS) * 1e3,
+        "read_fj": (dynamic(read) - dynamic(fill)) / count / shape["reads"],
+        "write_fj": (dynamic(write) - dynamic(fill)) / count,
+        "idle_fj": (long.clock + long.tree - short.clock - short.tree) / cycles,
+        "leakage_nw": (long.leakage - short.leakage) / (cycles * PERIOD_NS) * 1e3,
     }
 
 
@@ -107,46 +106,35 @@ def dynamic(energy: Energy) -> float:
     return energy.switching + energy.internal + energy.clock + energy.tree
 
 
-def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerModel, kind: str, cycles: int) -> Energy:
-    """Energy of a run: all words written, then `cycles` cycles."""
+def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerModel, kind: str, count: int) -> Energy:
+    """Energy of a run with `count` accesses."""
     bank = Bank(**shape)
     used(bank)
     with counting(build_gates(design, flat), flat) as (program, counted):
-        run(bank, "fusioncim_sim.bank_bench", "runs_accesses", accesses(shape, kind, cycles), program=program)
+        run(bank, "fusioncim_sim.bank_bench", "runs_accesses", accesses(shape, kind, count), program=program)
         activity = read_activity(counted, flat.nets)
     return sum(model.energies(activity, PERIOD_NS).values(), Energy())
 
 
-def accesses(shape: Mapping[str, Any], kind: str, cycles: int) -> dict[str, Any]:
-    """Inputs of the ports, and what the read ports show in the end; all words are written and one is read before.
+def accesses(shape: Mapping[str, Any], kind: str, count: int) -> dict[str, list[str]]:
+    """Inputs of the ports in every cycle; addresses and data stay between accesses.
 
-    Addresses and data stay between accesses.
+    kind: what happens `count` times after all words were written, `read`, `write` or nothing; or `none` at all.
     """
     rng = np.random.default_rng(1)
-    depth, width, reads = shape["depth"], shape["width"], shape["reads"]
-    words, place = [0] * depth, [0] * reads
-    shown: list[int | None] = [None] * reads
+    depth, width = shape["depth"], shape["width"]
     row = {"write_enable": 0, "write_address": 0, "write_data": 0}
-    row |= {f"read_{what}__{port}": 0 for what in ("enable", "address") for port in range(reads)}
+    row |= {f"read_{what}__{port}": 0 for what in ("enable", "address") for port in range(shape["reads"])}
     rows = []
-    steps = ["write"] * depth + ["", "read"] + ["", kind] * (cycles // 2) + [""]
-    for n, step in enumerate(steps):
+    fill = ["write"] * (depth if kind != "none" else 0)
+    for n, step in enumerate([*fill, *["", kind] * count]):
         row = row | {name: 0 for name in row if "enable" in name}
         if step == "write":
-            word, data = (
-                n if n < depth else int(rng.integers(depth)),
-                int.from_bytes(rng.bytes(width // 8 + 1), "little"),
-            )
-            words[word] = data % (1 << width)
-            row |= {"write_enable": 1, "write_address": word, "write_data": words[word]}
-            if shape.get("array"):
-                shown = [None if at == word else old for at, old in zip(place, shown, strict=True)]
-        for port in range(reads) if step == "read" else ():
-            place[port] = (place[port] + int(rng.integers(1, depth))) % depth
-            shown[port] = words[place[port]]
-            row |= {f"read_enable__{port}": 1, f"read_address__{port}": place[port]}
+            data = int.from_bytes(rng.bytes(width // 8 + 1), "little") % (1 << width)
+            word = n if n < depth else int(rng.integers(depth))
+            row |= {"write_enable": 1, "write_address": word, "write_data": data}
+        for port in range(shape["reads"]) if step == "read" else ():
+            word = (row[f"read_address__{port}"] + int(rng.integers(1, depth))) % depth
+            row |= {f"read_enable__{port}": 1, f"read_address__{port}": word}
         rows.append(row)
-    return {
-        "inputs": {name: [f"{each[name]:x}" for each in rows] for name in row},
-        "shown": {f"read_data__{port}": None if value is None else f"{value:x}" for port, value in enumerate(shown)},
-    }
+    return {name: [f"{each[name]:x}" for each in rows] for name in row}
