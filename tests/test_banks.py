@@ -18,15 +18,16 @@ ROOT = Path(__file__).parent.parent
 STORED = json.loads((ROOT / "measurements" / "banks.json").read_text())["shapes"]
 
 
-def test_shapes_are_those_of_an_engine():
+def test_the_large_banks_of_an_engine_are_measured():
     _, texts = design_texts(Engine(PRESETS["paper"]))
     found = set()
     for instance in re.findall(r"cell \\fusioncim_sram (.*?)\n *end\n", "".join(texts.values()), re.DOTALL):
         values = dict(re.findall(r"parameter \\(\w+) (\d+)$", instance, re.MULTILINE))
         found.add(tuple(int(values.get(key, 0)) for key in ("DEPTH", "WIDTH", "READS", "ARRAY")))
-    assert found == {
-        tuple(shape.get(key, 0) for key in ("depth", "width", "reads", "array")) for shape in SHAPES.values()
-    }
+    measured = {tuple(shape.get(key, 0) for key in ("depth", "width", "reads", "array")) for shape in SHAPES.values()}
+    large = {shape for shape in found if shape[0] * shape[1] > 2048}
+    assert large
+    assert large <= measured
 
 
 @pytest.mark.parametrize("reads", [1, 2])

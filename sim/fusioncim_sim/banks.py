@@ -28,15 +28,16 @@ from fusioncim_sim.runner import run
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "queries of an IP-CIM row": {"depth": 4, "width": 1024, "reads": 1, "array": 1},
-    "outputs of an OP-CIM row": {"depth": 128, "width": 96, "reads": 2},
+    "word of an OP-CIM row": {"depth": 32, "width": 96, "reads": 1},
     "ring of keys": {"depth": 16, "width": 1024, "reads": 1},
     "ring of values, one of four": {"depth": 4, "width": 1024, "reads": 1},
     "softmax: queries": {"depth": 32, "width": 33, "reads": 1},
-    "softmax: blocks": {"depth": 8, "width": 61, "reads": 1},
-    "softmax: states": {"depth": 32, "width": 57, "reads": 2},
+    "softmax: top of a block": {"depth": 8, "width": 21, "reads": 1},
+    "softmax: rest of a block": {"depth": 8, "width": 27, "reads": 1},
+    "softmax: states": {"depth": 32, "width": 47, "reads": 2},
     "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
 }
-"""The banks of a `paper` engine."""
+"""Banks of a `paper` engine."""
 ACCESSES = 32
 PERIOD_NS = 2.5
 KEYS = ("library", "shapes")
