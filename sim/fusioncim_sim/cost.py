@@ -3,7 +3,8 @@
 Area: every module of the chip is mapped as it is; banks are the memory model's. Energy of an engine: gate-level runs of
 engines with 128 columns and few rows (`SIZES`) on captured heads; the energy of a unit is a + b rows per busy cycle,
 from the first two sizes, and `deviation_percent` says how well that predicts the last one. Energy of the chip around
-the engines: gate-level runs with engines as RTL, extrapolated over the number of engines in the same way.
+the engines: gate-level runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of
+the global buffer, which engines share, are those of the run with the most of them.
 
 Figures are at the library's corner; `scaled` holds the same by a published method (`flow.scaling`). An operation is
 half of an unmasked multiply-accumulate.
@@ -232,10 +233,11 @@ def summarize(
     around = {}
     areas = areas_around(design)
     for name in areas:
-        values = [[chips[n][key].get(name, 0.0) for n in ENGINES] for key in ("logic", "memory")]
-        lines = [line(ENGINES, each) for each in values]
-        deviations[name] = deviation(lines, ENGINES[-1], [each[-1] for each in values])
-        around[name] = Entry(*areas[name], *(each.at(PAPER.engines) for each in lines))
+        per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
+        logic = line(ENGINES, per_cycle)
+        deviations[name] = deviation([logic], ENGINES[-1], per_cycle[-1:])
+        memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
+        around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
     engine = sum(parts.values(), Entry())
     system = sum(around.values(), engine * PAPER.engines)
     table = {**parts, "hybrid engine": engine, **around, "system": system}

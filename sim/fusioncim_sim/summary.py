@@ -133,20 +133,32 @@ def costs(data: dict[str, Any]) -> str:
     corners = ["measured", *data["scaling"]]
     head = [f"{data['library']}, {data['voltage']} V", *data["scaling"], "published, 28 nm"]
     rows = [("part", *head), ("---", *("---:" for _ in head))]
-    for name, row in data["table"].items():
+    order = (
+        "IP-CIM",
+        "OP-CIM",
+        "softmax",
+        "normalizer",
+        "key/value buffer",
+        "control",
+        "hybrid engine",
+        "global buffer",
+    )
+    for name in (*order, "network", "memory interface", "chip control", "system"):
+        row = data["table"][name]
         paper = data["published"].get(name, {})
-        cells = [costs_cell(row[corner]) for corner in corners]
-        rows.append((name, *cells, costs_cell(paper)))
+        cells = [costs_cell(row[corner], name) for corner in corners]
+        rows.append((name, *cells, costs_cell(paper, name)))
     return markdown(rows)
 
 
-def costs_cell(figures: dict[str, float]) -> str:
-    """Power, area and what follows from them, as far as there are."""
+def costs_cell(figures: dict[str, float], name: str) -> str:
+    """Power, area and what follows from them, as far as there are; an operation of the softmax is no other's."""
     units = {"mw": "mW", "mm2": "mm2", "tops_per_w": "TOPS/W", "tops_per_mm2": "TOPS/mm2"}
     shown = dict(figures)
     if "tops" in shown and "tops_per_w" not in shown:
         shown |= {"tops_per_w": shown["tops"] / shown["mw"] * 1e3, "tops_per_mm2": shown["tops"] / shown["mm2"]}
-    return ", ".join(f"{shown[key]:.3g} {unit}" for key, unit in units.items() if key in shown)
+    keys = [key for key in units if key in shown and not (name == "softmax" and "tops" in key)]
+    return ", ".join(f"{float(f'{shown[key]:.3g}'):,g} {units[key]}" for key in keys)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
