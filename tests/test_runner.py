@@ -144,7 +144,7 @@ def test_processes_do_not_build_the_same_twice(monkeypatch, tmp_path):
         time.sleep(0.2)
 
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path))
-    monkeypatch.setattr(runner, "_compile_icarus", compile_slowly)
+    monkeypatch.setattr(runner, "compile_icarus", compile_slowly)
     with ThreadPoolExecutor() as pool:
         builds = list(pool.map(lambda _: build(Unit(), "icarus"), range(4)))
     assert len(compiled) == 1
