@@ -22,7 +22,7 @@ from fusioncim.flow.netlist import Flat, flatten
 from fusioncim.flow.power import Energy, PowerModel
 from fusioncim.flow.synth import Design, synthesize
 from fusioncim.parallel import run_all
-from fusioncim_sim.gate_level import build_gates, counting, read_activity
+from fusioncim_sim.gate_level import build_gates, counting, read_activities
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.runner import run
 
@@ -113,7 +113,7 @@ def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerM
     used(bank)
     with counting(build_gates(design, flat), flat) as (program, counted):
         run(bank, "fusioncim_sim.bank_bench", "runs_accesses", accesses(shape, kind, count), program=program)
-        activity = read_activity(counted, flat.nets)
+        (activity,) = read_activities(counted, flat.nets)
     return sum(model.energies(activity, PERIOD_NS).values(), Energy())
 
 
