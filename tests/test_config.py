@@ -65,7 +65,7 @@ REFUSED = [
     ({"fraction_bits": 6, "lut_size": 48}, "lut_size must be a power of two from 8 to 2^fraction_bits = 64, not 48"),
     ({"slack": -1}, "slack must be from 0 to 6, not -1"),
     ({"slack": 7}, "slack must be from 0 to 6, not 7"),
-    ({"schedule": "random"}, "schedule must be one of in_order, diagonal_first, sink_first, not random"),
+    ({"schedule": "random"}, "schedule must be one of in_order, diagonal_first, sink_first, folded, not random"),
     ({"output_bits": 12}, "output_bits must be one of 8, 16, not 12"),
     ({"flush": 0}, "flush must be from 1 to 20, not 0"),
     ({"flush": 21}, "flush must be from 1 to 20, not 21"),
