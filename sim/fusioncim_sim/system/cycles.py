@@ -26,7 +26,7 @@ COMPILE_SECONDS = 120
 SHORTEST_LATENCY = 16
 """With less, the memory of the simulations holds addresses back, which the model does not follow."""
 READ_PHASE, WRITE_PHASE = 4, 3
-"""With `period` > 1, the memory of the simulations moves a beat in cycle c after reset if c + phase is a multiple of it."""
+"""The memory of the simulations moves a beat in cycle c after reset if c + phase is a multiple of `period`."""
 FIRST_PUSH, PUSH_CYCLES = 130, 80
 """When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
 LIMIT = 1 << 40

@@ -13,7 +13,9 @@ CONTROLLER_NS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Dram:
-    """A memory. gb_per_s: peak, 10^9 bytes; row_ns: precharge, activation and read of another row; pj_per_bit: of a
+    """A memory.
+
+    Members: name; gb_per_s: peak, 10^9 bytes; row_ns: precharge, activation and read of another row; pj_per_bit: of a
     bit that is read or written, activation and interface included; sources.
     """
 
@@ -49,7 +51,7 @@ DRAMS = {
             sources=(
                 "bandwidth: JEDEC JESD209-4, 3200 Mb/s per pin, 32 pins",
                 f"latency: {_GEM5}, LPDDR5_6400_1x16_BG_BL32, tRP + tRCD + tCL (it has no LPDDR4)",
-                "energy: H. Ha, Understanding and improving the energy efficiency of DRAM, Stanford 2018, 4 x 8 Gb LPDDR4",
+                "energy: H. Ha, Understanding and improving the energy efficiency of DRAM, Stanford, 4 x 8 Gb LPDDR4",
             ),
         ),
         Dram(

@@ -98,13 +98,17 @@ def read_table(path: Path) -> EnergyTable:
         }
         around = {name: (part["a"], part["b"]) for name, part in data["around"].items()}
         table = EnergyTable(data["configuration"], engine, around, data["leakage_mw"], path.name)
-        missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*ENGINE_PARTS, BUFFER} - {*data["leakage_mw"]}
+        missing = (
+            {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*ENGINE_PARTS, BUFFER} - {*data["leakage_mw"]}
+        )
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the file is no energy table ({type(error).__name__} {error}): {path}") from error
     if missing:
-        raise InputError(f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}")
+        raise InputError(
+            f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"
+        )
     return table
 
 

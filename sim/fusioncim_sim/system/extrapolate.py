@@ -1,30 +1,33 @@
 """Counters of a layer's job that is too long to walk through cycle by cycle.
 
-A job repeats itself: a pass takes as many cycles more than the one before as it has more keys, a block as many as the
-last. So every counter is a polynomial once the first passes are over: quadratic in causal queries, each pass being
-longer than the last; linear in the keys before them; bilinear in queries and keys of full attention. It is walked
-through at a few smaller sizes, whole passes and blocks away from the wanted one, and continued by Lagrange's formula in
-whole fractions. Likewise it is linear in key and value heads, once the first ones have filled all queues.
-
-`tests/test_system_extrapolate.py` holds the result to what is walked through. What is short enough is walked through.
+What a job moves and multiplies follows from its schedule, whatever its length (`work`). What engines wait is walked
+through at smaller sizes and continued as a straight line in key and value heads, in queries, and in keys before them:
+every pass and every head beyond the first ones adds about as much waiting as the last, while its work grows with its
+keys, so that the share of what is continued falls with the length. The causes of waiting, and how often engines share a
+read of the global buffer, are in the proportions of the largest of these sizes.
+`tests/test_system_extrapolate.py` holds the result to what is walked through.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import product
 from math import ceil, lcm, prod
 
 from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.job import traffic
+from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.system.cycles import Counters, Memory, run
 from fusioncim_sim.system.workload import Model, job_of, scores
 
-EXACT_CYCLES = 10_000_000
+EXACT_CYCLES = 6_000_000
 """A job that takes more cycles than this, as `estimate` says, is continued from smaller ones, of as many together."""
 PASSES = 6
 """Passes that the shortest of them has: a short pass is bound by the drain of the one before, not by its keys."""
 HEADS = (2, 4)
-"""Heads that jobs of more heads, of so many passes each, are continued from."""
+"""Heads that jobs of more heads, of at least so many passes each, are continued from."""
+WAITING = ("idle_load", "idle_memory", "idle_drain", "idle_imbalance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,9 @@ class Layer:
             return size.queries, size.before, size.before + size.queries
         return size.queries, max(size.before - size.queries, 0), size.before
 
-    def walk(self, size: Size) -> Counters:
-        """Cycle by cycle."""
-        return run(self.chip, [job_of(self.chip, self.model, *self.place(size), size.heads)], self.memory)
+    def job(self, size: Size) -> Descriptor:
+        """As the chip sees it."""
+        return job_of(self.chip, self.model, *self.place(size), size.heads)
 
     @property
     def group(self) -> int:
@@ -81,52 +84,61 @@ class Layer:
         write = rows * size.heads * self.chip.output_bytes / bus
         return max(multiply, self.memory.period * max(read, write))
 
-    def steps(self) -> tuple[int, int]:
-        """Queries and keys between sizes that behave alike: whole passes, and blocks whose bursts are cut alike."""
-        queries = lcm(lcm(self.pass_rows, self.group) // self.group, self.chip.engine.update_rank)
-        return queries, self.chip.engine.update_rank * self.chip.bus_bytes
-
 
 def layer_counters(layer: Layer, size: Size) -> tuple[Counters, bool]:
     """Counters of a layer, and whether it was walked through as it is."""
-    job_of(layer.chip, layer.model, *layer.place(size)).check(layer.chip)
+    job = layer.job(size)
+    job.check(layer.chip)
     if layer.estimate(size) <= EXACT_CYCLES:
-        return layer.walk(size), True
-    found = continued(layer, size)
-    return Counters(**{name: round(value) for name, value in found.items()}), False
-
-
-def continued(layer: Layer, size: Size) -> dict[str, Fraction]:
-    """Counters of a size, from smaller ones."""
-    total = {item.name: Fraction(0) for item in fields(Counters)}
+        return run(layer.chip, [job], layer.memory), True
+    whole = work(layer.chip, job)
+    waiting = Fraction(0)
     axes = next(axes for axes in _shrinking(layer, size) if _cost(layer, axes) <= EXACT_CYCLES)
-    for nodes in product(*(_weights(*axis) for axis in axes)):
+    for nodes in product(*(_weights(*axis) for axis in axes)):  # the largest comes last
         heads, queries, before = (node for node, _ in nodes)
-        counters = layer.walk(Size(heads=heads, queries=queries, before=before))
-        weight = prod(weight for _, weight in nodes)
-        for name in total:
-            total[name] += weight * getattr(counters, name)
-    return total
+        largest = run(layer.chip, [layer.job(Size(heads=heads, queries=queries, before=before))], layer.memory)
+        waiting += prod((weight for _, weight in nodes), start=Fraction(1)) * _waiting(largest)
+    share = max(waiting, Fraction(0)) / max(_waiting(largest), 1)
+    found = {name: round(share * getattr(largest, name)) for name in WAITING}
+    cycles = ceil((whole["mac_cycles"] + sum(found.values())) / layer.chip.engines)
+    reads = round(Fraction(largest.buffer_reads, largest.deliveries) * whole["deliveries"])
+    return Counters(**whole, **found, cycles=cycles, buffer_reads=max(reads, whole["buffer_writes"])), False
+
+
+def _waiting(counters: Counters) -> int:
+    """Engine-cycles idle."""
+    return sum(int(getattr(counters, name)) for name in WAITING)
+
+
+def work(chip: ChipConfig, job: Descriptor) -> dict[str, int]:
+    """The counters that follow from the schedule: multiplications, bytes, blocks."""
+    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, causal=job.causal, start=job.start)
+    rank = chip.engine.update_rank
+    slots = job.kv_heads * sum(
+        -(-int(tile.visible.max()) // rank) for each in passes(chip.engine, group, chip.engines) for tile in each.tiles
+    )
+    return {"slots": slots, "mac_cycles": slots * chip.engine.block_cycles, **asdict(traffic(chip, job))}
 
 
 def _shrinking(layer: Layer, size: Size) -> Iterator[list[tuple[int, list[int]]]]:
     """Axes of heads, queries and keys, shorter and shorter: the wanted value, and values to continue from."""
-    queries_step, keys_step = layer.steps()
-    heads = list(HEADS) if size.heads > max(HEADS) and layer.passes(size) >= PASSES else [size.heads]
+    rank = layer.chip.engine.update_rank
+    whole_passes = lcm(lcm(layer.pass_rows, layer.group) // layer.group, rank)
+    whole_bursts = rank * layer.chip.bus_bytes
+    many = size.heads > max(HEADS) and layer.passes(size) >= PASSES
     for halvings in range(21):
-        queries = _nodes(size.queries, queries_step, 2 if layer.model.causal else 1, halvings)
-        before = _nodes(size.before, keys_step, 1, halvings)
-        yield [(size.heads, heads), (size.queries, queries), (size.before, before)]
-    raise AssertionError(f"no size below {size} is short enough")
+        queries = _nodes(size.queries, whole_passes, halvings)
+        before = _nodes(size.before, whole_bursts, halvings)
+        yield [(size.heads, list(HEADS) if many else [size.heads]), (size.queries, queries), (size.before, before)]
+    many = size.heads > max(HEADS)
+    yield [(size.heads, list(HEADS) if many else [size.heads]), (size.queries, queries), (size.before, before)]
 
 
-def _nodes(value: int, step: int, degree: int, halvings: int) -> list[int]:
-    """Whole steps below a value, for a polynomial of that degree; the value itself if it has too few of them."""
+def _nodes(value: int, step: int, halvings: int) -> list[int]:
+    """Two values, whole steps below the wanted one; the value itself if there are too few of them."""
     low = value - max((value - PASSES * step) // step, 0) * step
-    top = value - ceil((value - (value >> halvings)) / step) * step
-    spread = max((top - low) // step // degree, 1)
-    nodes = [low + n * spread * step for n in range(degree + 1)]
-    return nodes if nodes[-1] < value else [value]
+    top = max(value - ceil((value - (value >> halvings)) / step) * step, low + step)
+    return [low, top] if top < value else [value]
 
 
 def _cost(layer: Layer, axes: list[tuple[int, list[int]]]) -> float:
@@ -136,8 +148,9 @@ def _cost(layer: Layer, axes: list[tuple[int, list[int]]]) -> float:
 
 
 def _weights(wanted: int, nodes: list[int]) -> list[tuple[int, Fraction]]:
-    """Nodes, and what each weighs in the polynomial through them at the wanted value (Lagrange)."""
-    return [
-        (node, prod((Fraction(wanted - other, node - other) for other in nodes if other != node), start=Fraction(1)))
-        for node in nodes
-    ]
+    """Nodes, and what each weighs on the line through them at the wanted value."""
+    if len(nodes) == 1:
+        return [(nodes[0], Fraction(1))]
+    low, high = nodes
+    share = Fraction(wanted - low, high - low)
+    return [(low, 1 - share), (high, share)]

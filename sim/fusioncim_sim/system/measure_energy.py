@@ -1,17 +1,18 @@
 """Energy per event of every part of the chip (energy.json), from gate-level runs and the cost table.
 
-A tile of one captured head passes two numbers of keys (`TOKENS`) on engines with few rows (`SIZES`). Dynamic energy of a
+A tile of captured heads meets two numbers of keys (`TOKENS`) on engines with few rows (`SIZES`). Dynamic energy of a
 part, leakage not included:
 
     E = busy * busy cycles + row * rows + idle * other cycles
 
 busy: the slope over the keys, 8 cycles each, a line a + b rows over the two sizes. What is left for no keys are loading
-and draining of the rows, and clocks while nothing happens: `idle` is what clocks and banks take of it per cycle, from the
-two sizes, or 0 where they are gated (the data's part is noisy); `row` is the rest, mean of the sizes. `deviation_percent`
-compares this with a run with other keys, `CHECK`.
+and draining of the rows, and clocks while nothing happens: `idle` is what clocks and banks take of it per cycle, from
+the two sizes, or 0 where they are gated (the data's part is noisy); `row` is the rest, mean of the sizes.
+`deviation_percent` compares this with a run with other keys, `CHECK`.
 
 Around the engines: energy per running cycle, a line over the number of engines, as in the cost table, at the activity
-of its runs. The global buffer's accesses are counted, and their energies the memory model's. Leakage is the cost table's.
+of its runs. The global buffer's accesses are counted, and their energies are the memory model's. Leakage is that of the
+cost table.
 """
 
 import json

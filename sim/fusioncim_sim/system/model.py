@@ -1,4 +1,4 @@
-"""Attention of a whole language model on a chip: cycles, utilization by cause, bytes by interface, energy by component."""
+"""Attention of a language model on a chip: cycles, utilization by cause, bytes by interface, energy by component."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy import EnergyTable, energy
+from fusioncim_sim.system.energy import DRAM, EnergyTable, energy
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.workload import Model, Phase, check_fits, scores
 
@@ -49,8 +49,8 @@ class Evaluation:
     def shares(self) -> dict[str, float]:
         """Where the engine-cycles of a layer go; together 1.
 
-        working: unmasked multiply-accumulates; masked: those of masked scores and rows without a query; padded: those of
-        columns beyond the model's sizes; load, memory, drain, imbalance: idle.
+        working: unmasked multiply-accumulates; masked: those of masked scores and rows without a query; padded: those
+        of columns beyond the model's sizes; load, memory, drain, imbalance: idle.
         """
         n, engine = self.counters, self.chip.engine
         total = n.cycles * self.chip.engines
@@ -85,6 +85,11 @@ class Evaluation:
     def joules(self) -> float | None:
         """Energy of a layer."""
         return None if self.energy is None else sum(self.energy.values())
+
+    @property
+    def energy_of_memory(self) -> float:
+        """Energy of a layer outside of the chip."""
+        return 0.0 if self.energy is None else self.energy[DRAM]
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""

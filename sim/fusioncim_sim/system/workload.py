@@ -14,13 +14,13 @@ A head dimension below `columns` is padded with zeros, in memory too: a job's ve
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
-from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 
 MAX_LAYERS = 10_000
@@ -30,8 +30,8 @@ MAX_LAYERS = 10_000
 class Model:
     """The attention of a language model.
 
-    Members: name; layers; heads, kv_heads: query heads, key and value heads; key_size, value_size: elements of a key and
-    a value of a head; causal; latent: keys and values are one latent vector; source.
+    Members: name; layers; heads, kv_heads: query heads, key and value heads; key_size, value_size: elements of a key
+    and a value of a head; causal; latent: keys and values are one latent vector; source.
     """
 
     name: str
@@ -55,8 +55,10 @@ class Model:
 
 
 def _plain(name: str, layers: int, heads: int, kv_heads: int, size: int, source: str, *, causal: bool = True) -> Model:
-    sizes = {"key_size": size, "value_size": size}
-    return Model(name=name, layers=layers, heads=heads, kv_heads=kv_heads, causal=causal, source=source, **sizes)
+    return Model(
+        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
+        source=source,
+    )  # fmt: skip
 
 
 MODELS: Mapping[str, Model] = {
@@ -89,6 +91,12 @@ def model(name: str) -> Model:
     return MODELS[name]
 
 
+def changed(this: Model, values: Mapping[str, Any]) -> Model:
+    """The model with some numbers changed; None leaves one as it is."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(this, **given, name=f"{this.name}, changed") if given else this
+
+
 def from_config(path: Path) -> Model:
     """The model that a Hugging Face config.json describes."""
     try:
@@ -103,11 +111,13 @@ def from_config(path: Path) -> Model:
     layers = _number(text, path, "num_hidden_layers", "n_layer")
     heads = _number(text, path, "num_attention_heads", "n_head")
     causal = text.get("model_type") not in ("bert", "roberta", "distilbert") or bool(text.get("is_decoder"))
-    shared = {"name": path.stem if path.stem != "config" else path.resolve().parent.name, "layers": layers}
+    name = path.stem if path.stem != "config" else path.resolve().parent.name
     if "kv_lora_rank" in text:
         latent, rotary = _number(text, path, "kv_lora_rank"), _number(text, path, "qk_rope_head_dim")
-        sizes = {"kv_heads": 1, "key_size": latent + rotary, "value_size": latent}
-        return Model(heads=heads, latent=True, causal=causal, source=str(path), **sizes, **shared)
+        return Model(
+            name=name, layers=layers, heads=heads, kv_heads=1, key_size=latent + rotary, value_size=latent,
+            causal=causal, latent=True, source=str(path),
+        )  # fmt: skip
     kv_heads = text.get("num_key_value_heads") or heads
     size = text.get("head_dim")
     if size is None:
@@ -115,8 +125,9 @@ def from_config(path: Path) -> Model:
         if rest:
             raise InputError(f"hidden_size must be a multiple of the {heads} heads, not so in {path}")
     return Model(
-        heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal, source=str(path), **shared
-    )
+        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
+        source=str(path),
+    )  # fmt: skip
 
 
 def _number(values: Mapping[str, Any], path: Path, *names: str) -> int:
@@ -131,8 +142,8 @@ def _number(values: Mapping[str, Any], path: Path, *names: str) -> int:
 class Phase:
     """What is computed of a sequence.
 
-    tokens: of the whole sequence. Prefill: all of them, or in chunks of `chunk` of them. Decode: the last `new` tokens at
-    once (parallel or speculative decoding), all others are in the cache.
+    tokens: of the whole sequence. Prefill: all of them, or in chunks of `chunk` of them. Decode: the last `new` tokens
+    at once (parallel or speculative decoding), all others are in the cache.
     """
 
     tokens: int
@@ -166,7 +177,9 @@ def check_fits(chip: ChipConfig, this: Model) -> None:
         )
 
 
-def job_of(chip: ChipConfig, this: Model, queries: int, start: int, keys: int, kv_heads: int | None = None) -> Descriptor:
+def job_of(
+    chip: ChipConfig, this: Model, queries: int, start: int, keys: int, kv_heads: int | None = None
+) -> Descriptor:
     """A layer's job, its tensors one behind the other: head after head, as a cache keeps them.
 
     kv_heads: only so many of the key and value heads, with their query heads.
@@ -186,17 +199,14 @@ def job_of(chip: ChipConfig, this: Model, queries: int, start: int, keys: int, k
     k = tensor(keys, kv_heads, chip.vector_bytes)
     v = k if this.latent else tensor(keys, kv_heads, chip.vector_bytes)
     o = tensor(queries, heads, chip.output_bytes)
-    scales = here
-    if scales + MAX_HEADS * SCALE_BYTES > 1 << 32:
+    if here + heads * SCALE_BYTES > ADDRESS_SPACE:
         raise InputError(
-            f"a layer of {this.name} takes {scales:,} bytes with {queries:,} queries over {keys:,} keys, and the chip "
-            "addresses 2^32: use shorter chunks, or fewer tokens, "
-            f"not {keys}"
+            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the {ADDRESS_SPACE:,} "
+            f"bytes that the chip addresses (chunks hold fewer queries and outputs), not take {here:,}"
         )
     return Descriptor(
-        q=q, k=k, v=v, o=o, scales=-(-scales // chip.bus_bytes) * chip.bus_bytes, queries=queries, keys=keys, start=start,
-        heads=heads, kv_heads=kv_heads, dimension=chip.engine.columns, causal=this.causal,
-        output_bits=chip.engine.output_bits,
+        q=q, k=k, v=v, o=o, scales=here, queries=queries, keys=keys, start=start, heads=heads, kv_heads=kv_heads,
+        dimension=chip.engine.columns, causal=this.causal, output_bits=chip.engine.output_bits,
     )  # fmt: skip
 
 
