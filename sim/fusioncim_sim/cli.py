@@ -495,6 +495,7 @@ def measure(
         bool,
         typer.Option("--calibration", help="Measure calibration.json instead: counters of the RTL; takes minutes."),
     ] = False,
+    system: Annotated[bool, typer.Option("--system", help="Evaluate system.json instead: whole models.")] = False,
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
     ] = None,
@@ -506,7 +507,8 @@ def measure(
     choices.json compares the alternatives to the default parameters in area, error and rescales, banks.json macros with
     latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
     generating them and the speed of simulation; cost.json area and power of every part of the published chip;
-    energy.json its energies per event and calibration.json counters of the RTL, both for `fusioncim evaluate`.
+    energy.json its energies per event and calibration.json counters of the RTL, both for `fusioncim evaluate`;
+    system.json what that says about whole models.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -516,6 +518,7 @@ def measure(
     from fusioncim_sim.measure_chip import run_chip_measurements
     from fusioncim_sim.system.calibration import write_calibration
     from fusioncim_sim.system.measure_energy import write_energy
+    from fusioncim_sim.system.measure_system import write_system
 
     if choices:
         write_choices(output, jobs or cores())
@@ -525,6 +528,8 @@ def measure(
         write_cost(output, jobs or cores())
     elif energy:
         write_energy(output, jobs or cores())
+    elif system:
+        write_system(output, jobs or cores())
     elif calibration:
         write_calibration(output, jobs or cores())
     elif chip:

@@ -93,7 +93,9 @@ def layer_counters(layer: Layer, size: Size) -> tuple[Counters, bool]:
         return run(layer.chip, [job], layer.memory), True
     whole = work(layer.chip, job)
     waiting = Fraction(0)
-    axes = next(axes for axes in _shrinking(layer, size) if _cost(layer, axes) <= EXACT_CYCLES)
+    for axes in _shrinking(layer, size):  # the last ones if all take longer
+        if _cost(layer, axes) <= EXACT_CYCLES:
+            break
     for nodes in product(*(_weights(*axis) for axis in axes)):  # the largest comes last
         heads, queries, before = (node for node, _ in nodes)
         largest = run(layer.chip, [layer.job(Size(heads=heads, queries=queries, before=before))], layer.memory)
@@ -130,8 +132,6 @@ def _shrinking(layer: Layer, size: Size) -> Iterator[list[tuple[int, list[int]]]
         queries = _nodes(size.queries, whole_passes, halvings)
         before = _nodes(size.before, whole_bursts, halvings)
         yield [(size.heads, list(HEADS) if many else [size.heads]), (size.queries, queries), (size.before, before)]
-    many = size.heads > max(HEADS)
-    yield [(size.heads, list(HEADS) if many else [size.heads]), (size.queries, queries), (size.before, before)]
 
 
 def _nodes(value: int, step: int, halvings: int) -> list[int]:
