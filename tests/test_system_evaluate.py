@@ -1,6 +1,7 @@
 """Whole models: what the command prints, writes and refuses."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from fusioncim_sim.cli import app
 from fusioncim_sim.system import energy, model
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.measure_system import CASES, case, system_table
 from fusioncim_sim.system.workload import Phase, changed, job_of
 from fusioncim_sim.system.workload import model as model_of
 
@@ -102,6 +104,23 @@ def test_a_clock_must_be_one(clock):
             PAPER, model_of("llama3-8b"), Phase(tokens=8), dram=dram("lpddr4"), table=None,
             at=energy.corner("28 nm, 0.9 V"), clock_mhz=clock,
         )  # fmt: skip
+
+
+def test_page_shows_the_stored_table():
+    """docs/system.md."""
+    root = Path(__file__).parents[1]
+    data = json.loads((root / "measurements" / "system.json").read_text())
+    assert data["chip"] == PAPER.as_dict()
+    assert data["runs"].keys() == CASES.keys()
+    assert system_table(data) in (root / "docs" / "system.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["llama3-8b, 1,024", "llama3-8b, decode of 8 over 8,192", "bert-base, 512"])
+def test_the_stored_figures_are_found_again(name):
+    stored = json.loads((Path(__file__).parents[1] / "measurements" / "system.json").read_text())["runs"][name]
+    again = case(name)
+    assert again["layer"]["counters"] == stored["layer"]["counters"]
+    assert again["whole"]["energy_j"] == pytest.approx(stored["whole"]["energy_j"])
 
 
 # The command.

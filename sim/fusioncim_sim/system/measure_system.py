@@ -1,4 +1,4 @@
-"""Attention of whole models on the published chip: what the model says (system.json), and the table of docs/system.md."""
+"""Attention of whole models on the published chip: what `evaluate` says (system.json), and the table of docs/system.md."""
 
 import time
 from collections.abc import Mapping
