@@ -210,7 +210,7 @@ def test_memories_have_sources_and_figures():
 
 
 def test_a_memory_behind_a_bus():
-    """The 256 bits of the published chip at 400 MHz are 12.8 GB/s; twice as many halve what memory gives."""
+    """The 256 bits of the published chip at 400 MHz are 12.8 GB/s in each direction; more than memory gives waits."""
     assert asdict(dram("lpddr4").behind(PAPER, 400.0)) == {"latency": 31, "period": 1}
     assert dram("lpddr4").behind(PAPER.override(bus_bits=512), 400.0).period == 2
     assert dram("hbm2").behind(PAPER.override(bus_bits=1024), 400.0).period == 1

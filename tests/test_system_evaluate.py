@@ -12,7 +12,8 @@ from fusioncim_sim.cli import app
 from fusioncim_sim.system import energy, model
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.measure_system import CASES, case, system_table
+from fusioncim_sim.system.measure_system import CASES, baseline_table, case, compared, system_table
+from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.workload import Phase, changed, job_of
 from fusioncim_sim.system.workload import model as model_of
 
@@ -112,7 +113,9 @@ def test_page_shows_the_stored_table():
     data = json.loads((root / "measurements" / "system.json").read_text())
     assert data["chip"] == PAPER.as_dict()
     assert data["runs"].keys() == CASES.keys()
-    assert system_table(data) in (root / "docs" / "system.md").read_text()
+    page = (root / "docs" / "system.md").read_text()
+    for table in (system_table(data), baseline_table(data), published_table()):
+        assert table in page
 
 
 @pytest.mark.parametrize("name", ["llama3-8b, 1,024", "llama3-8b, decode of 8 over 8,192", "bert-base, 512"])
@@ -121,6 +124,12 @@ def test_the_stored_figures_are_found_again(name):
     again = case(name)
     assert again["layer"]["counters"] == stored["layer"]["counters"]
     assert again["whole"]["energy_j"] == pytest.approx(stored["whole"]["energy_j"])
+
+
+def test_the_stored_baselines_are_found_again():
+    stored = json.loads((Path(__file__).parents[1] / "measurements" / "system.json").read_text())["baselines"]["512"]
+    again = json.loads(json.dumps(compared(512)))
+    assert again == stored
 
 
 # The command.

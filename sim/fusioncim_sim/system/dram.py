@@ -31,8 +31,11 @@ class Dram:
         return self.row_ns + CONTROLLER_NS
 
     def behind(self, chip: ChipConfig, clock_mhz: float) -> Memory:
-        """As the bus of a chip sees it: the slower one of the two limits, whole cycles."""
-        bus = chip.bus_bytes * clock_mhz * 1e-3
+        """As the bus of a chip sees it, in whole cycles.
+
+        Reads and writes have a channel each on the bus, and half of the memory's bandwidth.
+        """
+        bus = 2 * chip.bus_bytes * clock_mhz * 1e-3
         latency = ceil(self.latency_ns * clock_mhz * 1e-3)
         return Memory(latency=max(latency, SHORTEST_LATENCY), period=max(ceil(bus / self.gb_per_s - 1e-9), 1))
 
@@ -45,11 +48,11 @@ DRAMS = {
     for each in (
         Dram(
             name="lpddr4",
-            gb_per_s=12.8,
+            gb_per_s=25.6,
             row_ns=18 + 18 + 21.25,
             pj_per_bit=13.0,
             sources=(
-                "bandwidth: JEDEC JESD209-4, 3200 Mb/s per pin, 32 pins",
+                "bandwidth: JEDEC JESD209-4, 3200 Mb/s per pin, 64 pins",
                 f"latency: {_GEM5}, LPDDR5_6400_1x16_BG_BL32, tRP + tRCD + tCL (it has no LPDDR4)",
                 "energy: H. Ha, Understanding and improving the energy efficiency of DRAM, Stanford, 4 x 8 Gb LPDDR4",
             ),

@@ -1,4 +1,4 @@
-"""Attention of whole models on the published chip: what `evaluate` says (system.json), and the table of docs/system.md."""
+"""Whole models on the published chip: what `evaluate` says (system.json), and the table of docs/system.md."""
 
 import time
 from collections.abc import Mapping
@@ -6,18 +6,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fusioncim.delivery import CLOCK_MHZ
 from fusioncim.parallel import run_all
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.summary import markdown
+from fusioncim_sim.system.baselines import BASELINES, Attention, baseline, energy_of
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy import CORNERS, corner, default_table, read_table
+from fusioncim_sim.system.energy import CORNERS, corner, default_table, moved, read_table
 from fusioncim_sim.system.model import evaluate
+from fusioncim_sim.system.published import A100_WATTS, a100_seconds
 from fusioncim_sim.system.workload import Phase, model
 
 PAPER = CHIP_PRESETS["paper"]
 MEMORY, CORNER = "lpddr4", list(CORNERS)[1]
-KEYS = ("chip", "memory", "runs")
+KEYS = ("baselines", "chip", "memory", "runs")
+LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
+"""Prefill of LLaMA-3-8B beside the baselines: the lengths of the paper's figures."""
 CASES: Mapping[str, tuple[str, Phase]] = {
     **{f"llama3-8b, {n:,}": ("llama3-8b", Phase(tokens=n)) for n in (256, 1024, 2048, 4096, 8192, 32768, 131072)},
     "llama3-8b, 8,192 in chunks of 1,024": ("llama3-8b", Phase(tokens=8192, chunk=1024)),
@@ -34,11 +39,19 @@ def write_system(output: Path, jobs: int) -> None:
     path = output / "system.json"
     if output.exists():
         check_json(path, KEYS)
-    done = run_all({name: partial(case, name) for name in CASES}, jobs=jobs, title="evaluate")
-    data = {"chip": PAPER.as_dict(), "memory": MEMORY, "corner": CORNER, "runs": done}
+    work: dict[str, Any] = {name: partial(case, name) for name in CASES}
+    work |= {f"baselines, {tokens}": partial(compared, tokens) for tokens in LENGTHS}
+    done = run_all(work, jobs=jobs, title="evaluate")
+    data = {
+        "chip": PAPER.as_dict(),
+        "memory": MEMORY,
+        "corner": CORNER,
+        "runs": {name: done[name] for name in CASES},
+        "baselines": {str(tokens): done[f"baselines, {tokens}"] for tokens in LENGTHS},
+    }
     make_directory(output)
     write_json(path, data, KEYS)
-    print(f"wrote {path}\n\n{system_table(data)}")
+    print(f"wrote {path}\n\n{system_table(data)}\n\n{baseline_table(data)}")
 
 
 def case(name: str) -> dict[str, Any]:
@@ -50,6 +63,58 @@ def case(name: str) -> dict[str, Any]:
     seconds = round(time.monotonic() - began, 2)
     found = result.as_dict()
     return {name: found[name] for name in ("layer", "whole")} | {"model_seconds": seconds}
+
+
+def compared(tokens: int) -> dict[str, Any]:
+    """A layer of LLaMA-3-8B on the chip, on both baselines, and on an A100 at its roofline."""
+    table, this, memory, at = read_table(default_table()), model("llama3-8b"), dram(MEMORY), corner(CORNER)
+    ours = evaluate(PAPER, this, Phase(tokens=tokens), dram=memory, table=table, at=at)
+    bytes_inside = sum(value for name, value in ours.bytes.items() if name.startswith("global buffer"))
+    found = {
+        "ours": {
+            "cycles": ours.counters.cycles,
+            "joules": ours.joules,
+            "energy_j": ours.energy,
+            "memory_bytes": moved(ours.counters),
+            "buffer_bytes": bytes_inside,
+        }
+    }
+    where = Attention(
+        chip=PAPER, model=this, dram=memory, clock_mhz=ours.clock_mhz, queries=tokens, start=0, keys=tokens
+    )
+    for name in BASELINES:
+        effort = baseline(name, where)
+        energies = energy_of(effort, table, where, at)
+        found[name] = {
+            "cycles": round(effort.cycles),
+            "joules": sum(energies.values()),
+            "energy_j": energies,
+            "memory_bytes": round(effort.memory),
+            "buffer_bytes": round(effort.buffer),
+            "phases": {phase: round(cycles) for phase, cycles in effort.phases.items()},
+        }
+    once = (this.heads * 3 + this.kv_heads * 2) * tokens * PAPER.vector_bytes
+    seconds = a100_seconds(ours.macs, once)
+    return {**found, "A100 roofline": {"seconds": seconds, "joules": seconds * A100_WATTS}}
+
+
+def baseline_table(data: Mapping[str, Any]) -> str:
+    """A layer of LLaMA-3-8B: the chip, and the baselines over it."""
+    figures = {"cycles": "cycles", "joules": "energy", "memory_bytes": "memory", "buffer_bytes": "buffer"}
+    head = (
+        "tokens",
+        "ms",
+        "mJ",
+        *(f"{name}: {word}" for name in BASELINES for word in figures.values()),
+        "A100: ms, mJ",
+    )
+    rows: list[tuple[str, ...]] = [head, tuple("---:" for _ in head)]
+    for tokens, found in data["baselines"].items():
+        ours, gpu = found["ours"], found["A100 roofline"]
+        ratios = [f"{found[name][key] / ours[key]:.2f}" for name in BASELINES for key in figures]
+        times = (f"{ours['cycles'] / CLOCK_MHZ * 1e-3:.3g}", f"{ours['joules'] * 1e3:.3g}")
+        rows.append((f"{int(tokens):,}", *times, *ratios, f"{gpu['seconds'] * 1e3:.3g}, {gpu['joules'] * 1e3:.3g}"))
+    return markdown(rows)
 
 
 def system_table(data: Mapping[str, Any]) -> str:
