@@ -12,7 +12,7 @@ from fusioncim_sim.cli import app
 from fusioncim_sim.system import energy, model
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.measure_system import CASES, baseline_table, case, compared, system_table
+from fusioncim_sim.system.measure_system import CASES, ablation_table, baseline_table, case, compared, system_table
 from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.workload import Phase, changed, job_of
 from fusioncim_sim.system.workload import model as model_of
@@ -114,7 +114,7 @@ def test_page_shows_the_stored_table():
     assert data["chip"] == PAPER.as_dict()
     assert data["runs"].keys() == CASES.keys()
     page = (root / "docs" / "system.md").read_text()
-    for table in (system_table(data), baseline_table(data), published_table()):
+    for table in (system_table(data), baseline_table(data), ablation_table(data), published_table()):
         assert table in page
 
 

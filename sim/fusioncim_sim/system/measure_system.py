@@ -11,16 +11,18 @@ from fusioncim.parallel import run_all
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.summary import markdown
+from fusioncim_sim.system.ablation import MECHANISMS, Rescale, read_moves, shares, variants
 from fusioncim_sim.system.baselines import BASELINES, Attention, baseline, energy_of
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy import CORNERS, corner, default_table, moved, read_table
-from fusioncim_sim.system.model import evaluate
+from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.published import A100_WATTS, a100_seconds
 from fusioncim_sim.system.workload import Phase, model
 
 PAPER = CHIP_PRESETS["paper"]
 MEMORY, CORNER = "lpddr4", list(CORNERS)[1]
-KEYS = ("baselines", "chip", "memory", "runs")
+KEYS = ("ablation", "baselines", "chip", "memory", "runs")
+ABLATED = (1024, 4096)
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 """Prefill of LLaMA-3-8B beside the baselines: the lengths of the paper's figures."""
 CASES: Mapping[str, tuple[str, Phase]] = {
@@ -41,17 +43,19 @@ def write_system(output: Path, jobs: int) -> None:
         check_json(path, KEYS)
     work: dict[str, Any] = {name: partial(case, name) for name in CASES}
     work |= {f"baselines, {tokens}": partial(compared, tokens) for tokens in LENGTHS}
+    work |= {f"ablation, {tokens}": partial(ablated, tokens, output / "rescales.json") for tokens in ABLATED}
     done = run_all(work, jobs=jobs, title="evaluate")
     data = {
         "chip": PAPER.as_dict(),
         "memory": MEMORY,
         "corner": CORNER,
         "runs": {name: done[name] for name in CASES},
+        "ablation": {str(tokens): done[f"ablation, {tokens}"] for tokens in ABLATED},
         "baselines": {str(tokens): done[f"baselines, {tokens}"] for tokens in LENGTHS},
     }
     make_directory(output)
     write_json(path, data, KEYS)
-    print(f"wrote {path}\n\n{system_table(data)}\n\n{baseline_table(data)}")
+    print(f"wrote {path}\n\n{system_table(data)}\n\n{baseline_table(data)}\n\n{ablation_table(data)}")
 
 
 def case(name: str) -> dict[str, Any]:
@@ -67,8 +71,8 @@ def case(name: str) -> dict[str, Any]:
 
 def compared(tokens: int) -> dict[str, Any]:
     """A layer of LLaMA-3-8B on the chip, on both baselines, and on an A100 at its roofline."""
-    table, this, memory, at = read_table(default_table()), model("llama3-8b"), dram(MEMORY), corner(CORNER)
-    ours = evaluate(PAPER, this, Phase(tokens=tokens), dram=memory, table=table, at=at)
+    table, at = read_table(default_table()), corner(CORNER)
+    ours, where = llama(tokens)
     bytes_inside = sum(value for name, value in ours.bytes.items() if name.startswith("global buffer"))
     found = {
         "ours": {
@@ -79,9 +83,6 @@ def compared(tokens: int) -> dict[str, Any]:
             "buffer_bytes": bytes_inside,
         }
     }
-    where = Attention(
-        chip=PAPER, model=this, dram=memory, clock_mhz=ours.clock_mhz, queries=tokens, start=0, keys=tokens
-    )
     for name in BASELINES:
         effort = baseline(name, where)
         energies = energy_of(effort, table, where, at)
@@ -93,9 +94,63 @@ def compared(tokens: int) -> dict[str, Any]:
             "buffer_bytes": round(effort.buffer),
             "phases": {phase: round(cycles) for phase, cycles in effort.phases.items()},
         }
+    this = ours.model
     once = (this.heads * 3 + this.kv_heads * 2) * tokens * PAPER.vector_bytes
     seconds = a100_seconds(ours.macs, once)
     return {**found, "A100 roofline": {"seconds": seconds, "joules": seconds * A100_WATTS}}
+
+
+def llama(tokens: int) -> tuple[Evaluation, Attention]:
+    """A layer of LLaMA-3-8B on the chip, and as the baselines take it."""
+    table, this, memory = read_table(default_table()), model("llama3-8b"), dram(MEMORY)
+    ours = evaluate(PAPER, this, Phase(tokens=tokens), dram=memory, table=table, at=corner(CORNER))
+    clock = ours.clock_mhz
+    return ours, Attention(chip=PAPER, model=this, dram=memory, clock_mhz=clock, queries=tokens, start=0, keys=tokens)
+
+
+def ablated(tokens: int, rescales: Path) -> dict[str, Any]:
+    """All combinations of the mechanisms on a layer of LLaMA-3-8B, and what each is worth."""
+    table, at, moves = read_table(default_table()), corner(CORNER), read_moves(rescales)
+    ours, where = llama(tokens)
+    found: dict[str, Any] = {}
+    for rescale in Rescale:
+        each = variants(ours, where, table, at, moves, rescale)
+        found[rescale] = {
+            "variants": {
+                " + ".join(name for name in MECHANISMS if name in chosen) or "none": {
+                    "cycles": round(variant.cycles),
+                    "joules": variant.joules,
+                    "energy_j": dict(variant.energy),
+                }
+                for chosen, variant in each.items()
+            },
+            "shares": {
+                "cycles": shares(each, lambda variant: variant.cycles),
+                "energy": shares(each, lambda variant: variant.joules),
+            },
+        }
+    return found
+
+
+def ablation_table(data: Mapping[str, Any]) -> str:
+    """Cycles and energy of every combination over those of the whole chip, and the shares."""
+    columns = [(tokens, rescale) for tokens in data["ablation"] for rescale in Rescale]
+    head = (
+        "mechanisms",
+        *(f"{int(tokens):,} tokens, rescale {rescale}: cycles, energy" for tokens, rescale in columns),
+    )
+    rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in columns))]
+    for name in data["ablation"][columns[0][0]][Rescale.FREE]["variants"]:
+        cells = []
+        for tokens, rescale in columns:
+            each = data["ablation"][tokens][rescale]["variants"]
+            whole = each[" + ".join(MECHANISMS)]
+            cells.append(f"{each[name]['cycles'] / whole['cycles']:.2f}, {each[name]['joules'] / whole['joules']:.2f}")
+        rows.append((name, *cells))
+    for name in MECHANISMS:
+        parts = (data["ablation"][tokens][rescale]["shares"] for tokens, rescale in columns)
+        rows.append((f"*worth of the {name}*", *(f"{x['cycles'][name]:.0%}, {x['energy'][name]:.0%}" for x in parts)))
+    return markdown(rows)
 
 
 def baseline_table(data: Mapping[str, Any]) -> str:
