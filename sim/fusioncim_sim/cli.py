@@ -496,6 +496,9 @@ def measure(
         typer.Option("--calibration", help="Measure calibration.json instead: counters of the RTL; takes minutes."),
     ] = False,
     system: Annotated[bool, typer.Option("--system", help="Evaluate system.json instead: whole models.")] = False,
+    reproduction: Annotated[
+        bool, typer.Option("--reproduction", help="Remake the paper's tables and figures: reproduction.json instead.")
+    ] = False,
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
     ] = None,
@@ -508,7 +511,7 @@ def measure(
     latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
     generating them and the speed of simulation; cost.json area and power of every part of the published chip;
     energy.json its energies per event and calibration.json counters of the RTL, both for `fusioncim evaluate`;
-    system.json what that says about whole models.
+    system.json what that says about whole models, reproduction.json the published figures beside ours.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -519,6 +522,7 @@ def measure(
     from fusioncim_sim.system.calibration import write_calibration
     from fusioncim_sim.system.measure_energy import write_energy
     from fusioncim_sim.system.measure_system import write_system
+    from fusioncim_sim.system.reproduction import write_reproduction
 
     if choices:
         write_choices(output, jobs or cores())
@@ -530,6 +534,8 @@ def measure(
         write_energy(output, jobs or cores())
     elif system:
         write_system(output, jobs or cores())
+    elif reproduction:
+        write_reproduction(output, jobs or cores())
     elif calibration:
         write_calibration(output, jobs or cores())
     elif chip:
