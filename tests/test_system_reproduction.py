@@ -63,5 +63,5 @@ def test_the_page_shows_the_stored_rows():
 
 
 def test_measurements_that_are_missing(tmp_path):
-    with pytest.raises(InputError, match="must be there, not so .*cost.json"):
+    with pytest.raises(InputError, match=r"must be there, not so .*cost\.json"):
         _read(tmp_path / "cost.json")

@@ -499,6 +499,9 @@ def measure(
     reproduction: Annotated[
         bool, typer.Option("--reproduction", help="Remake the paper's tables and figures: reproduction.json instead.")
     ] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Sweep what the comparison assumes: sensitivity.json instead.")
+    ] = False,
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
     ] = None,
@@ -511,7 +514,8 @@ def measure(
     latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
     generating them and the speed of simulation; cost.json area and power of every part of the published chip;
     energy.json its energies per event and calibration.json counters of the RTL, both for `fusioncim evaluate`;
-    system.json what that says about whole models, reproduction.json the published figures beside ours.
+    system.json what that says about whole models, reproduction.json the published figures beside ours,
+    sensitivity.json how the comparison depends on what it assumes.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -523,6 +527,7 @@ def measure(
     from fusioncim_sim.system.measure_energy import write_energy
     from fusioncim_sim.system.measure_system import write_system
     from fusioncim_sim.system.reproduction import write_reproduction
+    from fusioncim_sim.system.sensitivity import write_sensitivity
 
     if choices:
         write_choices(output, jobs or cores())
@@ -536,6 +541,8 @@ def measure(
         write_system(output, jobs or cores())
     elif reproduction:
         write_reproduction(output, jobs or cores())
+    elif sensitivity:
+        write_sensitivity(output, jobs or cores())
     elif calibration:
         write_calibration(output, jobs or cores())
     elif chip:

@@ -61,7 +61,7 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """A layer of a model on a chip behind a memory."""
+    """A layer of a model on a chip behind a memory; write_factor: on the energy of writing weights."""
 
     chip: ChipConfig
     model: Model
@@ -70,6 +70,7 @@ class Attention:
     queries: int
     start: int
     keys: int
+    write_factor: float = 1.0
 
     def __post_init__(self) -> None:
         check_fits(self.chip, self.model)
@@ -201,7 +202,7 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     factor = scale(at).energy * 1e-15
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]
     found = dict.fromkeys(COMPONENTS, 0.0)
-    write = ArrayMacro(engine.words, engine.columns * engine.operand_bits).write_energy_fj
+    write = ArrayMacro(engine.words, engine.columns * engine.operand_bits).write_energy_fj * this.write_factor
     found["IP-CIM"] = (effort.array * (array.a + array.b * engine.rows) + effort.weights * write) * factor
     found["softmax"] = effort.softmax * (softmax.a + softmax.b * engine.rows) * factor
     turn = Macro(2 * engine.rows, engine.columns * engine.operand_bits)

@@ -1,7 +1,7 @@
 """Attention of a language model on a chip: cycles, utilization by cause, bytes by interface, energy by component."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fusioncim.delivery import CLOCK_MHZ
@@ -90,6 +90,11 @@ class Evaluation:
     def energy_of_memory(self) -> float:
         """Energy of a layer outside of the chip."""
         return 0.0 if self.energy is None else self.energy[DRAM]
+
+    def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
+        """The same cycles with energies of another table, memory or technology."""
+        joules = energy(table, self.chip, self.counters, memory, self.clock_mhz, at)
+        return replace(self, dram=memory, energy=joules)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""
