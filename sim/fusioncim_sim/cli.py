@@ -17,7 +17,14 @@ from fusioncim_golden.chip import ChipConfig, chip_preset, split
 from fusioncim_golden.config import PRESETS, Config, preset, read_toml
 from fusioncim_golden.errors import InputError
 
-OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim", "liberty": "synth", "pyosys": "synth"}
+OPTIONAL = {
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "liberty": "synth",
+    "pyosys": "synth",
+    "joblib": "explore",
+    "distributed": "explore",
+}
 """Extra that brings a package which the default install leaves out."""
 
 
@@ -426,6 +433,44 @@ def evaluate(
     evaluation_page(page(), result, corner)
     if json_out:
         write_json(json_out, result.as_dict())
+
+
+@app.command()
+def explore(
+    output: Annotated[Path, typer.Option(help="Directory of the results; run again to go on.")] = Path("build/explore"),
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V1,V2,..",
+            help="Explore these values of a parameter; may be repeated. Default: a space of 1,536 chips.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Language model, as of evaluate.")] = "llama3-8b",
+    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 1024,
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, gddr5 or hbm2.")] = "lpddr4",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first points.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://..., instead of local cores.")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Evaluate chips of many configurations on one workload: area, energy, latency, quality, and their Pareto front.
+
+    What is finished is kept in results.jsonl of the directory; the same command goes on from there.
+
+    Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 --output build/mine
+    """
+    from fusioncim.parallel import cores
+    from fusioncim_sim.output import write_json
+    from fusioncim_sim.system import explore as space
+    from fusioncim_sim.system.pages import front_page
+
+    axes = space.parse_axes(axis) if axis else space.AXES
+    question = space.Question(model=model, tokens=tokens, memory=dram)
+    found = space.explore(output, axes, question, jobs=jobs or cores(), scheduler=scheduler, limit=limit)
+    best = space.front(found)
+    front_page(page(), found, best)
+    write_json(output / "front.json", {"front": best}, ("front",))
 
 
 @app.command()

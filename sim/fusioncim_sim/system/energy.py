@@ -82,10 +82,10 @@ class EnergyTable:
         return engines * chip.engines + buffer + sum(self.leakage_mw[part] for part in AROUND_PARTS)
 
 
-def default_table() -> Path:
-    """The table of this package, or of the repository around it."""
-    packaged = Path(__file__).parents[1] / "data" / "energy.json"
-    return packaged if packaged.exists() else Path(__file__).parents[3] / "measurements" / "energy.json"
+def default_table(name: str = "energy.json") -> Path:
+    """A measurement of this package, or of the repository around it."""
+    packaged = Path(__file__).parents[1] / "data" / name
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "measurements" / name
 
 
 def read_table(path: Path) -> EnergyTable:

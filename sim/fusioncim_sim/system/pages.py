@@ -1,8 +1,12 @@
 """Results of the system model as tables for a terminal."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich.console import Console
 
 from fusioncim_sim.pages import table
+from fusioncim_sim.system.explore import lines
 from fusioncim_sim.system.model import Evaluation
 
 CAUSES = {
@@ -50,6 +54,15 @@ def evaluation_page(console: Console, result: Evaluation, corner: str) -> None:
         )
     if not result.exact:
         console.print("Waiting was continued from shorter jobs (fusioncim_sim.system.extrapolate).", soft_wrap=True)
+
+
+def front_page(console: Console, found: Sequence[Mapping[str, Any]], best: Sequence[Mapping[str, Any]]) -> None:
+    """Chips that no other one beats."""
+    grid = table("chip", "mm2", "mJ", "ms", "SQNR\ndB", "working", "energy")
+    for line in lines(best):
+        grid.add_row(*line)
+    console.print(grid)
+    console.print(f"{len(best):,} of {len(found):,} chips are beaten by no other one.", soft_wrap=True)
 
 
 def _phase(result: Evaluation) -> str:
