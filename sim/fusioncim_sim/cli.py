@@ -474,6 +474,25 @@ def explore(
 
 
 @app.command()
+def report(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write.")] = Path("report.html"),
+    measurements: Annotated[
+        Path | None, typer.Option(help="Directory of the JSON files. Default: this repository's.")
+    ] = None,
+    exploration: Annotated[Path | None, typer.Option(help="Directory of an exploration, for the Pareto front.")] = None,
+) -> None:
+    """Write one self-contained HTML file: architecture, cost, models, baselines, ablation, sensitivity, Pareto front.
+
+    Example: fusioncim report build/report.html --exploration build/explore
+    """
+    from fusioncim_sim.system.energy import default_table
+    from fusioncim_sim.system.report import write_report
+
+    write_report(output, measurements or default_table().parent, exploration)
+    print(f"{output}  {output.stat().st_size:,} bytes")
+
+
+@app.command()
 def capture(
     output: Annotated[Path | None, typer.Argument(help="File to write. Default: the fixture of this package.")] = None,
 ) -> None:
