@@ -83,6 +83,11 @@ def combinations() -> list[Chosen]:
     return sorted(every, key=lambda chosen: (len(chosen), [name not in chosen for name in MECHANISMS]))
 
 
+def named(chosen: Chosen) -> str:
+    """A combination in words."""
+    return " + ".join(name for name in MECHANISMS if name in chosen) or "none"
+
+
 def variants(
     ours: Evaluation, this: Attention, table: EnergyTable, at: Point, moves: Moves, rescale: Rescale
 ) -> dict[Chosen, Variant]:

@@ -9,7 +9,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from fusioncim_sim.system.ablation import Rescale, combinations, named
 from fusioncim_sim.system.energy import COMPONENTS
+from fusioncim_sim.system.measure_system import CASES
+from fusioncim_sim.system.workload import Phase
 
 COLOURS = ("#0072B2", "#D55E00", "#56B4E9", "#CC79A7", "#009E73", "#999999", "#F0E442", "#BBBBBB", "#666666", "#444444")
 """Okabe and Ito's, and greys."""
@@ -39,7 +42,8 @@ Bars = Sequence[tuple[str, Mapping[str, float]]]
 def by_length(system: Mapping[str, Any]) -> Bars:
     """Energy by component of the chip and the baselines, over the chip's, by length."""
     bars = []
-    for tokens, found in system["baselines"].items():
+    for tokens in sorted(system["baselines"], key=int):
+        found = system["baselines"][tokens]
         whole = found["ours"]["joules"]
         for name in ("ours", "B1", "B2"):
             energies = {part: value / whole for part, value in found[name]["energy_j"].items()}
@@ -49,9 +53,10 @@ def by_length(system: Mapping[str, Any]) -> Bars:
 
 def by_mechanism(system: Mapping[str, Any]) -> Bars:
     """Energy by component of every combination of the mechanisms, over that of all of them, of the longest layer."""
-    each = list(system["ablation"].values())[-1]["free"]["variants"]
-    whole = list(each.values())[-1]["joules"]
-    return [(name, {part: x / whole for part, x in found["energy_j"].items()}) for name, found in each.items()]
+    each = system["ablation"][max(system["ablation"], key=int)][Rescale.FREE]["variants"]
+    names = [named(chosen) for chosen in combinations()]
+    whole = each[names[-1]]["joules"]
+    return [(name, {part: x / whole for part, x in each[name]["energy_j"].items()}) for name in names]
 
 
 def stacked(bars: Bars) -> str:
@@ -72,17 +77,16 @@ def stacked(bars: Bars) -> str:
     axes.invert_yaxis()
     axes.axvline(1, color="#222222", linewidth=0.8)
     axes.set_xlabel("energy over the chip's")
-    axes.legend(fontsize="small", loc="lower right")
+    figure.legend(fontsize="small", loc="outside lower center", ncols=len(shown) + 1)
     return _svg(figure)
 
 
 def shares(system: Mapping[str, Any]) -> str:
     """Engine-cycles of prefills of one model by cause."""
-    runs = {
-        name: run["layer"]["shares"]
-        for name, run in system["runs"].items()
-        if name.startswith("llama3-8b, ") and name.split(", ")[1].replace(",", "").isdigit()
-    }
+    prefills = [
+        name for name, (model, phase) in CASES.items() if (model, phase) == ("llama3-8b", Phase(tokens=phase.tokens))
+    ]
+    runs = {name: system["runs"][name]["layer"]["shares"] for name in prefills}
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
     bottom = [0.0] * len(runs)
@@ -93,7 +97,7 @@ def shares(system: Mapping[str, Any]) -> str:
     axes.set_xticks(range(len(runs)), [name.split(", ", 1)[1] for name in runs])
     axes.set_xlabel("tokens")
     axes.set_ylabel("% of engine-cycles")
-    axes.legend(fontsize="small", ncols=3, loc="lower right")
+    figure.legend(fontsize="small", loc="outside lower center", ncols=len(SHARES))
     return _svg(figure)
 
 

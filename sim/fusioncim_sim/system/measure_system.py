@@ -11,7 +11,7 @@ from fusioncim.parallel import run_all
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.summary import markdown
-from fusioncim_sim.system.ablation import MECHANISMS, Rescale, read_moves, shares, variants
+from fusioncim_sim.system.ablation import MECHANISMS, Rescale, combinations, named, read_moves, shares, variants
 from fusioncim_sim.system.baselines import BASELINES, Attention, baseline, energy_of
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy import CORNERS, corner, default_table, moved, read_table
@@ -117,7 +117,7 @@ def ablated(tokens: int, rescales: Path) -> dict[str, Any]:
         each = variants(ours, where, table, at, moves, rescale)
         found[rescale] = {
             "variants": {
-                " + ".join(name for name in MECHANISMS if name in chosen) or "none": {
+                named(chosen): {
                     "cycles": round(variant.cycles),
                     "joules": variant.joules,
                     "energy_j": dict(variant.energy),
@@ -134,17 +134,17 @@ def ablated(tokens: int, rescales: Path) -> dict[str, Any]:
 
 def ablation_table(data: Mapping[str, Any]) -> str:
     """Cycles and energy of every combination over those of the whole chip, and the shares."""
-    columns = [(tokens, rescale) for tokens in data["ablation"] for rescale in Rescale]
+    columns = [(tokens, rescale) for tokens in sorted(data["ablation"], key=int) for rescale in Rescale]
     head = (
         "mechanisms",
         *(f"{int(tokens):,} tokens, rescale {rescale}: cycles, energy" for tokens, rescale in columns),
     )
     rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in columns))]
-    for name in data["ablation"][columns[0][0]][Rescale.FREE]["variants"]:
+    for name in map(named, combinations()):
         cells = []
         for tokens, rescale in columns:
             each = data["ablation"][tokens][rescale]["variants"]
-            whole = each[" + ".join(MECHANISMS)]
+            whole = each[named(frozenset(MECHANISMS))]
             cells.append(f"{each[name]['cycles'] / whole['cycles']:.2f}, {each[name]['joules'] / whole['joules']:.2f}")
         rows.append((name, *cells))
     for name in MECHANISMS:
@@ -164,7 +164,8 @@ def baseline_table(data: Mapping[str, Any]) -> str:
         "A100: ms, mJ",
     )
     rows: list[tuple[str, ...]] = [head, tuple("---:" for _ in head)]
-    for tokens, found in data["baselines"].items():
+    for tokens in sorted(data["baselines"], key=int):
+        found = data["baselines"][tokens]
         ours, gpu = found["ours"], found["A100 roofline"]
         ratios = [f"{found[name][key] / ours[key]:.2f}" for name in BASELINES for key in figures]
         times = (f"{ours['cycles'] / CLOCK_MHZ * 1e-3:.3g}", f"{ours['joules'] * 1e3:.3g}")
@@ -177,7 +178,7 @@ def system_table(data: Mapping[str, Any]) -> str:
     causes = ("working", "masked", "load", "memory", "drain", "imbalance")
     head = ("attention of", "s", "cycles of a layer", *causes, "J", "of it memory", "TOPS/W")
     rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in head[1:]))]
-    for name, run in data["runs"].items():
+    for name, run in ((name, data["runs"][name]) for name in CASES):
         layer, whole = run["layer"], run["whole"]
         joules = sum(whole["energy_j"].values())
         shares = layer["shares"] | {"working": layer["shares"]["working"] + layer["shares"]["padded"]}

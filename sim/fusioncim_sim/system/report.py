@@ -13,6 +13,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim.output import write_file
 from fusioncim_sim.summary import costs
 from fusioncim_sim.system import charts
+from fusioncim_sim.system.calibration import CASES
 from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
 from fusioncim_sim.system.explore import RESULTS, front, lines
 from fusioncim_sim.system.measure_system import ablation_table, baseline_table, system_table
@@ -189,7 +190,8 @@ def _pareto(explored: Sequence[Mapping[str, Any]]) -> str:
 
 def _calibration(calibration: Mapping[str, Any]) -> str:
     rows = ["| job | chip | cycles, RTL and model |", "| --- | --- | ---: |"]
-    for name, case in calibration["cases"].items():
+    for name in CASES:
+        case = calibration["cases"][name]
         chip = case["chip"]
         size = f"{chip['engines']} x {chip['rows']} x {chip['columns']}, {chip['schedule']}"
         rows.append(f"| {name} | {size} | {case['counters']['cycles']:,} |")

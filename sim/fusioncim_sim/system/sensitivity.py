@@ -194,8 +194,9 @@ def sensitivity_table(data: Mapping[str, Any]) -> str:
     head = ("assumption", *HEADLINES)
     found: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in HEADLINES))]
     found.append(("as it is", *(f"{data['base'][name]:.2f}" for name in HEADLINES)))
-    for name, ends in data["ends"].items():
-        cells = [" .. ".join(f"{end[headline]:.2f}" for end in ends.values()) for headline in HEADLINES]
+    for name, ends in ENDS.items():
+        each = [data["ends"][name][end] for end in ends]
+        cells = [" .. ".join(f"{end[headline]:.2f}" for end in each) for headline in HEADLINES]
         found.append((name, *cells))
     return markdown(found)
 
@@ -206,6 +207,7 @@ def turns_table(data: Mapping[str, Any]) -> str:
         ("factor on", "energy equals B1's at", "energy equals B2's at"),
         ("---", "---:", "---:"),
     ]
-    for name, each in data["turns"].items():
+    for name in FACTORS:
+        each = data["turns"][name]
         found.append((name, *("never" if each[by] is None else f"x {each[by]:.2f}" for by in ("B1", "B2"))))
     return markdown(found)
