@@ -32,7 +32,7 @@ h1 { font-size: 1.8rem; } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bot
 figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; }
 th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
-th:first-child, td:first-child, td.text { text-align: left; } thead th { border-bottom: 2px solid #888; }
+th.text, td.text { text-align: left; } thead th { border-bottom: 2px solid #888; }
 td.text { min-width: 10rem; }
 nav a { margin-right: 1rem; } ul { padding-left: 1.2rem; }
 @media print {
@@ -120,7 +120,7 @@ def table(markdown: str) -> str:
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines()]
     head, rule, *body = rows
     classes = ["" if cell.endswith(":") else ' class="text"' for cell in rule]
-    cells = "".join(f"<th>{_inline(cell)}</th>" for cell in head)
+    cells = "".join(f"<th{kind}>{_inline(cell)}</th>" for kind, cell in zip(classes, head, strict=True))
     lines_ = "".join(
         f"<tr>{''.join(f'<td{kind}>{_inline(cell)}</td>' for kind, cell in zip(classes, row, strict=True))}</tr>"
         for row in body
