@@ -62,7 +62,7 @@ static void splitter_update(Splitter *s, const Config *config, int taken, Reques
 /* The first cycle from that one on in which memory moves a beat. */
 static int64_t moving(const Config *config, int64_t from, int64_t phase)
 {
-    return (from + phase + config->period - 1) / config->period * config->period - phase;
+    return config->period == 1 ? from : (from + phase + config->period - 1) / config->period * config->period - phase;
 }
 
 /* Reads. */

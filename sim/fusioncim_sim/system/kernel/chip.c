@@ -63,16 +63,16 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
 {
     FOR_EACH(e, works | drains) {
         Engine *engine = &c->engines[e];
-        int n = (int)e;
+        int n = (int)e, busy = engine->busy;
         engine_update(engine, config, now, works >> e & 1, drains >> e & 1, moves >> e & 1,
                       tile && tile->engine == n ? tile : NULL, c->loader.arrives == n + 1, c->network.block_valid >> n & 1,
                       c->network.block_last >> n & 1, c->block);
         c->drains[e] = engine_drains(engine, now);
-        c->works[e] = engine_works(engine, config, now);
         c->outputs = with(c->outputs, n, engine->output);
-        c->waits = with(c->waits, n, engine_waits(engine, config, now + 1));
-        if (!(works >> e & 1))
+        if (!(works >> e & 1) && engine->busy == busy)
             continue;
+        c->works[e] = engine_works(engine, config, now);
+        c->waits = with(c->waits, n, engine_waits(engine, config, now + 1));
         c->room = with(c->room, n, engine_room(engine, config));
         c->starved = with(c->starved, n, engine_starved(engine));
         c->takes_tile = with(c->takes_tile, n, engine_takes_tile(engine));

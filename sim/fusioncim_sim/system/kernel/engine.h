@@ -49,7 +49,8 @@ static int engine_loaded(const Engine *e) { return e->passes.out; }
 
 static int engine_word(const Engine *e, const Config *config)
 {
-    return (int)((fifo_front(&e->passes)->a + e->index) % config->words);
+    int word = fifo_front(&e->passes)->a + e->index;
+    return word < config->words ? word : word - (int)config->words;
 }
 
 /* The next slot waits for its word to drain. */
@@ -199,7 +200,7 @@ static void engine_update(Engine *e, const Config *config, int64_t now, int work
 {
     int complete = 0, tiles = 0, passes = 0, handed = 0;
     Entry tile = {.a = e->word, .b = e->rows}, pass = {.a = e->first_word, .b = e->count};
-    Slots s = engine_slots(e, config, now);
+    Slots s = works ? engine_slots(e, config, now) : (Slots){0};
     if (drains) {
         Drain d = engine_drain(e, config, room);
         handed = d.handed ? 1 << fifo_front(&e->tiles)->a : 0;
