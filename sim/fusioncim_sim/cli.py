@@ -534,52 +534,41 @@ def demo(
         raise typer.Exit(1)
 
 
+class Subject(StrEnum):
+    """What is measured."""
+
+    engine = "engine"
+    chip = "chip"
+    choices = "choices"
+    banks = "banks"
+    cost = "cost"
+    calibration = "calibration"
+    system = "system"
+    reproduction = "reproduction"
+    sensitivity = "sensitivity"
+
+
 @app.command()
 def measure(
+    subject: Annotated[Subject, typer.Argument(help="What to measure.")] = Subject.engine,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out engine.json: its simulations take minutes.")
-    ] = False,
-    choices: Annotated[
-        bool, typer.Option("--choices", help="Measure choices.json instead; needs the extra synth.")
-    ] = False,
-    banks: Annotated[
-        bool, typer.Option("--banks", help="Measure banks.json instead; needs the extra synth; takes many minutes.")
-    ] = False,
-    chip: Annotated[
-        bool, typer.Option("--chip", help="Measure chip.json instead, under Verilator; takes many minutes.")
-    ] = False,
-    cost: Annotated[
-        bool, typer.Option("--cost", help="Measure cost.json instead, on gates; takes half an hour.")
-    ] = False,
-    energy: Annotated[
-        bool,
-        typer.Option("--energy", help="Measure energy.json instead, on gates, beside cost.json; takes half an hour."),
-    ] = False,
-    calibration: Annotated[
-        bool,
-        typer.Option("--calibration", help="Measure calibration.json instead: counters of the RTL; takes minutes."),
-    ] = False,
-    system: Annotated[bool, typer.Option("--system", help="Evaluate system.json instead: whole models.")] = False,
-    reproduction: Annotated[
-        bool, typer.Option("--reproduction", help="Remake the paper's tables and figures: reproduction.json instead.")
-    ] = False,
-    sensitivity: Annotated[
-        bool, typer.Option("--sensitivity", help="Sweep what the comparison assumes: sensitivity.json instead.")
+        bool, typer.Option("--quick", help="With engine: leave out engine.json, whose simulations take minutes.")
     ] = False,
     workload: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="With chip: this job only, printed; may be repeated.")
     ] = None,
     output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
-    """Measure the design again: write measurements/*.json and print the README's tables of them.
+    """Measure the design again: write measurements/*.json.
 
-    choices.json compares the alternatives to the default parameters in area, error and rescales, banks.json macros with
-    latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
-    generating them and the speed of simulation; cost.json area and power of every part of the published chip;
-    energy.json its energies per event and calibration.json counters of the RTL, both for `fusioncim evaluate`;
-    system.json what that says about whole models, reproduction.json the published figures beside ours,
-    sensitivity.json how the comparison depends on what it assumes.
+    engine: engine.json, accuracy.json and rescales.json of single engines, and the README's tables of them (minutes).
+    chip: utilization and traffic of whole chips, the cost of generating them, the speed of simulation (a quarter of an
+    hour). choices: the alternatives to the default parameters in area, error and rescales. banks: macros, latches and
+    flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
+    (half an hour). calibration: counters of the RTL, to which `evaluate` is held (minutes). system: what `evaluate`
+    says about whole models; reproduction: the published figures beside ours; sensitivity: how these depend on what is
+    assumed.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -588,31 +577,26 @@ def measure(
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
     from fusioncim_sim.system.calibration import write_calibration
-    from fusioncim_sim.system.measure_energy import write_energy
     from fusioncim_sim.system.measure_system import write_system
     from fusioncim_sim.system.reproduction import write_reproduction
     from fusioncim_sim.system.sensitivity import write_sensitivity
 
-    if choices:
-        write_choices(output, jobs or cores())
-    elif banks:
-        write_banks(output, jobs or cores())
-    elif cost:
-        write_cost(output, jobs or cores())
-    elif energy:
-        write_energy(output, jobs or cores())
-    elif system:
-        write_system(output, jobs or cores())
-    elif reproduction:
-        write_reproduction(output, jobs or cores())
-    elif sensitivity:
-        write_sensitivity(output, jobs or cores())
-    elif calibration:
-        write_calibration(output, jobs or cores())
-    elif chip:
-        run_chip_measurements(page(), output=output, jobs=jobs or cores(), names=workload or ())
+    parallel = jobs or cores()
+    if subject == Subject.engine:
+        run_measurements(page(), quick=quick, output=output, jobs=parallel)
+    elif subject == Subject.chip:
+        run_chip_measurements(page(), output=output, jobs=parallel, names=workload or ())
     else:
-        run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
+        write = {
+            Subject.choices: write_choices,
+            Subject.banks: write_banks,
+            Subject.cost: write_cost,
+            Subject.calibration: write_calibration,
+            Subject.system: write_system,
+            Subject.reproduction: write_reproduction,
+            Subject.sensitivity: write_sensitivity,
+        }[subject]
+        write(output, parallel)
 
 
 def page() -> Console:

@@ -43,6 +43,7 @@ PAPER = CHIP_PRESETS["paper"]
 SIZES = (8, 16, 24)
 """Rows of the engines that are simulated."""
 TILES, TOKENS = 1, 128
+BUFFER = "global buffer"
 KEYS = 2048
 """Keys that a tile sees: the mean of a causal prefill of 4,096 tokens. Its load and drain are spread over them."""
 ENGINES = (1, 2, 4)
@@ -80,7 +81,7 @@ MODULES: Mapping[str, Sequence[str]] = {
 """The modules of each row."""
 
 AROUND: Mapping[str, str] = {
-    "global_buffer": "global buffer",
+    "global_buffer": BUFFER,
     "network": "network",
     "output_writer": "memory interface",
     "kv_fetcher": "memory interface",
@@ -108,6 +109,13 @@ class Line:
     def at(self, size: float) -> float:
         """The value at a size."""
         return self.a + self.b * size
+
+    def __mul__(self, factor: float) -> "Line":
+        return Line(self.a * factor, self.b * factor)
+
+    def rounded(self) -> dict[str, float]:
+        """For a file."""
+        return {"a": round(self.a, 1), "b": round(self.b, 2)}
 
 
 @dataclass(frozen=True)
@@ -232,14 +240,14 @@ def summarize(
     design: Design, engines: Mapping[int, TileResult], chips: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The table from the mapped chip and the runs."""
-    events: dict[str, dict[str, dict[str, float]]] = {}
+    events: dict[str, dict[str, dict[str, Line]]] = {}
     deviations: dict[str, dict[str, float]] = {}
     for name, units in ROWS.items():
         events[name] = {}
         for kind in ("logic", "banks"):
             values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
-            events[name][kind] = {event: lines[event].at(PAPER.engine.rows) for event in EVENTS}
+            events[name][kind] = lines
             deviations[f"{name}, {kind}"] = {
                 event: deviation([lines[event]], SIZES[-1], [values[-1][event]]) for event in EVENTS
             }
@@ -247,7 +255,7 @@ def summarize(
         name: Entry(*figures(design, MODULES[name]), *(full_use(events[name][kind]) for kind in ("logic", "banks")))
         for name in ROWS
     }
-    around = {}
+    around, lines_around = {}, {}
     areas = areas_around(design)
     for name in areas:
         per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
@@ -255,6 +263,9 @@ def summarize(
         deviations[name] = {"fj_per_cycle": deviation([logic], ENGINES[-1], per_cycle[-1:])}
         memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
         around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
+        if name != BUFFER:  # its accesses are counted
+            both = [each + chips[n]["memory"].get(name, 0.0) for n, each in zip(ENGINES, per_cycle, strict=True)]
+            lines_around[name] = line(ENGINES, both)
     engine = sum(parts.values(), Entry())
     system = sum(around.values(), engine * PAPER.engines)
     table = {**parts, "hybrid engine": engine, **around, "system": system}
@@ -266,9 +277,10 @@ def summarize(
         "parameters": PAPER.as_dict(),
         "keys_per_tile": KEYS,
         "events": {
-            name: {kind: {event: round(fj, 1) for event, fj in each.items()} for kind, each in kinds.items()}
+            name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
             for name, kinds in events.items()
         },
+        "events_around": {name: {"fj_per_cycle": each.rounded()} for name, each in lines_around.items()},
         "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
         "around": {str(n): chips[n] for n in ENGINES},
         "deviation_percent": deviations,
@@ -308,10 +320,10 @@ def of_units(run: TileResult, units: Iterable[str], *, banks: bool) -> dict[str,
     }
 
 
-def full_use(events: Mapping[str, float]) -> float:
+def full_use(events: Mapping[str, Line]) -> float:
     """Energy per cycle of an engine that always streams."""
-    tile = events["tile_fj"] / (KEYS * PAPER.engine.operand_bits)
-    return events["stream_fj_per_cycle"] + tile + events["idle_fj_per_cycle"]
+    stream, tile, idle = (events[event].at(PAPER.engine.rows) for event in EVENTS)
+    return stream + tile / (KEYS * PAPER.engine.operand_bits) + idle
 
 
 def deviation(lines: Sequence[Line], size: int, measured: Sequence[float]) -> float:

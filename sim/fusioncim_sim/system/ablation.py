@@ -147,11 +147,11 @@ def _phases(ours: Evaluation, this: Attention) -> Effort:
 def _unfused(ours: Evaluation, this: Attention, table: EnergyTable, at: Point, effort: Effort) -> Variant:
     """Energy of the unfused chip: values are accumulated by the OP-CIM, in as many busy cycles as scores take."""
     found = energy_of(effort, table, this, at)
-    part, factor = table.engine["OP-CIM"], scale(at).energy * 1e-15
-    found["OP-CIM"] = (part.a + part.b * this.chip.engine.rows) * ours.counters.mac_cycles * factor
+    rows, factor = this.chip.engine.rows, scale(at).energy * 1e-15
+    found["OP-CIM"] = table.engine["OP-CIM"].busy(rows) * ours.counters.mac_cycles * factor
     loaded = this.rows * this.model.kv_heads
-    found["normalizer"] = table.engine["normalizer"].row * loaded * factor
-    found["IP-CIM"] += table.engine["IP-CIM"].row * loaded * factor
+    found["normalizer"] = table.engine["normalizer"].row(rows) * loaded * factor
+    found["IP-CIM"] += table.engine["IP-CIM"].row(rows) * loaded * factor
     return Variant(effort.cycles, found)
 
 
@@ -165,7 +165,7 @@ def _stalled(
     stalls = tiles * min(slots, engine.rows * per_row) * engine.operand_bits
     events = heads * this.rows * per_row
     cycles = stalls / min(tiles, this.chip.engines)
-    extra = table.engine["OP-CIM"].b * engine.operand_bits * events * scale(at).energy * 1e-15
+    extra = table.engine["OP-CIM"].stream.b * engine.operand_bits * events * scale(at).energy * 1e-15
     leak = table.leakage(this.chip) * 1e-3 * cycles / (this.clock_mhz * 1e6) * scale(at).energy
     more = {"OP-CIM": base.energy["OP-CIM"] + extra, "leakage": base.energy["leakage"] + leak}
     return Variant(base.cycles + cycles, {**base.energy, **more})

@@ -25,8 +25,9 @@ from fusioncim.flow.memory_array import ArrayMacro
 from fusioncim.flow.memory_model import Macro
 from fusioncim.flow.scaling import Point, scale
 from fusioncim_golden.chip import ChipConfig
+from fusioncim_sim.cost import BUFFER
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
+from fusioncim_sim.system.energy import AROUND_PARTS, COMPONENTS, DRAM, LEAKAGE, EnergyTable
 from fusioncim_sim.system.workload import Model, check_fits, scores
 
 SCORE_BYTES, PROBABILITY_BYTES = 2, 1
@@ -203,8 +204,8 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]
     found = dict.fromkeys(COMPONENTS, 0.0)
     write = ArrayMacro(engine.words, engine.columns * engine.operand_bits).write_energy_fj * this.write_factor
-    found["IP-CIM"] = (effort.array * (array.a + array.b * engine.rows) + effort.weights * write) * factor
-    found["softmax"] = effort.softmax * (softmax.a + softmax.b * engine.rows) * factor
+    found["IP-CIM"] = (effort.array * array.busy(engine.rows) + effort.weights * write) * factor
+    found["softmax"] = effort.softmax * softmax.busy(engine.rows) * factor
     turn = Macro(2 * engine.rows, engine.columns * engine.operand_bits)
     turned = effort.transposed / chip.vector_bytes
     found["key/value buffer"] = turned * (turn.read_energy_fj + turn.write_energy_fj) * factor
@@ -212,10 +213,9 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     access = (bank.read_energy_fj + bank.write_energy_fj) / 2 / chip.bus_bytes
     banks = 2 * chip.vector_bytes // chip.bus_bytes
     found[BUFFER] = (effort.buffer * access + effort.cycles * banks * bank.idle_energy_fj) * factor
-    found["control"] = table.engine["control"].idle * effort.cycles * chip.engines * factor
+    found["control"] = table.engine["control"].idle.at(engine.rows) * effort.cycles * chip.engines * factor
     for name in AROUND_PARTS:
-        a, b = table.around[name]
-        found[name] = (a + b * chip.engines) * effort.cycles * factor
+        found[name] = table.around[name].at(chip.engines) * effort.cycles * factor
     leakage = table.leakage(chip) * 1e-3 * effort.cycles / (this.clock_mhz * 1e6)
     found[LEAKAGE] = leakage * scale(at).energy
     found[DRAM] = effort.memory * 8 * this.dram.pj_per_bit * 1e-12

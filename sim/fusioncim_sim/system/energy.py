@@ -1,13 +1,13 @@
 """Energy of what a chip's counters counted, by component.
 
-    engine part   busy(rows) * cycles in which it multiplies + row * rows loaded + idle * its other cycles
+    engine part   stream(rows) * cycles in which it multiplies + tile(rows) / rows * rows loaded + idle(rows) * cycles
     around        per running cycle, a line over the engines; accesses of the global buffer are counted
     leakage       power * time
     DRAM          bits read and written * energy of a bit
 
-The table is `measurements/energy.json` (`measure_energy`), at the cell library's corner; other corners are scaled as
-`fusioncim.flow.scaling` says, DRAM not. It holds for the configuration that it was measured for: only parameters over
-which it is a line, or that it does not depend on (`FREE`), may differ.
+The lines are those of the cost table, `measurements/cost.json` (`fusioncim_sim.cost`), at the cell library's corner;
+other corners are scaled as `fusioncim.flow.scaling` says, DRAM not. They hold for the configuration that they were
+measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ.
 """
 
 import json
@@ -21,6 +21,7 @@ from fusioncim.flow.scaling import LIBRARY, Point, scale
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.cost import BUFFER, EVENTS, Line
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import Dram
 
@@ -29,31 +30,40 @@ FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack",
 Lanes follow the rows, `operand_bits` rows each."""
 ENGINE_PARTS = ("IP-CIM", "OP-CIM", "softmax", "normalizer", "key/value buffer", "control")
 AROUND_PARTS = ("network", "memory interface", "chip control")
-BUFFER, LEAKAGE, DRAM = "global buffer", "leakage", "DRAM"
+LEAKAGE, DRAM = "leakage", "DRAM"
 COMPONENTS = (*ENGINE_PARTS, BUFFER, *AROUND_PARTS, LEAKAGE, DRAM)
 CORNERS: Mapping[str, Point] = {
     f"{point.node} nm, {point.voltage} V": point for point in (LIBRARY, Point(28, 0.9), Point(28, 0.72))
 }
-KEYS = ("configuration", "engine", "around", "leakage_mw")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Energies of a part of an engine in fJ: of a busy cycle, a + b rows; of a row loaded; of another cycle."""
+    """Energies of a part of an engine in fJ, lines over its rows, see `cost.EVENTS`."""
 
-    a: float
-    b: float
-    row: float
-    idle: float
+    stream: Line
+    tile: Line
+    idle: Line
+
+    def busy(self, rows: int) -> float:
+        """Of a cycle in which it multiplies."""
+        return self.stream.at(rows) + self.idle.at(rows)
+
+    def row(self, rows: int) -> float:
+        """Of a row that is loaded and drained."""
+        return self.tile.at(rows) / rows
+
+    def __mul__(self, factor: float) -> "Event":
+        return Event(self.stream * factor, self.tile * factor, self.idle * factor)
 
 
 @dataclass(frozen=True)
 class EnergyTable:
-    """Energies per event at the library's corner. around: of a running cycle, a and b of a + b engines, in fJ."""
+    """Energies per event at the library's corner. around: of a running cycle in fJ, lines over the engines."""
 
     configuration: Mapping[str, Any]
     engine: Mapping[str, Event]
-    around: Mapping[str, tuple[float, float]]
+    around: Mapping[str, Line]
     leakage_mw: Mapping[str, float]
     source: str
 
@@ -82,34 +92,39 @@ class EnergyTable:
         return engines * chip.engines + buffer + sum(self.leakage_mw[part] for part in AROUND_PARTS)
 
 
-def default_table(name: str = "energy.json") -> Path:
+def default_table(name: str = "cost.json") -> Path:
     """A measurement of this package, or of the repository around it."""
     packaged = Path(__file__).parents[1] / "data" / name
     return packaged if packaged.exists() else Path(__file__).parents[3] / "measurements" / name
 
 
 def read_table(path: Path) -> EnergyTable:
-    """An energy.json."""
+    """The energies of a cost.json."""
     try:
         data = json.loads(path.read_bytes())
-        engine = {
-            name: Event(part["busy"]["a"], part["busy"]["b"], part["row"], part["idle"])
-            for name, part in data["engine"].items()
-        }
-        around = {name: (part["a"], part["b"]) for name, part in data["around"].items()}
-        table = EnergyTable(data["configuration"], engine, around, data["leakage_mw"], path.name)
+        engine = {name: _event(part) for name, part in data["events"].items()}
+        around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
+        parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
+        leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
+        table = EnergyTable(data["parameters"], engine, around, leakage, path.name)
         missing = (
             {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*ENGINE_PARTS, BUFFER} - {*data["leakage_mw"]}
         )
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"the file is no energy table ({type(error).__name__} {error}): {path}") from error
+        raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
     if missing:
         raise InputError(
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"
         )
     return table
+
+
+def _event(part: Mapping[str, Any]) -> Event:
+    """Of the logic and the banks of a part together."""
+    kinds = [{event: Line(**part[kind][event]) for event in EVENTS} for kind in ("logic", "banks")]
+    return Event(*(Line(*(sum(getattr(kind[event], c) for kind in kinds) for c in "ab")) for event in EVENTS))
 
 
 def corner(name: str) -> Point:
@@ -135,16 +150,15 @@ def energy(
     table.check(chip)
     factor = scale(at).energy
     loaded = counters.bytes_query // chip.vector_bytes
-    others = counters.cycles * chip.engines - counters.mac_cycles
+    cycles, rows = counters.cycles * chip.engines, chip.engine.rows
     found = {}
     for name in ENGINE_PARTS:
         part = table.engine[name]
-        busy = (part.a + part.b * chip.engine.rows) * counters.mac_cycles
-        found[name] = (busy + part.row * loaded + part.idle * others) * factor * 1e-15
+        fj = part.stream.at(rows) * counters.mac_cycles + part.row(rows) * loaded + part.idle.at(rows) * cycles
+        found[name] = fj * factor * 1e-15
     found[BUFFER] = buffer_accesses_fj(chip, counters) * factor * 1e-15
     for name in AROUND_PARTS:
-        a, b = table.around[name]
-        found[name] = (a + b * chip.engines) * counters.cycles * factor * 1e-15
+        found[name] = table.around[name].at(chip.engines) * counters.cycles * factor * 1e-15
     seconds = counters.cycles / (clock_mhz * 1e6)
     found[LEAKAGE] = table.leakage(chip) * 1e-3 * seconds * factor
     found[DRAM] = moved(counters) * 8 * memory.pj_per_bit * 1e-12

@@ -27,11 +27,12 @@ from fusioncim.flow.scaling import scale
 from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.cost import BUFFER
 from fusioncim_sim.evaluate import evaluate as evaluate_head
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import make_directory
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy import BUFFER, FREE, EnergyTable, corner, default_table, read_table
+from fusioncim_sim.system.energy import FREE, EnergyTable, corner, default_table, read_table
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.workload import Phase, model
 
@@ -43,7 +44,7 @@ AXES: Mapping[str, tuple[Any, ...]] = {
     "buffer_bytes": (1 << 18, 1 << 19, 1 << 20, 1 << 21),
     "bus_bits": (256, 512),
     "operand_bits": (8, 4),
-    "schedule": ("diagonal_first", "in_order"),
+    "schedule": ("folded", "diagonal_first"),
 }
 """The space that is explored unless another one is asked for."""
 NUMBERS = (

