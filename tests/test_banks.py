@@ -71,19 +71,3 @@ def test_stored_figures(name):
         assert stored[banks]["um2"] > 1.5 * stored["sram"]["um2"]
         assert stored[banks]["leakage_nw"] > stored["sram"]["leakage_nw"]
     assert stored["latches"]["um2"] < stored["flops"]["um2"]
-
-
-def test_the_table_of_the_decisions_is_the_stored_figures():
-    text = (ROOT / "docs" / "decisions.md").read_text()
-    for name, stored in STORED.items():
-        for kind, label in (
-            ("sram", "macro"),
-            ("sram, compiled", "alone"),
-            ("latches", "latches"),
-            ("flops", "flip-flops"),
-        ):
-            if kind in stored:
-                cells = [f"{stored[kind][key] / 1000:.1f}" for key in ("read_fj", "write_fj")]
-                cells += [f"{stored[kind]['idle_fj'] / 1000:.2f}", f"{stored[kind]['leakage_nw'] / 1000:.0f}"]
-                row = " | ".join([name, label, f"{stored[kind]['um2']:,}", *cells])
-                assert f"| {row} |" in text

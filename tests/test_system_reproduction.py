@@ -1,4 +1,4 @@
-"""The published tables and figures beside ours: sources of the values, differences, the page."""
+"""The published tables and figures beside ours: sources of the values, differences."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.system.measure_system import CORNER
-from fusioncim_sim.system.reproduction import LENGTHS, Row, _read, reproduction_table, rows
+from fusioncim_sim.system.reproduction import LENGTHS, Row, _read, rows
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "measurements" / "reproduction.json").read_text())
@@ -56,10 +56,6 @@ def test_difference_from_a_range():
     assert row.difference == 0
     assert Row(**{**vars(row), "ours": 50.0}).difference == pytest.approx(0.25)
     assert Row(**{**vars(row), "ours": 10.0}).difference == pytest.approx(-0.5)
-
-
-def test_the_page_shows_the_stored_rows():
-    assert reproduction_table(STORED) in (ROOT / "docs" / "system.md").read_text()
 
 
 def test_measurements_that_are_missing(tmp_path):

@@ -15,10 +15,8 @@ from fusioncim_sim.system.sensitivity import (
     HEADLINES,
     compared,
     headlines,
-    sensitivity_table,
     table_of,
     turn,
-    turns_table,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -75,9 +73,3 @@ def test_the_stored_ends_are_those_of_the_sweep():
 def test_a_stored_end_is_found_again():
     name = "length 256 .. 8,192"
     assert headlines(ENDS[name]["256"], MOVES) == pytest.approx(STORED["ends"][name]["256"])
-
-
-def test_the_page_shows_the_stored_tables():
-    page = (ROOT / "docs" / "system.md").read_text()
-    assert sensitivity_table(STORED) in page
-    assert turns_table(STORED) in page

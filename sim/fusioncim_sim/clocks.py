@@ -31,7 +31,7 @@ def timed(chip: ChipConfig, jobs: int) -> dict[str, Any]:
         "reached": timing.reached,
         "shortest_ns": timing.shortest_ns,
         "frequency_mhz": round(timing.frequency_mhz, 1),
-        "bank_ns": timing.bank_ns,
+        "bank_ns": round(timing.bank_ns, 3),
         "slowest": worst.module,
         "start": worst.start,
         "end": worst.end,

@@ -249,10 +249,11 @@ def summarize(
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
             events[name][kind] = lines
             deviations[f"{name}, {kind}"] = {
-                event: deviation([lines[event]], SIZES[-1], [values[-1][event]]) for event in EVENTS
+                **{event: deviation(lines[event].at(SIZES[-1]), values[-1][event]) for event in EVENTS},
+                "full_use": deviation(full_use(lines, SIZES[-1]), full_use_of(values[-1])),
             }
     parts = {
-        name: Entry(*figures(design, MODULES[name]), *(full_use(events[name][kind]) for kind in ("logic", "banks")))
+        name: Entry(*figures(design, MODULES[name]), *(full_use(events[name][kind], PAPER.engine.rows) for kind in ("logic", "banks")))
         for name in ROWS
     }
     around, lines_around = {}, {}
@@ -260,7 +261,7 @@ def summarize(
     for name in areas:
         per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
         logic = line(ENGINES, per_cycle)
-        deviations[name] = {"fj_per_cycle": deviation([logic], ENGINES[-1], per_cycle[-1:])}
+        deviations[name] = {"fj_per_cycle": deviation(logic.at(ENGINES[-1]), per_cycle[-1])}
         memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
         around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
         if name != BUFFER:  # its accesses are counted
@@ -338,15 +339,20 @@ def overhead(engines: Mapping[int, TileResult]) -> float:
     return line(SIZES, [of(engines[rows]) for rows in SIZES]).at(PAPER.engine.rows)
 
 
-def full_use(events: Mapping[str, Line]) -> float:
+def full_use(events: Mapping[str, Line], rows: int) -> float:
     """Energy per cycle of an engine that always streams."""
-    stream, tile, idle = (events[event].at(PAPER.engine.rows) for event in EVENTS)
+    return full_use_of({event: events[event].at(rows) for event in EVENTS})
+
+
+def full_use_of(energies: Mapping[str, float]) -> float:
+    """The same, from the energies of `EVENTS`."""
+    stream, tile, idle = (energies[event] for event in EVENTS)
     return stream + tile / (KEYS * PAPER.engine.operand_bits) + idle
 
 
-def deviation(lines: Sequence[Line], size: int, measured: Sequence[float]) -> float:
-    """Of what the lines say for a size from the measured sum, in percent."""
-    return round(100 * (sum(each.at(size) for each in lines) / sum(measured) - 1), 2) if sum(measured) else 0.0
+def deviation(predicted: float, measured: float) -> float:
+    """Of what a line says from what was measured, in percent."""
+    return round(100 * (predicted / measured - 1), 2) if measured else 0.0
 
 
 def size_figures(run: TileResult) -> dict[str, Any]:
