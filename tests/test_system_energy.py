@@ -167,13 +167,13 @@ def test_memories_have_sources_and_figures():
     for each in DRAMS.values():
         assert len(each.sources) >= 2
         assert each.pj_per_bit > 0
-    with pytest.raises(InputError, match="dram must be one of lpddr4, gddr5, hbm2, not core"):
+    with pytest.raises(InputError, match="dram must be one of lpddr4, lpddr5, gddr5, hbm2, not core"):
         dram("core")
 
 
 def test_a_memory_behind_a_bus():
-    """The 256 bits of the published chip at 400 MHz are 12.8 GB/s in each direction; more than memory gives waits."""
-    assert asdict(dram("lpddr4").behind(PAPER, 400.0)) == {"latency": 31, "period": 1}
-    assert dram("lpddr4").behind(PAPER.override(bus_bits=512), 400.0).period == 2
+    """The 512 bits of the chip at 400 MHz are 25.6 GB/s in each direction; more than memory gives waits."""
+    assert asdict(dram("lpddr5").behind(PAPER, 400.0)) == {"latency": 31, "period": 1}
+    assert dram("lpddr4").behind(PAPER, 400.0).period == 2
     assert dram("hbm2").behind(PAPER.override(bus_bits=1024), 400.0).period == 1
     assert dram("lpddr4").behind(CHIP_PRESETS["tiny"], 10.0).latency == 16

@@ -24,7 +24,7 @@ def evaluated(chip=PAPER, name="llama3-8b", changes=(), **phase):
     this = changed(model_of(name), dict(changes))
     table = TABLE if chip is PAPER else None
     return model.evaluate(
-        chip, this, Phase(**phase), dram=dram("lpddr4"), table=table, at=energy.corner("28 nm, 0.9 V")
+        chip, this, Phase(**phase), dram=dram("lpddr5"), table=table, at=energy.corner("28 nm, 0.9 V")
     )
 
 
@@ -50,7 +50,7 @@ def test_shares_are_of_all_engine_cycles(name):
 def test_a_layer_is_a_job_and_the_model_its_layers():
     result = evaluated(tokens=256)
     job = job_of(PAPER, result.model, 256, 0, 256)
-    assert result.counters == run(PAPER, [job], dram("lpddr4").behind(PAPER, 400.0))
+    assert result.counters == run(PAPER, [job], dram("lpddr5").behind(PAPER, 400.0))
     data = result.as_dict()
     assert data["whole"]["cycles"] == 32 * data["layer"]["cycles"] == 32 * result.counters.cycles
     assert data["whole"]["seconds"] == pytest.approx(32 * result.counters.cycles / 400e6)
@@ -101,7 +101,7 @@ def test_latent_attention_on_a_wide_chip():
 def test_a_clock_must_be_one(clock):
     with pytest.raises(InputError, match="clock frequency must be above 0 and at most 100000 MHz"):
         model.evaluate(
-            PAPER, model_of("llama3-8b"), Phase(tokens=8), dram=dram("lpddr4"), table=None,
+            PAPER, model_of("llama3-8b"), Phase(tokens=8), dram=dram("lpddr5"), table=None,
             at=energy.corner("28 nm, 0.9 V"), clock_mhz=clock,
         )  # fmt: skip
 
@@ -166,7 +166,7 @@ REFUSED = {
     "vectors too long": (("--model", "deepseek-v3"), "not 128"),
     "another chip's energies": (("--preset", "small", "--head-dimension", 64), "the energy table is of another config"),
     "no energy table": (("--energy-table", "none.json"), "none.json"),
-    "unknown memory": (("--dram", "core"), "dram must be one of lpddr4, gddr5, hbm2, not core"),
+    "unknown memory": (("--dram", "core"), "dram must be one of lpddr4, lpddr5, gddr5, hbm2, not core"),
     "unknown corner": (("--corner", "7 nm"), "not 7 nm"),
     "no clock": (("--clock-mhz", 0), "not 0.0"),
     "json into nothing": (("--json", "none/out.json"), "none/out.json"),

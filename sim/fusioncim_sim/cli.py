@@ -390,7 +390,7 @@ def evaluate(
     preset: Annotated[str | None, typer.Option(help="Preset of the chip. Default: paper.")] = None,
     config: ConfigFile = None,
     changes: Changes = None,
-    dram: Annotated[str, typer.Option(help="Memory: lpddr4, gddr5 or hbm2.")] = "lpddr4",
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, lpddr5, gddr5 or hbm2.")] = "lpddr5",
     clock_mhz: ClockMhz = 400.0,
     corner: Annotated[
         str, typer.Option(help="Technology and supply: '45 nm, 1.1 V', '28 nm, 0.9 V' or '28 nm, 0.72 V'.")
@@ -447,7 +447,7 @@ def explore(
     ] = None,
     model: Annotated[str, typer.Option(help="Language model, as of evaluate.")] = "llama3-8b",
     tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 1024,
-    dram: Annotated[str, typer.Option(help="Memory: lpddr4, gddr5 or hbm2.")] = "lpddr4",
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, lpddr5, gddr5 or hbm2.")] = "lpddr5",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first points.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://..., instead of local cores.")

@@ -227,7 +227,7 @@ def choice_rows(choices: dict[str, Any], name: str) -> str:
     """The alternatives of one parameter, from choices.json; where they need it with a wider accumulator."""
     default = choices["default"]
     rows = [(name, *CHOICES.values()), ("---:", *("---:" for _ in CHOICES))]
-    for value, one in choices["alternatives"][name].items():
+    for value, one in sorted(choices["alternatives"][name].items(), key=lambda item: int(item[0])):
         label = f"**{value}**" if value == str(default[name]) else value
         if name != "accumulator_bits" and one["accumulator_bits"] != default["accumulator_bits"]:
             label += f" ({one['accumulator_bits']} bits)"

@@ -52,12 +52,12 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
 def filled(text: str, tables: Mapping[str, Table], measurements: Path) -> str:
     """A page with its tables made from the stored figures."""
     for name, table in tables.items():
-        marks = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
+        marks = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
         before, begin, rest = text.partition(marks[0])
         _, end, after = rest.partition(marks[1])
         if not (begin and end):
             raise InputError(f"the page must have the lines <!-- {name}: begin --> and <!-- {name}: end -->")
-        text = before + begin + table(measurements) + end + after
+        text = f"{before}{begin}{table(measurements)}\n{end}{after}"
     return text
 
 

@@ -43,6 +43,8 @@ class Dram:
 _GEM5 = "gem5, src/mem/DRAMInterface.py"
 _FINE = "M. O'Connor et al., Fine-Grained DRAM, MICRO 2017, figure 1 and section 2"
 
+_LPDDR4 = "H. Ha, Understanding and improving the energy efficiency of DRAM, Stanford, 4 x 8 Gb LPDDR4"
+
 DRAMS = {
     each.name: each
     for each in (
@@ -54,7 +56,18 @@ DRAMS = {
             sources=(
                 "bandwidth: JEDEC JESD209-4, 3200 Mb/s per pin, 64 pins",
                 f"latency: {_GEM5}, LPDDR5_6400_1x16_BG_BL32, tRP + tRCD + tCL (it has no LPDDR4)",
-                "energy: H. Ha, Understanding and improving the energy efficiency of DRAM, Stanford, 4 x 8 Gb LPDDR4",
+                f"energy: {_LPDDR4}",
+            ),
+        ),
+        Dram(
+            name="lpddr5",
+            gb_per_s=51.2,
+            row_ns=18 + 18 + 21.25,
+            pj_per_bit=13.0,
+            sources=(
+                "bandwidth: JEDEC JESD209-5, 6400 Mb/s per pin, 64 pins",
+                f"latency: {_GEM5}, LPDDR5_6400_1x16_BG_BL32, tRP + tRCD + tCL",
+                f"energy: no measurement found, that of LPDDR4 as an upper bound ({_LPDDR4})",
             ),
         ),
         Dram(

@@ -107,9 +107,7 @@ def read_table(path: Path) -> EnergyTable:
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
         table = EnergyTable(data["parameters"], engine, around, leakage, path.name)
-        missing = (
-            {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*ENGINE_PARTS, BUFFER} - {*data["leakage_mw"]}
-        )
+        missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -66,7 +66,7 @@ class Question:
 
     model: str = "llama3-8b"
     tokens: int = 1024
-    memory: str = "lpddr4"
+    memory: str = "lpddr5"
     corner: str = "28 nm, 0.9 V"
 
 

@@ -20,7 +20,7 @@ from fusioncim_sim.system.published import A100_WATTS, a100_seconds
 from fusioncim_sim.system.workload import Phase, model
 
 PAPER = CHIP_PRESETS["paper"]
-MEMORY, CORNER = "lpddr4", list(CORNERS)[1]
+MEMORY, CORNER = "lpddr5", list(CORNERS)[1]
 KEYS = ("ablation", "baselines", "chip", "memory", "runs")
 ABLATED = (1024, 4096)
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)

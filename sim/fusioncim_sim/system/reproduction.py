@@ -26,11 +26,11 @@ CELLS = "gates of an open 45 nm library, scaled, where the paper has a model of 
 BOUND = "B2 is a bound here: it never stalls"
 SPILL = "scores do not fit into the buffer and go through memory, or keys are read again for every block of rows"
 TABLE_I = {
-    "IP-CIM": f"{CELLS}; per multiply-accumulate 2.4 times its power",
+    "IP-CIM": f"{CELLS}; what is left are adder trees",
     "OP-CIM": f"{CELLS}; accumulators in banks are read, shifted and written for every block",
     "softmax": "four pipelined stages, no exponential and no multiplier for rescales, but state in banks",
     "hybrid engine": f"{CELLS}; with normalizer, buffer and control",
-    "system": "the engines dominate both; buffer, network and control take 0.5 % of the power here",
+    "system": "the engines dominate both; what is around them takes less than 1 % of the power here",
 }
 
 
@@ -92,7 +92,7 @@ def _efficiency(cost: Mapping[str, Any]) -> list[Row]:
             published=(peak, peak),
             ours=system["tops_per_w"],
             unit="TOPS/W",
-            why="52.4 TOPS over 2.1 W; what is around the engines costs 15 % there and 0.5 % here",
+            why="52.4 TOPS over 2.1 W; what is around the engines costs 15 % there and less than 1 % here",
         ),
         Row(
             what="density",
@@ -156,7 +156,7 @@ def _figures(layers: Mapping[int, Mapping[str, Any]]) -> list[Row]:
                 published=(on_chip, on_chip),
                 ours=less(layer, "B2", "buffer_bytes"),
                 unit="%",
-                why="bytes through the global buffer; sixteen engines stand apart and read most blocks one by one"
+                why="bytes through the global buffer; one read of a block serves sixteen engines"
                 if tokens > 256
                 else "bytes through the global buffer; B2 keeps partial sums and queries in it",
             ),

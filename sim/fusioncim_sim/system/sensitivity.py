@@ -70,7 +70,7 @@ ENDS: Mapping[str, Mapping[str, Setting]] = {
         "x 0.25": BASE.scaled("CIM write energy", 0.25),
         "x 4": BASE.scaled("CIM write energy", 4.0),
     },
-    "memory gddr5 .. hbm2": {"gddr5": replace(BASE, memory="gddr5"), "hbm2": replace(BASE, memory="hbm2")},
+    "memory lpddr4 .. hbm2": {"lpddr4": replace(BASE, memory="lpddr4"), "hbm2": replace(BASE, memory="hbm2")},
     "buffer 256 KB .. 4 MB": {
         "256 KB": replace(BASE, chip=PAPER.override(buffer_bytes=1 << 18)),
         "4 MB": replace(BASE, chip=PAPER.override(buffer_bytes=1 << 22)),
