@@ -62,7 +62,12 @@ class WordSource(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=len(self.words), init=self.words, attrs=dict(ram_style="block") if len(self.words) > 16 else {})
+        m.submodules.memory = memory = Memory(
+            shape=self.width,
+            depth=len(self.words),
+            init=self.words,
+            attrs=dict(ram_style="block") if len(self.words) > 16 else {},
+        )
         read = memory.read_port(domain="sync")
         following = Signal(range(len(self.words) + 1))
         advance = Signal()
@@ -184,6 +189,7 @@ class SelfCheck(wiring.Component):
 
     def _line(self) -> WordSource:
         """The line: characters, and what takes the place of some."""
+
         def text(words: str) -> list[int]:
             return list(words.encode("ascii"))
 
