@@ -26,6 +26,8 @@ from fusioncim_golden.config import Config, check_range
 
 DIGITS = 6
 """Decimal digits of every number in the line."""
+SHORT = 16
+"""So few words need no block RAM."""
 VERDICTS = ("PASS", "FAIL", "HANG")
 VERDICT, CYCLES, MISMATCHES = 0xC0, 0x80, 0x88
 """Codes of the line that no character has: with a place in the low bits, a letter or a digit."""

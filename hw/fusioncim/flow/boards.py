@@ -12,6 +12,7 @@ from typing import Any
 from amaranth.build.run import BuildPlan
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import io, wiring
+from amaranth.lib.wiring import Out
 
 from fusioncim.emit import Modules
 from fusioncim.flow import pll
@@ -61,6 +62,25 @@ class Board:
         return "ecp5" if self.device.startswith("LFE5") else "ice40"
 
     @cached_property
+    def clock_pin(self) -> str:
+        """Resource that brings the board's clock."""
+        return str(self.make_platform().default_clk)
+
+    @property
+    def pin_file(self) -> str:
+        """Name of the file of the board's pins."""
+        return f"{self.name}.{'lpf' if self.family == 'ecp5' else 'pcf'}"
+
+    def pins(self) -> str:
+        """The pins and the clock of a self-check on the board, as nextpnr reads them."""
+        text = self.plan(Outputs(), None).files[f"top.{self.pin_file.partition('.')[2]}"]
+        lines = (text if isinstance(text, str) else text.decode()).splitlines()
+        kept = [line for line in lines if not line.startswith("#")]
+        return "\n".join(
+            [f"# Self-check on {self.name}, pins of amaranth-boards. Written by fusioncim measure fpga.", *kept, ""]
+        )
+
+    @cached_property
     def crystal_mhz(self) -> float:
         """The clock that the board brings."""
         return float(self.make_platform().default_clk_frequency) / 1e6
@@ -77,6 +97,18 @@ class Board:
         design: with outputs tx, passed, failed and running.
         """
         return self.make_platform().prepare(BoardTop(self, design, clock), "top")
+
+
+class Outputs(wiring.Component):
+    """The outputs of a design, driven by nothing."""
+
+    tx: Out(1)
+    passed: Out(1)
+    failed: Out(1)
+    running: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        return Module()
 
 
 class BoardTop(Elaboratable):
