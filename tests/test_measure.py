@@ -20,7 +20,7 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 
 def test_files_are_written_as_stored():
     system = {"energy", "calibration", "system", "reproduction", "sensitivity"}
-    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices", "banks", "cost", *system}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices", "banks", "cost", "fpga", *system}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 

@@ -12,8 +12,19 @@ output, mismatches are beats of the engine's output stream.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Cat, ClockDomain, ClockSignal, Const, DomainRenamer, Module, Mux, ResetSignal, Signal
-from amaranth.hdl import Value
+from amaranth.hdl import (
+    Array,
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Const,
+    DomainRenamer,
+    Module,
+    Mux,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
@@ -68,7 +79,7 @@ class WordSource(wiring.Component):
             shape=self.width,
             depth=len(self.words),
             init=self.words,
-            attrs=dict(ram_style="block") if len(self.words) > 16 else {},
+            attrs={"ram_style": "block"} if len(self.words) > SHORT else {},
         )
         read = memory.read_port(domain="sync")
         following = Signal(range(len(self.words) + 1))

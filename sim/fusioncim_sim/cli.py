@@ -614,7 +614,8 @@ def measure(
     flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
     (half an hour). timing: all presets against the clock. calibration: counters of the RTL, to which `evaluate` is held
     (minutes). system: what `evaluate` says about whole models; reproduction: the published figures beside ours;
-    sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). tables: nothing new, but the pages that show all this are written
+    sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). tables:
+    nothing new, but the pages that show all this are written
     again.
     """
     from fusioncim.parallel import cores

@@ -28,7 +28,7 @@ LINE_CYCLES = 70 * 10
 KEYS = ("boards", "tried")
 """What fpga.json holds."""
 TRIED: Mapping[str, Sequence[Mapping[str, int]]] = {
-    "icebreaker": ({"rows": 1}, {"rows": 3}, {"rows": 4}, {"columns": 16}),
+    "icebreaker": ({"rows": 4}, {"columns": 16}),
     "ulx3s": (),
 }
 """Changes of a board's engine that are built beside it, to see where its limits are."""
@@ -63,13 +63,18 @@ def first_line(board: Board, done: Build, design: SelfCheck) -> str:
     with filled_once(place) as scratch:
         if scratch:
             shutil.copyfile(done.place / "netlist.v", scratch / "top.v")
-            compile_icarus(scratch, "top", (str(models),))
+            # Icarus knows no default values of ports; none is needed, since Yosys connects all.
+            (scratch / "cells.v").write_text(f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models.read_text()}")
+            compile_icarus(scratch, "top", ("cells.v",))
     cycles = design.job.limit + LINE_CYCLES * design.divisor + 10_000
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch_:
         out = Path(scratch_) / "lines.json"
         case = {
             "ports": {"clk": f"{board.clock_pin}_0__io", "tx": "uart_0__tx__io"},
-            **{"divisor": design.divisor, "lines": 1, "cycles": cycles, "out": str(out)},
+            "divisor": design.divisor,
+            "lines": 1,
+            "cycles": cycles,
+            "out": str(out),
         }
         run(design, "fusioncim_sim.serial_bench", "tells", case, program=Program(place, "top"))
         return str(json.loads(out.read_bytes())["lines"][0]["text"]).strip()
@@ -96,7 +101,7 @@ def fpga_page(console: Console, shown: Mapping[str, Any]) -> None:
     config = shown["config"]
     rows = {
         "board": f"{shown['board']} ({shown['device']})",
-        "engine": f"{config['rows']} rows x {config['columns']} columns, {config['words']} words, INT{config['operand_bits']}",
+        "engine": "{rows} rows x {columns} columns, words: {words}, INT{operand_bits}".format(**config),
         "clock": f"{shown['clock_mhz']:g} MHz, reached {shown['reached_mhz']:.2f} MHz",
         "peak": f"{shown['peak_gops']:g} GOPS",
         "bitstream": f"{shown['bitstream_bytes']:,} bytes",

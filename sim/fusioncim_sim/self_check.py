@@ -27,7 +27,7 @@ def captured_head(config: Config, tokens: int) -> Head:
 
 
 def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
-    """A job's words, and those of its outputs as the golden model gives them; the limit is twice what it should take."""
+    """A job's words, and those of its outputs of the golden model; the limit is twice what it should take."""
     golden.check_operands(config, heads)
     streams = encode(config, [(heads, job)])
     out = golden.run(config, heads, job).out
@@ -44,7 +44,7 @@ def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
 
 
 def beat_words(config: Config, rows: Sequence[np.ndarray], tile_ends: Sequence[int]) -> tuple[int, ...]:
-    """Words of the engine's output stream for rows of outputs; tile_ends: number of rows up to the end of every tile."""
+    """Words of the output stream for rows of outputs; tile_ends: number of rows up to the end of every tile."""
     words = []
     bits = config.output_bits
     for n, row in enumerate(rows, 1):

@@ -1,5 +1,6 @@
 """The cocotb bench of a design that checks itself: gives it a clock, and reads its serial line and its lights."""
 
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -8,7 +9,6 @@ from cocotb.triggers import FallingEdge, Timer, with_timeout
 
 from fusioncim_sim.output import to_json
 from fusioncim_sim.runner import case
-from pathlib import Path
 
 PERIOD_NS = 10
 

@@ -20,7 +20,7 @@ from fusioncim_golden.config import Config, check_choice
 from fusioncim_golden.errors import InputError
 
 RESET_US = 15
-"""Block RAM of an iCE40 reads as zero for some 3 us after configuration (see amaranth.vendor, iCE40: the same margin)."""
+"""Block RAM of an iCE40 reads as zero for some 3 us after configuration; amaranth.vendor takes the same margin."""
 
 Light = tuple[str, int] | tuple[str, int, str]
 """Name and number of a resource, and of which part of it."""
@@ -30,8 +30,8 @@ Light = tuple[str, int] | tuple[str, int, str]
 class Board:
     """A board.
 
-    Members: platform: module and class of amaranth-boards; config, tokens: the largest engine that fits, and the tokens
-    of its job; clock_mhz: a frequency that it reaches; lights: which tell that the check passed, failed, runs; loader:
+    Members: platform: module and class of amaranth-boards; config, tokens: the largest engine that was placed and
+    routed (docs/fpga.md), and the tokens of its job; clock_mhz: a frequency that it reaches; lights: which tell that the check passed, failed, runs; loader:
     command that loads a bitstream.
     """
 
@@ -102,10 +102,8 @@ class Board:
 class Outputs(wiring.Component):
     """The outputs of a design, driven by nothing."""
 
-    tx: Out(1)
-    passed: Out(1)
-    failed: Out(1)
-    running: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"tx": Out(1), "passed": Out(1), "failed": Out(1), "running": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         return Module()
@@ -188,8 +186,8 @@ BOARDS = {
         Board(
             name="ulx3s",
             platform="ulx3s:ULX3S_85F_Platform",
-            config=Config(rows=16, columns=64, words=2, softmax_lanes=2, update_rank=8),
-            tokens=40,
+            config=Config(rows=8, columns=32, words=2, softmax_lanes=1, update_rank=4),
+            tokens=20,
             clock_mhz=25.0,
             lights=named(8, 0, 1, 2),
             loader="openFPGALoader -b ulx3s",

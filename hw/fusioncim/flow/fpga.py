@@ -1,6 +1,6 @@
 """Bitstreams: Yosys maps a design on an FPGA, nextpnr places and routes it, IceStorm or Trellis packs it.
 
-All tools come through pip. A build is found again by what it is made from; its directory keeps the reports of every step.
+All tools come through pip. A build is found again by what it is made from; its directory keeps all reports.
 """
 
 import importlib.metadata

@@ -74,8 +74,8 @@ def nearest(family: str, input_mhz: float, output_mhz: float) -> Pll:
     if abs(best.output_mhz - output_mhz) * 100 > PERCENT_OFF * output_mhz:
         low, high = limits.output
         raise InputError(
-            f"the clock must be the board's {input_mhz:g} MHz or one that the FPGA's PLL makes of it, {low:g} to {high:g} "
-            f"MHz (nearest: {best.output_mhz:.2f} MHz), not {output_mhz:g}"
+            f"the clock must be the board's {input_mhz:g} MHz or one that the FPGA's PLL makes of it, {low:g} to "
+            f"{high:g} MHz (nearest: {best.output_mhz:.2f} MHz), not {output_mhz:g}"
         )
     return best
 
