@@ -30,7 +30,7 @@ Light = tuple[str, int] | tuple[str, int, str]
 class Board:
     """A board.
 
-    Members: platform: module and class of amaranth-boards; config, tokens: the largest engine that was placed and routed
+    Members: platform: module and class of amaranth-boards; config, tokens: the largest engine that was routed
     (docs/fpga.md), and the tokens of its job; clock_mhz: a frequency that it reaches; lights: which tell that the check
     passed, failed, runs; loader: command that loads a bitstream.
     """
