@@ -87,7 +87,7 @@ class WordSource(wiring.Component):
         rest = Signal()
         m.d.comb += [
             *(advance.eq(~self.o.valid | self.o.ready), rest.eq(following != len(self.words))),
-            *(read.en.eq(advance & rest), read.addr.eq(following), self.o.payload.eq(read.data)),
+            *(read.en.eq(advance), read.addr.eq(following), self.o.payload.eq(read.data)),
             self.done.eq(~self.o.valid & ~rest),
         ]
         with m.If(advance):

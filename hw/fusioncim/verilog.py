@@ -40,7 +40,7 @@ ASSIGNMENT = re.compile(rf"^( +(?:\\\S+ |{PLAIN})(?:\[[^\]]+\])? <?= )(.*)$", re
 REGISTER = re.compile(rf"(  always @\(posedge \w+\))\n +({NAME.pattern}) ?<= (_\d+);\n")
 INSTANCE = re.compile(rf"^  (?:\)|{PLAIN}) ({NAME.pattern}) \($", re.MULTILINE)
 CONNECTION = re.compile(r"^    \.(\S+?) ?\((.*)\),?$", re.MULTILINE)
-NOT_ZERO = re.compile(r"'h0*[1-9a-f]")
+NOT_ZERO = re.compile(r"'(?:h0*[1-9a-f]|d0*[1-9])")
 TRIGGER = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
 AT_START = "    if (at_start) begin end\n"
 
