@@ -20,7 +20,8 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 
 def test_files_are_written_as_stored():
     system = {"calibration", "system", "reproduction", "sensitivity"}
-    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices", "banks", "cost", "timing", *system}
+    physical = {"choices", "banks", "cost", "timing", "fpga"}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", *physical, *system}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 

@@ -5,7 +5,8 @@ r"""Yosys' Verilog, rewritten so that people read it easily and tools take it wi
 - Second names of a wire go. The field of a layout has its name where it is read: `command_word`, not `command[9:8]`.
 - A submodule's port that has no other name is called INSTANCE_PORT; what has no name at all is `_1`, `_2`, ...
 - An expression is computed once; one of a single bit that is used once has no name.
-- Nothing has an initial value: a register is undefined until it is reset or written, as in a chip.
+- Nothing has an initial value: a register is undefined until it is reset or written, as in a chip. A memory whose words
+  are not all zero keeps them: it is a table.
 - Every case has a default, and a vector is compared with zero by a reduction.
 - A combinational block runs once at time 0, so that a constant gets through it before any input changes.
 
@@ -39,6 +40,7 @@ ASSIGNMENT = re.compile(rf"^( +(?:\\\S+ |{PLAIN})(?:\[[^\]]+\])? <?= )(.*)$", re
 REGISTER = re.compile(rf"(  always @\(posedge \w+\))\n +({NAME.pattern}) ?<= (_\d+);\n")
 INSTANCE = re.compile(rf"^  (?:\)|{PLAIN}) ({NAME.pattern}) \($", re.MULTILINE)
 CONNECTION = re.compile(r"^    \.(\S+?) ?\((.*)\),?$", re.MULTILINE)
+NOT_ZERO = re.compile(r"'(?:h0*[1-9a-f]|d0*[1-9])")
 TRIGGER = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
 AT_START = "    if (at_start) begin end\n"
 
@@ -83,7 +85,7 @@ class Text:
                 self.blocks.append(f"{line}\n")
             elif line:
                 self.blocks[-1] += f"{line}\n"
-        self.blocks = [block for block in self.blocks if not block.startswith("  initial ")]
+        self.blocks = [block for block in self.blocks if not block.startswith("  initial ") or NOT_ZERO.search(block)]
 
     def __str__(self) -> str:
         """Ports, what is read before it is defined, assignments in an order in which nothing else is, blocks."""

@@ -24,6 +24,7 @@ OPTIONAL = {
     "pyosys": "synth",
     "joblib": "explore",
     "distributed": "explore",
+    "amaranth_boards": "fpga",
 }
 """Extra that brings a package which the default install leaves out."""
 
@@ -365,6 +366,48 @@ def power(
 
 
 @app.command()
+def fpga(
+    board: Annotated[str, typer.Option(help="Board: icebreaker or ulx3s.")] = "icebreaker",
+    changes: Changes = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of the stored job. Default: the board's.")] = None,
+    clock_mhz: Annotated[float | None, typer.Option(help="Clock frequency. Default: the board's.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Simulate the mapped netlist until its first line (iCE40 only, minutes).")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Directory. Default: build/fpga/ and the board.")] = None,
+) -> None:
+    """Make a bitstream: the largest engine that fits a board, which checks itself on stored results again and again.
+
+    Lights tell whether it passed; the serial line (115200 baud, 8N1) says so with the number of cycles, every second. A
+    clock that is not reached is an error.
+
+    Example: fusioncim fpga --board icebreaker --output build/bitstream
+    """
+    from fusioncim.flow.boards import board as board_of
+    from fusioncim.flow.fpga import build
+    from fusioncim_sim.fpga import bitstream_files, board_figures, checked, first_line, fpga_page
+    from fusioncim_sim.output import check_directory, write_directory
+
+    chosen = board_of(board)
+    config = chosen.config.override(**choose(None, None, changes)[1])
+    output = output or Path("build/fpga") / board
+    check_directory(output)
+    mhz = chosen.clock_mhz if clock_mhz is None else clock_mhz
+    design = checked(chosen, config, tokens or chosen.tokens, mhz)
+    done = build(chosen, design, mhz)
+    shown = board_figures(chosen, config, tokens or chosen.tokens, done)
+    done.require_clock()
+    if check:
+        shown["serial"] = first_line(chosen, done, design)
+    fpga_page(page(), shown)
+    files = bitstream_files(chosen, done, shown)
+    write_directory(output, files, config.as_dict())
+    print(f"{output}: {len(files)} files; load: {chosen.loader} {output / f'fusioncim.{done.suffix}'}")
+    if check and "PASS" not in shown["serial"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evaluate(
     model: Annotated[
         str,
@@ -547,6 +590,7 @@ class Subject(StrEnum):
     system = "system"
     reproduction = "reproduction"
     sensitivity = "sensitivity"
+    fpga = "fpga"
     tables = "tables"
 
 
@@ -570,7 +614,8 @@ def measure(
     flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
     (half an hour). timing: all presets against the clock. calibration: counters of the RTL, to which `evaluate` is held
     (minutes). system: what `evaluate` says about whole models; reproduction: the published figures beside ours;
-    sensitivity: how these depend on what is assumed. tables: nothing new, but the pages that show all this are written
+    sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). tables:
+    nothing new, but the pages that show all this are written
     again.
     """
     from fusioncim.parallel import cores
@@ -578,6 +623,7 @@ def measure(
     from fusioncim_sim.choices import write_choices
     from fusioncim_sim.clocks import write_timing
     from fusioncim_sim.cost import write_cost
+    from fusioncim_sim.fpga import write_fpga
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
     from fusioncim_sim.system.calibration import write_calibration
@@ -603,6 +649,7 @@ def measure(
             Subject.system: write_system,
             Subject.reproduction: write_reproduction,
             Subject.sensitivity: write_sensitivity,
+            Subject.fpga: write_fpga,
         }[subject]
         write(output, parallel)
 

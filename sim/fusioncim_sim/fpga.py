@@ -1,0 +1,158 @@
+"""Engines on FPGA boards: the design of a bitstream, its netlist simulated, and what it measures (fpga.json)."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fusioncim.flow.boards import BOARDS, Board
+from fusioncim.flow.fpga import Build, build, figures
+from fusioncim.self_check import SelfCheck
+from fusioncim.store import build_root, filled_once
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.output import check_json, make_directory, to_json, write_file, write_json
+from fusioncim_sim.pages import pairs, table
+from fusioncim_sim.runner import Program, compile_icarus, require_icarus, run
+from fusioncim_sim.self_check import captured_head, stored_job
+
+BAUD = 115200
+LINE_CYCLES = 70 * 10
+"""Bits of a line at most."""
+KEYS = ("boards", "tried")
+"""What fpga.json holds."""
+TRIED: Mapping[str, Sequence[Mapping[str, int]]] = {
+    "icebreaker": (),
+    "ulx3s": (),
+}
+"""Changes of a board's engine that are built beside it, to see where its limits are."""
+
+
+def checked(board: Board, config: Config, tokens: int, mhz: float) -> SelfCheck:
+    """The engine of a board with a causal job on captured heads; a line per second."""
+    heads = captured_head(config, tokens).quantized(config)
+    job = stored_job(config, heads, Job(queries=tokens, keys=tokens))
+    clock = board.clock(mhz)
+    hertz = (clock.output_mhz if clock else mhz) * 1e6
+    return SelfCheck(config, job, divisor=round(hertz / BAUD), interval=round(hertz))
+
+
+def board_figures(board: Board, config: Config, tokens: int, done: Build) -> dict[str, Any]:
+    """A build and its engine in numbers; peak_gops: QK^T and PV, two operations per multiply-accumulate."""
+    return {
+        "board": board.name,
+        "device": board.device,
+        "config": config.as_dict(),
+        "tokens": tokens,
+        "peak_gops": round(4 * config.macs_per_cycle * done.mhz / 1e3, 3),
+        **figures(done),
+    }
+
+
+def first_line(board: Board, done: Build, design: SelfCheck) -> str:
+    """What the mapped netlist, the one that the bitstream is made from, sends first, under Icarus from power-up."""
+    require_icarus()
+    models = cell_models(board)
+    place = done.place.with_name(f"{done.place.name}-netlist")
+    with filled_once(place) as scratch:
+        if scratch:
+            shutil.copyfile(done.place / "netlist.v", scratch / "top.v")
+            # Icarus knows no default values of ports; none is needed, since Yosys connects all.
+            (scratch / "cells.v").write_text(f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models.read_text()}")
+            compile_icarus(scratch, "top", ("cells.v",))
+    cycles = design.job.limit + LINE_CYCLES * design.divisor + 10_000
+    with tempfile.TemporaryDirectory(dir=build_root()) as scratch_:
+        out = Path(scratch_) / "lines.json"
+        case = {
+            "ports": {"clk": f"{board.clock_pin}_0__io", "tx": "uart_0__tx__io"},
+            "divisor": design.divisor,
+            "lines": 1,
+            "cycles": cycles,
+            "out": str(out),
+        }
+        run(design, "fusioncim_sim.serial_bench", "tells", case, program=Program(place, "top"))
+        return str(json.loads(out.read_bytes())["lines"][0]["text"]).strip()
+
+
+def cell_models(board: Board) -> Path:
+    """Yosys' simulation models of the FPGA's cells."""
+    if board.family != "ice40":
+        raise InputError(
+            f"the netlist must be of an iCE40 (Yosys has no model of the ECP5's block RAM), not {board.name}"
+        )
+    package = find_spec("pyosys")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "share" / "ice40" / "cells_sim.v"
+
+
+def fpga_page(console: Console, shown: Mapping[str, Any]) -> None:
+    """Cells, clock and size."""
+    grid = table("cells", "used", "of", "share")
+    for kind, n in shown["used"].items():
+        grid.add_row(kind, f"{n['used']:,}", f"{n['available']:,}", f"{n['used'] / n['available']:.0%}")
+    console.print(grid)
+    config = shown["config"]
+    rows = {
+        "board": f"{shown['board']} ({shown['device']})",
+        "engine": "{rows} rows x {columns} columns, words: {words}, INT{operand_bits}".format(**config),
+        "clock": f"{shown['clock_mhz']:g} MHz, reached {shown['reached_mhz']:.2f} MHz",
+        "peak": f"{shown['peak_gops']:g} GOPS",
+        "bitstream": f"{shown['bitstream_bytes']:,} bytes",
+        "processor time": ", ".join(f"{step} {seconds:g} s" for step, seconds in shown["cpu_s"].items()),
+    }
+    if "serial" in shown:
+        rows["netlist sends"] = shown["serial"]
+    console.print(pairs(rows))
+
+
+def write_fpga(output: Path, _jobs: int) -> None:
+    """Build every board's engine and what was tried beside it; write fpga.json, and the pin files of constraints/."""
+    path = output / "fpga.json"
+    if output.exists():
+        check_json(path, KEYS)
+    boards, tried = {}, {}
+    for name, board in BOARDS.items():
+        design = checked(board, board.config, board.tokens, board.clock_mhz)
+        done = build(board, design, board.clock_mhz)
+        done.require_clock()
+        boards[name] = board_figures(board, board.config, board.tokens, done)
+        if board.family == "ice40":
+            boards[name]["serial"] = first_line(board, done, design)
+        tried[name] = [attempt(board, changes) for changes in TRIED[name]]
+    make_directory(output)
+    write_json(path, {"boards": boards, "tried": tried}, KEYS)
+    print(f"wrote {path}")
+    for board in BOARDS.values():
+        pins = output.parent / "constraints" / board.pin_file
+        if pins.parent.exists():
+            write_file(pins, board.pins().encode())
+            print(f"wrote {pins}")
+
+
+def attempt(board: Board, changes: Mapping[str, int]) -> dict[str, Any]:
+    """An engine that was tried on a board: its figures, or what it lacked."""
+    config = board.config.override(**changes)
+    try:
+        done = build(board, checked(board, config, board.tokens, board.clock_mhz), board.clock_mhz)
+    except InputError as error:
+        return {"changes": dict(changes), "error": str(error)}
+    return {"changes": dict(changes), **figures(done)}
+
+
+def bitstream_files(board: Board, done: Build, shown: Mapping[str, Any]) -> dict[str, bytes]:
+    """What `fusioncim fpga` writes: bitstream, pins, mapped netlist, report of the tools, figures."""
+    names = {
+        f"fusioncim.{done.suffix}": f"top.{done.suffix}",
+        board.pin_file: f"top.{Path(board.pin_file).suffix[1:]}",
+        "netlist.v": "netlist.v",
+        "nextpnr.log": "top.tim",
+    }
+    files = {name: (done.place / source).read_bytes() for name, source in names.items()}
+    return files | {"report.json": to_json(shown)}

