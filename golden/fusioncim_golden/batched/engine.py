@@ -1,0 +1,236 @@
+"""Causal attention of many jobs at once, every bit as `fusioncim_golden.engine`.
+
+    O = sum over blocks of floor(D * 2^-s + 1/2)        D = P V of a block, s = align + dropped_bits
+
+with O shifted where a reference moved. P is scaled by 2^-s before it is multiplied, and a column of 1/2 beside it brings
+the rounding, so a block is one small matrix product, a floor and an addition. All of it is exact in float32: |D| is at
+most 2^22, so that a sum has at most 24 bits unless s > 24, where |D| 2^-s is below 1/4 and the floor is 0 either way.
+O has float64 where it needs more than 24 bits.
+
+Causal rows see the keys of one order from a point on, and no block before it changes them. So the order is that of the
+schedule for all rows together, and only `seed` has to know how rows are dealt to tiles.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusioncim_golden.batched.quantize import Operands
+from fusioncim_golden.batched.softmax import HIDDEN, NOTHING, Blocks, Rows, log2_score, merge, probabilities, row_type
+from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.normalizer import guard_bits, headroom, least_length
+from fusioncim_golden.quantize import operand_max
+from fusioncim_golden.schedule import Job, passes
+
+CHUNK = 64
+"""Keys at a time: temporaries of a chunk stay in the cache."""
+MAX_COLUMNS = 511
+"""Largest head dimension whose scores times their scale have 31 bits."""
+
+
+@dataclass
+class Events:
+    """What happened in all jobs together: see `engine.Counters`.
+
+    row_blocks: rows times blocks of which they see a key, skipped_row_blocks: those that added nothing.
+    """
+
+    scores: int = 0
+    rescales: int = 0
+    halvings: int = 0
+    zero_probabilities: int = 0
+    row_blocks: int = 0
+    skipped_row_blocks: int = 0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Blocks in the order in which they pass. keys [blocks, rank]: their keys; first: rows before it see none."""
+
+    keys: Tensor
+    first: int
+
+
+def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
+    """Outputs int64 [jobs, rows, columns] as of `engine.run`; counts into `events`."""
+    if operands.q.shape[-1] > MAX_COLUMNS:
+        raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
+    if not config.seed:
+        o, row_sum, _ = accumulate(config, operands, None, events)
+        return normalize(config, o, row_sum)
+    out = torch.zeros(operands.q.shape, dtype=torch.int64, device=operands.q.device)
+    before = torch.full_like(operands.visible, HIDDEN)
+    for rows, source in generations(config, operands, engines):
+        part = operands.rows(rows)
+        seeds = torch.full_like(part.visible, HIDDEN) if source is None else before[:, source]
+        o, row_sum, reference = accumulate(config, part, seeds, events)
+        before[:, rows] = torch.where(row_sum > 0, reference, seeds)
+        out[:, rows] = normalize(config, o, row_sum)
+    return out
+
+
+def generations(config: Config, operands: Operands, engines: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Rows whose tiles are resident one after the other in the same words, and the rows that were there before them."""
+    heads = operands.group
+    total = operands.q.shape[1]
+    job = Job(queries=total // heads, keys=max(operands.k.shape[1], 1), heads=heads)
+    tiles = [tile for group in passes(config, job, engines) for tile in group.tiles]
+    last: dict[tuple[int, int], int] = {}
+    generation: dict[int, list[tuple[int, int]]] = {}
+    depth: dict[tuple[int, int], int] = {}
+    for tile in tiles:
+        place = tile.engine, tile.word
+        first = int(tile.query[0]) * heads + int(tile.head[0])
+        depth[place] = depth.get(place, -1) + 1
+        generation.setdefault(depth[place], []).append((first, last.get(place, -1)))
+        last[place] = first
+    within = np.arange(config.rows)
+    for pairs in generation.values():
+        rows = np.concatenate([first + within for first, _ in pairs])
+        source = np.concatenate([before + within for _, before in pairs])
+        used = rows < total
+        rows, source = rows[used], source[used]
+        to = operands.q.device
+        yield torch.from_numpy(rows).to(to), None if pairs[0][1] < 0 else torch.from_numpy(source).to(to)
+
+
+def chunks(config: Config, visible: Tensor) -> Iterator[Chunk]:
+    """The blocks of all rows in the order of the schedule; visible [jobs, rows]."""
+    rank = config.update_rank
+    most = visible.amax(dim=0).cummax(dim=0).values.cpu()
+    blocks = -(-int(most[-1]) // rank)
+    size = max(CHUNK // rank, 1)
+    ascending = config.schedule == "in_order"
+    first = [(0, 1)] if config.schedule == "sink_first" and blocks else []
+    low = len(first)
+    spans = [(start, min(start + size, blocks)) for start in range(low, blocks, size)]
+    within = torch.arange(rank)
+    for start, end in first + (spans if ascending else spans[::-1]):
+        index = torch.arange(start, end)
+        keys = (index if ascending else index.flip(0))[:, None] * rank + (within if ascending else within.flip(0))
+        yield Chunk(keys.to(visible.device), int(torch.searchsorted(most, start * rank, right=True)))
+
+
+def accumulate(
+    config: Config, operands: Operands, before: Tensor | None, events: Events | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """O [jobs, rows, columns] in units of 2^dropped_bits, row sums and references [jobs, rows] after all keys."""
+    jobs, count, columns = operands.q.shape
+    device, rank, kind = operands.q.device, config.update_rank, row_type(config)
+    exact = torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
+    most = int(operands.visible.max())
+    padding = (0, 0, 0, max(-(-most // rank) * rank - operands.k.shape[1], 0))
+    k, v = (torch.nn.functional.pad(x, padding).to(exact) for x in (operands.k, operands.v))
+    q = operands.q.clamp(min=-operand_max(config.operand_bits)).to(exact).transpose(1, 2)
+    table = torch.tensor(config.lut, dtype=torch.int32, device=device) * 2
+    ones = torch.ones(jobs, 1, 1, columns, dtype=exact, device=device)
+    rows = Rows(
+        torch.full((jobs, count), NOTHING, dtype=kind, device=device),
+        torch.zeros(jobs, count, dtype=kind, device=device),
+        None if before is None else before.to(kind),
+    )
+    o = torch.zeros(jobs, count, columns, dtype=exact if config.accumulator_bits <= 24 else torch.float64, device=device)
+    for chunk in chunks(config, operands.visible):
+        late = slice(chunk.first, None)
+        visible, order = operands.visible[:, late], chunk.keys.t().reshape(-1)
+        score = torch.bmm(k[:, order], q[:, :, late])
+        x = log2_score(config, score, operands.mantissa[:, late], operands.shift[:, late])
+        hide(config, x, order, visible)
+        block = probabilities(config, x.view(jobs, rank, -1, x.shape[-1]), table)
+        part = Rows(*(None if each is None else each[:, late] for each in rows))
+        active, align, move = walk(config, part, block)
+        weight = weights(config, block.p, active, align, exact).transpose(2, 3).unbind()
+        values = torch.cat([v[:, chunk.keys], ones.expand(-1, len(chunk.keys), -1, -1)], dim=2).unbind(dim=1)
+        sums = o[:, late]
+        for p, value, moved in zip(weight, values, moves(move, o.dtype), strict=True):
+            if moved:
+                sums[moved.place] = (sums[moved.place] * moved.factor + moved.half).floor_()
+            sums += torch.bmm(p, value).floor_()
+        if events is not None:
+            count_events(events, block, active, move, order, visible)
+    if events is not None:
+        events.rescales -= int((rows.row_sum > 0).sum())  # first blocks
+    return o, rows.row_sum, rows.reference
+
+
+def hide(config: Config, x: Tensor, order: Tensor, visible: Tensor) -> None:
+    """Put masked keys far below all others: x [jobs, keys, rows], order [keys], visible [jobs, rows]."""
+    partly = (visible.amin(dim=0) <= order.max()).nonzero()
+    if len(partly):
+        some = slice(int(partly[0]), int(partly[-1]) + 1)
+        masked = order[None, :, None] >= visible[:, None, some]
+        x[:, :, some].masked_fill_(masked, HIDDEN << config.fraction_bits)
+
+
+def walk(config: Config, rows: Rows, block: Blocks) -> tuple[Tensor, Tensor, Tensor]:
+    """All blocks of a chunk into the rows; active, align and move of each, int32 [blocks, jobs, rows]."""
+    exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
+    updates = [merge(config, rows, *each) for each in zip(exponent, total, strict=True)]
+    active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
+    return active, align, move
+
+
+def weights(config: Config, p: Tensor, active: Tensor, align: Tensor, exact: torch.dtype) -> Tensor:
+    """[blocks, jobs, rank + 1, rows]: p * 2^-s, then 1/2 where s > 0; all 0 where a block is skipped."""
+    right = align + config.dropped_bits
+    scale = (((127 - right) << 23) & active).view(torch.float32)  # the bits of 2^-right
+    half = (-right >> 31).bitwise_and_(active).bitwise_and_(126 << 23).view(torch.float32)
+    weight = torch.empty(len(right), len(p), p.shape[1] + 1, p.shape[-1], dtype=exact, device=p.device)
+    torch.mul(p.permute(2, 0, 1, 3), scale[:, :, None], out=weight[:, :, :-1])
+    weight[:, :, -1] = half
+    return weight
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Rows whose O is shifted before a block: floor(O * factor + half). place: job and row of each."""
+
+    place: tuple[Tensor, Tensor]
+    factor: Tensor
+    half: Tensor
+
+
+def moves(move: Tensor, kind: torch.dtype) -> list[Moves | None]:
+    """The shifts of O before each block of a chunk, move [blocks, jobs, rows]."""
+    block, job, row = move.nonzero(as_tuple=True)
+    by = move[block, job, row]
+    factor, half = torch.exp2(-by.abs().to(kind))[:, None], (by > 0).to(kind)[:, None] / 2
+    sizes = torch.bincount(block, minlength=len(move)).tolist()
+    parts = zip(*(each.split(sizes) for each in (job, row, factor, half)), strict=True)
+    return [Moves((j, r), f, h) if len(j) else None for j, r, f, h in parts]
+
+
+def count_events(events: Events, block: Blocks, active: Tensor, move: Tensor, order: Tensor, visible: Tensor) -> None:
+    """Add a chunk's events; first blocks count as rescales here."""
+    seen = (order[None, :, None] < visible[:, None]).view(block.p.shape)
+    added = active.permute(1, 0, 2)[:, None] != 0
+    events.scores += int(seen.sum())
+    events.zero_probabilities += int((seen & ((block.p == 0) | ~added)).sum())
+    events.rescales += int((move > 0).sum())
+    events.halvings += int((move < 0).sum())
+    any_key = seen.any(dim=1)
+    events.row_blocks += int(any_key.sum())
+    events.skipped_row_blocks += int((any_key & ~added[:, 0]).sum())
+
+
+def normalize(config: Config, o: Tensor, row_sum: Tensor) -> Tensor:
+    """O / l as `normalizer.normalize`: every product is an integer below 2^53."""
+    length = torch.frexp(row_sum.double()).exponent.to(torch.int64)
+    excess = length - RECIPROCAL_BITS
+    l = row_sum.to(torch.int64)
+    mantissa = (l >> excess.clamp(min=0)) << (-excess).clamp(min=0)
+    inverse = ((1 << (2 * RECIPROCAL_BITS - 1)) - 1) // mantissa.clamp(min=1)
+    right = length - least_length(config) - headroom(config)
+    aligned = (o.double() * torch.exp2(-right.double())[..., None]).floor_()
+    scaled = (aligned.mul_(inverse[..., None]) * 0.5 ** (RECIPROCAL_BITS + guard_bits(config)) + 0.5).floor_()
+    limit = 1 << (config.output_bits - 1)
+    return scaled.clamp_(-limit, limit - 1).mul_(row_sum[..., None] > 0).to(torch.int64)
+
+
+def output_unit(config: Config) -> float:
+    """An output's last bit in units of V's."""
+    return 0.5**OUTPUT_FRACTION_BITS if config.output_bits > OUTPUT_FRACTION_BITS else 1.0
