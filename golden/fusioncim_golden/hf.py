@@ -43,12 +43,14 @@ class Attention:
         config: the engine; its columns are those of the model, whatever it says.
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
+        equal: rewrite q, k and v as of `equalize` before they are quantized.
         observe: called with the layer and its operands, before they are computed with.
     """
 
     config: Config = field(default_factory=Config)
     granularity: str = "head"
     subtract_mean_k: bool = True
+    equal: bool = True
     observe: Callable[[Any, Operands], None] | None = None
 
     def __call__(
@@ -74,6 +76,7 @@ class Attention:
                 bits=bits,
                 granularity=self.granularity,
                 subtract_mean_k=self.subtract_mean_k,
+                equal=self.equal,
             )
             if self.observe is not None:
                 self.observe(module, operands)
@@ -87,7 +90,7 @@ class Attention:
         chosen = fitting(self.config, operands.q.shape[-1])
         check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
         out = engine.attend(chosen, operands)
-        return out * (operands.scale_v * engine.output_unit(chosen))[:, None, None]
+        return out * (operands.scale_v * engine.output_unit(chosen))[:, None]
 
 
 def fitting(config: Config, columns: int) -> Config:

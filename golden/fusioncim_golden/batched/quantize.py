@@ -26,7 +26,8 @@ class Operands:
         mantissa, shift: int32 [jobs, rows]; log2 score = q.k * mantissa / 2^shift.
         visible: int32 [jobs, rows], how many keys, from the first, a row sees; 0 for padding.
         group: query heads of a job.
-        scale_q: float64 [jobs, rows]; scale_k, scale_v: [jobs]; operand = integer * scale.
+        scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
+            after they were equalized.
     """
 
     q: Tensor
@@ -56,11 +57,13 @@ def quantize(
     bits: int = 8,
     granularity: str = "head",
     subtract_mean_k: bool = True,
+    equal: bool = False,
 ) -> Operands:
     """Quantize q [batch, heads, queries, columns], k and v [batch, key heads, keys, columns].
 
     visible [batch, queries]: the keys, from the first, that a query sees; keys that no query of a sequence sees and
-    queries that see none are padding. granularity: one query scale per head, or one per token.
+    queries that see none are padding. granularity: one query scale per head, or one per token. equal: as `equalize`,
+    before anything else.
     """
     check_choice("granularity", granularity, GRANULARITIES)
     batch, heads, queries, columns = q.shape
@@ -69,9 +72,13 @@ def quantize(
     real_q = (visible > 0)[:, None, :, None]
     real_k = (torch.arange(keys, device=k.device) < visible.amax(dim=1, keepdim=True))[:, None, :, None]
     q, k, v = (torch.where(real, x.double(), 0.0) for real, x in ((real_q, q), (real_k, k), (real_k, v)))
-    if subtract_mean_k:
+    if subtract_mean_k or equal:
         k = torch.where(real_k, k - k.sum(dim=2, keepdim=True) / real_k.sum(dim=2, keepdim=True), 0.0)
     q = q.reshape(batch, kv_heads, group, queries, columns)
+    factor_v = torch.ones(batch, kv_heads, columns, dtype=torch.float64, device=v.device)
+    if equal:
+        factor_k, factor_v = (range_of(k, (2,)) / range_of(q, (2, 3))).sqrt_(), range_of(v, (2,))
+        q, k, v = q * factor_k[:, :, None, None], k / factor_k[:, :, None], v / factor_v[:, :, None]
     largest_q = q.abs().amax(dim=-1)
     if granularity == "head":
         largest_q = largest_q.amax(dim=-1, keepdim=True)
@@ -102,8 +109,14 @@ def quantize(
         group=group,
         scale_q=rows(scale_q),
         scale_k=per_job(scale_k),
-        scale_v=per_job(scale_v),
+        scale_v=factor_v.view(-1, columns) * per_job(scale_v)[:, None],
     )
+
+
+def range_of(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """As `equalize.range_of`."""
+    largest = x.abs().amax(dim=dims)
+    return torch.where(largest > 0, largest, 1.0)
 
 
 def scale_of(name: str, largest: Tensor, bits: int) -> np.ndarray:
