@@ -19,7 +19,16 @@ import torch
 from torch import Tensor
 
 from fusioncim_golden.batched.quantize import Operands
-from fusioncim_golden.batched.softmax import HIDDEN, NOTHING, Blocks, Rows, log2_score, merge, probabilities, row_type
+from fusioncim_golden.batched.softmax import (
+    HIDDEN,
+    NOTHING,
+    Blocks,
+    Rows,
+    log2_score,
+    merge,
+    probabilities,
+    row_type,
+)
 from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
@@ -36,15 +45,39 @@ MAX_COLUMNS = 511
 class Events:
     """What happened in all jobs together: see `engine.Counters`.
 
-    row_blocks: rows times blocks of which they see a key, skipped_row_blocks: those that added nothing.
+    Here row_updates are rows times the blocks of which they see a key, slots tiles times the blocks of which any row
+    does; moved_slots: slots in which a row is rescaled or halved.
     """
 
     scores: int = 0
     rescales: int = 0
     halvings: int = 0
     zero_probabilities: int = 0
-    row_blocks: int = 0
-    skipped_row_blocks: int = 0
+    row_updates: int = 0
+    skipped_row_updates: int = 0
+    slots: int = 0
+    moved_slots: int = 0
+
+    def count(self, config: Config, operands: Operands, step: "Step") -> None:
+        """Add a chunk's."""
+        first, keys = step.chunk.first, step.chunk.keys
+        visible = operands.visible[:, step.late]
+        seen = keys.t()[None, :, :, None] < visible[:, None, None]
+        added = step.active.permute(1, 0, 2) != 0
+        self.scores += int(seen.sum())
+        self.rescales += int((step.move > 0).sum())
+        self.halvings += int((step.move < 0).sum())
+        self.zero_probabilities += int((seen & ((step.block.p == 0) | ~added[:, None])).sum())
+        self.row_updates += int(seen.any(dim=1).sum())
+        self.skipped_row_updates += int((seen.any(dim=1) & ~added).sum())
+        self.slots += len(tiles_with(seen.any(dim=1).permute(1, 0, 2), first, config.rows))
+        self.moved_slots += len(tiles_with(step.move != 0, first, config.rows))
+
+
+def tiles_with(events: Tensor, first: int, rows: int) -> Tensor:
+    """Block, job and tile of every slot with an event; events bool [blocks, jobs, rows], the first of which is `first`."""
+    block, job, row = events.nonzero(as_tuple=True)
+    return torch.stack([block, job, (row + first) // rows]).unique(dim=1).T
 
 
 @dataclass(frozen=True)
@@ -115,45 +148,75 @@ def chunks(config: Config, visible: Tensor) -> Iterator[Chunk]:
         yield Chunk(keys.to(visible.device), int(torch.searchsorted(most, start * rank, right=True)))
 
 
+@dataclass(frozen=True)
+class Step:
+    """A chunk after its blocks are in the rows.
+
+    Members: chunk; late, the rows that it holds (from chunk.first on); block, their probabilities; active, align, move,
+    of `Update`, int32 [blocks, jobs, rows].
+    """
+
+    chunk: Chunk
+    late: slice
+    block: Blocks
+    active: Tensor
+    align: Tensor
+    move: Tensor
+
+
+def walk(config: Config, operands: Operands, rows: Rows) -> Iterator[Step]:
+    """All chunks in order, into the rows in place."""
+    jobs, rank = len(operands.q), config.update_rank
+    exact = product_type()
+    padding = (0, 0, 0, -operands.k.shape[1] % rank)
+    k = torch.nn.functional.pad(operands.k, padding).to(exact)
+    q = operands.q.clamp(min=-operand_max(config.operand_bits)).to(exact).transpose(1, 2)
+    table = torch.tensor(config.lut, dtype=torch.int32, device=q.device) * 2
+    for chunk in chunks(config, operands.visible):
+        late, order = slice(chunk.first, None), chunk.keys.t().reshape(-1)
+        score = torch.bmm(k[:, order], q[:, :, late])
+        x = log2_score(config, score, operands.mantissa[:, late], operands.shift[:, late])
+        hide(config, x, order, operands.visible[:, late])
+        block = probabilities(config, x.view(jobs, rank, -1, x.shape[-1]), table)
+        part = Rows(*(None if each is None else each[:, late] for each in rows))
+        exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
+        updates = [merge(config, part, *each) for each in zip(exponent, total, strict=True)]
+        active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
+        yield Step(chunk, late, block, active, align, move)
+
+
+def product_type() -> torch.dtype:
+    """In which products of integers are exact: float32 unless torch is told to round its operands."""
+    return torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
+
+
+def fresh_rows(config: Config, visible: Tensor, before: Tensor | None) -> Rows:
+    """Rows [jobs, rows] that have seen no key."""
+    nothing = torch.full_like(visible, NOTHING, dtype=row_type(config))
+    return Rows(nothing, torch.zeros_like(nothing), None if before is None else before.to(nothing.dtype))
+
+
 def accumulate(
     config: Config, operands: Operands, before: Tensor | None, events: Events | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """O [jobs, rows, columns] in units of 2^dropped_bits, row sums and references [jobs, rows] after all keys."""
-    jobs, count, columns = operands.q.shape
-    device, rank, kind = operands.q.device, config.update_rank, row_type(config)
-    exact = torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
-    most = int(operands.visible.max())
-    padding = (0, 0, 0, max(-(-most // rank) * rank - operands.k.shape[1], 0))
-    k, v = (torch.nn.functional.pad(x, padding).to(exact) for x in (operands.k, operands.v))
-    q = operands.q.clamp(min=-operand_max(config.operand_bits)).to(exact).transpose(1, 2)
-    table = torch.tensor(config.lut, dtype=torch.int32, device=device) * 2
-    ones = torch.ones(jobs, 1, 1, columns, dtype=exact, device=device)
-    rows = Rows(
-        torch.full((jobs, count), NOTHING, dtype=kind, device=device),
-        torch.zeros(jobs, count, dtype=kind, device=device),
-        None if before is None else before.to(kind),
-    )
-    o = torch.zeros(jobs, count, columns, dtype=exact if config.accumulator_bits <= 24 else torch.float64, device=device)
-    for chunk in chunks(config, operands.visible):
-        late = slice(chunk.first, None)
-        visible, order = operands.visible[:, late], chunk.keys.t().reshape(-1)
-        score = torch.bmm(k[:, order], q[:, :, late])
-        x = log2_score(config, score, operands.mantissa[:, late], operands.shift[:, late])
-        hide(config, x, order, visible)
-        block = probabilities(config, x.view(jobs, rank, -1, x.shape[-1]), table)
-        part = Rows(*(None if each is None else each[:, late] for each in rows))
-        active, align, move = walk(config, part, block)
-        weight = weights(config, block.p, active, align, exact).transpose(2, 3).unbind()
-        values = torch.cat([v[:, chunk.keys], ones.expand(-1, len(chunk.keys), -1, -1)], dim=2).unbind(dim=1)
-        sums = o[:, late]
-        for p, value, moved in zip(weight, values, moves(move, o.dtype), strict=True):
+    exact = product_type()
+    padding = (0, 0, 0, -operands.v.shape[1] % config.update_rank)
+    v = torch.nn.functional.pad(operands.v, padding).to(exact)
+    ones = torch.ones(len(v), 1, 1, v.shape[-1], dtype=exact, device=v.device)
+    rows = fresh_rows(config, operands.visible, before)
+    o = torch.zeros_like(operands.q, dtype=exact if config.accumulator_bits <= 24 else torch.float64)
+    for step in walk(config, operands, rows):
+        keys = step.chunk.keys
+        weight = weights(config, step.block.p, step.active, step.align, exact).transpose(2, 3).unbind()
+        values = torch.cat([v[:, keys], ones.expand(-1, len(keys), -1, -1)], dim=2).unbind(dim=1)
+        sums = o[:, step.late]
+        for p, value, moved in zip(weight, values, moves(step.move, o.dtype), strict=True):
             if moved:
                 sums[moved.place] = (sums[moved.place] * moved.factor + moved.half).floor_()
             sums += torch.bmm(p, value).floor_()
         if events is not None:
-            count_events(events, block, active, move, order, visible)
-    if events is not None:
-        events.rescales -= int((rows.row_sum > 0).sum())  # first blocks
+            events.count(config, operands, step)
     return o, rows.row_sum, rows.reference
 
 
@@ -164,14 +227,6 @@ def hide(config: Config, x: Tensor, order: Tensor, visible: Tensor) -> None:
         some = slice(int(partly[0]), int(partly[-1]) + 1)
         masked = order[None, :, None] >= visible[:, None, some]
         x[:, :, some].masked_fill_(masked, HIDDEN << config.fraction_bits)
-
-
-def walk(config: Config, rows: Rows, block: Blocks) -> tuple[Tensor, Tensor, Tensor]:
-    """All blocks of a chunk into the rows; active, align and move of each, int32 [blocks, jobs, rows]."""
-    exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
-    updates = [merge(config, rows, *each) for each in zip(exponent, total, strict=True)]
-    active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
-    return active, align, move
 
 
 def weights(config: Config, p: Tensor, active: Tensor, align: Tensor, exact: torch.dtype) -> Tensor:
@@ -202,19 +257,6 @@ def moves(move: Tensor, kind: torch.dtype) -> list[Moves | None]:
     sizes = torch.bincount(block, minlength=len(move)).tolist()
     parts = zip(*(each.split(sizes) for each in (job, row, factor, half)), strict=True)
     return [Moves((j, r), f, h) if len(j) else None for j, r, f, h in parts]
-
-
-def count_events(events: Events, block: Blocks, active: Tensor, move: Tensor, order: Tensor, visible: Tensor) -> None:
-    """Add a chunk's events; first blocks count as rescales here."""
-    seen = (order[None, :, None] < visible[:, None]).view(block.p.shape)
-    added = active.permute(1, 0, 2)[:, None] != 0
-    events.scores += int(seen.sum())
-    events.zero_probabilities += int((seen & ((block.p == 0) | ~added)).sum())
-    events.rescales += int((move > 0).sum())
-    events.halvings += int((move < 0).sum())
-    any_key = seen.any(dim=1)
-    events.row_blocks += int(any_key.sum())
-    events.skipped_row_blocks += int((any_key & ~added[:, 0]).sum())
 
 
 def normalize(config: Config, o: Tensor, row_sum: Tensor) -> Tensor:

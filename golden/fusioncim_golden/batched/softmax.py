@@ -40,7 +40,7 @@ class Update(NamedTuple):
     """One block into the rows, [jobs, rows].
 
     Members: active, all ones where the block is added; align, the right shift of the block; move, the right shift of O
-    before: 0 none, -1 a halving, else a rescale (or a first block, which is one that leaves nothing).
+    before: 0 none, -1 a halving, else a rescale.
     """
 
     active: Tensor
@@ -98,12 +98,12 @@ def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update
     wiped = (config.accumulator_bits - 1 - rise) >> sign
     right = (rise | (wiped & sign)).clamp_(max=sign) & moves
     halve = full & adds
+    first = (reference - NOTHING - 1) >> sign
     if before is not None:
-        first = moves & ((reference - NOTHING - 1) >> sign)
-        align += (before - exponent).clamp_(0, config.seed_limit) & first
+        align += (before - exponent).clamp_(0, config.seed_limit) & moves & first
         reference += align & first
     reference += (rise & moves) | halve
     old = (((row_sum << 1) >> (right | halve)) - moves) >> 1
     new = (((total << (config.row_sum_fraction + config.slack + 1)) >> (align + config.slack)) + 1) >> 1
     torch.add(old, new & active, out=row_sum)
-    return Update(active, align, right - halve)
+    return Update(active, align, (right & ~first) - halve)
