@@ -12,7 +12,7 @@ and encoders, soft-capping, position biases, learned sinks, masks that are not c
 than the context), training, and values that are not finite.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,14 +44,12 @@ class Attention:
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
-        observe: called with the layer and its operands, before they are computed with.
     """
 
     config: Config = field(default_factory=Config)
     granularity: str = "head"
     subtract_mean_k: bool = True
     equal: bool = True
-    observe: Callable[[Any, Operands], None] | None = None
 
     def __call__(
         self,
@@ -64,26 +62,32 @@ class Attention:
         **rest: Any,
     ) -> tuple[Tensor, None]:
         """Outputs [batch, queries, heads, columns] of query [batch, heads, queries, columns], as transformers has it."""
-        check_call(module, key, value, rest)
         with torch.no_grad():
-            q, k, v, visible = aligned(module, query, key, value, attention_mask)
-            columns = query.shape[-1]
-            scale = columns**-0.5 if scaling is None else scaling
-            bits = self.config.operand_bits
-            operands = quantize(
-                *(q, k, v, visible),
-                softmax_scale=scale,
-                bits=bits,
-                granularity=self.granularity,
-                subtract_mean_k=self.subtract_mean_k,
-                equal=self.equal,
-            )
-            if self.observe is not None:
-                self.observe(module, operands)
-            out = self.compute(operands)
-            batch, heads, queries, _ = query.shape
+            out = self.compute(self.quantized(module, query, key, value, attention_mask, scaling, rest))
+            batch, heads, queries, columns = query.shape
             out = out.view(batch, key.shape[1], queries, heads // key.shape[1], columns).transpose(1, 2)
             return out.reshape(batch, queries, heads, columns).to(query.dtype), None
+
+    def quantized(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None,
+        rest: Mapping[str, Any],
+    ) -> Operands:
+        """The integers of a call, after everything that the engine cannot compute is refused."""
+        check_call(module, key, value, rest)
+        return quantize(
+            *aligned(module, query, key, value, attention_mask),
+            softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
+            bits=self.config.operand_bits,
+            granularity=self.granularity,
+            subtract_mean_k=self.subtract_mean_k,
+            equal=self.equal,
+        )
 
     def compute(self, operands: Operands) -> Tensor:
         """Outputs float64 [jobs, rows, columns]."""
@@ -99,7 +103,7 @@ def fitting(config: Config, columns: int) -> Config:
     return config.override(columns=-(-columns // step) * step)
 
 
-def check_call(module: Any, key: Tensor, value: Tensor, rest: dict[str, Any]) -> None:
+def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
     """Refuse what the engine does not compute."""
     name = f"layer {getattr(module, 'layer_idx', None)} ({type(module).__name__})"
     for argument, what in UNSUPPORTED.items():

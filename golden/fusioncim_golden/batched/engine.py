@@ -14,7 +14,6 @@ schedule for all rows together, and only `seed` has to know how rows are dealt t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,45 +89,57 @@ class Chunk:
 
 def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
     """Outputs int64 [jobs, rows, columns] as of `engine.run`; counts into `events`."""
-    if operands.q.shape[-1] > MAX_COLUMNS:
-        raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
-    if not config.seed:
-        o, row_sum, _ = accumulate(config, operands, None, events)
-        return normalize(config, o, row_sum)
     out = torch.zeros(operands.q.shape, dtype=torch.int64, device=operands.q.device)
-    before = torch.full_like(operands.visible, HIDDEN)
-    for rows, source in generations(config, operands, engines):
-        part = operands.rows(rows)
-        seeds = torch.full_like(part.visible, HIDDEN) if source is None else before[:, source]
-        o, row_sum, reference = accumulate(config, part, seeds, events)
-        before[:, rows] = torch.where(row_sum > 0, reference, seeds)
-        out[:, rows] = normalize(config, o, row_sum)
+    for index, part, rows in generations(config, operands, engines):
+        o = accumulate(config, part, rows, events)
+        out[:, index] = normalize(config, o, rows.row_sum)
     return out
 
 
-def generations(config: Config, operands: Operands, engines: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Rows whose tiles are resident one after the other in the same words, and the rows that were there before them."""
-    heads = operands.group
+def count(config: Config, operands: Operands, *, engines: int = 1) -> Events:
+    """The events of `attend`, in the time of the softmax alone."""
+    events = Events()
+    for _, part, rows in generations(config, operands, engines):
+        for step in walk(config, part, rows):
+            events.count(config, part, step)
+    return events
+
+
+def generations(
+    config: Config, operands: Operands, engines: int
+) -> Iterator[tuple[slice | Tensor, Operands, Rows]]:
+    """All rows, fresh; with `seed` those of one tile per word after another, which start from what the one before left.
+
+    The caller brings the rows to their end before it takes the next ones.
+    """
+    if operands.q.shape[-1] > MAX_COLUMNS:
+        raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
+    if not config.seed:
+        yield slice(None), operands, fresh_rows(config, operands.visible, None)
+        return
+    last = torch.full_like(operands.visible, HIDDEN)
+    for index, source in tile_rows(config, operands, engines):
+        part = operands.rows(index)
+        before = torch.full_like(part.visible, HIDDEN) if source is None else last[:, source]
+        rows = fresh_rows(config, part.visible, before)
+        yield index, part, rows
+        last[:, index] = torch.where(rows.row_sum > 0, rows.reference, before).to(last.dtype)
+
+
+def tile_rows(config: Config, operands: Operands, engines: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Rows of the n-th tiles of all words, and the rows of the tiles before them; padding counts as rows."""
     total = operands.q.shape[1]
-    job = Job(queries=total // heads, keys=max(operands.k.shape[1], 1), heads=heads)
-    tiles = [tile for group in passes(config, job, engines) for tile in group.tiles]
-    last: dict[tuple[int, int], int] = {}
-    generation: dict[int, list[tuple[int, int]]] = {}
-    depth: dict[tuple[int, int], int] = {}
-    for tile in tiles:
-        place = tile.engine, tile.word
-        first = int(tile.query[0]) * heads + int(tile.head[0])
-        depth[place] = depth.get(place, -1) + 1
-        generation.setdefault(depth[place], []).append((first, last.get(place, -1)))
-        last[place] = first
-    within = np.arange(config.rows)
-    for pairs in generation.values():
-        rows = np.concatenate([first + within for first, _ in pairs])
-        source = np.concatenate([before + within for _, before in pairs])
-        used = rows < total
-        rows, source = rows[used], source[used]
-        to = operands.q.device
-        yield torch.from_numpy(rows).to(to), None if pairs[0][1] < 0 else torch.from_numpy(source).to(to)
+    job = Job(queries=total // operands.group, keys=operands.k.shape[1], heads=operands.group)
+    words: dict[tuple[int, int], list[int]] = {}
+    for tile in (tile for group in passes(config, job, engines) for tile in group.tiles):
+        words.setdefault((tile.engine, tile.word), []).append(int(tile.query[0]) * job.heads + int(tile.head[0]))
+    within = torch.arange(config.rows, device=operands.q.device)
+    for n in range(max(len(tiles) for tiles in words.values())):
+        resident = [tiles for tiles in words.values() if len(tiles) > n]
+        index = torch.cat([tiles[n] + within for tiles in resident])
+        used = index < total
+        before = torch.cat([tiles[n - 1] + within for tiles in resident])[used] if n else None
+        yield index[used], before
 
 
 def chunks(config: Config, visible: Tensor) -> Iterator[Chunk]:
@@ -196,15 +207,12 @@ def fresh_rows(config: Config, visible: Tensor, before: Tensor | None) -> Rows:
     return Rows(nothing, torch.zeros_like(nothing), None if before is None else before.to(nothing.dtype))
 
 
-def accumulate(
-    config: Config, operands: Operands, before: Tensor | None, events: Events | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """O [jobs, rows, columns] in units of 2^dropped_bits, row sums and references [jobs, rows] after all keys."""
+def accumulate(config: Config, operands: Operands, rows: Rows, events: Events | None) -> Tensor:
+    """O [jobs, rows, columns] in units of 2^dropped_bits after all keys, which also bring `rows` to their end."""
     exact = product_type()
     padding = (0, 0, 0, -operands.v.shape[1] % config.update_rank)
     v = torch.nn.functional.pad(operands.v, padding).to(exact)
     ones = torch.ones(len(v), 1, 1, v.shape[-1], dtype=exact, device=v.device)
-    rows = fresh_rows(config, operands.visible, before)
     o = torch.zeros_like(operands.q, dtype=exact if config.accumulator_bits <= 24 else torch.float64)
     for step in walk(config, operands, rows):
         keys = step.chunk.keys
@@ -217,7 +225,7 @@ def accumulate(
             sums += torch.bmm(p, value).floor_()
         if events is not None:
             events.count(config, operands, step)
-    return o, rows.row_sum, rows.reference
+    return o
 
 
 def hide(config: Config, x: Tensor, order: Tensor, visible: Tensor) -> None:

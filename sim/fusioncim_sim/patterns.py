@@ -1,0 +1,190 @@
+"""Where the row maxima of real attention lie, and how often a reference moves: every layer of a model that reads.
+
+The model keeps its own float attention; beside it every layer's operands are quantized as the engine does, and its rows
+walked under each schedule and rule. Rescales of exact online softmax (Milakov & Gimelshein, arXiv:1805.02867) are
+counted on the same integer scores, as in `softmax.exact_rescales`: how often a key's score exceeds all earlier ones of
+its row, the row's first key apart. So is the published reduction, -58.5 to -61.4 % (arXiv:2604.25317): rescales of exact
+online softmax with the keys diagonal first, against those with the keys in order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fusioncim.parallel import run_all
+from fusioncim_golden.batched.engine import Events, chunks, count
+from fusioncim_golden.batched.quantize import Operands
+from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.hf import Attention, fitting
+from fusioncim_sim.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
+from fusioncim_sim.language_model import Source, load_model
+from fusioncim_sim.quality import logits
+from fusioncim_sim.rescales import rule_name
+
+RULES = ((0, False), (2, False), (4, False), (4, True), (6, False))
+"""Slack and seed."""
+
+
+@dataclass
+class Layer:
+    """Counts of a layer.
+
+    Members: rows whose largest score lies on the first SINK_KEYS keys, on the last LOCAL_KEYS (the row's own included), or
+    elsewhere, of the rows from FIRST_ROW on; exact rescales by order; events by order and rule.
+    """
+
+    first: int = 0
+    diagonal: int = 0
+    elsewhere: int = 0
+    exact: dict[str, int] = field(default_factory=dict)
+    events: dict[str, dict[str, Events]] = field(default_factory=dict)
+
+
+class Watched(Attention):
+    """The model's own attention, unpadded; keeps what the engine would count, by layer."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", {})
+
+    layers: dict[int, Layer]
+
+    def __call__(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **rest: Any
+    ) -> tuple[Tensor, None]:
+        """As `Attention`."""
+        operands = self.quantized(module, query, key, value, mask, scaling, rest)
+        self.layers[module.layer_idx] = watch(self.config, operands)
+        attend = torch.nn.functional.scaled_dot_product_attention
+        return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2), None
+
+
+def watch(config: Config, operands: Operands) -> Layer:
+    """One layer under all orders and rules."""
+    fit = fitting(config, operands.q.shape[-1])
+    layer = Layer()
+    for order in ORDERS:
+        ordered = fit.override(schedule=order)
+        layer.exact[order], place = exact_rescales(ordered, operands)
+        if order == "in_order":
+            layer.first, layer.diagonal, layer.elsewhere = places(operands, place)
+        layer.events[order] = {
+            rule_name(slack, seed): count(ordered.override(slack=slack, seed=seed), operands) for slack, seed in RULES
+        }
+    return layer
+
+
+def exact_rescales(config: Config, operands: Operands) -> tuple[int, Tensor]:
+    """Rescales of exact online softmax with the keys in the order of the schedule; the key of each row's maximum."""
+    best = torch.full(operands.visible.shape, -torch.inf)
+    place = torch.zeros(operands.visible.shape, dtype=torch.int64)
+    k = torch.nn.functional.pad(operands.k, (0, 0, 0, -operands.k.shape[1] % config.update_rank))
+    rises = 0
+    for chunk in chunks(config, operands.visible):
+        keys, late = chunk.keys.reshape(-1), slice(chunk.first, None)
+        score = torch.bmm(k[:, keys], operands.q[:, late].transpose(1, 2))
+        score.masked_fill_(keys[None, :, None] >= operands.visible[:, None, late], -torch.inf)
+        running = torch.cat([best[:, None, late], score], dim=1).cummax(dim=1).values
+        before = running[:, :-1]
+        higher = score > before
+        rises += int((higher & (before > -torch.inf)).sum())
+        last = (higher * torch.arange(1, len(keys) + 1)[None, :, None]).amax(dim=1)
+        place[:, late] = torch.where(last > 0, keys[last - 1], place[:, late])
+        best[:, late] = running[:, -1]
+    return rises, place
+
+
+def places(operands: Operands, place: Tensor) -> tuple[int, int, int]:
+    """How many row maxima lie on the first keys, near the diagonal, and elsewhere."""
+    late = operands.visible > FIRST_ROW
+    first = late & (place < SINK_KEYS)
+    diagonal = late & ~first & (operands.visible - place <= LOCAL_KEYS)
+    return int(first.sum()), int(diagonal.sum()), int((late & ~first & ~diagonal).sum())
+
+
+def measure_patterns(source: Source, windows: NDArray[np.int64], config: Config, jobs: int) -> dict[str, Any]:
+    """All layers and their sum, as JSON data."""
+    work = {
+        f"window {n + 1} of {len(windows)}": partial(watch_window, source, window, config)
+        for n, window in enumerate(windows)
+    }
+    done = list(run_all(work, jobs=jobs, title="patterns").values())
+    layers = [add(each[n] for each in done) for n in range(len(done[0]))]
+    return {
+        "tokens": int(windows.size),
+        "window": int(windows.shape[1]),
+        "rows": config.rows,
+        "layers": [shares(layer) for layer in layers],
+        "total": figures(add(layers)),
+    }
+
+
+def watch_window(source: Source, window: NDArray[np.int64], config: Config) -> list[Layer]:
+    """All layers on one window."""
+    torch.set_num_threads(1)
+    watched = Watched(config)
+    logits(load_model(source), watched, torch.from_numpy(window)[None])
+    return [watched.layers[n] for n in sorted(watched.layers)]
+
+
+def add(layers: Any) -> Layer:
+    """The sum of layers."""
+    every: Sequence[Layer] = list(layers)
+    total = Layer(*(sum(getattr(each, name) for each in every) for name in ("first", "diagonal", "elsewhere")))
+    for order in every[0].exact:
+        total.exact[order] = sum(each.exact[order] for each in every)
+        total.events[order] = {
+            rule: Events(
+                **{name: sum(getattr(each.events[order][rule], name) for each in every) for name in asdict(events)}
+            )
+            for rule, events in every[0].events[order].items()
+        }
+    return total
+
+
+def shares(layer: Layer) -> dict[str, Any]:
+    """Where the row maxima of a layer lie, and its rescales per row under each order, exact and by default."""
+    rows = layer.first + layer.diagonal + layer.elsewhere
+    rule = rule_name(Config().slack, Config().seed)
+    moved = {order: one[rule].rescales + one[rule].halvings for order, one in layer.events.items()}
+    return {
+        "maxima_percent": {
+            name: round(100 * getattr(layer, name) / rows, 2) for name in ("first", "diagonal", "elsewhere")
+        },
+        "exact": layer.exact,
+        "default_rule": moved,
+    }
+
+
+def figures(layer: Layer) -> dict[str, Any]:
+    """Everything of the sum over layers; percentages against exact online softmax in order."""
+    exact = layer.exact["in_order"]
+    return shares(layer) | {
+        "exact_below_in_order_percent": {order: below(count, exact) for order, count in layer.exact.items()},
+        "rules": {
+            order: {rule: described(events, exact) for rule, events in rules.items()}
+            for order, rules in layer.events.items()
+        },
+    }
+
+
+def described(events: Events, exact: int) -> Mapping[str, Any]:
+    """Counts of one order and rule."""
+    return {
+        "rescales": events.rescales,
+        "halvings": events.halvings,
+        "below_exact_in_order_percent": below(events.rescales + events.halvings, exact),
+        "zero_probability_percent": round(100 * events.zero_probabilities / events.scores, 2),
+        "skipped_row_update_percent": round(100 * events.skipped_row_updates / events.row_updates, 2),
+        "moved_slot_percent": round(100 * events.moved_slots / events.slots, 2),
+    }
+
+
+def below(count: int, exact: int) -> float:
+    """Per cent by which a count lies below another."""
+    return round(100 * (1 - count / exact), 2)
