@@ -81,22 +81,21 @@ def watch(config: Config, operands: Operands) -> Layer:
 
 def exact_rescales(config: Config, operands: Operands) -> tuple[int, Tensor]:
     """Rescales of exact online softmax with the keys in the order of the schedule; the key of each row's maximum."""
-    best = torch.full(operands.visible.shape, -torch.inf)
-    place = torch.zeros(operands.visible.shape, dtype=torch.int64)
+    visible = operands.visible
+    lowest = -(1 << 30)
+    best = torch.full_like(visible, lowest)
+    place, rises = torch.zeros_like(visible), torch.zeros_like(visible)
     k = torch.nn.functional.pad(operands.k, (0, 0, 0, -operands.k.shape[1] % config.update_rank))
-    rises = 0
-    for chunk in chunks(config, operands.visible):
+    for chunk in chunks(config, visible):
         keys, late = chunk.keys.reshape(-1), slice(chunk.first, None)
-        score = torch.bmm(k[:, keys], operands.q[:, late].transpose(1, 2))
-        score.masked_fill_(keys[None, :, None] >= operands.visible[:, None, late], -torch.inf)
-        running = torch.cat([best[:, None, late], score], dim=1).cummax(dim=1).values
-        before = running[:, :-1]
-        higher = score > before
-        rises += int((higher & (before > -torch.inf)).sum())
-        last = (higher * torch.arange(1, len(keys) + 1)[None, :, None]).amax(dim=1)
-        place[:, late] = torch.where(last > 0, keys[last - 1], place[:, late])
-        best[:, late] = running[:, -1]
-    return rises, place
+        score = torch.bmm(k[:, keys], operands.q[:, late].transpose(1, 2)).to(torch.int32)
+        score.masked_fill_(keys[None, :, None] >= visible[:, None, late], lowest)
+        for key, one in zip(keys.tolist(), score.unbind(dim=1), strict=True):
+            higher = (best[:, late] - one) >> 31  # all ones where it is
+            place[:, late] ^= (place[:, late] ^ key) & higher
+            rises[:, late] -= higher
+            torch.maximum(best[:, late], one, out=best[:, late])
+    return int(rises.sum() - (visible > 0).sum()), place
 
 
 def places(operands: Operands, place: Tensor) -> tuple[int, int, int]:

@@ -57,26 +57,26 @@ class Events:
     slots: int = 0
     moved_slots: int = 0
 
-    def count(self, config: Config, operands: Operands, step: "Step") -> None:
-        """Add a chunk's."""
-        first, keys = step.chunk.first, step.chunk.keys
-        visible = operands.visible[:, step.late]
-        seen = keys.t()[None, :, :, None] < visible[:, None, None]
-        added = step.active.permute(1, 0, 2) != 0
-        self.scores += int(seen.sum())
+    def begin(self, config: Config, visible: Tensor) -> None:
+        """Add what a job's rows see, visible [jobs, rows]."""
+        blocks = -(-visible // config.update_rank)
+        tiles = torch.nn.functional.pad(blocks, (0, -blocks.shape[1] % config.rows)).unflatten(1, (-1, config.rows))
+        self.scores += int(visible.sum())
+        self.zero_probabilities += int(visible.sum())
+        self.row_updates += int(blocks.sum())
+        self.skipped_row_updates += int(blocks.sum())
+        self.slots += int(tiles.amax(dim=2).sum())
+
+    def count(self, config: Config, step: "Step") -> None:
+        """Add a chunk's; what it adds to a row is taken off what may have added nothing."""
+        added = step.active.permute(1, 0, 2)
+        self.zero_probabilities += int((step.block.p.clamp(max=1) & added[:, None]).sum(dtype=torch.int64).neg())
+        self.skipped_row_updates += int(added.sum(dtype=torch.int64))
         self.rescales += int((step.move > 0).sum())
         self.halvings += int((step.move < 0).sum())
-        self.zero_probabilities += int((seen & ((step.block.p == 0) | ~added[:, None])).sum())
-        self.row_updates += int(seen.any(dim=1).sum())
-        self.skipped_row_updates += int((seen.any(dim=1) & ~added).sum())
-        self.slots += len(tiles_with(seen.any(dim=1).permute(1, 0, 2), first, config.rows))
-        self.moved_slots += len(tiles_with(step.move != 0, first, config.rows))
-
-
-def tiles_with(events: Tensor, first: int, rows: int) -> Tensor:
-    """Block, job and tile of every slot with an event; events bool [blocks, jobs, rows], the first of which is `first`."""
-    block, job, row = events.nonzero(as_tuple=True)
-    return torch.stack([block, job, (row + first) // rows]).unique(dim=1).T
+        block, job, row = step.move.nonzero(as_tuple=True)
+        place = torch.stack([block, job, (row + step.chunk.first) // config.rows])
+        self.moved_slots += place.unique(dim=1).shape[1]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def attend(config: Config, operands: Operands, *, engines: int = 1, events: Even
     """Outputs int64 [jobs, rows, columns] as of `engine.run`; counts into `events`."""
     out = torch.zeros(operands.q.shape, dtype=torch.int64, device=operands.q.device)
     for index, part, rows in generations(config, operands, engines):
+        if events is not None:
+            events.begin(config, part.visible)
         o = accumulate(config, part, rows, events)
         out[:, index] = normalize(config, o, rows.row_sum)
     return out
@@ -100,8 +102,9 @@ def count(config: Config, operands: Operands, *, engines: int = 1) -> Events:
     """The events of `attend`, in the time of the softmax alone."""
     events = Events()
     for _, part, rows in generations(config, operands, engines):
+        events.begin(config, part.visible)
         for step in walk(config, part, rows):
-            events.count(config, part, step)
+            events.count(config, step)
     return events
 
 
@@ -224,7 +227,7 @@ def accumulate(config: Config, operands: Operands, rows: Rows, events: Events | 
                 sums[moved.place] = (sums[moved.place] * moved.factor + moved.half).floor_()
             sums += torch.bmm(p, value).floor_()
         if events is not None:
-            events.count(config, operands, step)
+            events.count(config, step)
     return o
 
 
