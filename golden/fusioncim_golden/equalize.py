@@ -3,9 +3,9 @@
     scores    q . k = (q * f) . ((k - mean) / f) + constant of the row        for any mean key and column factors f > 0
     outputs   sum p v = g * sum p (v / g)                                      for any column factors g > 0
 
-f = sqrt(max|k - mean| / max|q|) gives a column of Q and K the same range (Xiao et al., SmoothQuant, arXiv:2211.10438, do so
-for activations and weights), g = max|v| gives all columns of V the same. What the engine computes stays as it is; its
-outputs are multiplied by g with the scale of V, on the host or inside of the next matrix.
+f = sqrt(max|k - mean| / max|q|) gives a column of Q and K the same range (Xiao et al., SmoothQuant, arXiv:2211.10438,
+do so for activations and weights), g = max|v| gives all columns of V the same. What the engine computes stays as it
+is; its outputs are multiplied by g with the scale of V, on the host or inside of the next matrix.
 """
 
 import numpy as np

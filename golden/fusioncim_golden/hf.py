@@ -3,16 +3,17 @@
     import fusioncim_golden.hf
     model = AutoModelForCausalLM.from_pretrained(path, attn_implementation="fusioncim")
 
-Every attention layer then quantizes its q, k and v, computes as `engine.run` does, bit by bit, and scales the outputs back.
-`register` adds implementations of other configurations under other names. A sequence of a batch and a key head make a
-job; padding is taken out of it. A decoding step attends from the new queries to the whole cache, quantized anew.
+Every attention layer then quantizes its q, k and v, computes as `engine.run` does, bit by bit, and scales the outputs
+back. `register` adds implementations of other configurations under other names. A sequence of a batch and a key head
+make a job; padding is taken out of it. A decoding step attends from the new queries to the whole cache, quantized
+anew.
 
-Refused by name: models that do not take their attention from transformers' interface (ALiBi among them), cross-attention
-and encoders, soft-capping, position biases, learned sinks, masks that are not causal (a sliding window that is shorter
-than the context), training, and values that are not finite.
+Refused by name: models that do not take their attention from transformers' interface (ALiBi among them),
+cross-attention and encoders, soft-capping, position biases, learned sinks, masks that are not causal (a sliding window
+that is shorter than the context), training, and values that are not finite.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ class Attention:
         scaling: float | None = None,
         **rest: Any,
     ) -> tuple[Tensor, None]:
-        """Outputs [batch, queries, heads, columns] of query [batch, heads, queries, columns], as transformers has it."""
+        """Outputs [batch, queries, heads, columns] of query [batch, heads, queries, columns], as transformers wants."""
         with torch.no_grad():
             out = self.compute(self.quantized(module, query, key, value, attention_mask, scaling, rest))
             batch, heads, queries, columns = query.shape
@@ -114,7 +115,9 @@ def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any])
     if not (getattr(module, "is_causal", True) and rest.get("is_causal", True)):
         raise InputError(f"the engine's models must attend causally to their own tokens, not as {name}")
     if key.shape != value.shape:
-        raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}, {name}")
+        raise InputError(
+            f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}, {name}"
+        )
 
 
 def aligned(
@@ -136,7 +139,9 @@ def aligned(
     place = torch.arange(keys, device=query.device) - start[:, None]
     step = own.diff(dim=1)
     real = (own[:, 1:] > 0) & (own[:, :-1] > 0)
-    if ((step != 1) & real).any() or (((place >= 0) & (place < own[..., None])) != (shown & (own > 0)[..., None])).any():
+    if ((step != 1) & real).any() or (
+        ((place >= 0) & (place < own[..., None])) != (shown & (own > 0)[..., None])
+    ).any():
         window = getattr(getattr(module, "config", None), "sliding_window", None)
         what = f"a sliding window of {window}" if window else "another mask"
         raise InputError(
@@ -168,7 +173,7 @@ def check_model(config: Any) -> None:
             raise InputError(f"the attention of the model type {name} cannot be replaced: it is not transformers' own")
 
 
-def register(name: str = "fusioncim", attention: Attention | None = None) -> None:
+def register(name: str = "fusioncim", attention: Callable[..., tuple[Tensor, None]] | None = None) -> None:
     """Make an implementation known to transformers under a name."""
     AttentionInterface.register(name, Attention() if attention is None else attention)
     AttentionMaskInterface.register(name, mask)

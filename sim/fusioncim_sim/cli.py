@@ -17,7 +17,14 @@ from fusioncim_golden.chip import ChipConfig, chip_preset, split
 from fusioncim_golden.config import PRESETS, Config, preset, read_toml
 from fusioncim_golden.errors import InputError
 
-OPTIONAL = {"cocotb": "sim", "cocotb_tools": "sim", "liberty": "synth", "pyosys": "synth"}
+OPTIONAL = {
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "liberty": "synth",
+    "pyosys": "synth",
+    "torch": "llm",
+    "transformers": "llm",
+}
 """Extra that brings a package which the default install leaves out."""
 
 
@@ -80,6 +87,10 @@ Processes = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
 ]
 JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")]
+Model = Annotated[
+    str, typer.Option(help="smollm2 (from its pip package), a Hugging Face directory, or a GGUF file; float32.")
+]
+Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. Default: chapters of Moby-Dick.")]
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
 
 
@@ -382,6 +393,42 @@ def capture(
 
 
 @app.command()
+def quality(
+    model: Model = "smollm2",
+    text: Text = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    window: Annotated[int, typer.Option(min=2, help="Tokens that attend to each other.")] = 1024,
+    tokens: Annotated[int, typer.Option(min=2, help="Read about as many tokens, in whole windows.")] = 20480,
+    quick: Annotated[bool, typer.Option("--quick", help="Four windows of 256 tokens.")] = False,
+    jobs: Jobs = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Say what a configuration's arithmetic does to a language model that reads; needs the extra llm.
+
+    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token.
+
+    Example: fusioncim quality --set probability_bits=8 --quick
+    """
+    from fusioncim.parallel import cores
+    from fusioncim_sim.language_model import find_model, read_text, tokenize, windows
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.quality_page import quality_page, quality_report
+
+    chosen = choose_config(preset, config, changes)
+    source = find_model(model)
+    if json_out:
+        check_json(json_out, ("config", "model", "ways"))
+    length, limit = (256, 4) if quick else (window, max(tokens // window, 1))
+    read = windows(tokenize(source, read_text(text)), length, limit)
+    report = quality_report(source, read, chosen, jobs or cores())
+    quality_page(page(), report)
+    if json_out:
+        write_json(json_out, report, ("config", "model", "ways"))
+
+
+@app.command()
 def demo(
     tokens: Annotated[int, typer.Option(min=2, help="Simulate the first tokens of each head.")] = 128,
     head: Names = None,
@@ -416,6 +463,13 @@ def measure(
     cost: Annotated[
         bool, typer.Option("--cost", help="Measure cost.json instead, on gates; takes half an hour.")
     ] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Measure quality.json instead; needs the extra llm; takes an hour.")
+    ] = False,
+    part: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --quality: this part only; may be repeated.")
+    ] = None,
+    model: Model = "smollm2",
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
     ] = None,
@@ -426,7 +480,8 @@ def measure(
 
     choices.json compares the alternatives to the default parameters in area, error and rescales, banks.json macros with
     latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
-    generating them and the speed of simulation; cost.json area and power of every part of the published chip.
+    generating them and the speed of simulation; cost.json area and power of every part of the published chip;
+    quality.json what the arithmetic does to a language model.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -441,6 +496,10 @@ def measure(
         write_banks(output, jobs or cores())
     elif cost:
         write_cost(output, jobs or cores())
+    elif quality:
+        from fusioncim_sim.quality_study import write_study
+
+        write_study(output, model, None, part or (), jobs or cores())
     elif chip:
         run_chip_measurements(page(), output=output, jobs=jobs or cores(), names=workload or ())
     else:

@@ -15,6 +15,12 @@ GRANULARITIES: dict[str, tuple[int, ...]] = {"tensor": (1, 2, 3), "head": (2, 3)
 """Axes of [batch, heads, tokens, columns] that share a scale."""
 
 
+def float_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """Causal attention of unpadded sequences in the model's own precision, as `Attention` returns it."""
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2)
+
+
 class SameOperands(Attention):
     """Softmax attention on the very integers that the engine gets."""
 
@@ -49,12 +55,18 @@ class ErrorAlone(Attention):
     """
 
     def __call__(
-        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **rest: Any
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
     ) -> tuple[Tensor, None]:
         """As `Attention`, for unpadded sequences."""
-        engine, _ = super().__call__(module, query, key, value, mask, scaling, **rest)
-        attend = torch.nn.functional.scaled_dot_product_attention
-        return engine + attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2), None
+        engine, _ = super().__call__(module, query, key, value, attention_mask, scaling, **rest)
+        return engine + float_attention(query, key, value, scaling), None
 
     def compute(self, operands: Operands) -> Tensor:
         """The error."""
@@ -65,8 +77,8 @@ class ErrorAlone(Attention):
 class RoundedOperands:
     """Softmax attention on rounded operands, with scales that the hardware may not have; unpadded sequences.
 
-    Members: bits of the operands; q, k, v: what shares a scale; subtract_mean_k, subtract_mean_v; balance: divide the
-    columns of K by factors that multiply those of Q, so that both have the same range.
+    Members: bits of the operands; q, k, v: what shares a scale; subtract_mean_k; balance: divide the columns of K by
+    factors that multiply those of Q, so that both have the same range.
     """
 
     bits: int = 8
@@ -74,7 +86,6 @@ class RoundedOperands:
     k: str = "head"
     v: str = "head"
     subtract_mean_k: bool = True
-    subtract_mean_v: bool = False
     balance: bool = False
 
     def __post_init__(self) -> None:
@@ -88,19 +99,13 @@ class RoundedOperands:
         aligned(module, query, key, value, mask)  # refuses what is not causal
         if self.subtract_mean_k:
             key = key - key.mean(dim=2, keepdim=True)
-        mean = value.mean(dim=2, keepdim=True) if self.subtract_mean_v else torch.zeros(())
-        value = value - mean
         if self.balance:
             group = query.shape[1] // key.shape[1]
             ranges = query.abs().amax(dim=2, keepdim=True).unflatten(1, (-1, group)).amax(dim=2)
             factor = (key.abs().amax(dim=2, keepdim=True) / ranges).sqrt()
             query, key = query * factor.repeat_interleave(group, dim=1), key / factor
         q, k, v = (self.rounded(x, name) for x, name in ((query, self.q), (key, self.k), (value, self.v)))
-        attend = torch.nn.functional.scaled_dot_product_attention
-        out = attend(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
-        if self.subtract_mean_v:
-            out = out + mean.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-        return out.transpose(1, 2), None
+        return float_attention(q, k, v, scaling), None
 
     def rounded(self, x: Tensor, granularity: str) -> Tensor:
         """Integers times their scale."""

@@ -97,7 +97,9 @@ def tokenize(source: Source, text: str) -> NDArray[np.int64]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(**source.options())
     except Exception as error:  # as in load_model
         raise InputError(f"the tokenizer cannot be loaded ({error}): {source.folder / (source.gguf or '')}") from error
-    tokenizer.model_max_length = len(text)  # windows are cut below; a text longer than the model's context is no mistake
+    tokenizer.model_max_length = len(
+        text
+    )  # windows are cut below; a text longer than the model's context is no mistake
     return np.asarray(tokenizer(text, add_special_tokens=False).input_ids, dtype=np.int64)
 
 

@@ -3,8 +3,8 @@
 The model keeps its own float attention; beside it every layer's operands are quantized as the engine does, and its rows
 walked under each schedule and rule. Rescales of exact online softmax (Milakov & Gimelshein, arXiv:1805.02867) are
 counted on the same integer scores, as in `softmax.exact_rescales`: how often a key's score exceeds all earlier ones of
-its row, the row's first key apart. So is the published reduction, -58.5 to -61.4 % (arXiv:2604.25317): rescales of exact
-online softmax with the keys diagonal first, against those with the keys in order.
+its row, the row's first key apart. So is the published reduction, -58.5 to -61.4 % (arXiv:2604.25317): rescales of
+exact online softmax with the keys diagonal first, against those with the keys in order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from fusioncim_golden.batched.quantize import Operands
 from fusioncim_golden.config import ORDERS, Config
 from fusioncim_golden.hf import Attention, fitting
 from fusioncim_sim.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
+from fusioncim_sim.float_attention import float_attention
 from fusioncim_sim.language_model import Source, load_model
 from fusioncim_sim.quality import logits
 from fusioncim_sim.rescales import rule_name
@@ -35,8 +36,8 @@ RULES = ((0, False), (2, False), (4, False), (4, True), (6, False))
 class Layer:
     """Counts of a layer.
 
-    Members: rows whose largest score lies on the first SINK_KEYS keys, on the last LOCAL_KEYS (the row's own included), or
-    elsewhere, of the rows from FIRST_ROW on; exact rescales by order; events by order and rule.
+    Members: rows whose largest score lies on the first SINK_KEYS keys, on the last LOCAL_KEYS (the row's own
+    included), or elsewhere, of the rows from FIRST_ROW on; exact rescales by order; events by order and rule.
     """
 
     first: int = 0
@@ -55,13 +56,19 @@ class Watched(Attention):
     layers: dict[int, Layer]
 
     def __call__(
-        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **rest: Any
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
-        operands = self.quantized(module, query, key, value, mask, scaling, rest)
+        operands = self.quantized(module, query, key, value, attention_mask, scaling, rest)
         self.layers[module.layer_idx] = watch(self.config, operands)
-        attend = torch.nn.functional.scaled_dot_product_attention
-        return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2), None
+        return float_attention(query, key, value, scaling), None
 
 
 def watch(config: Config, operands: Operands) -> Layer:

@@ -1,7 +1,7 @@
 """What attention in the engine's arithmetic does to a language model: next-token losses and distributions, in pairs.
 
-Every window of the text goes through the model once per way of computing attention. On the same tokens, with P the float
-model's distribution and Q the other's:
+Every window of the text goes through the model once per way of computing attention. On the same tokens, with P the
+float model's distribution and Q the other's:
 
     difference     mean of -ln Q(next) + ln P(next), with a 95 % interval
     perplexity     exp of the mean of -ln Q(next)
@@ -27,6 +27,9 @@ from fusioncim_sim.language_model import Source, load_model
 SEGMENT = 128
 ROWS = 128
 """Positions whose distributions are held at a time."""
+
+BATCH = 6
+"""Ways in one piece of work: each piece runs the references anew."""
 
 Losses = NDArray[np.float64]
 
@@ -63,18 +66,27 @@ def evaluate(
     jobs: int,
     title: str = "quality",
 ) -> dict[str, dict[str, Quality]]:
-    """Every way against every reference: result[way][reference]; the float model is the reference `float`."""
+    """Every way against every reference: result[way][reference].
+
+    The reference `float` is the model's own attention; others are among the first BATCH ways, before those that they
+    are compared with.
+    """
+    names = list(ways)
+    batches = [names[n : n + BATCH] for n in range(0, len(names), BATCH)]
     work = {
-        f"window {n + 1} of {len(windows)}": partial(evaluate_window, source, window, ways, references)
+        f"window {n + 1} of {len(windows)}, batch {m + 1} of {len(batches)}": partial(
+            evaluate_window, source, window, {name: ways[name] for name in batch}, references
+        )
         for n, window in enumerate(windows)
+        for m, batch in enumerate(batches)
     }
-    done = run_all(work, jobs=jobs, title=title)
+    done = list(run_all(work, jobs=jobs, title=title).values())
+    merged = [
+        {name: each for part in done[n : n + len(batches)] for name, each in part.items()}
+        for n in range(0, len(done), len(batches))
+    ]
     return {
-        name: {
-            reference: summarize([each[name][reference] for each in done.values()])
-            for reference in references
-            if reference != name
-        }
+        name: {reference: summarize([each[name][reference] for each in merged]) for reference in merged[0][name]}
         for name in ways
     }
 
@@ -82,7 +94,7 @@ def evaluate(
 def evaluate_window(
     source: Source, window: NDArray[np.int64], ways: Mapping[str, Any], references: Sequence[str]
 ) -> dict[str, dict[str, Compared]]:
-    """One window, in a process of its own: a thread each, as two processes share two cores better than their threads."""
+    """One window, in one thread: processes of their own share the cores better than threads in small operations do."""
     import torch
 
     torch.set_num_threads(1)

@@ -2,10 +2,10 @@
 
     O = sum over blocks of floor(D * 2^-s + 1/2)        D = P V of a block, s = align + dropped_bits
 
-with O shifted where a reference moved. P is scaled by 2^-s before it is multiplied, and a column of 1/2 beside it brings
-the rounding, so a block is one small matrix product, a floor and an addition. All of it is exact in float32: |D| is at
-most 2^22, so that a sum has at most 24 bits unless s > 24, where |D| 2^-s is below 1/4 and the floor is 0 either way.
-O has float64 where it needs more than 24 bits.
+with O shifted where a reference moved. P is scaled by 2^-s before it is multiplied, and a column of 1/2 beside it
+brings the rounding, so a block is one small matrix product, a floor and an addition. All of it is exact in float32:
+|D| is at most 2^22, so that a sum has at most 24 bits unless s > 24, where |D| 2^-s is below 1/4 and the floor is 0
+either way. O has float64 where it needs more than 24 bits.
 
 Causal rows see the keys of one order from a point on, and no block before it changes them. So the order is that of the
 schedule for all rows together, and only `seed` has to know how rows are dealt to tiles.
@@ -108,9 +108,7 @@ def count(config: Config, operands: Operands, *, engines: int = 1) -> Events:
     return events
 
 
-def generations(
-    config: Config, operands: Operands, engines: int
-) -> Iterator[tuple[slice | Tensor, Operands, Rows]]:
+def generations(config: Config, operands: Operands, engines: int) -> Iterator[tuple[slice | Tensor, Operands, Rows]]:
     """All rows, fresh; with `seed` those of one tile per word after another, which start from what the one before left.
 
     The caller brings the rows to their end before it takes the next ones.
@@ -274,8 +272,8 @@ def normalize(config: Config, o: Tensor, row_sum: Tensor) -> Tensor:
     """O / l as `normalizer.normalize`: every product is an integer below 2^53."""
     length = torch.frexp(row_sum.double()).exponent.to(torch.int64)
     excess = length - RECIPROCAL_BITS
-    l = row_sum.to(torch.int64)
-    mantissa = (l >> excess.clamp(min=0)) << (-excess).clamp(min=0)
+    wide = row_sum.to(torch.int64)
+    mantissa = (wide >> excess.clamp(min=0)) << (-excess).clamp(min=0)
     inverse = ((1 << (2 * RECIPROCAL_BITS - 1)) - 1) // mantissa.clamp(min=1)
     right = length - least_length(config) - headroom(config)
     aligned = (o.double() * torch.exp2(-right.double())[..., None]).floor_()

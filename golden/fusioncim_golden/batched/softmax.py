@@ -55,7 +55,7 @@ def row_type(config: Config) -> torch.dtype:
 
 
 def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -> Tensor:
-    """X = floor(score * mantissa * 2^fraction_bits / 2^shift), int32: score [jobs, keys, rows], the others [jobs, rows].
+    """X = floor(score * mantissa * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows]; scales [jobs, rows].
 
     A product has at most 31 bits for up to 511 columns; a shift below fraction_bits is taken from a scale so large that
     the result is bounded by the rule for scales.
@@ -66,7 +66,7 @@ def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -
 
 
 def probabilities(config: Config, x: Tensor, table: Tensor) -> Blocks:
-    """Blocks of log2 scores x [jobs, rank, blocks, rows]; table: the LUT times two, which makes rounding one addition."""
+    """Blocks of log2 scores x [jobs, rank, blocks, rows]; table: twice the LUT, so that rounding is one addition."""
     unused = config.fraction_bits - (config.lut_size.bit_length() - 1)
     integer = x >> config.fraction_bits
     index = x.bitwise_and_((1 << config.fraction_bits) - 1)
