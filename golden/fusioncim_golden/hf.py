@@ -64,7 +64,10 @@ class Attention:
     ) -> tuple[Tensor, None]:
         """Outputs [batch, queries, heads, columns] of query [batch, heads, queries, columns], as transformers wants."""
         with torch.no_grad():
-            out = self.compute(self.quantized(module, query, key, value, attention_mask, scaling, rest))
+            try:
+                out = self.compute(self.quantized(module, query, key, value, attention_mask, scaling, rest))
+            except InputError as error:
+                raise InputError(f"{error}, in {place_of(module)}") from error
             batch, heads, queries, columns = query.shape
             out = out.view(batch, key.shape[1], queries, heads // key.shape[1], columns).transpose(1, 2)
             return out.reshape(batch, queries, heads, columns).to(query.dtype), None
@@ -106,18 +109,20 @@ def fitting(config: Config, columns: int) -> Config:
 
 def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
     """Refuse what the engine does not compute."""
-    name = f"layer {getattr(module, 'layer_idx', None)} ({type(module).__name__})"
     for argument, what in UNSUPPORTED.items():
         if rest.get(argument) is not None:
-            raise InputError(f"the engine has no {what}, which {name} asks for")
+            raise InputError(f"the engine has no {what}")
     if module.training:
-        raise InputError(f"the engine has no gradient: put the model into its evaluation mode, not {name} in training")
+        raise InputError("the engine has no gradient: the model must be in its evaluation mode, not in training")
     if not (getattr(module, "is_causal", True) and rest.get("is_causal", True)):
-        raise InputError(f"the engine's models must attend causally to their own tokens, not as {name}")
+        raise InputError("tokens must attend causally to their own sequence, not to both sides or to another one")
     if key.shape != value.shape:
-        raise InputError(
-            f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}, {name}"
-        )
+        raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
+
+
+def place_of(module: Any) -> str:
+    """What an error calls a layer."""
+    return f"layer {getattr(module, 'layer_idx', '')} ({type(module).__name__})"
 
 
 def aligned(
@@ -132,9 +137,9 @@ def aligned(
         count = torch.arange(keys - queries + 1, keys + 1, device=query.device)
         return query, key, value, count.expand(batch, -1)
     shown = (mask if mask.dtype == torch.bool else mask == 0)[:, 0, :, :keys].expand(batch, -1, -1)
-    count = shown.sum(dim=-1)
-    own = count.clone()
-    own[:, 1:] *= count[:, 1:] != count[:, :-1]  # a token whose own key is hidden is padding
+    own = shown.sum(dim=-1)
+    last = keys - shown.flip(-1).int().argmax(dim=-1)
+    own[:, 1:] *= last[:, 1:] != last[:, :-1]  # a token whose own key is hidden is padding
     start = torch.where(own > 0, shown.int().argmax(dim=-1), keys).amin(dim=1, keepdim=True)
     place = torch.arange(keys, device=query.device) - start[:, None]
     step = own.diff(dim=1)
@@ -144,10 +149,7 @@ def aligned(
     ).any():
         window = getattr(getattr(module, "config", None), "sliding_window", None)
         what = f"a sliding window of {window}" if window else "another mask"
-        raise InputError(
-            f"masks must be causal, over one run of tokens per sequence, not {what}, "
-            f"in layer {getattr(module, 'layer_idx', None)} ({type(module).__name__}) with {keys} keys"
-        )
+        raise InputError(f"masks must be causal, over one run of tokens per sequence, not {what} on {keys} keys")
     if start.any():
         index = ((torch.arange(keys, device=query.device) + start) % keys)[:, None, :, None]
         key, value = (x.gather(2, index.expand_as(x)) for x in (key, value))

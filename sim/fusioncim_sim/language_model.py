@@ -3,6 +3,8 @@
 A model is the name `smollm2`, a directory as Hugging Face's `save_pretrained` leaves it, or a GGUF file.
 """
 
+import contextlib
+import io
 import lzma
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,12 +80,10 @@ def load_model(source: Source) -> Any:
     import torch
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(**source.options(), dtype=torch.float32)
-    except InputError:
-        raise
+        with contextlib.redirect_stderr(io.StringIO()):  # bars of its own, in every process
+            model = transformers.AutoModelForCausalLM.from_pretrained(**source.options(), dtype=torch.float32)
     except Exception as error:  # every reader of weights has errors of its own
         raise InputError(f"the model cannot be loaded ({error}): {source.folder / (source.gguf or '')}") from error
     return model.eval()

@@ -114,8 +114,9 @@ def logits(model: Any, attention: Any, tokens: Any) -> Any:
     """Next-token logits [tokens - 1, vocabulary] with an attention, None for the model's own."""
     import torch
 
-    from fusioncim_golden.hf import register
+    from fusioncim_golden.hf import check_model, register
 
+    check_model(model.config)
     calls: list[int] = []
 
     def counted(module: Any, *arguments: Any, **rest: Any) -> Any:

@@ -90,7 +90,7 @@ def quantize(
     def rows(x: np.ndarray) -> Tensor:
         """[batch, key heads, group, 1 or queries] to [jobs, rows]."""
         every = np.broadcast_to(x, (batch, kv_heads, group, queries)).swapaxes(2, 3)
-        return torch.from_numpy(np.ascontiguousarray(every)).view(-1, queries * group).to(k.device)
+        return torch.from_numpy(every.reshape(-1, queries * group).copy()).to(k.device)
 
     def per_job(x: np.ndarray) -> Tensor:
         return torch.from_numpy(x).view(-1).to(k.device)
