@@ -47,13 +47,11 @@ class Layer:
     events: dict[str, dict[str, Events]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Watched(Attention):
     """The model's own attention, unpadded; keeps what the engine would count, by layer."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", {})
-
-    layers: dict[int, Layer]
+    layers: dict[int, Layer] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -191,6 +189,6 @@ def described(events: Events, exact: int) -> Mapping[str, Any]:
     }
 
 
-def below(count: int, exact: int) -> float:
-    """Per cent by which a count lies below another."""
-    return round(100 * (1 - count / exact), 2)
+def below(count: int, exact: int) -> float | None:
+    """Per cent by which a count lies below another, None where that is 0."""
+    return round(100 * (1 - count / exact), 2) if exact else None

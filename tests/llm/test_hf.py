@@ -76,7 +76,12 @@ def assert_sequence(call, sequence, queries, keys, scaling):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"head_dim": 80}, {"head_dim": 128, "num_attention_heads": 4, "num_key_value_heads": 1}, {"num_key_value_heads": 6}],
+    [
+        {},
+        {"head_dim": 80},
+        {"head_dim": 128, "num_attention_heads": 4, "num_key_value_heads": 1},
+        {"num_key_value_heads": 6},
+    ],
     ids=str,
 )
 def test_every_layer_is_the_golden_model(recorded, options):
@@ -104,7 +109,9 @@ def test_padding_takes_no_part(recorded, side):
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
 def test_a_cache_is_a_job_with_more_keys(recorded, cache):
     model = make(implementation="recorded")
-    past = transformers.StaticCache(model.config, max_cache_len=32) if cache == "static" else transformers.DynamicCache()
+    past = (
+        transformers.StaticCache(model.config, max_cache_len=32) if cache == "static" else transformers.DynamicCache()
+    )
     ids = tokens()
     model(ids[:, :12], past_key_values=past)
     model(ids[:, 12:17], past_key_values=past)
@@ -172,9 +179,10 @@ def test_models_with_an_attention_of_their_own_are_refused(alibi, message):
 
 
 def test_encoders_and_cross_attention_are_refused():
-    config = transformers.BartConfig(vocab_size=99, d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64)  # fmt: skip
-    model = transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim").eval()
-    with pytest.raises(InputError, match="must attend causally|cross-attention"):
+    config = transformers.BartConfig(vocab_size=99, d_model=64, encoder_layers=1, decoder_layers=1,
+    encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64)  # fmt: skip model =
+    transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim").eval() with
+    pytest.raises(InputError, match=r"must attend causally|cross-attention"):
         model(tokens(), decoder_input_ids=tokens())
 
 
@@ -193,7 +201,7 @@ def test_training_is_refused():
 def test_activations_that_are_not_finite_are_refused():
     model = make()
     model.model.layers[1].self_attn.k_proj.weight[3, 4] = torch.nan
-    with pytest.raises(InputError, match="k must be finite.*layer 1"):
+    with pytest.raises(InputError, match=r"k must be finite.*layer 1"):
         model(tokens())
 
 
