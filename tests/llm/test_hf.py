@@ -179,10 +179,12 @@ def test_models_with_an_attention_of_their_own_are_refused(alibi, message):
 
 
 def test_encoders_and_cross_attention_are_refused():
-    config = transformers.BartConfig(vocab_size=99, d_model=64, encoder_layers=1, decoder_layers=1,
-    encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64)  # fmt: skip model =
-    transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim").eval() with
-    pytest.raises(InputError, match=r"must attend causally|cross-attention"):
+    sizes = {
+        f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads", "ffn_dim")
+    }
+    config = transformers.BartConfig(vocab_size=99, d_model=64, **sizes)
+    model = transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim").eval()
+    with pytest.raises(InputError, match=r"must attend causally|cross-attention"):
         model(tokens(), decoder_input_ids=tokens())
 
 
