@@ -20,6 +20,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.quality import Quality, evaluate
+from fusioncim_sim.quality_summary import write_picture
 
 WINDOW = 1024
 DEFAULT_WINDOWS, STUDY_WINDOWS, LARGE_WINDOWS = 20, 2, 2
@@ -29,8 +30,8 @@ VALUES: Mapping[str, Sequence[Any]] = {
     "probability_bits": (6, 7, 8, 9, 10, 12),
     "update_rank": (1, 2, 4, 8),
     "accumulator_bits": (16, 18, 20, 22, 24, 32),
-    "flush": (8, 10, 11, 12, 13, 14, 16, 20),
-    "fraction_bits": (4, 5, 6, 8, 10),
+    "flush": (8, 10, 12, 14, 16),
+    "fraction_bits": (4, 5, 6, 8),
     "lut_size": (8, 16, 32, 64),
     "slack": (0, 2, 4, 6),
     "seed": (False, True),
@@ -39,10 +40,16 @@ VALUES: Mapping[str, Sequence[Any]] = {
     "operand_bits": (4, 8),
 }
 """Values of one parameter, the others as in the default configuration as far as they can be."""
-GRID = {"update_rank": (1, 2, 4, 8), "probability_bits": (7, 8, 9, 10, 12)}
-CANDIDATE = {"update_rank": 8, "probability_bits": 10}
-CANDIDATE_VALUES = {"accumulator_bits": (20, 22, 24), "flush": (8, 10, 11, 12, 13, 14)}
-"""A configuration for long contexts (docs/decisions.md), and the values tried around it."""
+GRID = {1: (7, 9, 12), 2: (7, 8, 9, 10), 4: (7, 8, 9, 10, 12), 8: (7, 8, 9, 10, 12)}
+"""Probability bits by update rank."""
+TOGETHER: Sequence[Mapping[str, int]] = (
+    *({"update_rank": 8, "probability_bits": 10, "flush": flush} for flush in (8, 10, 11, 12, 13, 14)),
+    *({"update_rank": 8, "probability_bits": 10, "accumulator_bits": bits} for bits in (20, 22)),
+    {"update_rank": 8, "probability_bits": 10, "accumulator_bits": 22, "flush": 12},
+    {"update_rank": 8, "probability_bits": 9, "accumulator_bits": 22, "flush": 12},
+    {"update_rank": 8, "probability_bits": 8, "accumulator_bits": 22, "flush": 11, "lut_size": 32},
+)
+"""Several parameters at once: around update_rank 8 with probability_bits 10 (docs/decisions.md), and cheaper."""
 
 
 def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:
@@ -62,6 +69,8 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
         chosen = windows(tokens, WINDOW, limit)
         write_json(path, stored | {part: measure_part(part, source, chosen, jobs)}, ("model",))
         print(f"wrote {part} to {path}", file=sys.stderr)
+    if model == DEFAULT:
+        write_picture(output)
 
 
 def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str, Any]:
@@ -107,11 +116,13 @@ def alone_ways() -> dict[str, dict[str, Any]]:
     }
     tables["update_rank x probability_bits"] = {
         f"{rank} x {bits}": ErrorAlone(legal({"update_rank": rank, "probability_bits": bits}))
-        for rank in GRID["update_rank"]
-        for bits in GRID["probability_bits"]
+        for rank, widths in GRID.items()
+        for bits in widths
     }
-    for name, values in CANDIDATE_VALUES.items():
-        tables[f"candidate, {name}"] = {str(value): ErrorAlone(legal(CANDIDATE | {name: value})) for value in values}
+    tables["together"] = {
+        ", ".join(f"{name} {value}" for name, value in changes.items()): ErrorAlone(legal(changes))
+        for changes in TOGETHER
+    }
     return tables
 
 
