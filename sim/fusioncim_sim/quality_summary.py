@@ -32,6 +32,7 @@ def tables(directory: Path) -> dict[str, str]:
     models = {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("quality*.json"))}
     return {
         "default": default_table(models),
+        "speed": speed_table(models),
         "operands": operands_table(data),
         "alone": alone_table(data["alone"]),
         "grid": grid_table(data["alone"]),
@@ -65,6 +66,19 @@ def default_table(models: Mapping[str, Any]) -> str:
         for way, reference, words in COMPARED:
             one = data["default"][way][reference]
             rows.append((f"{data['model']}, {one['tokens']:,}", words, *row_of(one)))
+    return markdown(rows)
+
+
+def speed_table(models: Mapping[str, Any]) -> str:
+    """Attention of all layers in one window on one core."""
+    rows = [
+        ("model, tokens", "its own eager attention, s", "the engine's arithmetic, s", "ratio"),
+        ("---", "---:", "---:", "---:"),
+    ]
+    for data in models.values():
+        one = data["speed"]
+        name = f"{data['model']}, {one['tokens']:,}"
+        rows.append((name, f"{one['eager_seconds']:.1f}", f"{one['engine_seconds']:.1f}", f"{one['ratio']:.2f}"))
     return markdown(rows)
 
 
