@@ -25,7 +25,7 @@ REFUSED = [
     ({"words": 0}, "words must be from 1 to 16, not 0"),
     ({"words": 17}, "words must be from 1 to 16, not 17"),
     ({"operand_bits": 6}, "operand_bits must be one of 4, 8, not 6"),
-    ({"update_rank": 3}, "update_rank must be one of 1, 2, 4, 8, not 3"),
+    ({"update_rank": 3}, "update_rank must be one of 1, 2, 4, 8, 16, not 3"),
     (
         {"columns": 48},
         (
@@ -65,7 +65,7 @@ REFUSED = [
     ({"fraction_bits": 6, "lut_size": 48}, "lut_size must be a power of two from 8 to 2^fraction_bits = 64, not 48"),
     ({"slack": -1}, "slack must be from 0 to 6, not -1"),
     ({"slack": 7}, "slack must be from 0 to 6, not 7"),
-    ({"schedule": "random"}, "schedule must be one of in_order, diagonal_first, sink_first, not random"),
+    ({"schedule": "random"}, "schedule must be one of in_order, diagonal_first, sink_first, folded, not random"),
     ({"output_bits": 12}, "output_bits must be one of 8, 16, not 12"),
     ({"flush": 0}, "flush must be from 1 to 20, not 0"),
     ({"flush": 21}, "flush must be from 1 to 20, not 21"),
@@ -136,7 +136,7 @@ def test_the_limits_themselves_are_accepted(changes):
         # rows, columns, words, cycles of a block, OP-CIM units, rows per lane, MACs per cycle
         ("tiny", (8, 16, 2, 16, 1, 8, 16)),
         ("small", (32, 64, 4, 32, 2, 8, 256)),
-        ("paper", (128, 128, 4, 32, 4, 8, 2048)),
+        ("paper", (128, 128, 4, 64, 2, 8, 2048)),
     ],
 )
 def test_presets_have_the_documented_arrays(name, shape):

@@ -238,7 +238,6 @@ class Ring:
         room = self.came - min(self.keys_left, self.values_left) < size
         state = state_layout().from_bits(int(dut.state.value))
         assert dut.i_block__ready.value == room
-        assert state.starved == (self.came - self.keys_left <= 1)
         if dut.kv__claim.value == 1:
             assert self.claimed < self.whole
             assert state.loaded
@@ -405,34 +404,31 @@ async def tells_what_it_does(dut):
     async def announce(block, *, last):
         await blocks.send(pack(block_layout(), {"block": block, "last": int(last)}))
 
-    assert await states(9) == [("starved",)]
     await announce(0, last=False)
-    assert await states(9) == [("starved",)]
     await announce(1, last=True)
     assert await states(9) == [()]
     await gather(tiles.send(tile), queries.send_all(q))
     assert await states(load) == [(), ("loaded",)]
     dut.kv__available.value = 1
-    # The pass is over once its last slot has begun; a block is left until its values were read.
+    # The pass is over once its last slot has begun.
     seen = await states(2 * slot + behind)
     assert seen == [
         ("loaded",),
         ("active", "loaded"),
-        ("active", "loaded", "starved"),
-        ("active", "starved"),
-        ("starved",),
+        ("active",),
+        (),
     ]
     assert sum("active" in now for now in log) == sum(adds) == 2 * slot
 
     await announce(0, last=True)
     await gather(tiles.send(tile), queries.send_all(q))
-    assert await states(load) == [("starved",), ("loaded", "starved"), ("loaded", "waits", "starved")]
-    assert await states(99) == [("loaded", "waits", "starved")]
+    assert await states(load) == [(), ("loaded",), ("loaded", "waits")]
+    assert await states(99) == [("loaded", "waits")]
     dut.drained.value = 1
     await RisingEdge(dut.clk)
     dut.drained.value = 0
     seen = await states(slot + behind)
-    assert seen == [("loaded", "starved"), ("active", "starved"), ("starved",)]
+    assert seen == [("loaded",), ("active",), ()]
     assert sum("active" in now for now in log) == sum(adds) == slot
 
 

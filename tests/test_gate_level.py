@@ -14,7 +14,7 @@ from fusioncim.flow.synth import synthesize
 from fusioncim.loader import TileLoader
 from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.gate_level import TOGGLES, counter, read_activity, require_gates
+from fusioncim_sim.gate_level import TOGGLES, counter, read_activities, require_gates
 from fusioncim_sim.runner import compile_icarus
 
 
@@ -43,7 +43,8 @@ endmodule
     command = ["vvp", "-M", str(counter()), "-m", "toggles", "simulation"]
     environment = {**os.environ, "COCOTB_TOPLEVEL": "bench.dut", TOGGLES: str(place / "toggles")}
     subprocess.run(command, cwd=place, env=environment, check=True, capture_output=True)
-    return read_activity(place / "toggles", flat.nets), (place / "wave.vcd").read_text()
+    (activity,) = read_activities(place / "toggles", flat.nets)
+    return activity, (place / "wave.vcd").read_text()
 
 
 def of_waveform(text, nets):
@@ -91,11 +92,17 @@ def test_toggles_are_those_of_a_waveform(library, tmp_path):
 
 
 def test_what_the_counter_wrote_is_read(tmp_path):
-    (tmp_path / "toggles").write_text("10\n3 4 5\n2 1 0\n")
-    activity = read_activity(tmp_path / "toggles", 5)
-    assert activity.cycles == 10
-    assert activity.toggles.tolist() == [0, 0, 1, 4, 0]
-    assert activity.high.tolist() == [0, 10, 0, 5, 0]
+    (tmp_path / "toggles").write_text("10 7\n3 4 5 3 2\n2 1 0 0 7\n")
+    first, second = read_activities(tmp_path / "toggles", 5)
+    assert (first.cycles, second.cycles) == (10, 7)
+    assert first.toggles.tolist() == [0, 0, 1, 4, 0]
+    assert first.high.tolist() == [0, 10, 0, 5, 0]
+    assert second.toggles.tolist() == [0, 0, 0, 3, 0]
+    assert second.high.tolist() == [0, 7, 7, 2, 0]
+    whole = first + second
+    assert whole.cycles == 17
+    assert whole.toggles.tolist() == [0, 0, 1, 7, 0]
+    assert whole.high.tolist() == [0, 17, 7, 7, 0]
 
 
 def test_missing_programs_are_named(without):

@@ -30,7 +30,7 @@ def any_config(draw):
         probability_bits=draw(st.integers(6, 12)),
         operand_bits=draw(st.sampled_from([4, 8])),
         accumulator_bits=draw(st.integers(16, 32)),
-        update_rank=draw(st.sampled_from([1, 2, 4, 8])),
+        update_rank=draw(st.sampled_from([1, 2, 4, 8, 16])),
         slack=draw(st.integers(0, 6)),
         seed=draw(st.booleans()),
         flush=1,

@@ -19,7 +19,8 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 
 
 def test_files_are_written_as_stored():
-    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices", "banks", "cost", "quality"}
+    system = {"calibration", "system", "reproduction", "sensitivity"}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", "choices", "banks", "cost", "quality", *system}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 

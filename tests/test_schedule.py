@@ -28,28 +28,51 @@ configs = st.builds(TINY.override, schedule=st.sampled_from(ORDERS), update_rank
 
 
 @pytest.mark.parametrize(
-    ("schedule", "blocks", "diagonal", "order"),
+    ("schedule", "blocks", "diagonal", "common", "order"),
     [
-        ("in_order", 5, 2, [0, 1, 2, 3, 4]),
-        ("diagonal_first", 5, 4, [4, 3, 2, 1, 0]),
-        ("diagonal_first", 5, 2, [2, 1, 0, 4, 3]),
-        ("diagonal_first", 5, 0, [0, 4, 3, 2, 1]),
-        ("sink_first", 5, 4, [0, 4, 3, 2, 1]),
-        ("sink_first", 5, 2, [0, 2, 1, 4, 3]),
-        ("sink_first", 5, 0, [0, 4, 3, 2, 1]),
-        ("in_order", 1, 0, [0]),
-        ("diagonal_first", 1, 0, [0]),
-        ("sink_first", 1, 0, [0]),
+        ("in_order", 5, 2, 5, [0, 1, 2, 3, 4]),
+        ("in_order", 5, 4, 2, [0, 1, 2, 3, 4]),
+        ("diagonal_first", 5, 4, 2, [4, 3, 2, 1, 0]),
+        ("diagonal_first", 5, 2, 5, [2, 1, 0, 4, 3]),
+        ("diagonal_first", 5, 0, 5, [0, 4, 3, 2, 1]),
+        ("sink_first", 5, 4, 2, [0, 4, 3, 2, 1]),
+        ("sink_first", 5, 2, 5, [0, 2, 1, 4, 3]),
+        ("sink_first", 5, 0, 5, [0, 4, 3, 2, 1]),
+        ("folded", 8, 7, 3, [7, 3, 6, 4, 5, 2, 1, 0]),
+        ("folded", 8, 7, 2, [7, 2, 6, 3, 5, 4, 1, 0]),
+        ("folded", 5, 4, 4, [4, 3, 2, 1, 0]),
+        ("folded", 5, 2, 5, [2, 1, 0, 4, 3]),
+        ("in_order", 1, 0, 1, [0]),
+        ("diagonal_first", 1, 0, 1, [0]),
+        ("sink_first", 1, 0, 1, [0]),
+        ("folded", 1, 0, 1, [0]),
     ],
 )
-def test_orders(schedule, blocks, diagonal, order):
-    assert block_order(schedule, blocks, diagonal).tolist() == order
+def test_orders(schedule, blocks, diagonal, common, order):
+    assert block_order(schedule, blocks, diagonal, common).tolist() == order
 
 
 @given(st.sampled_from(ORDERS), st.integers(1, 200), st.data())
 def test_every_order_is_a_permutation_of_the_blocks(schedule, blocks, data):
-    order = block_order(schedule, blocks, data.draw(st.integers(0, blocks - 1)))
+    diagonal, common = (data.draw(st.integers(low, low + blocks - 1)) for low in (0, 1))
+    order = block_order(schedule, blocks, diagonal, common)
     assert sorted(order.tolist()) == list(range(blocks))
+
+
+@pytest.mark.parametrize("engines", [1, 2, 4, 16])
+@pytest.mark.parametrize("heads", [1, 4])
+def test_folded_engines_have_the_same_work_with_every_pair_of_blocks(engines, heads):
+    """Two full tiles for every engine, of rows / heads queries each, which fill whole blocks."""
+    config = Config(rows=32, columns=64, words=4, update_rank=4, schedule="folded")
+    tokens = 2 * engines * config.rows // heads
+    (group,) = passes(config, Job(queries=tokens, keys=5 * tokens, heads=heads), engines)
+    need = np.array([int(tile.visible.max()) // config.update_rank for tile in group.tiles])
+    triangle = group.blocks[: group.blocks.max() + 1 - need.min()]
+    sees = need[:, None] > triangle
+    work = np.array([sees[[tile.engine == n for tile in group.tiles]].sum(axis=0) for n in range(engines)])
+    pairs = work[:, : len(triangle) // 2 * 2].reshape(engines, -1, 2).sum(axis=-1)
+    assert np.ptp(pairs.cumsum(axis=-1), axis=0).max() <= 8 // heads
+    assert np.ptp(work.sum(axis=-1)) == 0
 
 
 @pytest.mark.parametrize(
@@ -205,6 +228,7 @@ def test_half_of_the_words_are_resident_by_default(words, resident):
         ("in_order", True, [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]]),
         ("diagonal_first", True, [[3, 2, 1, 0], [7, 6, 5, 4, 3, 2, 1, 0]]),
         ("sink_first", True, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
+        ("folded", True, [[3, 2, 1, 0], [7, 6, 5, 4, 3, 2, 1, 0]]),
         ("in_order", False, [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]),
         ("diagonal_first", False, [[3, 2, 1, 0, 7, 6, 5, 4], [7, 6, 5, 4, 3, 2, 1, 0]]),
         ("sink_first", False, [[1, 0, 3, 2, 7, 6, 5, 4], [1, 0, 7, 6, 5, 4, 3, 2]]),

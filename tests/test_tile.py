@@ -6,6 +6,8 @@ import pytest
 from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
 from fusioncim_sim import tile
+from fusioncim_sim.engine_bench import PHASES
+from fusioncim_sim.gate_level import IDLE
 from fusioncim_sim.heads import Head
 from fusioncim_sim.tile import UNITS, beside, captured_heads, run_tile, unit_of
 
@@ -27,6 +29,20 @@ def test_gates_give_the_bits_of_the_golden_model(library, monkeypatch):
     visible = sum(range(24 - TINY.rows + 1, 24 + 1))
     assert result.macs == visible * TINY.columns
     assert result.cycles <= result.clock_cycles <= result.cycles + 20
+    assert tuple(result.phases) == PHASES
+    cycles = {name: each for name, (each, _) in result.phases.items()}
+    energies = {name: each for name, (_, each) in result.phases.items()}
+    assert cycles["load"] > TINY.rows
+    assert cycles["stream"] >= 24 * TINY.operand_bits
+    assert cycles["drain"] >= TINY.rows * TINY.block_cycles
+    assert IDLE <= cycles["idle"] <= IDLE + 2
+    busy = [name for name in PHASES if name != "idle"]
+    assert sum(cycles[name] for name in busy) == result.clock_cycles
+    for unit in UNITS:
+        assert result.energies[unit].total == pytest.approx(sum(energies[name][unit].total for name in busy))
+        assert energies["idle"][unit].switching <= 0.1 * result.energies[unit].switching
+    assert energies["stream"]["IP-CIM rows"].switching > 10 * energies["drain"]["IP-CIM rows"].switching
+    assert energies["drain"]["normalizer"].switching > 10 * energies["load"]["normalizer"].switching
     assert 0 < result.utilization < 1
     assert tuple(result.energies) == UNITS
     assert all(energy.total > 0 for energy in result.energies.values())

@@ -102,12 +102,17 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: values[name] for name in own if name in values}, {n: x for n, x in values.items() if n in engine}
 
 
+def _folded(name: str) -> Config:
+    return PRESETS[name].override(schedule="folded")
+
+
 CHIP_PRESETS: Mapping[str, ChipConfig] = {
     "tiny": ChipConfig(engine=PRESETS["tiny"], engines=2, buffer_bytes=1 << 11, bus_bits=64),
-    "small": ChipConfig(engine=PRESETS["small"], engines=4, buffer_bytes=1 << 16, bus_bits=128),
-    "paper": ChipConfig(engine=PRESETS["paper"], engines=16, buffer_bytes=1 << 20, bus_bits=256),
+    "small": ChipConfig(engine=_folded("small"), engines=4, buffer_bytes=1 << 16, bus_bits=128),
+    "paper": ChipConfig(engine=_folded("paper"), engines=16, buffer_bytes=1 << 20, bus_bits=512),
 }
-"""The engine presets as chips; paper: the published 16 engines and 1 MB."""
+"""The engine presets as chips, with the schedule that gives engines with two tiles each the same work; paper: the
+published 16 engines and 1 MB."""
 
 
 def chip_from_dict(values: Mapping[str, Any]) -> ChipConfig:

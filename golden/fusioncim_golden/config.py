@@ -14,7 +14,7 @@ import numpy as np
 
 from fusioncim_golden.errors import InputError
 
-ORDERS = ("in_order", "diagonal_first", "sink_first")
+ORDERS = ("in_order", "diagonal_first", "sink_first", "folded")
 
 SCALE_BITS = 8
 """Mantissa bits of the score scale c = mantissa / 2^shift; quantization snaps c onto this grid, so it costs nothing."""
@@ -50,7 +50,7 @@ class Config:
         slack: powers of two by which a probability may exceed 1 before the reference moves (0: the integer reference).
         seed: start a tile's references from those that its word ended with.
         flush: a row's block below 2^-flush of its reference is skipped.
-        schedule: order of the key blocks: in_order, diagonal_first or sink_first.
+        schedule: order of the key blocks: in_order, diagonal_first, sink_first or folded, see `schedule.block_order`.
         output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
     """
 
@@ -87,7 +87,7 @@ class Config:
         check_range("columns", self.columns, 4, 1024)
         check_range("words", self.words, 1, 16)
         check_choice("operand_bits", self.operand_bits, (4, 8))
-        check_choice("update_rank", self.update_rank, (1, 2, 4, 8))
+        check_choice("update_rank", self.update_rank, (1, 2, 4, 8, 16))
         if self.columns % self.block_cycles:
             raise InputError(
                 "columns must be a multiple of update_rank * operand_bits = "
@@ -240,9 +240,19 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 PRESETS: Mapping[str, Config] = {
     "tiny": Config(rows=8, columns=16, words=2, softmax_lanes=1, update_rank=2),
     "small": Config(rows=32, columns=64, words=4, softmax_lanes=4),
-    "paper": Config(rows=128, columns=128, words=4, softmax_lanes=16),
+    "paper": Config(
+        rows=128,
+        columns=128,
+        words=4,
+        softmax_lanes=16,
+        update_rank=8,
+        probability_bits=10,
+        accumulator_bits=21,
+        slack=3,
+    ),
 }
-"""tiny: seconds under Icarus; small: the demonstration; paper: the published 128 x 128 array with four words."""
+"""tiny: seconds under Icarus; small: the demonstration, quick on short jobs; paper: the published 128 x 128 array with
+four words, and the cheapest numbers that lose nothing measurable (docs/decisions.md)."""
 
 
 def preset(name: str) -> Config:

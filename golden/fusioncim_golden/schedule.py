@@ -106,10 +106,11 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
             resident.append(_tile(config, job, item, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])
-        longest = max(int(tile.visible.max()) for tile in resident)
-        blocks = -(-longest // config.update_rank)
+        seen = [-(-int(tile.visible.max()) // config.update_rank) for tile in resident]
+        blocks, common = max(seen), min(seen)
         diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
-        yield Pass(tuple(resident), block_order(config.schedule, blocks, diagonal), config.schedule != "in_order")
+        order = block_order(config.schedule, blocks, diagonal, common)
+        yield Pass(tuple(resident), order, config.schedule != "in_order")
 
 
 def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:
@@ -123,13 +124,24 @@ def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile
     return Tile(engine, number % config.words, number < config.words, count, head, query, visible)
 
 
-def block_order(schedule: str, blocks: int, diagonal: int) -> Int:
-    """Indices of the blocks 0..blocks-1 in order; `diagonal` is the block of the pass's last query.
+def block_order(schedule: str, blocks: int, diagonal: int, common: int) -> Int:
+    """Indices of the blocks 0..blocks-1 in order.
+
+    diagonal: the block of the pass's last query; common: the blocks 0..common-1 are seen by every tile of the pass.
 
     in_order: ascending. diagonal_first: from the diagonal back to 0, then, where keys follow the diagonal, from the
-    last block back to the diagonal. sink_first: block 0, then as diagonal_first.
+    last block back to the diagonal. sink_first: block 0, then as diagonal_first. folded: as diagonal_first, but the
+    blocks that some tiles do not see, the causal triangle of the pass, are taken from both ends in turn: its last one,
+    its first one, the one before the last, ..
     """
     if schedule == "in_order":
         return np.arange(blocks)
     backward = (diagonal - np.arange(blocks)) % blocks
-    return np.concatenate([[0], backward[backward > 0]]) if schedule == "sink_first" else backward
+    if schedule == "sink_first":
+        return np.concatenate([[0], backward[backward > 0]])
+    triangle = blocks - common
+    if schedule == "folded" and triangle:
+        half = np.arange(triangle) // 2
+        turns = np.where(np.arange(triangle) % 2, common + half, blocks - 1 - half)
+        return np.concatenate([turns, np.arange(common)[::-1]])
+    return backward

@@ -136,7 +136,7 @@ class Core(wiring.Component):
                 *(engine.i_q.payload.eq(loader.query), engine.i_q.valid.eq(loader.query_valid[n])),
                 *(engine.i_block.payload.block.eq(network.block), engine.i_block.valid.eq(network.block_valid[n])),
                 engine.i_block.payload.last.eq(network.block_last[n]),
-                *(network.block_ready[n].eq(engine.i_block.ready), network.starved[n].eq(engine.state.starved)),
+                network.block_ready[n].eq(engine.i_block.ready),
                 *(engine.i_kv.payload.eq(pair), engine.i_kv.valid.eq(network.kv_valid[n])),
             ]
         m.d.comb += [writer.place.eq(loader.place), writer.place_valid.eq(loader.place_valid)]

@@ -31,10 +31,10 @@ def block_layout() -> data.StructLayout:
 def state_layout() -> data.StructLayout:
     """What an engine does in a cycle.
 
-    active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; starved: at most
-    one block is left of those that came; adds: values are multiplied and added.
+    active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; adds: values are
+    multiplied and added.
     """
-    return data.StructLayout({"active": 1, "loaded": 1, "waits": 1, "starved": 1, "adds": 1})
+    return data.StructLayout({"active": 1, "loaded": 1, "waits": 1, "adds": 1})
 
 
 class Controller(wiring.Component):
@@ -111,8 +111,7 @@ class Controller(wiring.Component):
             *(sequencer.fresh[w].eq(loader.fresh[w]) for w in range(config.words)),
             *(sequencer.drained.eq(self.drained), loader.release.eq(sequencer.finished)),
             *(self.state.active.eq(sequencer.active), self.state.loaded.eq(this_pass.valid)),
-            *(self.state.waits.eq(sequencer.waits), self.state.starved.eq(keys <= 1)),
-            self.state.adds.eq(sequencer.pv_enable),
+            *(self.state.waits.eq(sequencer.waits), self.state.adds.eq(sequencer.pv_enable)),
         ]
 
         ready = Signal(config.words)

@@ -43,7 +43,7 @@ class Engine(wiring.Component):
         "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
         "o": "Outputs of a row, neighbouring columns, the lowest in the low bits. last: it ends the tile.",
         "state": "What the engine does. active: it multiplies; loaded: a pass is resident; waits: for words to drain; "
-        "starved: at most one block is left; adds: it multiplies and adds values.",
+        "adds: it multiplies and adds values.",
         "events": "What the softmax did in this cycle: updates of rows by kind, and slots that ended.",
     }
 

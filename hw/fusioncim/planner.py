@@ -42,7 +42,10 @@ def tile_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def pass_layout() -> data.StructLayout:
-    """Keys and values of a pass: first vectors of the head, bytes from one to the next, how many, and the blocks."""
+    """Keys and values of a pass: first vectors of the head, bytes from one to the next, how many, and the blocks.
+
+    common: blocks that every tile of the pass sees; the others are its causal triangle.
+    """
     return data.StructLayout(
         {
             "k_address": ADDRESS_BITS,
@@ -51,6 +54,7 @@ def pass_layout() -> data.StructLayout:
             "v_pitch": ADDRESS_BITS,
             "keys": POSITION_BITS,
             "blocks": POSITION_BITS,
+            "common": POSITION_BITS,
             "diagonal": POSITION_BITS,
             "slot": slot_shape(),
         }
@@ -167,6 +171,8 @@ class Planner(wiring.Component):
                     query.eq(query + self.job.tile_queries + (next_head >= self.job.group)),
                     head.eq(next_head - Mux(next_head >= self.job.group, self.job.group, 0)),
                 ]
+                with m.If(n == 0):
+                    m.d.sync += out.common.eq(blocks)  # the first tile sees least
                 with m.If(end | (n == full - 1)):
                     m.next = "PASS"
             with m.State("PASS"):

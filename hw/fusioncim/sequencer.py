@@ -81,7 +81,7 @@ class Sequencer(wiring.Component):
         start = Signal()
         next_slot = Signal(slot)
         m.d.comb += [finish.eq(active & (cycle == cycles - 1)), self.active.eq(self.command.enable)]
-        m.d.sync += cycle.eq(cycle + 1)
+        m.d.sync += cycle.eq(cycle + active)  # keeps still while idle, and so do the planes
         with m.If(start):
             m.d.sync += [active.eq(1), cycle.eq(0), now.eq(next_slot)]
         with m.Elif(finish):
@@ -197,4 +197,4 @@ class Sequencer(wiring.Component):
         with m.Else():
             with m.If(self.kv.value_column == config.block_cycles - 1):
                 m.d.sync += self.pv_enable.eq(0)
-            m.d.sync += self.kv.value_column.eq(self.kv.value_column + 1)
+            m.d.sync += self.kv.value_column.eq(self.kv.value_column + self.pv_enable)

@@ -22,19 +22,19 @@ from fusioncim.flow.netlist import Flat, flatten
 from fusioncim.flow.power import Energy, PowerModel
 from fusioncim.flow.synth import Design, synthesize
 from fusioncim.parallel import run_all
-from fusioncim_sim.gate_level import build_gates, counting, read_activity
+from fusioncim_sim.gate_level import build_gates, counting, read_activities
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.runner import run
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "queries of an IP-CIM row": {"depth": 4, "width": 1024, "reads": 1, "array": 1},
-    "word of an OP-CIM row": {"depth": 32, "width": 96, "reads": 1},
-    "ring of keys": {"depth": 16, "width": 1024, "reads": 1},
-    "ring of values, one of four": {"depth": 4, "width": 1024, "reads": 1},
+    "word of an OP-CIM row": {"depth": 64, "width": 42, "reads": 1},
+    "ring of keys": {"depth": 32, "width": 1024, "reads": 1},
+    "ring of values, one of eight": {"depth": 4, "width": 1024, "reads": 1},
     "softmax: queries": {"depth": 32, "width": 33, "reads": 1},
     "softmax: top of a block": {"depth": 8, "width": 21, "reads": 1},
-    "softmax: rest of a block": {"depth": 8, "width": 27, "reads": 1},
-    "softmax: states": {"depth": 32, "width": 47, "reads": 2},
+    "softmax: rest of a block": {"depth": 8, "width": 70, "reads": 1},
+    "softmax: states": {"depth": 32, "width": 44, "reads": 2},
     "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
 }
 """Banks of a `paper` engine."""
@@ -113,7 +113,7 @@ def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerM
     used(bank)
     with counting(build_gates(design, flat), flat) as (program, counted):
         run(bank, "fusioncim_sim.bank_bench", "runs_accesses", accesses(shape, kind, count), program=program)
-        activity = read_activity(counted, flat.nets)
+        (activity,) = read_activities(counted, flat.nets)
     return sum(model.energies(activity, PERIOD_NS).values(), Energy())
 
 

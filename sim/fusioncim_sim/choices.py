@@ -1,7 +1,7 @@
-"""What each parameter of the default configuration costs and buys: the alternatives side by side.
+"""What each parameter of `paper` costs and buys: the alternatives side by side.
 
-Area is that of a `paper` row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.synth); accuracy and
-moves are those of all captured heads.
+Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.synth), and of the row's
+banks; accuracy and moves are those of all captured heads.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,30 @@ from typing import Any
 
 from fusioncim.flow.liberty import default_liberty, load
 from fusioncim.flow.synth import synthesize
+from fusioncim.flow.timing import macro_of_shape
 from fusioncim.ip_cim import IpCimRow
 from fusioncim.op_cim import OpCimRow
 from fusioncim.parallel import run_all
 from fusioncim.softmax import SoftmaxLane
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.errors import InputError
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
-    "update_rank": (1, 2, 4, 8),
+    "update_rank": (2, 4, 8),
     "probability_bits": (8, 9, 10, 12),
     "lut_size": (16, 32, 64),
-    "slack": (0, 2, 4, 6),
-    "flush": (8, 10, 12, 14, 16),
-    "accumulator_bits": (22, 24, 26, 28),
+    "slack": (0, 2, 3, 4),
+    "flush": (8, 10, 12, 14),
+    "accumulator_bits": (21, 22, 24, 26),
 }
-"""Values tried for each parameter, the others as in the default configuration."""
+"""Values tried for each parameter, the others as in `paper`; an accumulator that would be too narrow is widened."""
+PAPER = PRESETS["paper"]
+HEADS = {"rows": 32, "columns": 64, "softmax_lanes": 4}
+"""An engine of the captured heads' dimension."""
+MOST_BITS = 32
 KEYS = ("alternatives", "default", "ip_cim_row", "library")
 """What choices.json holds."""
 
@@ -53,7 +59,7 @@ def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
     done = run_all(work, jobs=jobs, title="choices")
     return {
         "library": liberty.name,
-        "default": {name: getattr(PRESETS["paper"], name) for name in ALTERNATIVES},
+        "default": {name: getattr(PAPER, name) for name in ALTERNATIVES},
         "ip_cim_row": done.pop("ip_cim_row"),
         "alternatives": {
             name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
@@ -63,25 +69,39 @@ def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
 
 def ip_cim_row(liberty: Path) -> dict[str, Any]:
     """Area of a row of the IP-CIM; components stay in the process that made them."""
-    paper = PRESETS["paper"]
-    area = synthesize(IpCimRow(paper), load(liberty)).area()
-    return {"um2": round(area), "um2_per_mac_per_cycle": round(area * paper.operand_bits / paper.columns, 1)}
+    area = synthesize(IpCimRow(PAPER), load(liberty)).area()
+    return {"um2": round(area), "um2_per_mac_per_cycle": round(area * PAPER.operand_bits / PAPER.columns, 1)}
 
 
 def alternative(changes: Mapping[str, int], liberty: Path) -> dict[str, Any]:
     """Area, accuracy and moves of the default configuration with one change."""
-    paper, small = (PRESETS[name].override(**changes) for name in ("paper", "small"))
-    row, lane = (synthesize(component(paper), load(liberty)).area() for component in (OpCimRow, SoftmaxLane))
+    config = fitting(changes)
+    row, lane = (synthesize(component(config), load(liberty)) for component in (OpCimRow, SoftmaxLane))
+    banks = sum(macro_of_shape(shape).area_um2 * number for shape, number in row.banks().items())
+    macs = config.columns / config.operand_bits
+    small = config.override(**HEADS)
     results = [evaluate(small, head, rtl=False)[0] for head in load_heads(fixture(), small)]
     updates = sum(result.row_updates for result in results)
     written = updates - sum(result.skipped_row_updates for result in results)
     exact = sum(result.rescales_in_order_exact for result in results)
     moves = sum(result.rescales + result.halvings for result in results)
     return {
-        "op_cim_um2_per_mac_per_cycle": round(row * paper.operand_bits / paper.columns, 1),
-        "softmax_lane_um2": round(lane),
+        "accumulator_bits": config.accumulator_bits,
+        "op_cim_um2_per_mac_per_cycle": round(row.area() / macs, 1),
+        "op_cim_banks_um2_per_mac_per_cycle": round(banks / macs, 1),
+        "softmax_lane_um2": round(lane.area()),
         "worst_sqnr_db": round(min(result.sqnr_db for result in results), 2),
         "worst_error_lsb": round(max(result.max_error_lsb for result in results), 3),
         "moves_below_exact_percent": round(100 * (1 - moves / exact), 2),
         "writes_per_element_and_key": round(written / updates / small.update_rank, 4),
     }
+
+
+def fitting(changes: Mapping[str, int]) -> Config:
+    """`paper` with changes, and with the narrowest accumulator from its own on for which they are legal."""
+    for bits in range(PAPER.accumulator_bits, MOST_BITS):
+        try:
+            return PAPER.override(**{"accumulator_bits": bits, **changes})
+        except InputError:
+            continue
+    return PAPER.override(**{"accumulator_bits": MOST_BITS, **changes})

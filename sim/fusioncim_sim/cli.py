@@ -24,6 +24,8 @@ OPTIONAL = {
     "pyosys": "synth",
     "torch": "llm",
     "transformers": "llm",
+    "joblib": "explore",
+    "distributed": "explore",
 }
 """Extra that brings a package which the default install leaves out."""
 
@@ -369,6 +371,134 @@ def power(
 
 
 @app.command()
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Language model: llama3-8b, llama3-70b, llama2-7b, gpt3-175b, bert-base, deepseek-v3, "
+            "or a Hugging Face config.json."
+        ),
+    ] = "llama3-8b",
+    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 8192,
+    chunk: Annotated[int | None, typer.Option(help="Prefill in chunks of so many tokens.")] = None,
+    new_tokens: Annotated[
+        int | None, typer.Option(help="Decode so many tokens at once; the others are in the cache.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Change the model: its layers.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Change the model: query heads.")] = None,
+    kv_heads: Annotated[int | None, typer.Option(help="Change the model: key and value heads.")] = None,
+    head_dimension: Annotated[
+        int | None, typer.Option(help="Change the model: elements of a key and of a value.")
+    ] = None,
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Preset of the chip. Default: paper.")] = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, gddr5 or hbm2.")] = "lpddr4",
+    clock_mhz: ClockMhz = 400.0,
+    corner: Annotated[
+        str, typer.Option(help="Technology and supply: '45 nm, 1.1 V', '28 nm, 0.9 V' or '28 nm, 0.72 V'.")
+    ] = "28 nm, 0.9 V",
+    energy_table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Energies per event. Default: those of this package.")
+    ] = None,
+    energy: Annotated[bool, typer.Option("--energy/--no-energy", help="Say where the energy goes.")] = True,
+    json_out: JsonOut = None,
+) -> None:
+    """Run the attention of a whole language model on a model of the chip: cycles, bytes, energy.
+
+    The model follows every queue of the chip and equals the RTL cycle by cycle; long jobs are continued from shorter
+    ones. Prefill of all tokens by default.
+
+    Examples: fusioncim evaluate --tokens 4096 --chunk 1024; fusioncim evaluate --model bert-base --tokens 512
+    """
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.system import dram as memories
+    from fusioncim_sim.system import energy as energies
+    from fusioncim_sim.system import model as system
+    from fusioncim_sim.system import workload
+    from fusioncim_sim.system.pages import evaluation_page
+
+    chip = choose_chip(preset or (None if config else "paper"), config, changes)
+    changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
+    changed |= {"key_size": head_dimension, "value_size": head_dimension}
+    this = workload.changed(workload.model(model), changed)
+    if json_out:
+        check_json(json_out, ("chip", "layer", "model", "whole"))
+    result = system.evaluate(
+        chip,
+        this,
+        workload.Phase(tokens=tokens, chunk=chunk, new=new_tokens),
+        dram=memories.dram(dram),
+        table=energies.read_table(energy_table or energies.default_table()) if energy else None,
+        at=energies.corner(corner),
+        clock_mhz=clock_mhz,
+    )
+    evaluation_page(page(), result, corner)
+    if json_out:
+        write_json(json_out, result.as_dict())
+
+
+@app.command()
+def explore(
+    output: Annotated[Path, typer.Option(help="Directory of the results; run again to go on.")] = Path("build/explore"),
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V1,V2,..",
+            help="Explore these values of a parameter; may be repeated. Default: a space of 1,536 chips.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Language model, as of evaluate.")] = "llama3-8b",
+    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 1024,
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, gddr5 or hbm2.")] = "lpddr4",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first points.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://..., instead of local cores.")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Evaluate chips of many configurations on one workload: area, energy, latency, quality, and their Pareto front.
+
+    What is finished is kept in results.jsonl of the directory; the same command goes on from there.
+
+    Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 --output build/mine
+    """
+    from fusioncim.parallel import cores
+    from fusioncim_sim.output import write_json
+    from fusioncim_sim.system import explore as space
+    from fusioncim_sim.system.pages import front_page
+
+    axes = space.parse_axes(axis) if axis else space.AXES
+    question = space.Question(model=model, tokens=tokens, memory=dram)
+    found = space.explore(output, axes, question, jobs=jobs or cores(), scheduler=scheduler, limit=limit)
+    best = space.front(found)
+    front_page(page(), found, best)
+    write_json(output / "front.json", {"front": best}, ("front",))
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write.")] = Path("report.html"),
+    measurements: Annotated[
+        Path | None, typer.Option(help="Directory of the JSON files. Default: this repository's.")
+    ] = None,
+    exploration: Annotated[Path | None, typer.Option(help="Directory of an exploration, for the Pareto front.")] = None,
+) -> None:
+    """Write one self-contained HTML file: architecture, cost, models, baselines, ablation, sensitivity, Pareto front.
+
+    Example: fusioncim report build/report.html --exploration build/explore
+    """
+    from fusioncim_sim.system.energy import default_table
+    from fusioncim_sim.system.report import write_report
+
+    write_report(output, measurements or default_table().parent, exploration)
+    print(f"{output}  {output.stat().st_size:,} bytes")
+
+
+@app.command()
 def capture(
     output: Annotated[Path | None, typer.Argument(help="File to write. Default: the fixture of this package.")] = None,
 ) -> None:
@@ -446,42 +576,46 @@ def demo(
         raise typer.Exit(1)
 
 
+class Subject(StrEnum):
+    """What is measured."""
+
+    engine = "engine"
+    chip = "chip"
+    choices = "choices"
+    banks = "banks"
+    cost = "cost"
+    calibration = "calibration"
+    system = "system"
+    reproduction = "reproduction"
+    sensitivity = "sensitivity"
+    quality = "quality"
+
+
 @app.command()
 def measure(
+    subject: Annotated[Subject, typer.Argument(help="What to measure.")] = Subject.engine,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out engine.json: its simulations take minutes.")
-    ] = False,
-    choices: Annotated[
-        bool, typer.Option("--choices", help="Measure choices.json instead; needs the extra synth.")
-    ] = False,
-    banks: Annotated[
-        bool, typer.Option("--banks", help="Measure banks.json instead; needs the extra synth; takes many minutes.")
-    ] = False,
-    chip: Annotated[
-        bool, typer.Option("--chip", help="Measure chip.json instead, under Verilator; takes many minutes.")
-    ] = False,
-    cost: Annotated[
-        bool, typer.Option("--cost", help="Measure cost.json instead, on gates; takes half an hour.")
-    ] = False,
-    quality: Annotated[
-        bool, typer.Option("--quality", help="Measure quality.json instead; needs the extra llm; takes an hour.")
+        bool, typer.Option("--quick", help="With engine: leave out engine.json, whose simulations take minutes.")
     ] = False,
     part: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --quality: this part only; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="With quality: this part only; may be repeated.")
     ] = None,
     model: Model = "smollm2",
     workload: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --chip: this job only, printed; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="With chip: this job only, printed; may be repeated.")
     ] = None,
     output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
-    """Measure the design again: write measurements/*.json and print the README's tables of them.
+    """Measure the design again: write measurements/*.json.
 
-    choices.json compares the alternatives to the default parameters in area, error and rescales, banks.json macros with
-    latches and flip-flops in area and energy; chip.json holds the utilization and traffic of whole chips, the cost of
-    generating them and the speed of simulation; cost.json area and power of every part of the published chip;
-    quality.json what the arithmetic does to a language model.
+    engine: engine.json, accuracy.json and rescales.json of single engines, and the README's tables of them (minutes).
+    chip: utilization and traffic of whole chips, the cost of generating them, the speed of simulation (a quarter of an
+    hour). choices: the alternatives to the default parameters in area, error and rescales. banks: macros, latches and
+    flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
+    (half an hour). calibration: counters of the RTL, to which `evaluate` is held (minutes). system: what `evaluate`
+    says about whole models; reproduction: the published figures beside ours; sensitivity: how these depend on what is
+    assumed. quality: what the arithmetic does to a language model; needs the extra llm (an hour).
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -489,21 +623,31 @@ def measure(
     from fusioncim_sim.cost import write_cost
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
+    from fusioncim_sim.system.calibration import write_calibration
+    from fusioncim_sim.system.measure_system import write_system
+    from fusioncim_sim.system.reproduction import write_reproduction
+    from fusioncim_sim.system.sensitivity import write_sensitivity
 
-    if choices:
-        write_choices(output, jobs or cores())
-    elif banks:
-        write_banks(output, jobs or cores())
-    elif cost:
-        write_cost(output, jobs or cores())
-    elif quality:
+    parallel = jobs or cores()
+    if subject == Subject.engine:
+        run_measurements(page(), quick=quick, output=output, jobs=parallel)
+    elif subject == Subject.chip:
+        run_chip_measurements(page(), output=output, jobs=parallel, names=workload or ())
+    elif subject == Subject.quality:
         from fusioncim_sim.quality_study import write_study
 
-        write_study(output, model, None, part or (), jobs or cores())
-    elif chip:
-        run_chip_measurements(page(), output=output, jobs=jobs or cores(), names=workload or ())
+        write_study(output, model, None, part or (), parallel)
     else:
-        run_measurements(page(), quick=quick, output=output, jobs=jobs or cores())
+        write = {
+            Subject.choices: write_choices,
+            Subject.banks: write_banks,
+            Subject.cost: write_cost,
+            Subject.calibration: write_calibration,
+            Subject.system: write_system,
+            Subject.reproduction: write_reproduction,
+            Subject.sensitivity: write_sensitivity,
+        }[subject]
+        write(output, parallel)
 
 
 def page() -> Console:

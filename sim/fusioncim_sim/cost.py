@@ -1,10 +1,12 @@
 """The cost table: area, power and efficiency of the published chip's size, measured and scaled, beside the paper.
 
 Area: every module of the chip is mapped as it is; banks are the memory model's. Energy of an engine: gate-level runs of
-engines with 128 columns and few rows (`SIZES`) on captured heads; the energy of a unit is a + b rows per busy cycle,
-from the first two sizes, and `deviation_percent` says how well that predicts the last one. Energy of the chip around
-the engines: gate-level runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of
-the global buffer, which engines share, are those of the run with the most of them.
+engines with 128 columns and few rows (`SIZES`) on captured heads, phase by phase (`events`): streaming takes so much
+per cycle of work, a tile so much for its load and its drain, an idle engine so much per cycle. Each of these of a unit
+is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. Power is that
+of an engine which always streams, with tiles that see `KEYS` keys. Energy of the chip around the engines: gate-level
+runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of the global buffer, which
+engines share, are those of the run with the most of them.
 
 Figures are at the library's corner; `scaled` holds the same by a published method (`flow.scaling`). An operation is
 half of an unmasked multiply-accumulate.
@@ -41,6 +43,9 @@ PAPER = CHIP_PRESETS["paper"]
 SIZES = (8, 16, 24)
 """Rows of the engines that are simulated."""
 TILES, TOKENS = 1, 128
+BUFFER = "global buffer"
+KEYS = 2048
+"""Keys that a tile sees: the mean of a causal prefill of 4,096 tokens. Its load and drain are spread over them."""
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 PERIOD_NS = 1000 / CLOCK_MHZ
@@ -76,7 +81,7 @@ MODULES: Mapping[str, Sequence[str]] = {
 """The modules of each row."""
 
 AROUND: Mapping[str, str] = {
-    "global_buffer": "global buffer",
+    "global_buffer": BUFFER,
     "network": "network",
     "output_writer": "memory interface",
     "kv_fetcher": "memory interface",
@@ -87,7 +92,11 @@ AROUND: Mapping[str, str] = {
 }
 """Rows of the table around the engines, by the instance in the chip or its core; everything else is `chip control`."""
 
-KEYS = ("around", "engine", "scaling", "table")
+PARTS = ("around", "engine", "events", "scaling", "table")
+"""What cost.json holds."""
+EVENTS = ("stream_fj_per_cycle", "tile_fj", "idle_fj_per_cycle")
+"""Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
+and drain of a tile, beyond the same; per cycle of an idle engine."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,13 @@ class Line:
     def at(self, size: float) -> float:
         """The value at a size."""
         return self.a + self.b * size
+
+    def __mul__(self, factor: float) -> "Line":
+        return Line(self.a * factor, self.b * factor)
+
+    def rounded(self) -> dict[str, float]:
+        """For a file."""
+        return {"a": round(self.a, 1), "b": round(self.b, 2)}
 
 
 @dataclass(frozen=True)
@@ -157,10 +173,10 @@ def write_cost(output: Path, jobs: int) -> None:
     """Measure on the Nangate library and write cost.json."""
     path = output / "cost.json"
     if output.exists():
-        check_json(path, KEYS)
+        check_json(path, PARTS)
     data = measure_cost(default_liberty(), jobs)
     make_directory(output)
-    write_json(path, data, KEYS)
+    write_json(path, data, PARTS)
     print(f"wrote {path}\n\n{costs(data)}")
 
 
@@ -224,20 +240,32 @@ def summarize(
     design: Design, engines: Mapping[int, TileResult], chips: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The table from the mapped chip and the runs."""
-    parts, deviations = {}, {}
+    events: dict[str, dict[str, dict[str, Line]]] = {}
+    deviations: dict[str, dict[str, float]] = {}
     for name, units in ROWS.items():
-        values = [[of_units(engines[rows], units, memory) for rows in SIZES] for memory in (False, True)]
-        lines = [line(SIZES, each) for each in values]
-        deviations[name] = deviation(lines, SIZES[-1], [each[-1] for each in values])
-        parts[name] = Entry(*figures(design, MODULES[name]), *(each.at(PAPER.engine.rows) for each in lines))
-    around = {}
+        events[name] = {}
+        for kind in ("logic", "banks"):
+            values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
+            lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
+            events[name][kind] = lines
+            deviations[f"{name}, {kind}"] = {
+                event: deviation([lines[event]], SIZES[-1], [values[-1][event]]) for event in EVENTS
+            }
+    parts = {
+        name: Entry(*figures(design, MODULES[name]), *(full_use(events[name][kind]) for kind in ("logic", "banks")))
+        for name in ROWS
+    }
+    around, lines_around = {}, {}
     areas = areas_around(design)
     for name in areas:
         per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
         logic = line(ENGINES, per_cycle)
-        deviations[name] = deviation([logic], ENGINES[-1], per_cycle[-1:])
+        deviations[name] = {"fj_per_cycle": deviation([logic], ENGINES[-1], per_cycle[-1:])}
         memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
         around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
+        if name != BUFFER:  # its accesses are counted
+            both = [each + chips[n]["memory"].get(name, 0.0) for n, each in zip(ENGINES, per_cycle, strict=True)]
+            lines_around[name] = line(ENGINES, both)
     engine = sum(parts.values(), Entry())
     system = sum(around.values(), engine * PAPER.engines)
     table = {**parts, "hybrid engine": engine, **around, "system": system}
@@ -246,6 +274,13 @@ def summarize(
         "voltage": design.library.voltage,
         "clock_mhz": CLOCK_MHZ,
         "chip": {"engines": PAPER.engines, "rows": PAPER.engine.rows, "columns": PAPER.engine.columns},
+        "parameters": PAPER.as_dict(),
+        "keys_per_tile": KEYS,
+        "events": {
+            name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
+            for name, kinds in events.items()
+        },
+        "events_around": {name: {"fj_per_cycle": each.rounded()} for name, each in lines_around.items()},
         "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
         "around": {str(n): chips[n] for n in ENGINES},
         "deviation_percent": deviations,
@@ -268,11 +303,27 @@ def busy_cycles(run: TileResult) -> float:
     return run.macs / run.config.macs_per_cycle
 
 
-def of_units(run: TileResult, units: Iterable[str], memory: bool) -> float:
-    """Energy of units in fJ per busy cycle, leakage not included; of the banks or of everything else."""
-    energies = [run.energies[unit] for unit in units]
-    found = sum(each.memory if memory else each.logic - each.leakage for each in energies)
-    return found / busy_cycles(run)
+def of_units(run: TileResult, units: Iterable[str], *, banks: bool) -> dict[str, float]:
+    """`EVENTS` of units, of their banks or of everything else."""
+
+    def dynamic(phase: str) -> float:
+        energies = [run.phases[phase][1][unit] for unit in units]
+        return sum(each.memory if banks else each.logic - each.leakage for each in energies)
+
+    cycles = {phase: run.phases[phase][0] for phase in run.phases}
+    idle = dynamic("idle") / cycles["idle"]
+    beyond = {phase: dynamic(phase) - idle * cycles[phase] for phase in cycles}
+    return {
+        "stream_fj_per_cycle": beyond["stream"] / busy_cycles(run),
+        "tile_fj": (beyond["load"] + beyond["drain"]) / TILES,
+        "idle_fj_per_cycle": idle,
+    }
+
+
+def full_use(events: Mapping[str, Line]) -> float:
+    """Energy per cycle of an engine that always streams."""
+    stream, tile, idle = (events[event].at(PAPER.engine.rows) for event in EVENTS)
+    return stream + tile / (KEYS * PAPER.engine.operand_bits) + idle
 
 
 def deviation(lines: Sequence[Line], size: int, measured: Sequence[float]) -> float:
@@ -289,8 +340,16 @@ def size_figures(run: TileResult) -> dict[str, Any]:
         "utilization": round(run.utilization, 4),
         "mismatches": run.mismatches,
         "fj_per_mac": {unit: round(energy.total / run.macs, 3) for unit, energy in run.energies.items()},
-        "fj": {unit: {name: round(x) for name, x in asdict(energy).items()} for unit, energy in run.energies.items()},
+        "phases": {
+            phase: {"cycles": cycles, "fj": {unit: rounded(energy) for unit, energy in energies.items()}}
+            for phase, (cycles, energies) in run.phases.items()
+        },
     }
+
+
+def rounded(energy: Energy) -> dict[str, int]:
+    """By kind."""
+    return {name: round(x) for name, x in asdict(energy).items()}
 
 
 def figures(design: Design, modules: Iterable[str]) -> tuple[float, float, float]:

@@ -3,11 +3,12 @@
 Run by `simulate`, which makes the case from `encode.Streams` and compares the outputs.
 """
 
+import os
 from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from fusioncim_sim.runner import case
 from fusioncim_sim.stream import STALLS, Sink, Source, reset, unpack_vector, within
@@ -15,11 +16,15 @@ from fusioncim_sim.stream import STALLS, Sink, Source, reset, unpack_vector, wit
 ACTIVITY = ("load", "vector", "qk", "pv", "drain")
 """Columns of the activity record: a query, or a key and a value entered; QK^T or PV computed; outputs left."""
 
+PHASES = ("load", "stream", "drain", "idle")
+"""Of a run of one pass: until QK^T starts, until outputs leave, until all have left, and then."""
+
 
 @cocotb.test()
 async def runs_job(dut: Any) -> None:
-    """Feed the jobs and record what leaves."""
+    """Feed the jobs and record what leaves; `toggles.c` counts the phases apart."""
     this = case()
+    phase = 0
     words = {name: [int(x, 16) for x in this[name]] for name in ("tiles", "q", "blocks", "kv")}
     rank = this["rank"]
 
@@ -55,6 +60,12 @@ async def runs_job(dut: Any) -> None:
             if beat >> (this["output_bits"] * this["units"]):
                 ends.append(n)
 
+    def enter(name: str) -> None:
+        nonlocal phase
+        if PHASES.index(name) > phase:
+            phase = PHASES.index(name)
+            os.environ["FUSIONCIM_PHASE"] = str(phase)
+
     def moves(port: str) -> int:
         return int(getattr(dut, f"{port}__valid").value == 1 and getattr(dut, f"{port}__ready").value == 1)
 
@@ -62,8 +73,12 @@ async def runs_job(dut: Any) -> None:
         while True:
             await RisingEdge(dut.clk)
             state = int(dut.state.value)
+            if state & 1:
+                enter("stream")
+            if moves("o"):
+                enter("drain")
             activity.append(
-                moves("i_q") | moves("i_kv") << 1 | (state & 1) << 2 | (state >> 4 & 1) << 3 | moves("o") << 4
+                moves("i_q") | moves("i_kv") << 1 | (state & 1) << 2 | (state >> 3 & 1) << 3 | moves("o") << 4
             )
 
     cocotb.start_soon(watch())
@@ -76,6 +91,9 @@ async def runs_job(dut: Any) -> None:
         send_vectors(),
         take_outputs(),
     )
+    enter("idle")
+    if this["idle"]:
+        await ClockCycles(dut.clk, this["idle"])
     np.savez(
         this["out"],
         outputs=np.array(outputs, dtype=np.int64),

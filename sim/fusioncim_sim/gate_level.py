@@ -25,21 +25,24 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
+from fusioncim_sim.engine_bench import PHASES
 from fusioncim_sim.runner import Program, compile_icarus, compile_step, require_icarus
 from fusioncim_sim.simulate import Run, simulate_jobs
 from fusioncim_sim.simulate_chip import ChipJob, ChipRun, simulate_chip
 
 COUNTER = Path(__file__).with_name("toggles.c")
 TOGGLES = "FUSIONCIM_TOGGLES"
+IDLE = 100
+"""Cycles of the phase `idle`."""
 
 
 def simulate_gates(
     config: Config, jobs: Sequence[tuple[Heads, Job]], design: Design, flat: Flat
-) -> tuple[Run, Activity]:
-    """Run jobs back to back on the flat netlist of a mapped engine."""
+) -> tuple[Run, dict[str, Activity]]:
+    """Run jobs back to back on the flat netlist of a mapped engine; activities by `engine_bench.PHASES`."""
     with counting(build_gates(design, flat), flat) as (program, counted):
-        run = simulate_jobs(config, jobs, program=program)
-        return run, read_activity(counted, flat.nets)
+        run = simulate_jobs(config, jobs, program=program, idle=IDLE)
+        return run, dict(zip(PHASES, read_activities(counted, flat.nets), strict=True))
 
 
 def simulate_chip_gates(
@@ -49,7 +52,8 @@ def simulate_chip_gates(
     engines = verilog(Engine(chip.engine))
     with counting(build_gates(design, flat, engines), flat) as (program, counted):
         run = simulate_chip(chip, jobs, cycles=cycles, program=program)
-        return run, read_activity(counted, flat.nets)
+        (activity,) = read_activities(counted, flat.nets)
+        return run, activity
 
 
 @contextmanager
@@ -61,15 +65,18 @@ def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
         yield Program(place, flat.name, ("-M", str(counter()), "-m", "toggles"), {TOGGLES: str(counted)}), counted
 
 
-def read_activity(path: Path, nets: int) -> Activity:
-    """What `toggles.c` wrote."""
+def read_activities(path: Path, nets: int) -> list[Activity]:
+    """What `toggles.c` wrote, by phase."""
     with path.open() as file:
-        cycles = int(file.readline())
+        cycles = [int(word) for word in file.readline().split()]
         table = np.loadtxt(file, dtype=np.int64, ndmin=2)
-    toggles, high = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
-    toggles[table[:, 0]], high[table[:, 0]] = table[:, 1], table[:, 2]
-    high[1] = cycles
-    return Activity(cycles, toggles, high)
+    activities = []
+    for phase, length in enumerate(cycles):
+        toggles, high = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
+        toggles[table[:, 0]], high[table[:, 0]] = table[:, 1 + 2 * phase], table[:, 2 + 2 * phase]
+        high[1] = length
+        activities.append(Activity(length, toggles, high))
+    return activities
 
 
 def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:

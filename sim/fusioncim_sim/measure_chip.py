@@ -30,10 +30,10 @@ SQUARE = SMALL.override(rows=64, columns=64, softmax_lanes=8)
 """Four engines of 64 x 64."""
 PAPER_ENGINE = CHIP_PRESETS["paper"].override(engines=1, buffer_bytes=1 << 16)
 """One engine of 128 x 128 with its share of the global buffer."""
-MANY = CHIP_PRESETS["tiny"].override(engines=16, words=4, buffer_bytes=1 << 14, bus_bits=128)
+MANY = CHIP_PRESETS["tiny"].override(engines=16, words=4, buffer_bytes=1 << 14, bus_bits=128, schedule="folded")
 """Sixteen engines of 8 x 16, with a buffer of 256 blocks."""
-LOCKSTEP = MANY.override(buffer_bytes=4 * MANY.block_bytes)
-"""The same with a buffer so small that no engine can run ahead of another: what a plain broadcast would do."""
+UNFOLDED = MANY.override(schedule="diagonal_first")
+"""The same in the published order."""
 KEYS = ("workloads", "generate", "speed")
 
 
@@ -61,8 +61,8 @@ WORKLOADS = {
     "decode of 8 tokens, slow memory": Workload(kv_heads=2, group=4, queries=8, keys=4096, share=0.5),
     "chunk of 256 at 768": Workload(kv_heads=2, group=4, queries=256, keys=1024),
     "causal prefill, one head, 16 engines": Workload(chip=MANY, kv_heads=1, group=1, queries=1024, keys=1024),
-    "causal prefill, one head, 16 engines in step": Workload(
-        chip=LOCKSTEP, kv_heads=1, group=1, queries=1024, keys=1024
+    "causal prefill, one head, 16 engines, diagonal first": Workload(
+        chip=UNFOLDED, kv_heads=1, group=1, queries=1024, keys=1024
     ),
     "captured heads, 4 engines of 64 x 64": Workload(
         chip=SQUARE, kv_heads=2, group=3, queries=512, keys=512, captured=True

@@ -45,11 +45,12 @@ def simulate_jobs(
     seed: int = 0,
     cycles: int | None = None,
     program: Program | None = None,
+    idle: int = 0,
 ) -> Run:
     """Run jobs back to back on one engine under Icarus.
 
     stall: pattern of `stream.STALLS` by port; cycles: limit, a multiple of what the job should take unless given;
-    program: instead of the engine's own.
+    program: instead of the engine's own; idle: cycles that the simulation goes on after the last output.
     """
     for heads, _ in jobs:
         golden.check_operands(config, heads)
@@ -72,6 +73,7 @@ def simulate_jobs(
             "stall": dict(stall or {}),
             "seed": seed,
             "cycles": cycles,
+            "idle": idle,
             "out": str(place / "out.npz"),
         }
         run(Engine(config), "fusioncim_sim.engine_bench", "runs_job", case, results=place, program=program)

@@ -7,7 +7,7 @@ outputs are included.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from fusioncim.engine import Engine
 from fusioncim.flow.liberty import Library
-from fusioncim.flow.netlist import Flat, flatten
+from fusioncim.flow.netlist import flatten
 from fusioncim.flow.power import Activity, Energy, PowerModel
-from fusioncim.flow.synth import Design, synthesize
+from fusioncim.flow.synth import synthesize
 from fusioncim.parallel import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import PRESETS, Config
@@ -47,10 +47,11 @@ ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
 
 @dataclass(frozen=True, kw_only=True)
 class TileResult:
-    """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of all clock cycles.
+    """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of these cycles.
 
     macs: unmasked multiply-accumulates of QK^T; PV has as many. mismatches: outputs that are not the golden model's.
-    clock_cycles: `cycles`, and those of the reset and of the end of the simulation.
+    clock_cycles: `cycles`, and those of the reset. phases: cycles and energies by `UNITS` of each of
+    `engine_bench.PHASES`; what comes after the last output is `idle`, and in none of the sums.
     """
 
     config: Config
@@ -59,10 +60,20 @@ class TileResult:
     queries: int
     period_ns: float
     cycles: int
-    clock_cycles: int
     macs: int
     mismatches: int
-    energies: dict[str, Energy]
+    phases: dict[str, tuple[int, dict[str, Energy]]]
+
+    @property
+    def energies(self) -> dict[str, Energy]:
+        """Of every unit, in fJ."""
+        busy = [energies for name, (_, energies) in self.phases.items() if name != "idle"]
+        return {unit: sum((each[unit] for each in busy), Energy()) for unit in UNITS}
+
+    @property
+    def clock_cycles(self) -> int:
+        """Cycles of the reset and of the run."""
+        return sum(cycles for name, (cycles, _) in self.phases.items() if name != "idle")
 
     @property
     def bit_exact(self) -> bool:
@@ -127,8 +138,8 @@ def run_tile(
     queries, job = head.quantized(config), Job(queries=len(head.q), keys=tokens)
     # `run_all` shows how long it takes.
     name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
-    done: tuple[Run, Activity] = run_all({name: simulation}, jobs=1, title="gates")[name]
-    run, activity = done
+    done: tuple[Run, dict[str, Activity]] = run_all({name: simulation}, jobs=1, title="gates")[name]
+    run, activities = done
     expected = golden.run(config, queries, job)
     return TileResult(
         config=config,
@@ -137,19 +148,23 @@ def run_tile(
         queries=len(head.q),
         period_ns=period_ns,
         cycles=run.cycles,
-        clock_cycles=activity.cycles,
         macs=expected.counters.scores * config.columns,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
-        energies=by_unit(design, flat, activity, period_ns),
+        phases=by_phase(PowerModel(flat, library), activities, period_ns),
     )
 
 
-def by_unit(design: Design, flat: Flat, activity: Activity, period_ns: float) -> dict[str, Energy]:
-    """Energy of every unit of an engine."""
-    energies: dict[str, Energy] = defaultdict(Energy)
-    for path, energy in PowerModel(flat, design.library).energies(activity, period_ns).items():
-        energies[unit_of(path)] += energy
-    return {unit: energies[unit] for unit in UNITS}
+def by_phase(
+    model: PowerModel, activities: Mapping[str, Activity], period_ns: float
+) -> dict[str, tuple[int, dict[str, Energy]]]:
+    """Cycles and energy of every unit of an engine, by phase."""
+    phases = {}
+    for name, activity in activities.items():
+        energies: dict[str, Energy] = defaultdict(Energy)
+        for path, energy in model.energies(activity, period_ns).items():
+            energies[unit_of(path)] += energy
+        phases[name] = (activity.cycles, {unit: energies[unit] for unit in UNITS})
+    return phases
 
 
 def beside(heads: Sequence[Head], queries: int, tokens: int) -> Head:

@@ -4,8 +4,10 @@
  * from the cycle before, whatever happened in between. Nets c<number> carry clocks: each of their edges counts. Changes
  * to or from an unknown value do not count.
  *
- * The top module is that of cocotb. Written to the file $FUSIONCIM_TOGGLES: a line `cycles`, then `number toggles high` for every net, high being the
- * cycles in which it was 1 when looked at.
+ * The top module is that of cocotb. Cycles are counted apart by phase: the bench, which runs in this process, sets
+ * $FUSIONCIM_PHASE to 0 (as it is when not set), 1, .. Written to the file $FUSIONCIM_TOGGLES: a line with the cycles of
+ * every phase, then a line for every net with its number and for every phase toggles and high, the cycles in which it was
+ * 1 when looked at.
  */
 
 #include <stdint.h>
@@ -14,19 +16,20 @@
 #include <string.h>
 #include <vpi_user.h>
 
+enum { UNKNOWN = 2, PHASES = 4 };
+
 typedef struct {
   vpiHandle handle;
   uint32_t number;
-  uint32_t toggles;
-  uint32_t high;
-  uint32_t since; /* cycle of the last change */
+  uint32_t toggles[PHASES];
+  uint32_t high[PHASES];
+  uint32_t since; /* cycle of the last change, or the first of the phase */
   unsigned char value, touched, clock;
 } net_t;
 
-enum { UNKNOWN = 2 };
-
 static net_t *nets;
-static uint32_t count, cycle;
+static uint32_t count, cycle, cycles[PHASES];
+static unsigned phase, phases = 1;
 static net_t **touched;
 static uint32_t touched_count;
 static vpiHandle clock_handle;
@@ -39,10 +42,18 @@ static unsigned char value_of(vpiHandle handle) {
 
 static void take(net_t *net, unsigned char value) {
   if (value == net->value) return;
-  if (net->value == 1) net->high += cycle - net->since;
-  if (value != UNKNOWN && net->value != UNKNOWN) net->toggles++;
+  if (net->value == 1) net->high[phase] += cycle - net->since;
+  if (value != UNKNOWN && net->value != UNKNOWN) net->toggles[phase]++;
   net->value = value;
   net->since = cycle;
+}
+
+/* Books the cycles since the last change of every net to the phase that ends. */
+static void end_phase(void) {
+  for (uint32_t n = 0; n < count; n++) {
+    if (nets[n].value == 1) nets[n].high[phase] += cycle - nets[n].since;
+    nets[n].since = cycle;
+  }
 }
 
 static PLI_INT32 changed(p_cb_data data) {
@@ -58,12 +69,20 @@ static PLI_INT32 changed(p_cb_data data) {
 
 static PLI_INT32 look(p_cb_data data) {
   (void)data;
+  const char *name = getenv("FUSIONCIM_PHASE");
+  unsigned now = name ? (unsigned)atoi(name) : 0;
+  if (now != phase && now < PHASES) {
+    end_phase();
+    phase = now;
+    if (phases <= phase) phases = phase + 1;
+  }
   for (uint32_t n = 0; n < touched_count; n++) {
     touched[n]->touched = 0;
     take(touched[n], value_of(touched[n]->handle));
   }
   touched_count = 0;
   cycle++;
+  cycles[phase]++;
   return 0;
 }
 
@@ -120,11 +139,13 @@ static PLI_INT32 finish(p_cb_data data) {
     vpi_printf("FUSIONCIM_TOGGLES must name a file that can be written\n");
     return 0;
   }
-  fprintf(file, "%u\n", cycle);
+  end_phase();
+  for (unsigned k = 0; k < phases; k++) fprintf(file, k ? " %u" : "%u", cycles[k]);
   for (uint32_t n = 0; n < count; n++) {
-    if (nets[n].value == 1) nets[n].high += cycle - nets[n].since;
-    fprintf(file, "%u %u %u\n", nets[n].number, nets[n].toggles, nets[n].high);
+    fprintf(file, "\n%u", nets[n].number);
+    for (unsigned k = 0; k < phases; k++) fprintf(file, " %u %u", nets[n].toggles[k], nets[n].high[k]);
   }
+  fprintf(file, "\n");
   fclose(file);
   return 0;
 }

@@ -35,8 +35,6 @@ from fusioncim.flow.memory_model import (
     DRIVER_FF,
     DRIVER_NW,
     DRIVER_UM2,
-    FLOP_NW,
-    FLOP_UM2,
     FO4_NS,
     GATE_FF,
     JUNCTION_FF,
@@ -98,8 +96,8 @@ class ArrayMacro(Macro):
 
     @property
     def _flops(self) -> float:
-        """Selected word, two enables; its share of the write address."""
-        return self.address_bits + 2 + self.address_bits / self.rows
+        """Selected word; its share of the write address."""
+        return self.address_bits + self.address_bits / self.rows
 
     @property
     def _drivers(self) -> int:
@@ -110,7 +108,7 @@ class ArrayMacro(Macro):
     def periphery_um2(self) -> float:
         """Area of everything else: a row's own, and its share of the columns' latch and driver of both bit lines."""
         column = (LATCH_UM2 + WRITE_DRIVER_UM2 + 2 * DRIVER_UM2) / self.rows
-        parts = self.width * column + self._drivers * (NAND_UM2 + DRIVER_UM2) + self._flops * FLOP_UM2
+        parts = self.width * column + self._drivers * (NAND_UM2 + DRIVER_UM2) + self._inputs_um2
         return LAYOUT * parts + (LAYOUT - 1) * self.cells_um2
 
     @property
@@ -137,20 +135,20 @@ class ArrayMacro(Macro):
     def read_energy_fj(self) -> float:
         """The word changes: two of four select lines rise, and a quarter of the local nodes."""
         select = 2 * (self._word_line_fj(1) + self._segments_fj)
-        return select + self.width * RANDOM * self._node_ff * SUPPLY_V**2
+        return self._sample_fj + select + self.width * RANDOM * self._node_ff * SUPPLY_V**2
 
     @property
     def write_energy_fj(self) -> float:
         """One write: the word line of a row, and in half of the columns one bit line rises."""
         columns = self.width * (LATCH_FJ + self._bit_line_ff / 2 * BUFFERED * SUPPLY_V**2)
-        return self._word_line_fj(2) + self._segments_fj + columns
+        return self._sample_fj + self._word_line_fj(2) + self._segments_fj + columns
 
     @property
     def leakage_nw(self) -> float:
         """Leakage, the shared latches and drivers by their share."""
         cells = self.depth * self.width * CELL_LEAKAGE_NW * STATIC_TRANSISTORS / 6
         columns = self.width * (LATCH_NW + 2 * DRIVER_NW) / self.rows
-        return cells + columns + self._drivers * (NAND_NW + DRIVER_NW) + self._flops * FLOP_NW
+        return cells + columns + self._drivers * (NAND_NW + DRIVER_NW) + self._inputs_nw
 
     @property
     def access_ns(self) -> float:

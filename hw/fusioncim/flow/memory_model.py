@@ -1,8 +1,9 @@
 """Area, energy, leakage and timing of one memory bank, from the structure of its array and cited constants.
 
 A bank is what `fusioncim_sram` stands for: one write port, `reads` read ports, both used in the same cycle, one clock,
-inputs sampled and outputs held. At 45 nm, 1.1 V, 25 C, typical, like the cell library. Two structures here, and a third
-one, of banks in a compute array, in `memory_array`:
+inputs sampled and outputs held. A port keeps still in a cycle without its enable: a clock gate takes that, and clocks
+the rest of the port. At 45 nm, 1.1 V, 25 C, typical, like the cell library. Two structures here, and a third one, of
+banks in a compute array, in `memory_array`:
 
 - Separate ports: a cell of 6 + 2 reads transistors. Per read port a single-ended bit line, split into pieces of
   `LOCAL_ROWS` cells, which discharges to the rail; no sense amplifier. Whole rows are words.
@@ -16,18 +17,18 @@ in a quarter of them (`RANDOM`). Buffers that drive a line add a third of its lo
 This model against published figures, for plausibility; nothing is fitted to them, and the tests hold every ratio.
 
 | array            | ports  | read pJ, here / theirs  | area um2, here / theirs | theirs                        |
-| 1024 x 64 bits   | shared | 4.83 / 5.22 = 0.93      | 27131 / 25368 = 1.07    | CACTI 7                       |
-| 4096 x 64        | shared | 6.75 / 13.00 = 0.52     | 107092 / 106332 = 1.01  | CACTI 7                       |
-| 131072 x 64      | shared | 16.27 / 72.91 = 0.22    | 3411365 / 3340590 = 1.02 | CACTI 7                      |
-| 4096 x 512       | shared | 75.54 / 140.36 = 0.54   | 855828 / 729876 = 1.17  | CACTI 7                       |
-| 128 x 96         | 1R 1W  | 2.77 / 3.18 = 0.87      | 8324 / 11722 = 0.71     | CACTI 7                       |
-| 128 x 96         | 2R 1W  | 2.83 / 3.75 = 0.75      | 10890 / 21998 = 0.50    | CACTI 7                       |
-| 32 x 32          | 1R 1W  | 0.59 / 0.73 = 0.80      | 1115 / 1319 = 0.85      | CACTI 7                       |
-| 32 x 64          | 1R 1W  | 1.15 / 1.50 = 0.76      | 1945 / 1755 = 1.11      | OpenROAD, fakeram45, one port |
-| 2048 x 39        | shared | 3.66 / 6.86 = 0.53      | 33526 / 45479 = 0.74    | OpenROAD, fakeram45           |
-| 1024 x 64 (8 KB) | shared | 4.83 / 10.00 = 0.48     |                         | Horowitz                      |
-| 4096 x 64 (32 KB) | shared | 6.75 / 20.00 = 0.34    |                         | Horowitz                      |
-| 131072 x 64 (1 MB) | shared | 16.27 / 100.00 = 0.16 |                         | Horowitz                      |
+| 1024 x 64 bits   | shared | 4.92 / 5.22 = 0.94      | 27129 / 25368 = 1.07    | CACTI 7                       |
+| 4096 x 64        | shared | 6.86 / 13.00 = 0.53     | 107089 / 106332 = 1.01  | CACTI 7                       |
+| 131072 x 64      | shared | 16.42 / 72.91 = 0.23    | 3411363 / 3340590 = 1.02 | CACTI 7                      |
+| 4096 x 512       | shared | 75.64 / 140.36 = 0.54   | 855826 / 729876 = 1.17  | CACTI 7                       |
+| 128 x 96         | 1R 1W  | 2.84 / 3.18 = 0.89      | 8321 / 11722 = 0.71     | CACTI 7                       |
+| 128 x 96         | 2R 1W  | 2.89 / 3.75 = 0.77      | 10887 / 21998 = 0.49    | CACTI 7                       |
+| 32 x 32          | 1R 1W  | 0.64 / 0.73 = 0.87      | 1112 / 1319 = 0.84      | CACTI 7                       |
+| 32 x 64          | 1R 1W  | 1.20 / 1.50 = 0.80      | 1942 / 1755 = 1.11      | OpenROAD, fakeram45, one port |
+| 2048 x 39        | shared | 3.76 / 6.86 = 0.55      | 33523 / 45479 = 0.74    | OpenROAD, fakeram45           |
+| 1024 x 64 (8 KB) | shared | 4.92 / 10.00 = 0.49     |                         | Horowitz                      |
+| 4096 x 64 (32 KB) | shared | 6.86 / 20.00 = 0.34    |                         | Horowitz                      |
+| 131072 x 64 (1 MB) | shared | 16.42 / 100.00 = 0.16 |                         | Horowitz                      |
 
 CACTI 7: 45 nm, itrs-hp, 300 K, its energies at 1.0 V times 1.21. fakeram45: Liberty files of OpenROAD-flow-scripts,
 platform nangate45. Horowitz: M. Horowitz, ISSCC 2014, "Computing's energy problem", figure 1.1.9, 45 nm at 0.9 V, whole
@@ -85,6 +86,9 @@ LATCH_UM2, LATCH_FJ, LATCH_NW = 2.66, 8.0, 40.9
 """DLH_X1. Energy: one enable pulse (5.3), its pin (1.2), an output toggle (3.0) in half of the accesses."""
 FLOP_UM2, FLOP_FJ, FLOP_NW = 4.522, 8.1, 79.1
 """DFF_X1. Energy: one clock cycle (6.9) and its pin (1.15)."""
+GATE_UM2, GATE_FJ, GATE_NW, STROBE_FJ = 3.458, 7.1, 48.6, 10.1
+"""CLKGATE_X1: takes a port's enable, and clocks the port's address. Energy: of a cycle without an enable (4.9) and its
+clock pin (2.2); what a pulse at its output takes beyond that."""
 NAND_UM2, NAND_FF, NAND_NW = 0.798, 1.63, 17.4
 """NAND2_X1: word-line decoder, and where two local bit lines meet."""
 DRIVER_UM2, DRIVER_FF, DRIVER_NW = 2.394, 11.8, 114.8
@@ -122,8 +126,7 @@ MUX = 4
 class Macro:
     """A bank of `depth` words of `width` bits with `reads` read ports, at 45 nm and 1.1 V.
 
-    Energies are those of one access of one port, clock and input flip-flops (`idle_energy_fj`, every cycle) not
-    included.
+    Energies are those of one access of one port; the clock gates, `idle_energy_fj`, come on top in every cycle.
     """
 
     depth: int
@@ -177,9 +180,29 @@ class Macro:
         return self._columns * self._cell * CELL_UM2[45] / CELL_HEIGHT_UM
 
     @property
+    def _gates(self) -> int:
+        """Clock gates: one per port."""
+        return 1 + self.reads
+
+    @property
     def _flops(self) -> float:
-        """Input flip-flops: addresses and enables."""
-        return (self.address_bits + 1) * (1 + self.reads)
+        """Input flip-flops: addresses."""
+        return self.address_bits * (1 + self.reads)
+
+    @property
+    def _inputs_um2(self) -> float:
+        """Clock gates and flip-flops of the inputs."""
+        return self._gates * GATE_UM2 + self._flops * FLOP_UM2
+
+    @property
+    def _inputs_nw(self) -> float:
+        """Their leakage."""
+        return self._gates * GATE_NW + self._flops * FLOP_NW
+
+    @property
+    def _sample_fj(self) -> float:
+        """A port takes its address."""
+        return STROBE_FJ + self.address_bits * FLOP_FJ
 
     @property
     def _drivers(self) -> int:
@@ -201,7 +224,7 @@ class Macro:
             pieces = self._stacks * ceil(self._rows / LOCAL_ROWS)
             port = pieces * (NAND_UM2 / 2 + PRECHARGE_UM2) + LATCH_UM2
             column = self.reads * port + self._stacks * WRITE_DRIVER_UM2 + LATCH_UM2
-        parts = self.width * column + self._drivers * (NAND_UM2 + DRIVER_UM2) + self._flops * FLOP_UM2
+        parts = self.width * column + self._drivers * (NAND_UM2 + DRIVER_UM2) + self._inputs_um2
         return LAYOUT * parts + (LAYOUT - 1) * self.cells_um2
 
     @property
@@ -239,19 +262,21 @@ class Macro:
         volts = SUPPLY_V**2
         if self.shared:
             columns = self._columns * (self._bit_line_ff * SWING_V * SUPPLY_V + 2 * PRECHARGE_FF * volts)
-            return self._row_fj + self._word_line_fj(2) + columns + self.width * (SENSE_FJ + LATCH_FJ) + self.tree_fj()
+            sensed = columns + self.width * (SENSE_FJ + LATCH_FJ) + self.tree_fj()
+            return self._sample_fj + self._row_fj + self._word_line_fj(2) + sensed
         local = min(self._rows, LOCAL_ROWS) * (JUNCTION_FF + CELL_HEIGHT_UM * WIRE_FF_UM) + NAND_FF
         column = local / 2 + PRECHARGE_FF
         if self._rows > LOCAL_ROWS:
             pull_downs = ceil(self._rows / LOCAL_ROWS / 2) * DRAIN_FF
             column += (self._rows * CELL_HEIGHT_UM * WIRE_FF_UM + pull_downs) / 2 + PRECHARGE_FF
-        return self._row_fj + self._word_line_fj(1) + self.width * (column * volts + LATCH_FJ) + self.tree_fj()
+        lines = self._sample_fj + self._row_fj + self._word_line_fj(1)
+        return lines + self.width * (column * volts + LATCH_FJ) + self.tree_fj()
 
     @property
     def write_energy_fj(self) -> float:
         """One write of one word: a pair of bit lines per bit, of which one moves from rail to rail (half with 8T)."""
         volts = SUPPLY_V**2
-        line = self._row_fj + self._word_line_fj(2) + self.width * LATCH_FJ + self.tree_fj()
+        line = self._sample_fj + self._row_fj + self._word_line_fj(2) + self.width * LATCH_FJ + self.tree_fj()
         if self.shared:
             halves = (MUX - 1) * self.width * self._bit_line_ff * SWING_V * SUPPLY_V
             precharge = self._columns * 2 * PRECHARGE_FF * volts
@@ -260,8 +285,8 @@ class Macro:
 
     @property
     def idle_energy_fj(self) -> float:
-        """Clock and input flip-flops in every cycle."""
-        return self._flops * FLOP_FJ
+        """The clock gates in every cycle."""
+        return self._gates * GATE_FJ
 
     @property
     def leakage_nw(self) -> float:
@@ -271,7 +296,7 @@ class Macro:
         pieces = self._stacks * ceil(self._rows / LOCAL_ROWS)
         lines = 2 * MUX * self._stacks if self.shared else self.reads * pieces
         columns = self.width * (lines * (PRECHARGE_NW + NAND_NW / 2) + (1 + self.reads) * LATCH_NW)
-        return cells + columns + self._drivers * (NAND_NW + DRIVER_NW) + self._flops * FLOP_NW
+        return cells + columns + self._drivers * (NAND_NW + DRIVER_NW) + self._inputs_nw
 
     @property
     def _bit_line_ns(self) -> float:

@@ -79,6 +79,9 @@ class Activity:
     toggles: Ints
     high: Ints
 
+    def __add__(self, other: "Activity") -> "Activity":
+        return Activity(self.cycles + other.cycles, self.toggles + other.toggles, self.high + other.high)
+
 
 @dataclass(frozen=True)
 class Group:

@@ -1,0 +1,138 @@
+"""Cycles of jobs on a chip: the compiled model in `kernel`, which does in every cycle what the RTL does.
+
+It follows every queue, handshake and arbiter of the chip, but carries no data: what depends on values (rescales, zero
+rows) it does not count. On all configurations that were compared, its counters are the RTL's to the last cycle
+(`calibration`). It walks through a million cycles of sixteen engines in about half a second.
+"""
+
+import ctypes
+import functools
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from fusioncim.store import build_root, filled_once, short_hash
+from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.config import ORDERS, check_range
+from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.errors import InputError
+
+KERNEL = Path(__file__).with_name("kernel")
+COMPILER = ("gcc", "-std=gnu11", "-O3", "-shared", "-fPIC")
+COMPILE_SECONDS = 120
+
+SHORTEST_LATENCY = 16
+"""With less, the memory of the simulations holds addresses back, which the model does not follow."""
+READ_PHASE, WRITE_PHASE = 4, 3
+"""The memory of the simulations moves a beat in cycle c after reset if c + phase is a multiple of `period`."""
+FIRST_PUSH, PUSH_CYCLES = 130, 80
+"""When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
+LIMIT = 1 << 40
+"""Cycles after which jobs are taken for stuck: longer than any job of the descriptor's largest sizes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Memory as the chip's bus sees it.
+
+    latency: cycles from the address of a burst to its first beat; bursts overlap. period: a beat moves in every
+    period-th cycle, in each direction.
+    """
+
+    latency: int = 30
+    period: int = 1
+
+    def __post_init__(self) -> None:
+        check_range("the memory's latency in cycles", self.latency, SHORTEST_LATENCY, 1 << 20)
+        check_range("the memory's cycles per beat", self.period, 1, 1 << 20)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """The chip's counters that do not depend on values, by the names of the registers."""
+
+    cycles: int = 0
+    mac_cycles: int = 0
+    idle_load: int = 0
+    idle_memory: int = 0
+    idle_drain: int = 0
+    idle_imbalance: int = 0
+    slots: int = 0
+    bytes_query: int = 0
+    bytes_key: int = 0
+    bytes_value: int = 0
+    bytes_scale: int = 0
+    bytes_output: int = 0
+    buffer_writes: int = 0
+    buffer_reads: int = 0
+    deliveries: int = 0
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return Counters(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
+
+    def __mul__(self, factor: int) -> "Counters":
+        return Counters(**{item.name: getattr(self, item.name) * factor for item in fields(self)})
+
+
+def run(
+    chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
+) -> Counters:
+    """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart."""
+    for job in jobs:
+        job.check(chip)
+    work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
+    numbers = [x for job in work for x in job]
+    counters = (ctypes.c_int64 * len(fields(Counters)))()
+    ended = _library().fusioncim_run(
+        _array(_config(chip, memory or Memory())), _array(numbers), len(jobs), ctypes.c_int64(LIMIT), counters
+    )
+    if ended != len(jobs):
+        raise AssertionError(f"{ended} of {len(jobs)} jobs ended within {LIMIT} cycles")
+    return Counters(**dict(zip((item.name for item in fields(Counters)), counters, strict=True)))
+
+
+def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * len(numbers))(*numbers)
+
+
+def _config(chip: ChipConfig, memory: Memory) -> list[int]:
+    """The fields of the kernel's Config, in order."""
+    engine = chip.engine
+    return [
+        *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
+        *(engine.rows_per_lane, ORDERS.index(engine.schedule)),
+        *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
+        *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
+        *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
+    ]
+
+
+def _job(job: Descriptor, arrival: int) -> list[int]:
+    """The fields of the kernel's Job, in order."""
+    places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
+    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, int(job.causal)]
+    return [*places, job.scales, *sizes, arrival]
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """The kernel, compiled once for this machine."""
+    sources = sorted(KERNEL.iterdir())
+    compiler = (*COMPILER, f"-I{KERNEL}")
+    key = short_hash(*(source.read_text() for source in sources), repr(COMPILER), os.uname().machine)
+    place = build_root() / f"cycles-{key}"
+    with filled_once(place) as scratch:
+        if scratch:
+            command = [*compiler, str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False)
+            except FileNotFoundError as error:
+                raise InputError(
+                    "the system model is compiled and needs a C compiler: install it with 'apt-get install gcc', "
+                    f"{error.filename} must be on PATH"
+                ) from error
+            if done.returncode:
+                raise RuntimeError(f"the system model does not compile\n{done.stderr}")
+    return ctypes.CDLL(str(place / "chip.so"))

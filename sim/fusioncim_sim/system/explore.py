@@ -1,0 +1,301 @@
+"""Design-space exploration: chips of many configurations on one workload, and which of them no other one beats.
+
+Objectives, all to be small: area in mm2, energy of a layer in mJ, its latency in ms, loss of quality in dB (negative
+SQNR of a captured head against float64 attention on the same integers). Energies are measured for one configuration;
+where a point differs from it in more than what they are a line over (`energy.FREE`), they are taken as they are, per
+event, and the point says so in `estimated`.
+
+Points are evaluated in batches through joblib, on local cores or, unchanged, on a Dask cluster. Every finished point is
+a line of results.jsonl, whose first line says what was asked; an exploration that is run again goes on where it ended,
+and one that asks for something else is refused.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from fusioncim.delivery import CLOCK_MHZ
+from fusioncim.flow.memory_model import Macro
+from fusioncim.flow.scaling import scale
+from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.cost import BUFFER
+from fusioncim_sim.evaluate import evaluate as evaluate_head
+from fusioncim_sim.heads import fixture, load_heads
+from fusioncim_sim.output import make_directory
+from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.energy import FREE, EnergyTable, corner, default_table, read_table
+from fusioncim_sim.system.model import evaluate
+from fusioncim_sim.system.workload import Phase, model
+
+PAPER = CHIP_PRESETS["paper"]
+AXES: Mapping[str, tuple[Any, ...]] = {
+    "rows": (32, 64, 128, 256),
+    "engines": (2, 4, 8, 16),
+    "words": (2, 4, 8),
+    "buffer_bytes": (1 << 18, 1 << 19, 1 << 20, 1 << 21),
+    "bus_bits": (256, 512),
+    "operand_bits": (8, 4),
+    "schedule": ("folded", "diagonal_first"),
+}
+"""The space that is explored unless another one is asked for."""
+NUMBERS = (
+    *("operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size", "update_rank"),
+    *("slack", "seed", "flush", "schedule", "output_bits"),
+)
+"""Parameters on which the quality depends."""
+OBJECTIVES = ("mm2", "mj", "ms", "loss_db")
+BATCH = 64
+"""Points between two looks at the results: what an interruption can lose."""
+HEAD, HEAD_TOKENS = "mixed", 128
+"""The captured head that judges quality, and its first tokens."""
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of every point."""
+
+    model: str = "llama3-8b"
+    tokens: int = 1024
+    memory: str = "lpddr4"
+    corner: str = "28 nm, 0.9 V"
+
+
+def parse_axes(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Axes from KEY=V1,V2,..; values are numbers, true, false or names."""
+    found = {}
+    known = PAPER.as_dict()
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise InputError(f"--axis must be KEY=V1,V2,.., not {text}")
+        if name not in known:
+            raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
+        found[name] = tuple(_value(value) for value in values.split(","))
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def points(axes: Mapping[str, Sequence[Any]], base: ChipConfig = PAPER) -> list[dict[str, Any]]:
+    """All combinations that make a chip; softmax lanes follow the rows, as one lane serves `operand_bits` of them."""
+    names = list(axes)
+    found = []
+    for values in product(*axes.values()):
+        point = dict(zip(names, values, strict=True))
+        try:
+            chip_of(point, base)
+        except InputError:
+            continue
+        found.append(point)
+    if not found:
+        raise InputError(f"the axes must have a combination that makes a chip, not so {', '.join(names)}")
+    return found
+
+
+def chip_of(point: Mapping[str, Any], base: ChipConfig = PAPER) -> ChipConfig:
+    """The chip of a point."""
+    values = {**base.as_dict(), **point}
+    if "softmax_lanes" not in point:
+        point = {**point, "softmax_lanes": max(values["rows"] // values["operand_bits"], 1)}
+    return base.override(**point)
+
+
+def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
+    """Objectives of a point."""
+    chip = chip_of(point)
+    table, estimated = _fitted(read_table(default_table()), chip)
+    result = evaluate(
+        chip,
+        model(question.model),
+        Phase(tokens=question.tokens),
+        dram=dram(question.memory),
+        table=table,
+        at=corner(question.corner),
+        clock_mhz=CLOCK_MHZ,
+    )
+    return {
+        "point": dict(point),
+        "mm2": area(chip, question.corner),
+        "mj": (result.joules or 0.0) * 1e3,
+        "ms": result.seconds * 1e3,
+        "loss_db": -quality(_numbers(chip.engine)),
+        "working": result.shares["working"],
+        "estimated": estimated,
+    }
+
+
+def _fitted(table: EnergyTable, chip: ChipConfig) -> tuple[EnergyTable, list[str]]:
+    """The table as if it were the chip's, and the parameters for which it was not measured."""
+    values = chip.as_dict()
+    other = [name for name, value in table.configuration.items() if name not in FREE and values[name] != value]
+    return replace(table, configuration={**table.configuration, **{name: values[name] for name in other}}), other
+
+
+def area(chip: ChipConfig, name: str) -> float:
+    """mm2: arrays and their banks by rows and words, the global buffer by the memory model, the rest as measured."""
+    table = {part: row[name] for part, row in _areas()["table"].items()}
+    rows = chip.engine.rows / PAPER.engine.rows
+    words = chip.engine.words / PAPER.engine.words
+    engine = 0.0
+    for part in ("IP-CIM", "OP-CIM", "softmax"):
+        logic, whole = table[part]["logic_mm2"], table[part]["mm2"]
+        engine += rows * (logic + (whole - logic) * words)
+    engine += sum(table[part]["mm2"] for part in ("normalizer", "key/value buffer", "control"))
+    around = sum(table[part]["mm2"] for part in ("network", "memory interface", "chip control"))
+    beats = chip.vector_bytes // chip.bus_bytes
+    bank = Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
+    buffer = 2 * beats * bank.area_um2 * 1e-6 * scale(corner(name)).area
+    return chip.engines * engine + around + buffer + table[BUFFER]["logic_mm2"]
+
+
+@functools.cache
+def _areas() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(default_table("cost.json").read_bytes())
+    return data
+
+
+def _numbers(config: Config) -> Config:
+    """A small engine with the same arithmetic."""
+    small = Config()
+    lanes = small.rows // config.operand_bits
+    return replace(small, softmax_lanes=lanes, **{name: getattr(config, name) for name in NUMBERS})
+
+
+@functools.cache
+def quality(config: Config) -> float:
+    """SQNR in dB of the first tokens of a captured head."""
+    head = next(head for head in load_heads(fixture(), config) if head.name == HEAD)
+    result, _ = evaluate_head(config, head.first(HEAD_TOKENS), rtl=False)
+    return round(result.sqnr_db, 2)
+
+
+# Running.
+
+
+def explore(
+    output: Path,
+    axes: Mapping[str, Sequence[Any]],
+    question: Question,
+    *,
+    jobs: int,
+    scheduler: str | None = None,
+    limit: int | None = None,
+    judge: Callable[[Mapping[str, Any], Question], dict[str, Any]] = judge,
+) -> list[dict[str, Any]]:
+    """All points of the space, or the first `limit`; those that results.jsonl has already are not evaluated again."""
+    asked = {"axes": {name: list(values) for name, values in axes.items()}, "question": asdict(question)}
+    todo = points(axes)[:limit]
+    judge(todo[0], question)  # bad input is found before anything is written
+    make_directory(output)
+    path = output / RESULTS
+    done = _resume(path, asked)
+    missing = [point for point in todo if _key(point) not in done]
+    with path.open("a") as file, _Workers(jobs, scheduler) as parallel:
+        batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
+        for batch in _shown(batches):
+            for found in parallel(judge, batch, question):
+                file.write(json.dumps(found, sort_keys=True) + "\n")
+                done[_key(found["point"])] = found
+            file.flush()
+    return [done[_key(point)] for point in todo]
+
+
+def _shown(batches: Sequence[list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
+    """With their progress on the standard error."""
+    console = Console(stderr=True)
+    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True)
+
+
+def _key(point: Mapping[str, Any]) -> str:
+    return json.dumps(point, sort_keys=True)
+
+
+def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Results so far. A last line that was cut off is taken away; results of another question are refused."""
+    if not path.exists():
+        path.write_text(json.dumps(asked, sort_keys=True) + "\n")
+        return {}
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        lines = [json.loads(line) for line in whole]
+        other = not lines or lines[0] != json.loads(json.dumps(asked))
+        done = {_key(line["point"]): line for line in lines[1:]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the file of results is damaged; remove it or name another directory: {path}") from error
+    if other:
+        raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
+    path.write_text("".join(whole))
+    return done
+
+
+class _Workers:
+    """Evaluates batches of points, on local processes or on a Dask cluster."""
+
+    def __init__(self, jobs: int, scheduler: str | None) -> None:
+        self.jobs, self.scheduler = jobs, scheduler
+        self.client: Any = None
+
+    def __enter__(self) -> "_Workers":
+        if self.scheduler:
+            import distributed
+
+            connect: Any = distributed.Client
+            try:
+                self.client = connect(self.scheduler, timeout="10s")
+            except (OSError, ValueError, TimeoutError) as error:
+                raise InputError(f"no Dask scheduler answers ({type(error).__name__}): {self.scheduler}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.client is not None:
+            self.client.close()
+
+    def __call__(
+        self, judge: Callable[..., dict[str, Any]], batch: Sequence[Mapping[str, Any]], question: Question
+    ) -> list[dict[str, Any]]:
+        from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        backend = {"backend": "dask"} if self.scheduler else {"backend": "loky", "n_jobs": self.jobs}
+        try:
+            with parallel_config(**backend):
+                return list(Parallel()(delayed(judge)(point, question) for point in batch))
+        except TerminatedWorkerError as error:
+            raise InputError("a worker died; what was finished is kept, run the same command again") from error
+
+
+# Pareto.
+
+
+def front(found: Iterable[Mapping[str, Any]], objectives: Sequence[str] = OBJECTIVES) -> list[Mapping[str, Any]]:
+    """Those that no other one beats: is as good in all objectives and better in one."""
+    every = list(found)
+
+    def beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        pairs = [(one[name], other[name]) for name in objectives]
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    return [one for one in every if not any(beats(other, one) for other in every)]
+
+
+def lines(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Points and objectives, by latency."""
+    for each in sorted(found, key=lambda each: float(each["ms"])):
+        point = ", ".join(f"{name} {value}" for name, value in each["point"].items())
+        figures = (f"{each['mm2']:.2f}", f"{each['mj']:.3f}", f"{each['ms']:.3f}", f"{-each['loss_db']:.1f}")
+        yield (point, *figures, f"{each['working']:.1%}", "estimated" if each["estimated"] else "measured")

@@ -1,0 +1,142 @@
+/* KvFetcher: blocks of keys and values into the global buffer, in the order of the schedule. */
+
+enum { FETCH_PASS, FETCH_JUMP, FETCH_MULTIPLY, FETCH_BLOCK, FETCH_ROWS, FETCH_STEP };
+enum { MOST_BEATS = 255 };
+
+/* here: the block that is due, or went last; there: the other end of a triangle; due: where a jump leads. */
+typedef struct {
+    int64_t block, k_address, v_address;
+} Place;
+
+typedef struct {
+    const Job *job;
+    int32_t state, slot, second, row, rows, falls;
+    int64_t k_base, v_base, blocks, common, diagonal, sent, due, multiplied, row_address;
+    Place here, there;
+} KvFetcher;
+
+/* The whole block in one request: its vectors are neighbours in memory. */
+static int fetcher_whole(const KvFetcher *f, const Config *config)
+{
+    int64_t pitch = f->second ? f->job->v.pitch : f->job->k.pitch;
+    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == config->vector_bytes;
+}
+
+static int fetcher_ends_half(const KvFetcher *f, const Config *config)
+{
+    return fetcher_whole(f, config) || f->row + 1 == f->rows;
+}
+
+static int fetcher_offers(const KvFetcher *f) { return f->state == FETCH_ROWS; }
+
+static Request fetcher_request(const KvFetcher *f, const Config *config)
+{
+    int32_t beats = (int32_t)(config->vector_bytes / config->bus_bytes);
+    return (Request){
+        .address = f->row_address,
+        .beats = fetcher_whole(f, config) ? beats * f->rows : beats,
+        .kind = f->second ? VALUE : KEY,
+        .slot = f->slot,
+        .last = f->second && fetcher_ends_half(f, config),
+    };
+}
+
+static void fetcher_step(KvFetcher *f, const Config *config)
+{
+    int64_t one = config->order == IN_ORDER || !f->falls ? 1 : -1, first = config->order == SINK_FIRST;
+    Place neighbour = {
+        .block = f->here.block + one,
+        .k_address = f->here.k_address + one * config->rank * f->job->k.pitch,
+        .v_address = f->here.v_address + one * config->rank * f->job->v.pitch,
+    };
+    int64_t following = neighbour.block, triangle = f->blocks - f->common;
+    if (config->order != IN_ORDER && f->here.block == first)
+        following = f->blocks - 1;
+    if (config->order == SINK_FIRST && f->sent == 1)
+        following = f->diagonal ? f->diagonal : f->blocks - 1;
+    if (config->order == FOLDED && f->sent == triangle)
+        following = f->common - 1;
+    if (config->order == FOLDED && f->sent < triangle) {
+        f->here = f->there;
+        f->there = neighbour;
+        f->falls = !f->falls;
+        f->due = f->common;
+        f->state = f->sent == 1 ? FETCH_JUMP : FETCH_BLOCK;
+        return;
+    }
+    f->falls = 1;
+    if (following == neighbour.block)
+        f->here = neighbour;
+    f->due = following;
+    f->state = following == neighbour.block ? FETCH_BLOCK : FETCH_JUMP;
+}
+
+static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const Planner *plan, int offered, int room,
+                           int taken)
+{
+    int before = f->state;
+    switch (f->state) {
+    case FETCH_PASS:
+        if (offered) {
+            f->job = plan->job;
+            f->slot = plan->slot;
+            f->blocks = plan->blocks;
+            f->common = plan->common;
+            f->diagonal = plan->diagonal;
+            f->k_base = f->job->k.address + plan->kv_head * f->job->k.head_pitch;
+            f->v_base = f->job->v.address + plan->kv_head * f->job->v.head_pitch;
+            f->sent = 0;
+            f->second = 0;
+            f->due = config->order == IN_ORDER || config->order == SINK_FIRST ? 0 : plan->diagonal;
+            f->state = FETCH_JUMP;
+        }
+        break;
+    case FETCH_JUMP:
+        f->multiplied = now + 1 + bit_length(f->due << config->rank_bits);
+        f->state = FETCH_MULTIPLY;
+        break;
+    case FETCH_MULTIPLY:
+        if (now >= f->multiplied) {
+            f->here.block = f->due;
+            if (f->second)
+                f->here.v_address = f->v_base + f->due * config->rank * f->job->v.pitch;
+            else
+                f->here.k_address = f->k_base + f->due * config->rank * f->job->k.pitch;
+            f->state = f->second ? FETCH_BLOCK : FETCH_JUMP;
+            f->second = !f->second;
+        }
+        break;
+    case FETCH_BLOCK:
+        f->row = 0;
+        f->row_address = f->here.k_address;
+        f->rows = (int32_t)least(f->job->keys - f->here.block * config->rank, config->rank);
+        if (room)
+            f->state = FETCH_ROWS;
+        break;
+    case FETCH_ROWS:
+        if (taken) {
+            int ends = fetcher_ends_half(f, config);
+            f->row = ends ? 0 : f->row + 1;
+            f->row_address = ends ? f->here.v_address : f->row_address + (f->second ? f->job->v.pitch : f->job->k.pitch);
+            if (ends && f->second) {
+                f->sent++;
+                f->state = FETCH_STEP;
+            }
+            if (ends)
+                f->second = !f->second;
+        }
+        break;
+    case FETCH_STEP:
+        if (f->sent == f->blocks)
+            f->state = FETCH_PASS;
+        else
+            fetcher_step(f, config);
+        break;
+    }
+    return taken || f->state != before;
+}
+
+static int64_t fetcher_next(const KvFetcher *f, int64_t now)
+{
+    return f->state == FETCH_MULTIPLY && f->multiplied > now ? f->multiplied : NEVER;
+}

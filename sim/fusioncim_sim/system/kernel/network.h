@@ -1,0 +1,67 @@
+/* Network: the queue of blocks in the global buffer, and which engines take the next one. */
+
+enum { PASSES = 4, SHORTEST_READ = 3 };
+
+/* passes a: blocks that each engine takes, b: of the first engine: all blocks; resident: passes that wait in all engines;
+   need, take: of the pass that is read, and what is left of it; front: the next block; vector: of the block that is read. */
+typedef struct {
+    Fifo passes[MAX_ENGINES];
+    int32_t resident, need[MAX_ENGINES], take[MAX_ENGINES], left;
+    int32_t taken, whole, seen, known, busy, vector;
+    uint32_t front, entry, takers;
+    uint32_t block_valid, block_last; /* that get a block in this cycle; for which it is the last of their pass */
+} Network;
+
+static int network_room(const Network *n, const Config *config) { return n->taken != config->buffer_blocks; }
+
+static int network_takes_need(const Network *n) { return fifo_writable(&n->passes[0]); }
+
+/* The engines to which a block goes. */
+static uint32_t network_serves(const Network *n, uint32_t room)
+{
+    return n->known && !n->busy && !(n->takers & ~room) ? n->takers : 0;
+}
+
+static int network_begins(const Network *n) { return !n->left && n->passes[0].out && n->resident; }
+
+/* front: number of the next block. */
+static int network_update(Network *n, const Config *config, const Planner *plan, int need, int loaded, int reserve,
+                          int written, uint32_t served, int64_t front)
+{
+    int longest = (int)(config->rank > SHORTEST_READ ? config->rank : SHORTEST_READ);
+    int begin = network_begins(n), looks = !n->seen && n->whole, finds = n->seen && !n->known && n->left;
+    int reading = n->vector && n->vector != config->rank, index = served ? 0 : n->vector;
+    int done = (served || reading) && index == config->rank - 1;
+    int changes = begin || looks || finds || served || need || loaded || reserve || written || n->busy || n->vector ||
+                  n->block_valid || fifo_moves(&n->passes[0]);
+    if (!changes)
+        return 0;
+    n->block_valid = served;
+    n->block_last = 0;
+    FOR_EACH(e, served)
+        n->block_last |= (uint32_t)(n->take[e] == 1) << e;
+    if (finds) {
+        n->takers = 0;
+        for (int e = 0; e < config->engines; e++)
+            n->takers |= (uint32_t)(n->need[e] > front) << e;
+    }
+    n->left = begin ? fifo_front(&n->passes[0])->b : n->left - !!served;
+    for (int e = 0; e < config->engines; e++) {
+        Entry share = {.a = (int32_t)plan->need[e], .b = (int32_t)plan->blocks};
+        if (begin)
+            n->take[e] = n->need[e] = fifo_front(&n->passes[e])->a;
+        else
+            n->take[e] -= served >> e & 1;
+        fifo_update(&n->passes[e], need, share, begin);
+    }
+    n->resident += loaded - begin;
+    n->taken += reserve - done;
+    n->whole += written - !!served;
+    n->entry += (uint32_t)reserve;
+    n->front += !!served;
+    n->seen = (n->seen || looks) && !served;
+    n->known = (n->known || finds) && !served;
+    n->busy = served ? longest - 1 : n->busy - !!n->busy;
+    n->vector = served ? 1 : reading ? n->vector + 1 : 0;
+    return 1;
+}

@@ -1,0 +1,91 @@
+/* QueryLoader: rows of Q to the engines, tile by tile. */
+
+enum { LOAD_TILE, LOAD_OPEN, LOAD_SCALES, LOAD_RECEIVE, LOAD_GROUP, LOAD_COMMAND, LOAD_ROWS };
+enum { ROWS_IN_FLIGHT = 32, SCALE_BYTES = 4 };
+
+typedef struct {
+    int32_t state, row, head, arrives, final; /* arrives: engine + 1 that a row reaches */
+    int64_t q_base, o_base, q_address, o_address;
+    Fifo notes;
+} QueryLoader;
+
+static int loader_loading(const QueryLoader *l)
+{
+    return (l->state != LOAD_TILE && l->state != LOAD_OPEN) || l->notes.out || l->arrives;
+}
+
+static int loader_offers(const QueryLoader *l)
+{
+    return l->state == LOAD_SCALES || (l->state == LOAD_ROWS && fifo_writable(&l->notes));
+}
+
+static Request loader_request(const QueryLoader *l, const Config *config, const Job *job, int slot)
+{
+    if (l->state == LOAD_SCALES) {
+        int64_t per_beat = config->bus_bytes / SCALE_BYTES;
+        return (Request){job->scales, (int32_t)((job->heads + per_beat - 1) / per_beat), SCALE, slot, 0};
+    }
+    return (Request){l->q_address, (int32_t)(config->vector_bytes / config->bus_bytes), QUERY, slot, 0};
+}
+
+/* The tile that the planner shows is done with. */
+static int loader_takes(const QueryLoader *l, const Tile *tile, int free)
+{
+    return l->state == LOAD_ROWS && loader_offers(l) && free && l->row + 1 == tile->rows;
+}
+
+static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats beats, int free, int command)
+{
+    int step = l->state == LOAD_ROWS && loader_offers(l) && free;
+    int row_came = beats.last && beats.kind == QUERY;
+    int loading = loader_loading(l);
+    Entry note = {.a = tile ? tile->engine : 0, .b = tile && tile->final && l->row + 1 == tile->rows};
+    Entry front = *fifo_front(&l->notes);
+    int before = l->state, changes = step || row_came || l->arrives || fifo_moves(&l->notes);
+    switch (l->state) {
+    case LOAD_TILE:
+        if (tile)
+            l->state = !tile->first ? LOAD_COMMAND : tile->opens ? LOAD_OPEN : LOAD_GROUP;
+        break;
+    case LOAD_OPEN:
+        if (!loading)
+            l->state = LOAD_SCALES;
+        break;
+    case LOAD_SCALES:
+        if (free)
+            l->state = LOAD_RECEIVE;
+        break;
+    case LOAD_RECEIVE:
+        if (beats.last && beats.kind == SCALE)
+            l->state = LOAD_GROUP;
+        break;
+    case LOAD_GROUP: {
+        int64_t group = job->heads / job->kv_heads;
+        l->q_base = l->q_address = tile->opens ? job->q.address : l->q_base + group * job->q.head_pitch;
+        l->o_base = l->o_address = tile->opens ? job->o.address : l->o_base + group * job->o.head_pitch;
+        l->head = 0;
+        l->state = LOAD_COMMAND;
+        break;
+    }
+    case LOAD_COMMAND:
+        l->row = 0;
+        if (command)
+            l->state = LOAD_ROWS;
+        break;
+    case LOAD_ROWS:
+        if (step) {
+            int64_t group = job->heads / job->kv_heads;
+            int wrap = l->head + 1 == group;
+            l->q_address += wrap ? job->q.pitch - (group - 1) * job->q.head_pitch : job->q.head_pitch;
+            l->o_address += wrap ? job->o.pitch - (group - 1) * job->o.head_pitch : job->o.head_pitch;
+            l->head = wrap ? 0 : l->head + 1;
+            if (++l->row == tile->rows)
+                l->state = LOAD_TILE;
+        }
+        break;
+    }
+    fifo_update(&l->notes, step, note, row_came);
+    l->arrives = row_came ? front.a + 1 : 0;
+    l->final = front.b;
+    return changes || l->state != before;
+}

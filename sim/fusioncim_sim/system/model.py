@@ -1,0 +1,155 @@
+"""Attention of a language model on a chip: cycles, utilization by cause, bytes by interface, energy by component."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fusioncim.delivery import CLOCK_MHZ
+from fusioncim.flow.scaling import Point
+from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.system.cycles import Counters
+from fusioncim_sim.system.dram import Dram
+from fusioncim_sim.system.energy import DRAM, EnergyTable, energy
+from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
+from fusioncim_sim.system.workload import Model, Phase, check_fits, scores
+
+HIGHEST_MHZ = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A layer of a model on a chip; all layers are alike and follow each other.
+
+    Members: counters: of the layer; exact: no part was continued from a smaller one; pairs: unmasked scores; energy: in
+    joules by component, or None.
+    """
+
+    chip: ChipConfig
+    model: Model
+    phase: Phase
+    dram: Dram
+    clock_mhz: float
+    counters: Counters
+    exact: bool
+    pairs: int
+    energy: Mapping[str, float] | None
+
+    @property
+    def seconds(self) -> float:
+        """Of a layer."""
+        return self.counters.cycles / (self.clock_mhz * 1e6)
+
+    @property
+    def macs(self) -> int:
+        """Unmasked multiply-accumulates of a layer, of QK^T and PV, with the model's own sizes."""
+        return self.pairs * (self.model.key_size + self.model.value_size)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Where the engine-cycles of a layer go; together 1.
+
+        working: unmasked multiply-accumulates; masked: those of masked scores and rows without a query; padded: those
+        of columns beyond the model's sizes; load, memory, drain, imbalance: idle.
+        """
+        n, engine = self.counters, self.chip.engine
+        total = n.cycles * self.chip.engines
+        unmasked = self.pairs * engine.operand_bits / engine.rows
+        used = (self.model.key_size + self.model.value_size) / (2 * engine.columns)
+        return {
+            "working": unmasked * used / total,
+            "padded": unmasked * (1 - used) / total,
+            "masked": (n.mac_cycles - unmasked) / total,
+            "load": n.idle_load / total,
+            "memory": n.idle_memory / total,
+            "drain": n.idle_drain / total,
+            "imbalance": n.idle_imbalance / total,
+        }
+
+    @property
+    def bytes(self) -> dict[str, int]:
+        """Bytes of a layer by interface: memory, by what they are; global buffer; network, to all engines together."""
+        n, block = self.counters, self.chip.block_bytes
+        return {
+            "memory: queries": n.bytes_query,
+            "memory: keys": n.bytes_key,
+            "memory: values": n.bytes_value,
+            "memory: scales": n.bytes_scale,
+            "memory: outputs": n.bytes_output,
+            "global buffer: written": n.bytes_key + n.bytes_value,
+            "global buffer: read": n.buffer_reads * block,
+            "network: delivered": n.deliveries * block,
+        }
+
+    @property
+    def joules(self) -> float | None:
+        """Energy of a layer."""
+        return None if self.energy is None else sum(self.energy.values())
+
+    @property
+    def energy_of_memory(self) -> float:
+        """Energy of a layer outside of the chip."""
+        return 0.0 if self.energy is None else self.energy[DRAM]
+
+    def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
+        """The same cycles with energies of another table, memory or technology."""
+        joules = energy(table, self.chip, self.counters, memory, self.clock_mhz, at)
+        return replace(self, dram=memory, energy=joules)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON data."""
+        layers = self.model.layers
+        one = {
+            "cycles": self.counters.cycles,
+            "seconds": self.seconds,
+            "macs": self.macs,
+            "shares": self.shares,
+            "bytes": self.bytes,
+            "counters": asdict(self.counters),
+            "exact": self.exact,
+            "energy_j": self.energy and dict(self.energy),
+        }
+        whole = {
+            "layers": layers,
+            "cycles": self.counters.cycles * layers,
+            "seconds": self.seconds * layers,
+            "macs": self.macs * layers,
+            "bytes": {name: value * layers for name, value in self.bytes.items()},
+            "energy_j": self.energy and {name: value * layers for name, value in self.energy.items()},
+        }
+        if self.joules:
+            whole["tops_per_w"] = 2 * self.macs / self.joules * 1e-12
+        inputs = {"chip": self.chip.as_dict(), "clock_mhz": self.clock_mhz, "phase": asdict(self.phase)}
+        return {**inputs, "model": asdict(self.model), "dram": asdict(self.dram), "layer": one, "whole": whole}
+
+
+def evaluate(
+    chip: ChipConfig,
+    model: Model,
+    phase: Phase,
+    *,
+    dram: Dram,
+    table: EnergyTable | None,
+    at: Point,
+    clock_mhz: float = CLOCK_MHZ,
+) -> Evaluation:
+    """Run a layer and judge it; table, at: of energies, and the technology that they are scaled to."""
+    if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
+        raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
+    check_fits(chip, model)
+    if table:
+        table.check(chip)
+    layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz))
+    total, exact, pairs = Counters(), True, 0
+    for start, queries in phase.pieces():
+        keys = start + queries if model.causal else phase.tokens
+        before = start if model.causal else keys
+        counters, walked = layer_counters(layer, Size(heads=model.kv_heads, queries=queries, before=before))
+        total += counters
+        exact &= walked
+        pairs += scores(model, queries, start, keys)
+    joules = energy(table, chip, total, dram, clock_mhz, at) if table else None
+    return Evaluation(
+        chip=chip, model=model, phase=phase, dram=dram, clock_mhz=clock_mhz, counters=total, exact=exact, pairs=pairs,
+        energy=joules,
+    )  # fmt: skip

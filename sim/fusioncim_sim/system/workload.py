@@ -1,0 +1,218 @@
+"""Attention of language models as jobs of the chip.
+
+A layer is one job: all its heads over one sequence. Layers follow each other, as every layer needs the results of the
+one before, and all layers are alike. A chunked prefill is a job per chunk, over all keys up to it.
+
+Latent attention is mapped in its absorbed form (DeepSeek-V2, arXiv:2405.04434, section 2.1.2): the projections that
+lead up from the latent vector are multiplied into the queries and out of the outputs, and all query heads share one
+"key", the latent vector with its rotary part, whose first part is the value. The chip contracts a whole vector in one
+array: scores of parts cannot be added, within an engine or across. So its `columns` must be at least the length of the
+key; the value is the same vector in memory, read again, and the outputs of its rotary part are left unused.
+
+A head dimension below `columns` is padded with zeros, in memory too: a job's vectors have the length of the array.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.config import check_choice, check_range
+from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.errors import InputError
+
+MAX_LAYERS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The attention of a language model.
+
+    Members: name; layers; heads, kv_heads: query heads, key and value heads; key_size, value_size: elements of a key
+    and a value of a head; causal; latent: keys and values are one latent vector; source.
+    """
+
+    name: str
+    layers: int
+    heads: int
+    kv_heads: int
+    key_size: int
+    value_size: int
+    causal: bool = True
+    latent: bool = False
+    source: str
+
+    def __post_init__(self) -> None:
+        check_range("layers", self.layers, 1, MAX_LAYERS)
+        check_range("heads", self.heads, 1, MAX_HEADS)
+        check_range("kv_heads", self.kv_heads, 1, MAX_HEADS)
+        if self.heads % self.kv_heads:
+            raise InputError(f"kv_heads must divide heads = {self.heads}, not {self.kv_heads}")
+        for name in ("key_size", "value_size"):
+            check_range(name, getattr(self, name), 1, 1 << 16)
+
+
+def _plain(name: str, layers: int, heads: int, kv_heads: int, size: int, source: str, *, causal: bool = True) -> Model:
+    return Model(
+        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
+        source=source,
+    )  # fmt: skip
+
+
+MODELS: Mapping[str, Model] = {
+    model.name: model
+    for model in (
+        _plain("llama3-8b", 32, 32, 8, 128, "The Llama 3 herd of models, arXiv:2407.21783, table 3"),
+        _plain("llama3-70b", 80, 64, 8, 128, "The Llama 3 herd of models, arXiv:2407.21783, table 3"),
+        _plain("llama2-7b", 32, 32, 32, 128, "Llama 2, arXiv:2307.09288; meta-llama/Llama-2-7b-hf, config.json"),
+        _plain("gpt3-175b", 96, 96, 96, 128, "Language models are few-shot learners, arXiv:2005.14165, table 2.1"),
+        _plain("bert-base", 12, 12, 12, 64, "BERT, arXiv:1810.04805, section 3", causal=False),
+        Model(
+            name="deepseek-v3",
+            layers=61,
+            heads=128,
+            kv_heads=1,
+            key_size=512 + 64,
+            value_size=512,
+            latent=True,
+            source="DeepSeek-V3, arXiv:2412.19437, section 4.2: latent dimension 512, rotary dimension 64",
+        ),
+    )
+}
+
+
+def model(name: str) -> Model:
+    """The model of that name, or of a Hugging Face config.json if the name ends in .json."""
+    if name.endswith(".json"):
+        return from_config(Path(name))
+    check_choice("model", name, (*MODELS, "a path of a config.json"))
+    return MODELS[name]
+
+
+def changed(this: Model, values: Mapping[str, Any]) -> Model:
+    """The model with some numbers changed; None leaves one as it is."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(this, **given, name=f"{this.name}, changed") if given else this
+
+
+def from_config(path: Path) -> Model:
+    """The model that a Hugging Face config.json describes."""
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
+    except ValueError as error:
+        raise InputError(f"the model's configuration is no JSON ({error}): {path}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"the model's configuration must be a JSON object, not so {path}")
+    text = values.get("text_config", values)  # of a model that also sees
+    layers = _number(text, path, "num_hidden_layers", "n_layer")
+    heads = _number(text, path, "num_attention_heads", "n_head")
+    causal = text.get("model_type") not in ("bert", "roberta", "distilbert") or bool(text.get("is_decoder"))
+    name = path.stem if path.stem != "config" else path.resolve().parent.name
+    if "kv_lora_rank" in text:
+        latent, rotary = _number(text, path, "kv_lora_rank"), _number(text, path, "qk_rope_head_dim")
+        return Model(
+            name=name, layers=layers, heads=heads, kv_heads=1, key_size=latent + rotary, value_size=latent,
+            causal=causal, latent=True, source=str(path),
+        )  # fmt: skip
+    kv_heads = text.get("num_key_value_heads") or heads
+    size = text.get("head_dim")
+    if size is None:
+        size, rest = divmod(_number(text, path, "hidden_size", "n_embd"), heads)
+        if rest:
+            raise InputError(f"hidden_size must be a multiple of the {heads} heads, not so in {path}")
+    return Model(
+        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
+        source=str(path),
+    )  # fmt: skip
+
+
+def _number(values: Mapping[str, Any], path: Path, *names: str) -> int:
+    """The first of these entries, which must be a whole number above 0."""
+    value = next((values[name] for name in names if name in values), None)
+    if type(value) is not int or value < 1:
+        raise InputError(f"{names[0]} must be a whole number above 0, not {value} in {path}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What is computed of a sequence.
+
+    tokens: of the whole sequence. Prefill: all of them, or in chunks of `chunk` of them. Decode: the last `new` tokens
+    at once (parallel or speculative decoding), all others are in the cache.
+    """
+
+    tokens: int
+    chunk: int | None = None
+    new: int | None = None
+
+    def __post_init__(self) -> None:
+        check_range("tokens", self.tokens, 1, POSITIONS)
+        if self.chunk is not None and self.new is not None:
+            raise InputError(f"a decode has no chunks: only one of chunk and new tokens may be given, not {self.chunk}")
+        if self.chunk is not None:
+            check_range("chunk", self.chunk, 1, self.tokens)
+        if self.new is not None:
+            check_range("new tokens", self.new, 1, self.tokens)
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """The position of the first query and the number of queries, job after job."""
+        if self.new is not None:
+            return [(self.tokens - self.new, self.new)]
+        size = self.chunk or self.tokens
+        return [(start, min(size, self.tokens - start)) for start in range(0, self.tokens, size)]
+
+
+def check_fits(chip: ChipConfig, this: Model) -> None:
+    """Refuse a model whose vectors the arrays cannot hold."""
+    size, columns = max(this.key_size, this.value_size), chip.engine.columns
+    if size > columns:
+        raise InputError(
+            f"the vectors of {this.name} have {size} elements and columns must be at least as many, as partial scores "
+            f"cannot be added: choose a chip with more columns, not {columns}"
+        )
+
+
+def job_of(
+    chip: ChipConfig, this: Model, queries: int, start: int, keys: int, kv_heads: int | None = None
+) -> Descriptor:
+    """A layer's job, its tensors one behind the other: head after head, as a cache keeps them.
+
+    kv_heads: only so many of the key and value heads, with their query heads.
+    """
+    check_fits(chip, this)
+    kv_heads = kv_heads or this.kv_heads
+    heads = kv_heads * (this.heads // this.kv_heads)
+    here = 0
+
+    def tensor(vectors: int, count: int, size: int) -> Tensor:
+        nonlocal here
+        place = Tensor(address=here, pitch=size, head_pitch=vectors * size)
+        here += vectors * count * size
+        return place
+
+    q = tensor(queries, heads, chip.vector_bytes)
+    k = tensor(keys, kv_heads, chip.vector_bytes)
+    v = k if this.latent else tensor(keys, kv_heads, chip.vector_bytes)
+    o = tensor(queries, heads, chip.output_bytes)
+    if here + heads * SCALE_BYTES > ADDRESS_SPACE:
+        raise InputError(
+            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the {ADDRESS_SPACE:,} "
+            f"bytes that the chip addresses (chunks hold fewer queries and outputs), not take {here:,}"
+        )
+    return Descriptor(
+        q=q, k=k, v=v, o=o, scales=here, queries=queries, keys=keys, start=start, heads=heads, kv_heads=kv_heads,
+        dimension=chip.engine.columns, causal=this.causal, output_bits=chip.engine.output_bits,
+    )  # fmt: skip
+
+
+def scores(this: Model, queries: int, start: int, keys: int) -> int:
+    """Unmasked scores of a layer's job."""
+    if not this.causal:
+        return this.heads * queries * keys
+    inside = min(queries, max(keys - start, 0))  # queries that see less than all keys
+    return this.heads * (inside * (2 * start + inside + 1) // 2 + (queries - inside) * keys)
