@@ -584,11 +584,13 @@ class Subject(StrEnum):
     choices = "choices"
     banks = "banks"
     cost = "cost"
+    timing = "timing"
     calibration = "calibration"
     system = "system"
     reproduction = "reproduction"
     sensitivity = "sensitivity"
     quality = "quality"
+    tables = "tables"
 
 
 @app.command()
@@ -613,13 +615,15 @@ def measure(
     chip: utilization and traffic of whole chips, the cost of generating them, the speed of simulation (a quarter of an
     hour). choices: the alternatives to the default parameters in area, error and rescales. banks: macros, latches and
     flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
-    (half an hour). calibration: counters of the RTL, to which `evaluate` is held (minutes). system: what `evaluate`
-    says about whole models; reproduction: the published figures beside ours; sensitivity: how these depend on what is
-    assumed. quality: what the arithmetic does to a language model; needs the extra llm (an hour).
+    (half an hour). timing: all presets against the clock. calibration: counters of the RTL, to which `evaluate` is held
+    (minutes). system: what `evaluate` says about whole models; reproduction: the published figures beside ours;
+    sensitivity: how these depend on what is assumed. quality: what the arithmetic does to a language model; needs the
+    extra llm (an hour). tables: nothing new, but the pages that show all this are written again.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
     from fusioncim_sim.choices import write_choices
+    from fusioncim_sim.clocks import write_timing
     from fusioncim_sim.cost import write_cost
     from fusioncim_sim.measure import run_measurements
     from fusioncim_sim.measure_chip import run_chip_measurements
@@ -627,6 +631,7 @@ def measure(
     from fusioncim_sim.system.measure_system import write_system
     from fusioncim_sim.system.reproduction import write_reproduction
     from fusioncim_sim.system.sensitivity import write_sensitivity
+    from fusioncim_sim.tables import write_tables
 
     parallel = jobs or cores()
     if subject == Subject.engine:
@@ -637,11 +642,14 @@ def measure(
         from fusioncim_sim.quality_study import write_study
 
         write_study(output, model, None, part or (), parallel)
+    elif subject == Subject.tables:
+        write_tables(output)
     else:
         write = {
             Subject.choices: write_choices,
             Subject.banks: write_banks,
             Subject.cost: write_cost,
+            Subject.timing: write_timing,
             Subject.calibration: write_calibration,
             Subject.system: write_system,
             Subject.reproduction: write_reproduction,

@@ -284,6 +284,9 @@ def summarize(
         "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
         "around": {str(n): chips[n] for n in ENGINES},
         "deviation_percent": deviations,
+        "overhead_percent": round(
+            100 * overhead(engines) / sum(part.logic_fj + part.bank_fj for part in parts.values()), 1
+        ),
         "table": {name: entry.as_dict(name) for name, entry in table.items()},
         "scaling": {f"{to.node} nm, {to.voltage} V": asdict(scale(to)) for to in TARGETS},
         "published": PUBLISHED,
@@ -318,6 +321,21 @@ def of_units(run: TileResult, units: Iterable[str], *, banks: bool) -> dict[str,
         "tile_fj": (beyond["load"] + beyond["drain"]) / TILES,
         "idle_fj_per_cycle": idle,
     }
+
+
+OVERHEAD = ("IP-CIM broadcast and correction", "OP-CIM broadcast", "controller", "engine")
+"""Units that are control and broadcast."""
+
+
+def overhead(engines: Mapping[int, TileResult]) -> float:
+    """Energy per busy cycle of control, broadcast and the rest of the clock tree, as in the phase `stream`."""
+
+    def of(run: TileResult) -> float:
+        energies = run.phases["stream"][1]
+        own = sum(energies[unit].logic - energies[unit].leakage for unit in OVERHEAD)
+        return (own + sum(each.tree for unit, each in energies.items() if unit not in OVERHEAD)) / busy_cycles(run)
+
+    return line(SIZES, [of(engines[rows]) for rows in SIZES]).at(PAPER.engine.rows)
 
 
 def full_use(events: Mapping[str, Line]) -> float:

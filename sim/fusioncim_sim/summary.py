@@ -1,4 +1,4 @@
-"""The measured figures as the Markdown tables of the README."""
+"""The measured figures as the Markdown tables of the README and of docs/cost.md and docs/decisions.md."""
 
 import json
 from collections.abc import Sequence
@@ -159,6 +159,98 @@ def costs_cell(figures: dict[str, float], name: str) -> str:
         shown |= {"tops_per_w": shown["tops"] / shown["mw"] * 1e3, "tops_per_mm2": shown["tops"] / shown["mm2"]}
     keys = [key for key in units if key in shown and not (name == "softmax" and "tops" in key)]
     return ", ".join(f"{float(f'{shown[key]:.3g}'):,g} {units[key]}" for key in keys)
+
+
+def targets(cost: dict[str, Any]) -> str:
+    """What was asked of the hardware, and what is reached, from cost.json."""
+    table = {name: row["measured"] for name, row in cost["table"].items()}
+    engine, softmax, normalizer = table["hybrid engine"], table["softmax"], table["normalizer"]
+    gmacs = table["IP-CIM"]["tops"] / 2 * 1e3  # 10^9 per second, of one macro
+
+    def share(figure: str) -> str:
+        return f"{100 * (softmax[figure] + normalizer[figure]) / engine[figure]:.1f} %"
+
+    def fj(name: str) -> str:
+        row = table[name]
+        return f"{(row['mw'] - row['bank_mw']) / gmacs * 1e3:.0f}, {row['mw'] / gmacs * 1e3:.0f}"
+
+    scaled = cost["table"]["hybrid engine"]["28 nm, 0.72 V"]["tops_per_w"]
+    rows = [
+        ("figure", "target", "measured"),
+        ("---", "---", "---"),
+        ("IP-CIM logic, um2 per MAC/cycle", "400", f"{table['IP-CIM']['um2_per_mac_per_cycle']:.0f}"),
+        (
+            "whole engine without banks, um2 per 2,048 MAC/cycle",
+            "900",
+            f"{2 * engine['um2_per_mac_per_cycle']:.0f}",
+        ),
+        ("softmax for 16 scores per cycle, um2", "30,000", f"{softmax['logic_mm2'] * 1e6:,.0f}"),
+        ("softmax and normalizer, share of the engine's logic area", "5 %", share("logic_mm2")),
+        ("softmax and normalizer, share of the engine's energy", "5 %", share("mw")),
+        ("IP-CIM, fJ per MAC, leakage included, without and with banks", "200", fj("IP-CIM")),
+        ("OP-CIM, fJ per MAC, the same", "150", fj("OP-CIM")),
+        (
+            "control, clock tree stand-in and broadcast, share of the engine's energy",
+            "10 %",
+            f"{cost['overhead_percent']} %",
+        ),
+        ("engine at 28 nm and 0.72 V, TOPS/W", "25", f"{scaled:.1f}"),
+    ]
+    return markdown(rows)
+
+
+def clocks(timing: dict[str, Any]) -> str:
+    """The chips of all presets against the clock, from timing.json."""
+    rows = [
+        ("chip", "shortest period, ns", "highest clock, MHz", "banks, ns", "slowest module"),
+        ("---", "---:", "---:", "---:", "---"),
+    ]
+    for name, one in timing["presets"].items():
+        figures = f"{one['shortest_ns']:.3f}", f"{one['frequency_mhz']:.0f}", f"{one['bank_ns']:.3f}"
+        rows.append((f"`{name}`", *figures, f"`{one['slowest']}`"))
+    return markdown(rows)
+
+
+CHOICES = {
+    "op_cim_um2_per_mac_per_cycle": "OP-CIM um2 per MAC/cycle",
+    "op_cim_banks_um2_per_mac_per_cycle": "its banks",
+    "softmax_lane_um2": "softmax lane um2",
+    "writes_per_element_and_key": "writes per element and key",
+    "moves_below_exact_percent": "moves fewer, %",
+    "worst_sqnr_db": "SQNR dB",
+    "worst_error_lsb": "largest error LSB",
+}
+"""Columns of a table of alternatives."""
+
+
+def choice_rows(choices: dict[str, Any], name: str) -> str:
+    """The alternatives of one parameter, from choices.json; where they need it with a wider accumulator."""
+    default = choices["default"]
+    rows = [(name, *CHOICES.values()), ("---:", *("---:" for _ in CHOICES))]
+    for value, one in choices["alternatives"][name].items():
+        label = f"**{value}**" if value == str(default[name]) else value
+        if name != "accumulator_bits" and one["accumulator_bits"] != default["accumulator_bits"]:
+            label += f" ({one['accumulator_bits']} bits)"
+        rows.append((label, *(f"{one[key]:,}" for key in CHOICES)))
+    return markdown(rows)
+
+
+BANK_KINDS = {"sram": "macro", "sram, compiled": "alone", "latches": "latches", "flops": "flip-flops"}
+
+
+def bank_rows(banks: dict[str, Any]) -> str:
+    """Banks by what they are made of, from banks.json: um2, pJ, uW."""
+    rows = [
+        ("bank", "made of", "um2", "read", "write", "idle", "leakage"),
+        ("---", "---", "---:", "---:", "---:", "---:", "---:"),
+    ]
+    for name, shape in banks["shapes"].items():
+        for kind, label in BANK_KINDS.items():
+            if one := shape.get(kind):
+                energies = one["read_fj"], one["write_fj"]
+                cells = [f"{one['um2']:,.0f}", *(f"{fj / 1000:.1f}" for fj in energies), f"{one['idle_fj'] / 1000:.2f}"]
+                rows.append((name, label, *cells, f"{one['leakage_nw'] / 1000:,.0f}"))
+    return markdown(rows)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,76 @@
+"""The tables of the README and the documentation, from the stored figures.
+
+A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; `fusioncim measure tables` writes all of them
+again, and the tests hold them to measurements/*.json.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.summary import bank_rows, choice_rows, clocks, costs, summary, targets
+from fusioncim_sim.system.measure_system import ablation_table, baseline_table, system_table
+from fusioncim_sim.system.published import published_table
+from fusioncim_sim.system.reproduction import reproduction_table
+from fusioncim_sim.system.sensitivity import sensitivity_table, turns_table
+
+Table = Callable[[Path], str]
+"""Makes a table from the directory of the JSON files."""
+
+
+def _of(name: str, table: Callable[[Any], str]) -> Table:
+    """A table of one JSON file."""
+    return lambda directory: table(json.loads((directory / f"{name}.json").read_bytes()))
+
+
+TABLES: Mapping[str, Mapping[str, Table]] = {
+    "README.md": {"measured": summary},
+    "docs/cost.md": {"cost": _of("cost", costs), "targets": _of("cost", targets), "clocks": _of("timing", clocks)},
+    "docs/decisions.md": {
+        **{
+            name: _of("choices", partial(choice_rows, name=name))
+            for name in ("update_rank", "flush", "probability_bits", "accumulator_bits", "slack")
+        },
+        "banks": _of("banks", bank_rows),
+    },
+    "docs/system.md": {
+        "system": _of("system", system_table),
+        "baselines": _of("system", baseline_table),
+        "published": lambda _: published_table(),
+        "ablation": _of("system", ablation_table),
+        "reproduction": _of("reproduction", reproduction_table),
+        "sensitivity": _of("sensitivity", lambda data: f"{sensitivity_table(data)}\n\n{turns_table(data)}"),
+    },
+}
+"""By file and name."""
+
+
+def filled(text: str, tables: Mapping[str, Table], measurements: Path) -> str:
+    """A page with its tables made from the stored figures."""
+    for name, table in tables.items():
+        marks = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
+        before, begin, rest = text.partition(marks[0])
+        _, end, after = rest.partition(marks[1])
+        if not (begin and end):
+            raise InputError(f"the page must have the lines <!-- {name}: begin --> and <!-- {name}: end -->")
+        text = before + begin + table(measurements) + end + after
+    return text
+
+
+def marked(text: str) -> set[str]:
+    """Names of the tables of a page."""
+    return set(re.findall(r"<!-- (\w+): begin -->", text))
+
+
+def write_tables(measurements: Path) -> None:
+    """Fill the pages of the repository that the directory `measurements` is in."""
+    for file, tables in TABLES.items():
+        path = measurements.parent / file
+        if not path.exists():
+            raise InputError(f"the pages must be beside the directory of the JSON files, but there is no {path}")
+        path.write_text(filled(path.read_text(), tables, measurements))
+        print(f"wrote {path}")
