@@ -14,7 +14,7 @@ that is shorter than the context), training, and values that are not finite.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,9 +24,11 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from fusioncim_golden.batched import engine
 from fusioncim_golden.batched.quantize import Operands, quantize
-from fusioncim_golden.config import Config
+from fusioncim_golden.config import Config, preset
 from fusioncim_golden.engine import check_scale
 from fusioncim_golden.errors import InputError
+
+DEFAULT_CONFIG = preset("paper")
 
 UNSUPPORTED = {
     "softcap": "soft-capping of scores",
@@ -41,13 +43,14 @@ class Attention:
     """An attention implementation.
 
     Members:
-        config: the engine; its columns are those of the model, whatever it says.
+        config: the engine, by default that of the preset `paper`; its columns are those of the model, whatever it
+            says.
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
     """
 
-    config: Config = field(default_factory=Config)
+    config: Config = DEFAULT_CONFIG
     granularity: str = "head"
     subtract_mean_k: bool = True
     equal: bool = True

@@ -33,9 +33,14 @@ def same_operands(operands: Operands) -> Tensor:
     """softmax(ln 2 * log2 score) V in float32, as float64 [jobs, rows, columns]."""
     factor = operands.mantissa * torch.exp2(-operands.shift.float()) * torch.log(torch.tensor(2.0))
     keys = torch.arange(operands.k.shape[1], device=operands.k.device)
-    shown = keys < operands.visible.clamp(min=1)[..., None]
+    q = (operands.q * factor[..., None]).unflatten(1, (-1, operands.group)).transpose(1, 2)
+    visible = operands.visible[:, :: operands.group]
+    shown = (keys < visible.clamp(min=1)[..., None])[:, None]
+    causal = visible.shape[1] == len(keys) and torch.equal(visible, (keys + 1).int().expand_as(visible))
     attend = torch.nn.functional.scaled_dot_product_attention
-    out = attend(operands.q * factor[..., None], operands.k, operands.v, attn_mask=shown, scale=1.0)
+    rest: dict[str, Any] = {"is_causal": True} if causal else {"attn_mask": shown}  # without a mask: half of the time
+    out = attend(q, *(x[:, None] for x in (operands.k, operands.v)), **rest, scale=1.0, enable_gqa=True)
+    out = out.transpose(1, 2).flatten(1, 2)
     return out.double() * (operands.visible > 0)[..., None] * operands.scale_v[:, None]
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusioncim.parallel import run_all
-from fusioncim_golden.batched.engine import Events, chunks, count
+from fusioncim_golden.batched.engine import ORDERS, Events, chunks, count
 from fusioncim_golden.batched.quantize import Operands
-from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.hf import Attention, fitting
 from fusioncim_sim.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
 from fusioncim_sim.float_attention import float_attention
@@ -28,7 +28,7 @@ from fusioncim_sim.language_model import Source, load_model
 from fusioncim_sim.quality import logits
 from fusioncim_sim.rescales import rule_name
 
-RULES = ((0, False), (2, False), (4, False), (4, True), (6, False))
+RULES = ((0, False), (2, False), (3, False), (3, True), (4, False), (5, False))
 """Slack and seed."""
 
 
@@ -123,8 +123,9 @@ def measure_patterns(source: Source, windows: NDArray[np.int64], config: Config,
         "tokens": int(windows.size),
         "window": int(windows.shape[1]),
         "rows": config.rows,
-        "layers": [shares(layer) for layer in layers],
-        "total": figures(add(layers)),
+        "default": {"schedule": config.schedule, "rule": rule_name(config.slack, config.seed)},
+        "layers": [shares(config, layer) for layer in layers],
+        "total": figures(config, add(layers)),
     }
 
 
@@ -151,10 +152,10 @@ def add(layers: Any) -> Layer:
     return total
 
 
-def shares(layer: Layer) -> dict[str, Any]:
+def shares(config: Config, layer: Layer) -> dict[str, Any]:
     """Where the row maxima of a layer lie, and its rescales per row under each order, exact and by default."""
     rows = layer.first + layer.diagonal + layer.elsewhere
-    rule = rule_name(Config().slack, Config().seed)
+    rule = rule_name(config.slack, config.seed)
     moved = {order: one[rule].rescales + one[rule].halvings for order, one in layer.events.items()}
     return {
         "maxima_percent": {
@@ -165,10 +166,10 @@ def shares(layer: Layer) -> dict[str, Any]:
     }
 
 
-def figures(layer: Layer) -> dict[str, Any]:
+def figures(config: Config, layer: Layer) -> dict[str, Any]:
     """Everything of the sum over layers; percentages against exact online softmax in order."""
     exact = layer.exact["in_order"]
-    return shares(layer) | {
+    return shares(config, layer) | {
         "exact_below_in_order_percent": {order: below(count, exact) for order, count in layer.exact.items()},
         "rules": {
             order: {rule: described(events, exact) for rule, events in rules.items()}

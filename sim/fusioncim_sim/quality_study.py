@@ -1,59 +1,72 @@
 """What of the engine's arithmetic matters to a language model: everything in `measurements/quality.json`.
 
-Parts: `default`, the default configuration over the whole text; `speed`, its time beside the model's own eager
-attention; `alone`, one parameter at a time, and rank and probability bits together, as the engine's error alone
-(`ErrorAlone`); `operands`, what shares a scale, as float attention on rounded operands (`RoundedOperands`); `patterns`.
+Parts: `default`, the preset `paper` over the whole text; `speed`, its time beside the model's own eager attention;
+`operands`, what shares a scale, as float attention on rounded operands (`RoundedOperands`); `patterns`; and the tables
+of VARIANTS, the preset with changes, as the engine's error alone (`ErrorAlone`).
 """
 
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fusioncim.parallel import run_all
-from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.config import Config, preset
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.quality import Quality, evaluate
 from fusioncim_sim.quality_summary import write_picture
 
-WINDOW = 1024
-DEFAULT_WINDOWS, STUDY_WINDOWS, LARGE_WINDOWS = 20, 2, 2
-"""Windows of the default evaluation, of a study of many configurations, and of a model other than the default."""
-PARTS = ("default", "speed", "alone", "operands", "patterns")
-VALUES: Mapping[str, Sequence[Any]] = {
-    "probability_bits": (6, 7, 8, 9, 10, 12),
-    "update_rank": (1, 2, 4, 8),
-    "accumulator_bits": (16, 18, 20, 22, 24, 32),
-    "flush": (8, 10, 12, 14, 16),
-    "fraction_bits": (4, 5, 6, 8),
-    "lut_size": (8, 16, 32, 64),
-    "slack": (0, 2, 4, 6),
-    "seed": (False, True),
-    "schedule": ORDERS,
-    "output_bits": (8, 16),
-    "operand_bits": (4, 8),
+PAPER = preset("paper")
+"""The default of model quality."""
+SIZES = {"default": (1024, 20), "large": (512, 2), "study": (1024, 2)}
+"""Length and number of windows: of the default evaluation, of a model other than the default, of all else."""
+Changes = Mapping[str, Any]
+
+
+def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
+    """A row of a table for every value of one parameter, but for the default."""
+    return {str(value): {name: value} for value in values if value != getattr(PAPER, name)}
+
+
+def together(*rows: Changes) -> dict[str, Changes]:
+    """Rows of several parameters at once."""
+    return {", ".join(f"{name} {value}" for name, value in row.items()): row for row in rows}
+
+
+VARIANTS: Mapping[str, Mapping[str, Changes]] = {
+    "none": {"none": {}},
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 19, 20, 22, 24)),
+    "update_rank": one_at_a_time("update_rank", (1, 2, 4, 16)),
+    "probability_bits": one_at_a_time("probability_bits", (6, 7, 8, 9, 12)),
+    "slack": one_at_a_time("slack", (0, 1, 2, 4, 5)),
+    "flush": one_at_a_time("flush", (8, 10, 11, 12)),
+    "together": together(
+        {"accumulator_bits": 20, "slack": 2},
+        {"accumulator_bits": 20, "slack": 1},
+        {"accumulator_bits": 20, "probability_bits": 9},
+        {"probability_bits": 9, "slack": 4},
+        {"accumulator_bits": 22, "slack": 4},
+        {"update_rank": 4, "probability_bits": 9, "accumulator_bits": 24, "slack": 4},
+    ),
+    "lut_size": one_at_a_time("lut_size", (16, 32)),
+    "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
+    "operand_bits": one_at_a_time("operand_bits", (4,)),
+    "output_bits": one_at_a_time("output_bits", (8,)),
+    "seed": one_at_a_time("seed", (True,)),
+    "schedule": one_at_a_time("schedule", ("in_order", "sink_first")),
 }
-"""Values of one parameter, the others as in the default configuration as far as they can be."""
-GRID = {1: (7, 9, 12), 2: (7, 8, 9, 10), 4: (7, 8, 9, 10, 12), 8: (7, 8, 9, 10, 12)}
-"""Probability bits by update rank."""
-TOGETHER: Sequence[Mapping[str, int]] = (
-    *({"update_rank": 8, "probability_bits": 10, "flush": flush} for flush in (8, 10, 11, 12, 13, 14)),
-    *({"update_rank": 8, "probability_bits": 10, "accumulator_bits": bits} for bits in (20, 22)),
-    {"update_rank": 8, "probability_bits": 10, "accumulator_bits": 22, "flush": 12},
-    {"update_rank": 8, "probability_bits": 9, "accumulator_bits": 22, "flush": 12},
-    {"update_rank": 8, "probability_bits": 8, "accumulator_bits": 22, "flush": 11, "lut_size": 32},
-)
-"""Several parameters at once: around update_rank 8 with probability_bits 10 (docs/decisions.md), and cheaper."""
+"""Tables of changes to the preset, in the order in which they are measured; what they force follows (`legal`)."""
+PARTS = ("default", "speed", "operands", "patterns", *VARIANTS)
 
 
 def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:
-    """Measure parts and write them into the JSON file of the model; the parts that it has already stay."""
+    """Measure parts and write each into the JSON file of the model; the parts that it has already stay."""
     for part in parts:
         if part not in PARTS:
             raise InputError(f"the parts are {', '.join(PARTS)}, not {part}")
@@ -63,11 +76,15 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
         check_json(path, ("model",))
     tokens = tokenize(source, read_text(text))
     make_directory(output)
-    for part in parts or PARTS:
-        stored = json.loads(path.read_text()) if path.exists() else {"model": source.name}
-        limit = LARGE_WINDOWS if model != DEFAULT else DEFAULT_WINDOWS if part == "default" else STUDY_WINDOWS
-        chosen = windows(tokens, WINDOW, limit)
-        write_json(path, stored | {part: measure_part(part, source, chosen, jobs)}, ("model",))
+    for part in parts or (PARTS if model == DEFAULT else ("default", "patterns")):
+        size = SIZES["large" if model != DEFAULT else "default" if part == "default" else "study"]
+        done = measure_part(part, source, windows(tokens, *size), jobs)
+        stored = json.loads(path.read_text()) if path.exists() else {"model": source.name, "config": PAPER.as_dict()}
+        if part in VARIANTS:
+            stored["alone"] = stored.get("alone", {}) | {part: done}
+        else:
+            stored[part] = done
+        write_json(path, stored, ("model",))
         print(f"wrote {part} to {path}", file=sys.stderr)
     if model == DEFAULT:
         write_picture(output)
@@ -75,23 +92,20 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
 
 def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str, Any]:
     """One part of the file."""
-    from fusioncim_sim.patterns import measure_patterns
-
     if part == "patterns":
-        return measure_patterns(source, chosen, Config(), jobs)
+        from fusioncim_sim.patterns import measure_patterns
+
+        return measure_patterns(source, chosen, PAPER, jobs)
     if part == "speed":
         return measure_speed(source, chosen[0])
     if part == "default":
-        done = evaluate(source, chosen, default_ways(Config()), ("float", "operands"), jobs=jobs)
-        return {"tokens": int(chosen.size), "window": int(chosen.shape[1]), "config": Config().as_dict()} | {
+        done = evaluate(source, chosen, default_ways(PAPER), ("float", "operands"), jobs=jobs, title=part)
+        return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
         }
-    tables = alone_ways() if part == "alone" else {"scales": operand_ways()}
-    flat = {f"{table}: {name}": way for table, ways in tables.items() for name, way in ways.items()}
-    done = evaluate(source, chosen, flat, ("float",), jobs=jobs)
-    return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
-        table: {name: plain(done[f"{table}: {name}"]["float"]) for name in ways} for table, ways in tables.items()
-    }
+    ways = operand_ways() if part == "operands" else variant_ways(part)
+    done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
+    return {name: plain(each["float"]) for name, each in done.items()}
 
 
 def default_ways(config: Config) -> dict[str, Any]:
@@ -107,35 +121,23 @@ def default_ways(config: Config) -> dict[str, Any]:
     }
 
 
-def alone_ways() -> dict[str, dict[str, Any]]:
-    """The engine's error alone, by table and value."""
+def variant_ways(table: str) -> dict[str, Any]:
+    """The engine's error alone, by row of a table."""
     from fusioncim_sim.float_attention import ErrorAlone
 
-    tables = {
-        name: {str(value): ErrorAlone(legal({name: value})) for value in values} for name, values in VALUES.items()
-    }
-    tables["update_rank x probability_bits"] = {
-        f"{rank} x {bits}": ErrorAlone(legal({"update_rank": rank, "probability_bits": bits}))
-        for rank, widths in GRID.items()
-        for bits in widths
-    }
-    tables["together"] = {
-        ", ".join(f"{name} {value}" for name, value in changes.items()): ErrorAlone(legal(changes))
-        for changes in TOGETHER
-    }
-    return tables
+    return {name: ErrorAlone(legal(changes)) for name, changes in VARIANTS[table].items()}
 
 
-def legal(changes: Mapping[str, Any]) -> Config:
-    """The default configuration with changes, and what they force: a smaller table, more lanes, an earlier flush."""
+def legal(changes: Changes) -> Config:
+    """The preset with changes, and what they force: a smaller table, more lanes, an earlier flush."""
     forced = dict(changes)
     if "fraction_bits" in changes:
-        forced["lut_size"] = min(Config().lut_size, 1 << changes["fraction_bits"])
+        forced["lut_size"] = min(PAPER.lut_size, 1 << changes["fraction_bits"])
     if changes.get("operand_bits") == 4:
-        forced["softmax_lanes"] = 2 * Config().softmax_lanes
-    for flush in (changes.get("flush", Config().flush), *range(Config().flush, 0, -1)):
+        forced["softmax_lanes"] = 2 * PAPER.softmax_lanes
+    for flush in (changes.get("flush", PAPER.flush), *range(PAPER.flush, 0, -1)):
         try:
-            return Config(**forced | {"flush": flush})
+            return PAPER.override(**forced | {"flush": flush})
         except InputError:
             continue
     raise InputError(f"no flush makes this configuration work: {changes}")

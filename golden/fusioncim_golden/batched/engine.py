@@ -8,7 +8,8 @@ brings the rounding, so a block is one small matrix product, a floor and an addi
 either way. O has float64 where it needs more than 24 bits.
 
 Causal rows see the keys of one order from a point on, and no block before it changes them. So the order is that of the
-schedule for all rows together, and only `seed` has to know how rows are dealt to tiles.
+schedule for all rows together, and only `seed` has to know how rows are dealt to tiles. `folded`, whose order is
+another one in every pass, is refused.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from fusioncim_golden.batched.softmax import (
     probabilities,
     row_type,
 )
-from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config
+from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config, check_choice
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 from fusioncim_golden.quantize import operand_max
@@ -38,6 +39,8 @@ CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
 MAX_COLUMNS = 511
 """Largest head dimension whose scores times their scale have 31 bits."""
+ORDERS = ("in_order", "diagonal_first", "sink_first")
+"""Schedules with one order of the keys for all rows."""
 
 
 @dataclass
@@ -115,6 +118,7 @@ def generations(config: Config, operands: Operands, engines: int) -> Iterator[tu
     """
     if operands.q.shape[-1] > MAX_COLUMNS:
         raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
+    check_choice("schedule on PyTorch", config.schedule, ORDERS)
     if not config.seed:
         yield slice(None), operands, fresh_rows(config, operands.visible, None)
         return
