@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusioncim.parallel import run_all
-from fusioncim_golden.batched.engine import ORDERS, Events, chunks, count
+from fusioncim_golden.batched.engine import Events, chunks, count, parts
 from fusioncim_golden.batched.quantize import Operands
-from fusioncim_golden.config import Config
+from fusioncim_golden.config import ORDERS, Config
 from fusioncim_golden.hf import Attention, fitting
 from fusioncim_sim.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
 from fusioncim_sim.float_attention import float_attention
@@ -84,23 +84,27 @@ def watch(config: Config, operands: Operands) -> Layer:
     return layer
 
 
-def exact_rescales(config: Config, operands: Operands) -> tuple[int, Tensor]:
+def exact_rescales(config: Config, operands: Operands, engines: int = 1) -> tuple[int, Tensor]:
     """Rescales of exact online softmax with the keys in the order of the schedule; the key of each row's maximum."""
-    visible = operands.visible
     lowest = -(1 << 30)
-    best = torch.full_like(visible, lowest)
-    place, rises = torch.zeros_like(visible), torch.zeros_like(visible)
+    every = torch.zeros_like(operands.visible)
+    count = -int((operands.visible > 0).sum())
     k = torch.nn.functional.pad(operands.k, (0, 0, 0, -operands.k.shape[1] % config.update_rank))
-    for chunk in chunks(config, visible):
-        keys, late = chunk.keys.reshape(-1), slice(chunk.first, None)
-        score = torch.bmm(k[:, keys], operands.q[:, late].transpose(1, 2)).to(torch.int32)
-        score.masked_fill_(keys[None, :, None] >= visible[:, None, late], lowest)
-        for key, one in zip(keys.tolist(), score.unbind(dim=1), strict=True):
-            higher = (best[:, late] - one) >> 31  # all ones where it is
-            place[:, late] ^= (place[:, late] ^ key) & higher
-            rises[:, late] -= higher
-            torch.maximum(best[:, late], one, out=best[:, late])
-    return int(rises.sum() - (visible > 0).sum()), place
+    for part in parts(config, operands, engines):
+        q, visible = part.operands.q, part.operands.visible
+        best, place, rises = torch.full_like(visible, lowest), torch.zeros_like(visible), torch.zeros_like(visible)
+        for chunk in chunks(config, visible, part.blocks):
+            keys, late = chunk.keys.reshape(-1), slice(chunk.first, None)
+            score = torch.bmm(k[:, keys], q[:, late].transpose(1, 2)).to(torch.int32)
+            score.masked_fill_(keys[None, :, None] >= visible[:, None, late], lowest)
+            for key, one in zip(keys.tolist(), score.unbind(dim=1), strict=True):
+                higher = (best[:, late] - one) >> 31  # all ones where it is
+                place[:, late] ^= (place[:, late] ^ key) & higher
+                rises[:, late] -= higher
+                torch.maximum(best[:, late], one, out=best[:, late])
+        count += int(rises.sum())
+        every[:, part.index] = place
+    return count, every
 
 
 def places(operands: Operands, place: Tensor) -> tuple[int, int, int]:

@@ -31,6 +31,9 @@ CONFIGS = [
     {"fraction_bits": 4, "lut_size": 16, "flush": 3},
     {"seed": True},
     {"seed": True, "schedule": "in_order", "words": 3, "slack": 1},
+    {"update_rank": 8, "probability_bits": 10, "accumulator_bits": 21, "slack": 3},
+    {"schedule": "folded"},
+    {"schedule": "folded", "seed": True, "rows": 16, "words": 6, "update_rank": 2},
 ]
 SHAPES = [(1, 1, 40, 40, 32), (6, 2, 33, 50, 64), (4, 4, 1, 77, 96), (8, 1, 30, 30, 128), (2, 1, 20, 21, 256)]
 """Query heads, key heads, queries, keys, dimension."""
@@ -145,10 +148,26 @@ def test_many_equal_keys_halve_rows():
     assert_equal(config, heads, job)
 
 
-def test_seeds_follow_the_tiles_of_several_engines():
+@pytest.mark.parametrize("schedule", ["diagonal_first", "folded"])
+@pytest.mark.parametrize("engines", [2, 5])
+def test_seeds_and_orders_follow_the_tiles_of_several_engines(schedule, engines):
     head = HEADS["mixed"].first(200)
-    config = Config(seed=True, rows=8, softmax_lanes=1)
-    assert_equal(config, head.quantized(config), Job(queries=200, keys=200), engines=2)
+    config = Config(seed=True, rows=8, softmax_lanes=1, schedule=schedule)
+    assert_equal(config, head.quantized(config), Job(queries=200, keys=200), engines=engines)
+
+
+def test_a_folded_chunk_inside_a_longer_cache_is_equal():
+    head = HEADS["local"]
+    heads = quantize(head.q[None, 70:200].astype(float), head.k[:200].astype(float), head.v[:200].astype(float))
+    assert_equal(Config(schedule="folded"), heads, Job(queries=130, keys=200), engines=3)
+
+
+def test_padded_sequences_are_refused_where_the_order_depends_on_the_length():
+    one = operands(HEADS["wide"].first(40).quantized(Config()), np.arange(1, 41))
+    both = {name: torch.cat([x, x]) for name, x in vars(one).items() if name != "group"}
+    both["visible"][1, 30:] = 0
+    with pytest.raises(InputError, match="one length under the schedule folded"):
+        engine.attend(Config(schedule="folded"), Operands(**both, group=1))
 
 
 def test_a_chunk_inside_a_longer_cache_is_equal():

@@ -8,16 +8,18 @@ brings the rounding, so a block is one small matrix product, a floor and an addi
 either way. O has float64 where it needs more than 24 bits.
 
 Causal rows see the keys of one order from a point on, and no block before it changes them. So the order is that of the
-schedule for all rows together, and only `seed` has to know how rows are dealt to tiles. `folded`, whose order is
-another one in every pass, is refused.
+schedule for all rows together, and only `seed`, and `folded` with an order for every pass, have to know how rows are
+dealt to tiles.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from fusioncim_golden.arith import Int
 from fusioncim_golden.batched.quantize import Operands
 from fusioncim_golden.batched.softmax import (
     HIDDEN,
@@ -29,18 +31,16 @@ from fusioncim_golden.batched.softmax import (
     probabilities,
     row_type,
 )
-from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config, check_choice
+from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 from fusioncim_golden.quantize import operand_max
-from fusioncim_golden.schedule import Job, passes
+from fusioncim_golden.schedule import Job, block_order, passes
 
 CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
 MAX_COLUMNS = 511
 """Largest head dimension whose scores times their scale have 31 bits."""
-ORDERS = ("in_order", "diagonal_first", "sink_first")
-"""Schedules with one order of the keys for all rows."""
 
 
 @dataclass
@@ -93,75 +93,86 @@ class Chunk:
 def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
     """Outputs int64 [jobs, rows, columns] as of `engine.run`; counts into `events`."""
     out = torch.zeros(operands.q.shape, dtype=torch.int64, device=operands.q.device)
-    for index, part, rows in generations(config, operands, engines):
+    for part in parts(config, operands, engines):
         if events is not None:
-            events.begin(config, part.visible)
-        o = accumulate(config, part, rows, events)
-        out[:, index] = normalize(config, o, rows.row_sum)
+            events.begin(config, part.operands.visible)
+        o = accumulate(config, part, events)
+        out[:, part.index] = normalize(config, o, part.rows.row_sum)
     return out
 
 
 def count(config: Config, operands: Operands, *, engines: int = 1) -> Events:
     """The events of `attend`, in the time of the softmax alone."""
     events = Events()
-    for _, part, rows in generations(config, operands, engines):
-        events.begin(config, part.visible)
-        for step in walk(config, part, rows):
+    for part in parts(config, operands, engines):
+        events.begin(config, part.operands.visible)
+        for step in walk(config, part):
             events.count(config, step)
     return events
 
 
-def generations(config: Config, operands: Operands, engines: int) -> Iterator[tuple[slice | Tensor, Operands, Rows]]:
-    """All rows, fresh; with `seed` those of one tile per word after another, which start from what the one before left.
+@dataclass(frozen=True)
+class Part:
+    """Rows that pass the keys together. index: which of the job; operands: theirs; blocks: order; rows: their state."""
 
-    The caller brings the rows to their end before it takes the next ones.
+    index: slice | Tensor
+    operands: Operands
+    blocks: Int
+    rows: Rows
+
+
+def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
+    """All rows, fresh; by passes where these have orders of their own, or `seed`, which starts rows where others ended.
+
+    The caller brings the rows of a part to their end before it takes the next one.
     """
     if operands.q.shape[-1] > MAX_COLUMNS:
         raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
-    check_choice("schedule on PyTorch", config.schedule, ORDERS)
-    if not config.seed:
-        yield slice(None), operands, fresh_rows(config, operands.visible, None)
+    if not config.seed and config.schedule != "folded":
+        blocks = -(-int(operands.visible.max()) // config.update_rank)
+        order = block_order(config.schedule, blocks, blocks - 1, blocks) if blocks else np.arange(0)
+        yield Part(slice(None), operands, order, fresh_rows(config, operands.visible, None))
         return
+    if config.schedule == "folded" and (operands.visible != operands.visible[0]).any():
+        raise InputError("sequences must have one length under the schedule folded, but they are padded")
     last = torch.full_like(operands.visible, HIDDEN)
-    for index, source in tile_rows(config, operands, engines):
+    for index, source, order in pass_rows(config, operands, engines):
         part = operands.rows(index)
         before = torch.full_like(part.visible, HIDDEN) if source is None else last[:, source]
-        rows = fresh_rows(config, part.visible, before)
-        yield index, part, rows
+        rows = fresh_rows(config, part.visible, before if config.seed else None)
+        yield Part(index, part, order, rows)
         last[:, index] = torch.where(rows.row_sum > 0, rows.reference, before).to(last.dtype)
 
 
-def tile_rows(config: Config, operands: Operands, engines: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Rows of the n-th tiles of all words, and the rows of the tiles before them; padding counts as rows."""
+def pass_rows(config: Config, operands: Operands, engines: int) -> Iterator[tuple[Tensor, Tensor | None, Int]]:
+    """Rows of each pass, the rows of the tiles that its words held before, and its blocks; padding counts as rows."""
     total = operands.q.shape[1]
     job = Job(queries=total // operands.group, keys=operands.k.shape[1], heads=operands.group)
-    words: dict[tuple[int, int], list[int]] = {}
-    for tile in (tile for group in passes(config, job, engines) for tile in group.tiles):
-        words.setdefault((tile.engine, tile.word), []).append(int(tile.query[0]) * job.heads + int(tile.head[0]))
     within = torch.arange(config.rows, device=operands.q.device)
-    for n in range(max(len(tiles) for tiles in words.values())):
-        resident = [tiles for tiles in words.values() if len(tiles) > n]
-        index = torch.cat([tiles[n] + within for tiles in resident])
+    held: dict[tuple[int, int], int] = {}
+    for group in passes(config, job, engines):
+        words = [(tile.engine, tile.word) for tile in group.tiles]
+        first = [int(tile.query[0]) * job.heads + int(tile.head[0]) for tile in group.tiles]
+        index = torch.cat([start + within for start in first])
         used = index < total
-        before = torch.cat([tiles[n - 1] + within for tiles in resident])[used] if n else None
-        yield index[used], before
+        known = all(word in held for word in words)
+        before = torch.cat([held[word] + within for word in words])[used] if known else None
+        held |= dict(zip(words, first, strict=True))
+        yield index[used], before, group.blocks
 
 
-def chunks(config: Config, visible: Tensor) -> Iterator[Chunk]:
-    """The blocks of all rows in the order of the schedule; visible [jobs, rows]."""
+def chunks(config: Config, visible: Tensor, blocks: Int) -> Iterator[Chunk]:
+    """The blocks in order; visible [jobs, rows]."""
     rank = config.update_rank
     most = visible.amax(dim=0).cummax(dim=0).values.cpu()
-    blocks = -(-int(most[-1]) // rank)
     size = max(CHUNK // rank, 1)
-    ascending = config.schedule == "in_order"
-    first = [(0, 1)] if config.schedule == "sink_first" and blocks else []
-    low = len(first)
-    spans = [(start, min(start + size, blocks)) for start in range(low, blocks, size)]
     within = torch.arange(rank)
-    for start, end in first + (spans if ascending else spans[::-1]):
-        index = torch.arange(start, end)
-        keys = (index if ascending else index.flip(0))[:, None] * rank + (within if ascending else within.flip(0))
-        yield Chunk(keys.to(visible.device), int(torch.searchsorted(most, start * rank, right=True)))
+    if config.schedule != "in_order":
+        within = within.flip(0)
+    for start in range(0, len(blocks), size):
+        index = torch.from_numpy(blocks[start : start + size])
+        keys = index[:, None] * rank + within
+        yield Chunk(keys.to(visible.device), int(torch.searchsorted(most, int(index.min()) * rank, right=True)))
 
 
 @dataclass(frozen=True)
@@ -180,23 +191,24 @@ class Step:
     move: Tensor
 
 
-def walk(config: Config, operands: Operands, rows: Rows) -> Iterator[Step]:
+def walk(config: Config, part: Part) -> Iterator[Step]:
     """All chunks in order, into the rows in place."""
+    operands, rows = part.operands, part.rows
     jobs, rank = len(operands.q), config.update_rank
     exact = product_type()
     padding = (0, 0, 0, -operands.k.shape[1] % rank)
     k = torch.nn.functional.pad(operands.k, padding).to(exact)
     q = operands.q.clamp(min=-operand_max(config.operand_bits)).to(exact).transpose(1, 2)
     table = torch.tensor(config.lut, dtype=torch.int32, device=q.device) * 2
-    for chunk in chunks(config, operands.visible):
+    for chunk in chunks(config, operands.visible, part.blocks):
         late, order = slice(chunk.first, None), chunk.keys.t().reshape(-1)
         score = torch.bmm(k[:, order], q[:, :, late])
         x = log2_score(config, score, operands.mantissa[:, late], operands.shift[:, late])
         hide(config, x, order, operands.visible[:, late])
         block = probabilities(config, x.view(jobs, rank, -1, x.shape[-1]), table)
-        part = Rows(*(None if each is None else each[:, late] for each in rows))
+        state = Rows(*(None if each is None else each[:, late] for each in rows))
         exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
-        updates = [merge(config, part, *each) for each in zip(exponent, total, strict=True)]
+        updates = [merge(config, state, *each) for each in zip(exponent, total, strict=True)]
         active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
         yield Step(chunk, late, block, active, align, move)
 
@@ -212,14 +224,14 @@ def fresh_rows(config: Config, visible: Tensor, before: Tensor | None) -> Rows:
     return Rows(nothing, torch.zeros_like(nothing), None if before is None else before.to(nothing.dtype))
 
 
-def accumulate(config: Config, operands: Operands, rows: Rows, events: Events | None) -> Tensor:
-    """O [jobs, rows, columns] in units of 2^dropped_bits after all keys, which also bring `rows` to their end."""
-    exact = product_type()
+def accumulate(config: Config, part: Part, events: Events | None) -> Tensor:
+    """O [jobs, rows, columns] in units of 2^dropped_bits after all keys, which also bring the rows to their end."""
+    operands, exact = part.operands, product_type()
     padding = (0, 0, 0, -operands.v.shape[1] % config.update_rank)
     v = torch.nn.functional.pad(operands.v, padding).to(exact)
     ones = torch.ones(len(v), 1, 1, v.shape[-1], dtype=exact, device=v.device)
     o = torch.zeros_like(operands.q, dtype=exact if config.accumulator_bits <= 24 else torch.float64)
-    for step in walk(config, operands, rows):
+    for step in walk(config, part):
         keys = step.chunk.keys
         weight = weights(config, step.block.p, step.active, step.align, exact).transpose(2, 3).unbind()
         values = torch.cat([v[:, keys], ones.expand(-1, len(keys), -1, -1)], dim=2).unbind(dim=1)
