@@ -537,7 +537,8 @@ def quality(
 ) -> None:
     """Say what a configuration's arithmetic does to a language model that reads; needs the extra llm.
 
-    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token.
+    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token. The
+    preset is paper unless told.
 
     Example: fusioncim quality --set probability_bits=8 --quick
     """
@@ -545,12 +546,13 @@ def quality(
     from fusioncim_sim.language_model import find_model, read_text, tokenize, windows
     from fusioncim_sim.output import check_json, write_json
     from fusioncim_sim.quality_page import quality_page, quality_report
+    from fusioncim_sim.quality_study import QUICK
 
-    chosen = choose_config(preset, config, changes)
+    chosen = choose_config("paper" if preset is None and config is None else preset, config, changes)
     source = find_model(model)
     if json_out:
         check_json(json_out, ("config", "model", "ways"))
-    length, limit = (256, 4) if quick else (window, max(tokens // window, 1))
+    length, limit = QUICK if quick else (window, max(tokens // window, 1))
     read = windows(tokenize(source, read_text(text)), length, limit)
     report = quality_report(source, read, chosen, jobs or cores())
     quality_page(page(), report)

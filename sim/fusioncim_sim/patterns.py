@@ -30,6 +30,8 @@ from fusioncim_sim.rescales import rule_name
 
 RULES = ((0, False), (2, False), (3, False), (3, True), (4, False), (5, False))
 """Slack and seed."""
+WATCHED = {order: (order, 1) for order in ORDERS} | {"folded_16_engines": ("folded", 16)}
+"""Schedule and engines; only the folded order depends on these, by how many rows pass the keys together."""
 
 
 @dataclass
@@ -73,13 +75,14 @@ def watch(config: Config, operands: Operands) -> Layer:
     """One layer under all orders and rules."""
     fit = fitting(config, operands.q.shape[-1])
     layer = Layer()
-    for order in ORDERS:
-        ordered = fit.override(schedule=order)
-        layer.exact[order], place = exact_rescales(ordered, operands)
+    for order, (schedule, engines) in WATCHED.items():
+        ordered = fit.override(schedule=schedule)
+        layer.exact[order], place = exact_rescales(ordered, operands, engines)
         if order == "in_order":
             layer.first, layer.diagonal, layer.elsewhere = places(operands, place)
         layer.events[order] = {
-            rule_name(slack, seed): count(ordered.override(slack=slack, seed=seed), operands) for slack, seed in RULES
+            rule_name(slack, seed): count(ordered.override(slack=slack, seed=seed), operands, engines=engines)
+            for slack, seed in RULES
         }
     return layer
 

@@ -10,7 +10,7 @@ from fusioncim_golden.config import Config
 from fusioncim_sim.language_model import Source
 from fusioncim_sim.pages import table
 from fusioncim_sim.quality import evaluate
-from fusioncim_sim.quality_study import default_ways, plain
+from fusioncim_sim.quality_study import page_ways, plain
 
 WORDS = {
     "operands": "quantized operands, float attention",
@@ -22,8 +22,7 @@ WORDS = {
 
 def quality_report(source: Source, windows: NDArray[np.int64], config: Config, jobs: int) -> dict[str, Any]:
     """A configuration on a text, as JSON data."""
-    ways = {name: way for name, way in default_ways(config).items() if name in WORDS}
-    done = evaluate(source, windows, ways, ("float",), jobs=jobs)
+    done = evaluate(source, windows, page_ways(config), ("float",), jobs=jobs)
     return {
         "model": source.name,
         "config": config.as_dict(),

@@ -25,7 +25,10 @@ from fusioncim_sim.quality_summary import write_picture
 PAPER = preset("paper")
 """The default of model quality."""
 SIZES = {"default": (1024, 20), "large": (512, 2), "study": (1024, 2)}
-"""Length and number of windows: of the default evaluation, of a model other than the default, of all else."""
+"""Length and number of windows: of the default evaluation, of a model other than the default, of all else; patterns
+are those of the first."""
+QUICK = (256, 4)
+"""The same of `fusioncim quality --quick`."""
 Changes = Mapping[str, Any]
 
 
@@ -95,7 +98,7 @@ def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str,
     if part == "patterns":
         from fusioncim_sim.patterns import measure_patterns
 
-        return measure_patterns(source, chosen, PAPER, jobs)
+        return measure_patterns(source, chosen[:1], PAPER, jobs)
     if part == "speed":
         return measure_speed(source, chosen[0])
     if part == "default":
@@ -106,6 +109,11 @@ def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str,
     ways = operand_ways() if part == "operands" else variant_ways(part)
     done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
     return {name: plain(each["float"]) for name, each in done.items()}
+
+
+def page_ways(config: Config) -> dict[str, Any]:
+    """What `fusioncim quality` compares with the float model."""
+    return {name: way for name, way in default_ways(config).items() if name != "nudged operands"}
 
 
 def default_ways(config: Config) -> dict[str, Any]:
@@ -169,14 +177,16 @@ def measure_speed(source: Source, window: Any) -> dict[str, Any]:
 
 
 def time_attention(source: Source, window: Any) -> dict[str, Any]:
-    """Best of three passes each, seconds of one thread."""
+    """Best of three passes each, seconds of one thread; minutes of two for all windows of `fusioncim quality`."""
     import torch
 
     from fusioncim_golden.hf import Attention
-    from fusioncim_sim.quality import logits
+    from fusioncim_sim.quality import evaluate_window, logits
 
     torch.set_num_threads(1)
+    start = time.process_time()
     model = load_model(source)
+    loaded = time.process_time() - start
     eager = sys.modules[type(model).__module__].eager_attention_forward
     spent: list[float] = []
 
@@ -201,12 +211,21 @@ def time_attention(source: Source, window: Any) -> dict[str, Any]:
             seconds.append(sum(spent))
         return min(seconds)
 
+    def seconds_of(length: int) -> float:
+        start = time.process_time()
+        evaluate_window(source, window[:length], page_ways(PAPER), ("float",))
+        return time.process_time() - start
+
     one, other = best(own), best(timed(Attention()))
+    whole, quick = SIZES["default"], QUICK
+    minutes = (n / 2 * seconds_of(length) / 60 for length, n in (whole, quick))
     return {
         "tokens": len(window),
         "eager_seconds": round(one, 2),
         "engine_seconds": round(other, 2),
         "ratio": round(other / one, 2),
+        "load_minutes": round(loaded / 60, 2),
+        **{f"{name}_minutes": round(each, 2) for name, each in zip(("whole", "quick"), minutes, strict=True)},
     }
 
 
