@@ -12,20 +12,39 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim import language_model
 from fusioncim_sim.cli import app
 from fusioncim_sim.language_model import read_text, windows
-from fusioncim_sim.quality_summary import percent, tables, write_picture
+from fusioncim_sim.quality_summary import TABLES, percent, targets_table, verdict, write_picture
+from fusioncim_sim.tables import marked
 
 ROOT = Path(__file__).parent.parent
 MEASUREMENTS = ROOT / "measurements"
 PAGE = (ROOT / "docs/quality.md").read_text()
+README = (ROOT / "README.md").read_text(), "quality", targets_table
 SMOLLM2 = json.loads((MEASUREMENTS / "quality.json").read_text())
 MODELS = {path.stem: json.loads(path.read_text()) for path in MEASUREMENTS.glob("quality*.json")}
 
 
-@pytest.mark.parametrize("name", tables(MEASUREMENTS))
-def test_tables_are_the_stored_figures(name):
-    shown = re.search(rf"<!-- {name}: begin -->\n(.*)\n<!-- {name}: end -->", PAGE, re.DOTALL)
+@pytest.mark.parametrize(("page", "name", "table"), [(PAGE, *each) for each in TABLES.items()] + [README])
+def test_tables_are_the_stored_figures(page, name, table):
+    shown = re.search(rf"<!-- {name}: begin -->\n(.*)\n<!-- {name}: end -->", page, re.DOTALL)
     assert shown is not None
-    assert shown[1] == tables(MEASUREMENTS)[name]
+    assert shown[1] == table(MEASUREMENTS)
+
+
+def test_every_table_of_the_page_is_made():
+    assert marked(PAGE) == TABLES.keys()
+
+
+def test_a_verdict_names_what_is_lost():
+    figures = [{"difference": loss, "top1": same} for loss in (-0.001, 0.003) for same in (0.995, 0.98)]
+    assert [verdict(one) for one in figures] == ["nothing", "tokens", "loss", "loss and tokens"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("order", ["diagonal_first", "folded", "folded_16_engines"])
+def test_rescales_are_rare(name, order):
+    patterns = MODELS[name]["patterns"]
+    assert patterns["default"] == {"schedule": "diagonal_first", "rule": "slack 3"}
+    assert patterns["total"]["rules"][order]["slack 3"]["below_exact_in_order_percent"] >= 95
 
 
 def test_the_default_configuration_loses_nothing():
@@ -39,7 +58,10 @@ def test_the_default_configuration_loses_nothing():
 
 
 def test_the_backend_is_fast():
-    assert SMOLLM2["speed"]["ratio"] <= 10
+    speed = SMOLLM2["speed"]
+    assert speed["ratio"] <= 10
+    assert speed["whole_minutes"] + speed["load_minutes"] <= 20
+    assert speed["quick_minutes"] + speed["load_minutes"] <= 2
 
 
 def test_the_picture_is_drawn(tmp_path):

@@ -34,7 +34,7 @@ Changes = Mapping[str, Any]
 
 def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
     """A row of a table for every value of one parameter, but for the default."""
-    return {str(value): {name: value} for value in values if value != getattr(PAPER, name)}
+    return {str(value): {name: value} for value in values if value != PAPER.as_dict()[name]}
 
 
 def together(*rows: Changes) -> dict[str, Changes]:
@@ -42,7 +42,7 @@ def together(*rows: Changes) -> dict[str, Changes]:
     return {", ".join(f"{name} {value}" for name, value in row.items()): row for row in rows}
 
 
-VARIANTS: Mapping[str, Mapping[str, Changes]] = {
+VARIANTS: dict[str, dict[str, Changes]] = {
     "none": {"none": {}},
     "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 19, 20, 22, 24)),
     "update_rank": one_at_a_time("update_rank", (1, 2, 4, 16)),
@@ -57,6 +57,11 @@ VARIANTS: Mapping[str, Mapping[str, Changes]] = {
         {"accumulator_bits": 22, "slack": 4},
         {"update_rank": 4, "probability_bits": 9, "accumulator_bits": 24, "slack": 4},
     ),
+    "cheaper": together(
+        {"accumulator_bits": 20, "probability_bits": 8},
+        {"accumulator_bits": 20, "probability_bits": 8, "slack": 2},
+        {"accumulator_bits": 20, "probability_bits": 8, "lut_size": 32, "flush": 12},
+    ),
     "lut_size": one_at_a_time("lut_size", (16, 32)),
     "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
     "operand_bits": one_at_a_time("operand_bits", (4,)),
@@ -65,7 +70,7 @@ VARIANTS: Mapping[str, Mapping[str, Changes]] = {
     "schedule": one_at_a_time("schedule", ("in_order", "sink_first")),
 }
 """Tables of changes to the preset, in the order in which they are measured; what they force follows (`legal`)."""
-PARTS = ("default", "speed", "operands", "patterns", *VARIANTS)
+PARTS: tuple[str, ...] = ("default", "speed", "operands", "patterns", *VARIANTS)
 
 
 def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:

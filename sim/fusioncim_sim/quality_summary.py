@@ -112,7 +112,7 @@ def operands_table(data: Mapping[str, Any]) -> str:
 
 
 def alone_table(data: Mapping[str, Any], directory: Path) -> str:
-    """One parameter at a time, then several: what it costs, as far as choices.json has measured it, and what it loses."""
+    """Changes to the preset: what they cost, as far as choices.json has measured it, and what they lose."""
     choices = json.loads((directory / "choices.json").read_text())
     base = choices["alternatives"]["update_rank"][str(data["config"]["update_rank"])]
     none = data["alone"]["none"]["none"]
@@ -135,7 +135,11 @@ def alone_table(data: Mapping[str, Any], directory: Path) -> str:
             if parameter != "none":
                 cost = choices["alternatives"].get(parameter, {}).get(value)
                 ratios = (f"{cost[key] / base[key]:.2f}" if cost else "" for key in COSTS)
-                name = value if parameter == "together" else f"`{parameter}` {value.replace('_', ' ').lower()}"
+                name = (
+                    value
+                    if parameter in ("together", "cheaper")
+                    else f"`{parameter}` {value.replace('_', ' ').lower()}"
+                )
                 rows.append((name, *ratios, *row_of(one), verdict(one)))
     return markdown(rows)
 
@@ -201,7 +205,8 @@ def draw(data: Mapping[str, Any]) -> bytes:
     scales, alone = data.get("operands", {}), data.get("alone", {})
     for name, (label, colour, marker) in BITS.items():
         points = {int(value): one["kl"] for value, one in alone.get(name, {}).items()}
-        points |= {data["config"][name]: one["kl"] for one in alone.get("none", {}).values()}
+        if "none" in alone:
+            points[data["config"][name]] = alone["none"]["none"]["kl"]
         plot(axes, points, f"{label} ({name})", colour, marker)
     points = {8: scales[DEFAULT_ROW]["kl"]} if scales else {}
     points |= {int(name.split()[1]): one["kl"] for name, one in scales.items() if name.startswith("equalized, ")}

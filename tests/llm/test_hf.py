@@ -7,7 +7,6 @@ import transformers
 
 import fusioncim_golden.hf as hf
 from fusioncim_golden import engine as golden
-from fusioncim_golden.config import Config
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.metrics import in_lsb
@@ -54,7 +53,7 @@ def recorded():
 def expected(q, k, v, scaling):
     """The golden model on one sequence: q [heads, queries, columns], k and v [key heads, keys, columns]."""
     columns, group = q.shape[-1], len(q) // len(k)
-    config = hf.fitting(Config(), columns)
+    config = hf.fitting(hf.DEFAULT_CONFIG, columns)
     wide = ((0, 0), (0, 0), (0, config.columns - columns))
     outs = []
     for n in range(len(k)):
