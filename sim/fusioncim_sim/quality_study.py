@@ -34,7 +34,8 @@ Changes = Mapping[str, Any]
 
 def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
     """A row of a table for every value of one parameter, but for the default."""
-    return {str(value): {name: value} for value in values if value != PAPER.as_dict()[name]}
+    default = PAPER.as_dict()[name]
+    return {str(value): {name: value} for value in values if value != default}
 
 
 def together(*rows: Changes) -> dict[str, Changes]:
