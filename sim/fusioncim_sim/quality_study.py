@@ -88,7 +88,9 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
     for part in parts or (PARTS if model == DEFAULT else ("default", "patterns")):
         size = SIZES["large" if model != DEFAULT else "default" if part == "default" else "study"]
         done = measure_part(part, source, windows(tokens, *size), jobs)
-        stored = json.loads(path.read_text()) if path.exists() else {"model": source.name, "config": PAPER.as_dict()}
+        stored: dict[str, Any] = {"model": source.name, "config": PAPER.as_dict()}
+        if path.exists():
+            stored = json.loads(path.read_text())
         if part in VARIANTS:
             stored["alone"] = stored.get("alone", {}) | {part: done}
         else:
