@@ -8,13 +8,14 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+LLM_STAMP := $(VENV)/.set-up-llm
 
 # Nothing but the locked packages in .venv may be imported.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +24,10 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --ignore tests/llm $(PYTEST_ARGS)
+
+test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/llm $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure
@@ -52,3 +56,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
+$(LLM_STAMP): $(STAMP) setup/set-up-llm
+	@setup/set-up-llm $(LLM_STAMP)

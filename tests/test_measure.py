@@ -21,7 +21,8 @@ HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
 def test_files_are_written_as_stored():
     system = {"calibration", "system", "reproduction", "sensitivity"}
     physical = {"choices", "banks", "cost", "timing", "fpga"}
-    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", *physical, *system}
+    models = {"quality", "quality_qwen2.5-coder-1.5b-instruct-q4_k_m"}
+    assert set(STORED) == {"engine", "accuracy", "rescales", "chip", *physical, *models, *system}
     for name, data in STORED.items():
         assert (ROOT / "measurements" / f"{name}.json").read_bytes() == to_json(data)
 

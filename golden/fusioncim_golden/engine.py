@@ -80,7 +80,12 @@ def check_operands(config: Config, heads: Heads) -> None:
         if x.size and (x.min() < low or x.max() > high):
             worst = x.min() if x.min() < low else x.max()
             raise InputError(f"{name} must be {config.operand_bits}-bit integers from {low} to {high}, not {worst}")
-    scale = float((heads.mantissa * 0.5**heads.shift).max())
+    check_scale(config, heads.mantissa, heads.shift)
+
+
+def check_scale(config: Config, mantissa: Int, shift: Int) -> None:
+    """Refuse score scales mantissa / 2^shift whose largest log2 score could overflow."""
+    scale = float((mantissa * 0.5**shift).max())
     largest = config.columns << (2 * config.operand_bits - 2)
     if scale * largest >= 1 << (REFERENCE_BITS - 1):
         raise InputError(

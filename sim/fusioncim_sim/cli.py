@@ -22,6 +22,8 @@ OPTIONAL = {
     "cocotb_tools": "sim",
     "liberty": "synth",
     "pyosys": "synth",
+    "torch": "llm",
+    "transformers": "llm",
     "joblib": "explore",
     "distributed": "explore",
     "amaranth_boards": "fpga",
@@ -88,6 +90,10 @@ Processes = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
 ]
 JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")]
+Model = Annotated[
+    str, typer.Option(help="smollm2 (from its pip package), a Hugging Face directory, or a GGUF file; float32.")
+]
+Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. Default: chapters of Moby-Dick.")]
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
 
 
@@ -560,6 +566,44 @@ def capture(
 
 
 @app.command()
+def quality(
+    model: Model = "smollm2",
+    text: Text = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    window: Annotated[int, typer.Option(min=2, help="Tokens that attend to each other.")] = 1024,
+    tokens: Annotated[int, typer.Option(min=2, help="Read about as many tokens, in whole windows.")] = 20480,
+    quick: Annotated[bool, typer.Option("--quick", help="Four windows of 256 tokens.")] = False,
+    jobs: Jobs = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Say what a configuration's arithmetic does to a language model that reads; needs the extra llm.
+
+    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token. The
+    preset is paper unless told.
+
+    Example: fusioncim quality --set probability_bits=8 --quick
+    """
+    from fusioncim.parallel import cores
+    from fusioncim_sim.language_model import find_model, read_text, tokenize, windows
+    from fusioncim_sim.output import check_json, write_json
+    from fusioncim_sim.quality_page import quality_page, quality_report
+    from fusioncim_sim.quality_study import QUICK
+
+    chosen = choose_config("paper" if preset is None and config is None else preset, config, changes)
+    source = find_model(model)
+    if json_out:
+        check_json(json_out, ("config", "model", "ways"))
+    length, limit = QUICK if quick else (window, max(tokens // window, 1))
+    read = windows(tokenize(source, read_text(text)), length, limit)
+    report = quality_report(source, read, chosen, jobs or cores())
+    quality_page(page(), report)
+    if json_out:
+        write_json(json_out, report, ("config", "model", "ways"))
+
+
+@app.command()
 def demo(
     tokens: Annotated[int, typer.Option(min=2, help="Simulate the first tokens of each head.")] = 128,
     head: Names = None,
@@ -591,6 +635,7 @@ class Subject(StrEnum):
     reproduction = "reproduction"
     sensitivity = "sensitivity"
     fpga = "fpga"
+    quality = "quality"
     tables = "tables"
 
 
@@ -600,6 +645,10 @@ def measure(
     quick: Annotated[
         bool, typer.Option("--quick", help="With engine: leave out engine.json, whose simulations take minutes.")
     ] = False,
+    part: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With quality: this part only; may be repeated.")
+    ] = None,
+    model: Model = "smollm2",
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With chip: this job only, printed; may be repeated.")
     ] = None,
@@ -614,9 +663,9 @@ def measure(
     flip-flops in area and energy (many minutes). cost: area and power of every part of the published chip, from gates
     (half an hour). timing: all presets against the clock. calibration: counters of the RTL, to which `evaluate` is held
     (minutes). system: what `evaluate` says about whole models; reproduction: the published figures beside ours;
-    sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). tables:
-    nothing new, but the pages that show all this are written
-    again.
+    sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). quality: what the arithmetic
+    does to a language model; needs the extra llm (an hour). tables: nothing new, but the pages that show all this are
+    written again.
     """
     from fusioncim.parallel import cores
     from fusioncim_sim.banks import write_banks
@@ -637,6 +686,10 @@ def measure(
         run_measurements(page(), quick=quick, output=output, jobs=parallel)
     elif subject == Subject.chip:
         run_chip_measurements(page(), output=output, jobs=parallel, names=workload or ())
+    elif subject == Subject.quality:
+        from fusioncim_sim.quality_study import write_study
+
+        write_study(output, model, None, part or (), parallel)
     elif subject == Subject.tables:
         write_tables(output)
     else:

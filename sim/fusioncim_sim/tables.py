@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_sim import quality_summary
+from fusioncim_sim.quality_summary import targets_table
 from fusioncim_sim.summary import bank_rows, choice_rows, clocks, costs, summary, targets
 from fusioncim_sim.system.measure_system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.published import published_table
@@ -28,7 +30,7 @@ def _of(name: str, table: Callable[[Any], str]) -> Table:
 
 
 TABLES: Mapping[str, Mapping[str, Table]] = {
-    "README.md": {"measured": summary},
+    "README.md": {"measured": summary, "quality": targets_table},
     "docs/cost.md": {"cost": _of("cost", costs), "targets": _of("cost", targets), "clocks": _of("timing", clocks)},
     "docs/decisions.md": {
         **{
@@ -37,6 +39,7 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
         },
         "banks": _of("banks", bank_rows),
     },
+    "docs/quality.md": quality_summary.TABLES,
     "docs/system.md": {
         "system": _of("system", system_table),
         "baselines": _of("system", baseline_table),

@@ -1,0 +1,109 @@
+"""Online softmax in powers of two, as `fusioncim_golden.softmax`, for the rows of many jobs at once.
+
+Decisions are masks of all ones or zeros, taken from sign bits, because selecting by booleans costs a multiple of the
+arithmetic. A row that has seen no key has the reference NOTHING: every visible block lies so far above it that it
+counts as a rescale that empties the row, which is what a first block does.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fusioncim_golden.config import REFERENCE_BITS, Config
+
+LOWEST = -(1 << (REFERENCE_BITS - 1))
+"""Least integer part of a log2 score."""
+NOTHING = LOWEST + LOWEST // 2
+"""Reference of a row that has seen no key."""
+HIDDEN = 2 * LOWEST
+"""Integer part of the log2 score of a masked key: as far below NOTHING as NOTHING lies below every score."""
+
+
+class Blocks(NamedTuple):
+    """p int32 [jobs, rank, blocks, rows]; exponent and block sum [jobs, blocks, rows]."""
+
+    p: Tensor
+    exponent: Tensor
+    total: Tensor
+
+
+class Rows(NamedTuple):
+    """State of the rows [jobs, rows]: reference r, row sum l, and the reference that an earlier tile left (`seed`)."""
+
+    reference: Tensor
+    row_sum: Tensor
+    before: Tensor | None
+
+
+class Update(NamedTuple):
+    """One block into the rows, [jobs, rows].
+
+    Members: active, all ones where the block is added; align, the right shift of the block; move, the right shift of O
+    before: 0 none, -1 a halving, else a rescale.
+    """
+
+    active: Tensor
+    align: Tensor
+    move: Tensor
+
+
+def row_type(config: Config) -> torch.dtype:
+    """Integers wide enough for twice a row sum and for a block sum before it is aligned."""
+    block = config.probability_bits + config.rank_bits + config.row_sum_fraction + config.slack + 1
+    return torch.int32 if max(config.row_sum_bits + 1, block) < 32 else torch.int64
+
+
+def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -> Tensor:
+    """X = floor(score * mantissa * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows]; scales [jobs, rows].
+
+    A product has at most 31 bits for up to 511 columns; a shift below fraction_bits is taken from a scale so large that
+    the result is bounded by the rule for scales.
+    """
+    more = shift - config.fraction_bits
+    factor = mantissa << (-more).clamp(min=0)
+    return score.to(torch.int32).mul_(factor[:, None]).bitwise_right_shift_(more.clamp(min=0)[:, None])
+
+
+def probabilities(config: Config, x: Tensor, table: Tensor) -> Blocks:
+    """Blocks of log2 scores x [jobs, rank, blocks, rows]; table: twice the LUT, so that rounding is one addition."""
+    unused = config.fraction_bits - (config.lut_size.bit_length() - 1)
+    integer = x >> config.fraction_bits
+    index = x.bitwise_and_((1 << config.fraction_bits) - 1)
+    p = table.index_select(0, (index >> unused if unused else index).view(-1)).view(x.shape)
+    exponent = integer[:, 0]
+    deepest = config.probability_bits + 2  # beyond, every p is 0
+    p[:, 0].bitwise_right_shift_(1)
+    for n in range(1, x.shape[1]):
+        highest = torch.maximum(exponent, integer[:, n])
+        rise = (highest - exponent).clamp_(max=deepest)[:, None]
+        p[:, :n].mul_(2).bitwise_right_shift_(rise).add_(1).bitwise_right_shift_(1)
+        fall = (highest - integer[:, n]).clamp_(max=deepest)
+        p[:, n].bitwise_right_shift_(fall).add_(1).bitwise_right_shift_(1)
+        exponent = highest
+    return Blocks(p, exponent, p.sum(dim=1, dtype=torch.int32))
+
+
+def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update:
+    """Add a block [jobs, rows] to the rows, in place."""
+    reference, row_sum, before = rows
+    sign = torch.iinfo(row_sum.dtype).bits - 1
+    full = row_sum >> (config.row_sum_bits - 1)
+    rise = exponent - reference
+    distance = rise - full
+    moves = (config.slack - distance) >> sign
+    active = ~((distance + config.flush) >> sign)
+    adds = active ^ moves
+    align = -distance & adds
+    wiped = (config.accumulator_bits - 1 - rise) >> sign
+    right = (rise | (wiped & sign)).clamp_(max=sign) & moves
+    halve = full & adds
+    first = (reference - NOTHING - 1) >> sign
+    if before is not None:
+        align += (before - exponent).clamp_(0, config.seed_limit) & moves & first
+        reference += align & first
+    reference += (rise & moves) | halve
+    old = (((row_sum << 1) >> (right | halve)) - moves) >> 1
+    new = (((total << (config.row_sum_fraction + config.slack + 1)) >> (align + config.slack)) + 1) >> 1
+    torch.add(old, new & active, out=row_sum)
+    return Update(active, align, (right & ~first) - halve)

@@ -1,0 +1,243 @@
+"""What of the engine's arithmetic matters to a language model: everything in `measurements/quality.json`.
+
+Parts: `default`, the preset `paper` over the whole text; `speed`, its time beside the model's own eager attention;
+`operands`, what shares a scale, as float attention on rounded operands (`RoundedOperands`); `patterns`; and the tables
+of VARIANTS, the preset with changes, as the engine's error alone (`ErrorAlone`).
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fusioncim.parallel import run_all
+from fusioncim_golden.config import Config, preset
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
+from fusioncim_sim.output import check_json, make_directory, write_json
+from fusioncim_sim.quality import Quality, evaluate
+from fusioncim_sim.quality_summary import write_picture
+
+PAPER = preset("paper")
+"""The default of model quality."""
+SIZES = {"default": (1024, 20), "large": (512, 2), "study": (1024, 2)}
+"""Length and number of windows: of the default evaluation, of a model other than the default, of all else; patterns
+are those of the first."""
+QUICK = (256, 4)
+"""The same of `fusioncim quality --quick`."""
+Changes = Mapping[str, Any]
+
+
+def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
+    """A row of a table for every value of one parameter, but for the default."""
+    default = PAPER.as_dict()[name]
+    return {str(value): {name: value} for value in values if value != default}
+
+
+def together(*rows: Changes) -> dict[str, Changes]:
+    """Rows of several parameters at once."""
+    return {", ".join(f"{name} {value}" for name, value in row.items()): row for row in rows}
+
+
+VARIANTS: dict[str, dict[str, Changes]] = {
+    "none": {"none": {}},
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 19, 20, 22, 24)),
+    "update_rank": one_at_a_time("update_rank", (1, 2, 4, 16)),
+    "probability_bits": one_at_a_time("probability_bits", (6, 7, 8, 9, 12)),
+    "slack": one_at_a_time("slack", (0, 1, 2, 4, 5)),
+    "flush": one_at_a_time("flush", (8, 10, 11, 12)),
+    "together": together(
+        {"accumulator_bits": 20, "slack": 2},
+        {"accumulator_bits": 20, "slack": 1},
+        {"accumulator_bits": 20, "probability_bits": 9},
+        {"probability_bits": 9, "slack": 4},
+        {"accumulator_bits": 22, "slack": 4},
+        {"update_rank": 4, "probability_bits": 9, "accumulator_bits": 24, "slack": 4},
+    ),
+    "cheaper": together(
+        {"accumulator_bits": 20, "probability_bits": 8},
+        {"accumulator_bits": 20, "probability_bits": 8, "slack": 2},
+        {"accumulator_bits": 20, "probability_bits": 8, "lut_size": 32, "flush": 12},
+    ),
+    "lut_size": one_at_a_time("lut_size", (16, 32)),
+    "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
+    "operand_bits": one_at_a_time("operand_bits", (4,)),
+    "output_bits": one_at_a_time("output_bits", (8,)),
+    "seed": one_at_a_time("seed", (True,)),
+    "schedule": one_at_a_time("schedule", ("in_order", "sink_first")),
+}
+"""Tables of changes to the preset, in the order in which they are measured; what they force follows (`legal`)."""
+PARTS: tuple[str, ...] = ("default", "speed", "operands", "patterns", *VARIANTS)
+
+
+def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:
+    """Measure parts and write each into the JSON file of the model; the parts that it has already stay."""
+    for part in parts:
+        if part not in PARTS:
+            raise InputError(f"the parts are {', '.join(PARTS)}, not {part}")
+    source = find_model(model)
+    path = output / ("quality.json" if model == DEFAULT else f"quality_{source.name}.json")
+    if output.exists():
+        check_json(path, ("model",))
+    tokens = tokenize(source, read_text(text))
+    make_directory(output)
+    for part in parts or (PARTS if model == DEFAULT else ("default", "patterns")):
+        size = SIZES["large" if model != DEFAULT else "default" if part == "default" else "study"]
+        done = measure_part(part, source, windows(tokens, *size), jobs)
+        stored: dict[str, Any] = {"model": source.name, "config": PAPER.as_dict()}
+        if path.exists():
+            stored = json.loads(path.read_text())
+        if part in VARIANTS:
+            stored["alone"] = stored.get("alone", {}) | {part: done}
+        else:
+            stored[part] = done
+        write_json(path, stored, ("model",))
+        print(f"wrote {part} to {path}", file=sys.stderr)
+    if model == DEFAULT:
+        write_picture(output)
+
+
+def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str, Any]:
+    """One part of the file."""
+    if part == "patterns":
+        from fusioncim_sim.patterns import measure_patterns
+
+        return measure_patterns(source, chosen[:1], PAPER, jobs)
+    if part == "speed":
+        return measure_speed(source, chosen[0])
+    if part == "default":
+        done = evaluate(source, chosen, default_ways(PAPER), ("float", "operands"), jobs=jobs, title=part)
+        return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
+            name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
+        }
+    ways = operand_ways() if part == "operands" else variant_ways(part)
+    done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
+    return {name: plain(each["float"]) for name, each in done.items()}
+
+
+def page_ways(config: Config) -> dict[str, Any]:
+    """What `fusioncim quality` compares with the float model."""
+    return {name: way for name, way in default_ways(config).items() if name != "nudged operands"}
+
+
+def default_ways(config: Config) -> dict[str, Any]:
+    """A configuration taken apart: operands alone, arithmetic alone, both, and the noise floor of the comparison."""
+    from fusioncim_golden.hf import Attention
+    from fusioncim_sim.float_attention import ErrorAlone, Nudged, SameOperands
+
+    return {
+        "operands": SameOperands(config),
+        "engine": Attention(config),
+        "arithmetic": ErrorAlone(config),
+        "nudged operands": Nudged(config),
+    }
+
+
+def variant_ways(table: str) -> dict[str, Any]:
+    """The engine's error alone, by row of a table."""
+    from fusioncim_sim.float_attention import ErrorAlone
+
+    return {name: ErrorAlone(legal(changes)) for name, changes in VARIANTS[table].items()}
+
+
+def legal(changes: Changes) -> Config:
+    """The preset with changes, and what they force: a smaller table, more lanes, an earlier flush."""
+    forced = dict(changes)
+    if "fraction_bits" in changes:
+        forced["lut_size"] = min(PAPER.lut_size, 1 << changes["fraction_bits"])
+    if changes.get("operand_bits") == 4:
+        forced["softmax_lanes"] = 2 * PAPER.softmax_lanes
+    for flush in (changes.get("flush", PAPER.flush), *range(PAPER.flush, 0, -1)):
+        try:
+            return PAPER.override(**forced | {"flush": flush})
+        except InputError:
+            continue
+    raise InputError(f"no flush makes this configuration work: {changes}")
+
+
+def operand_ways() -> dict[str, Any]:
+    """What shares a scale; the engine has the rows marked so in the documentation."""
+    from fusioncim_sim.float_attention import RoundedOperands
+
+    scales = "tensor", "head", "token"
+    ways = {f"{scale} for q, k and v": RoundedOperands(q=scale, k=scale, v=scale) for scale in scales}
+    ways |= {
+        "head, mean key kept": RoundedOperands(subtract_mean_k=False),
+        "token for q": RoundedOperands(q="token"),
+        "token for k": RoundedOperands(k="token"),
+        "token for v": RoundedOperands(v="token"),
+        "column for v": RoundedOperands(v="column"),
+        "head, q and k equalized": RoundedOperands(balance=True),
+        "head, q, k and v equalized": RoundedOperands(balance=True, v="column"),
+        "the same, token for q": RoundedOperands(balance=True, v="column", q="token"),
+    }
+    more = 4, 6, 7, 10
+    return ways | {f"equalized, {bits} bits": RoundedOperands(bits, balance=True, v="column") for bits in more}
+
+
+def measure_speed(source: Source, window: Any) -> dict[str, Any]:
+    """Processor time of all attention layers on one window, the model's own eager function beside the engine."""
+    return run_all({"speed": partial(time_attention, source, window)}, jobs=1, title="speed")["speed"]
+
+
+def time_attention(source: Source, window: Any) -> dict[str, Any]:
+    """Best of three passes each, seconds of one thread; minutes of two for all windows of `fusioncim quality`."""
+    import torch
+
+    from fusioncim_golden.hf import Attention
+    from fusioncim_sim.quality import evaluate_window, logits
+
+    torch.set_num_threads(1)
+    start = time.process_time()
+    model = load_model(source)
+    loaded = time.process_time() - start
+    eager = sys.modules[type(model).__module__].eager_attention_forward
+    spent: list[float] = []
+
+    def timed(function: Any) -> Any:
+        def attend(module: Any, *arguments: Any, **rest: Any) -> Any:
+            start = time.process_time()
+            result = function(module, *arguments, **rest)
+            spent.append(time.process_time() - start)
+            return result
+
+        return attend
+
+    def own(module: Any, q: Any, k: Any, v: Any, mask: Any, *arguments: Any, **rest: Any) -> Any:
+        added = torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(q.dtype).min)
+        return timed(eager)(module, q, k, v, added, *arguments, **rest)
+
+    def best(attention: Any) -> float:
+        seconds = []
+        for _ in range(3):
+            spent.clear()
+            logits(model, attention, torch.from_numpy(window)[None])
+            seconds.append(sum(spent))
+        return min(seconds)
+
+    def seconds_of(length: int) -> float:
+        start = time.process_time()
+        evaluate_window(source, window[:length], page_ways(PAPER), ("float",))
+        return time.process_time() - start
+
+    one, other = best(own), best(timed(Attention()))
+    whole, quick = SIZES["default"], QUICK
+    minutes = (n / 2 * seconds_of(length) / 60 for length, n in (whole, quick))
+    return {
+        "tokens": len(window),
+        "eager_seconds": round(one, 2),
+        "engine_seconds": round(other, 2),
+        "ratio": round(other / one, 2),
+        "load_minutes": round(loaded / 60, 2),
+        **{f"{name}_minutes": round(each, 2) for name, each in zip(("whole", "quick"), minutes, strict=True)},
+    }
+
+
+def plain(quality: Quality) -> dict[str, float]:
+    """As JSON data, without digits that mean nothing."""
+    digits = {"tokens": 0, "perplexity": 3, "reference_perplexity": 3, "top1": 5, "kl": 9}
+    return {name: round(value, digits.get(name, 6)) for name, value in asdict(quality).items()}

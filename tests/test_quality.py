@@ -1,0 +1,126 @@
+"""The stored figures of docs/quality.md: within the bounds, and what the page shows; without PyTorch."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim import language_model
+from fusioncim_sim.cli import app
+from fusioncim_sim.language_model import read_text, windows
+from fusioncim_sim.quality_summary import TABLES, percent, targets_table, verdict, write_picture
+from fusioncim_sim.tables import marked
+
+ROOT = Path(__file__).parent.parent
+MEASUREMENTS = ROOT / "measurements"
+PAGE = (ROOT / "docs/quality.md").read_text()
+README = (ROOT / "README.md").read_text(), "quality", targets_table
+SMOLLM2 = json.loads((MEASUREMENTS / "quality.json").read_text())
+MODELS = {path.stem: json.loads(path.read_text()) for path in MEASUREMENTS.glob("quality*.json")}
+
+
+@pytest.mark.parametrize(("page", "name", "table"), [(PAGE, *each) for each in TABLES.items()] + [README])
+def test_tables_are_the_stored_figures(page, name, table):
+    shown = re.search(rf"<!-- {name}: begin -->\n(.*)\n<!-- {name}: end -->", page, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == table(MEASUREMENTS)
+
+
+def test_every_table_of_the_page_is_made():
+    assert marked(PAGE) == TABLES.keys()
+
+
+def test_a_verdict_names_what_is_lost():
+    figures = [{"difference": loss, "top1": same} for loss in (-0.001, 0.003) for same in (0.995, 0.98)]
+    assert [verdict(one) for one in figures] == ["nothing", "tokens", "loss", "loss and tokens"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rescales_are_rare_with_the_sink_first_and_five_powers_of_slack(name):
+    patterns = MODELS[name]["patterns"]
+    assert patterns["default"] == {"schedule": "diagonal_first", "rule": "slack 3"}
+    below = {
+        order: {rule: one["below_exact_in_order_percent"] for rule, one in rules.items()}
+        for order, rules in patterns["total"]["rules"].items()
+    }
+    assert below["sink_first"]["slack 5"] >= 95
+    assert below["diagonal_first"]["slack 3"] >= 75
+
+
+def test_the_default_configuration_loses_nothing():
+    default = SMOLLM2["default"]
+    assert default["tokens"] >= 20_000
+    arithmetic, engine = default["arithmetic"]["float"], default["engine"]["float"]
+    assert abs(arithmetic["difference"]) + arithmetic["interval"] <= 0.002
+    assert arithmetic["top1"] >= 0.99
+    assert engine["difference"] <= 0.01
+    assert engine["top1"] >= 0.97
+
+
+def test_the_backend_is_fast():
+    speed = SMOLLM2["speed"]
+    assert speed["ratio"] <= 10
+    assert speed["whole_minutes"] + speed["load_minutes"] <= 20
+    assert speed["quick_minutes"] + speed["load_minutes"] <= 2
+
+
+def test_the_picture_is_drawn(tmp_path):
+    (tmp_path / "quality.json").write_bytes((MEASUREMENTS / "quality.json").read_bytes())
+    write_picture(tmp_path)
+    assert (tmp_path / "quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fewer_is_negative():
+    assert [percent(below) for below in (58.5, -20.0, 0.0, None)] == ["-58.5 %", "+20.0 %", "0 %", ""]
+
+
+def test_the_novel_is_long_enough():
+    text = read_text(None)
+    assert text.startswith("Call me Ishmael.")
+    assert len(text) > 110_000
+
+
+def test_windows_spread_over_the_text():
+    chosen = windows(np.arange(107), 10, 4)
+    assert chosen[:, 0].tolist() == [0, 20, 50, 70]
+    assert windows(chosen.reshape(-1), 10, None).shape == (4, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nowhere"], "the model must be smollm2, a directory or a GGUF file, not nowhere"),
+        (["--set", "slack=9"], "slack must be from 0 to 6, not 9"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, monkeypatch):
+    monkeypatch.setattr(language_model, "find_spec", lambda name: name)
+    result = CliRunner().invoke(app, ["quality", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {message}\n"
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setattr(language_model, "find_spec", lambda name: None if name == "torch" else name)
+    result = CliRunner().invoke(app, ["quality"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: language models need pip install 'fusioncim[llm]', not found: torch\n",
+    )
+
+
+def test_a_text_shorter_than_a_window_is_refused():
+    with pytest.raises(InputError, match="at least one window of 10 tokens, not 9 tokens"):
+        windows(np.arange(9), 10, None)
+
+
+def test_texts_that_cannot_be_read_are_refused(tmp_path):
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match=r"must be UTF-8 \(unexpected end of data at byte 3\)"):
+        read_text(tmp_path / "latin")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_text(tmp_path / "no")
