@@ -253,8 +253,8 @@ def summarize(
                 "full_use": deviation(full_use(lines, SIZES[-1]), full_use_of(values[-1])),
             }
     parts = {
-        name: Entry(*figures(design, MODULES[name]), *(full_use(events[name][kind], PAPER.engine.rows) for kind in ("logic", "banks")))
-        for name in ROWS
+        name: Entry(*figures(design, MODULES[name]), *(full_use(kinds[kind], PAPER.engine.rows) for kind in kinds))
+        for name, kinds in events.items()
     }
     around, lines_around = {}, {}
     areas = areas_around(design)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def alone_table(data: Mapping[str, Any], directory: Path) -> str:
         for value, one in values.items():
             if parameter != "none":
                 cost = choices["alternatives"].get(parameter, {}).get(value)
-                ratios = (f"{cost[key] / base[key]:.2f}" if cost else "" for key in COSTS)
+                ratios = (f"{_sum(cost, keys) / _sum(base, keys):.2f}" if cost else "" for keys in COSTS)
                 name = (
                     value
                     if parameter in ("together", "cheaper")
@@ -147,8 +147,16 @@ def alone_table(data: Mapping[str, Any], directory: Path) -> str:
     return markdown(rows)
 
 
-COSTS = ("op_cim_banks_um2_per_mac_per_cycle", "softmax_lane_um2", "writes_per_element_and_key")
-"""Area of a row of OP-CIM with its banks, area of a softmax lane, writes to O."""
+COSTS = (
+    ("op_cim_um2_per_mac_per_cycle", "op_cim_banks_um2_per_mac_per_cycle"),
+    ("softmax_lane_um2",),
+    ("writes_per_element_and_key",),
+)
+"""Area of a row of OP-CIM with its banks, area of a softmax lane, writes to O: each a sum."""
+
+
+def _sum(cost: Mapping[str, float], keys: Sequence[str]) -> float:
+    return sum(cost[key] for key in keys)
 
 
 def verdict(one: Mapping[str, Any]) -> str:
