@@ -211,6 +211,28 @@ def clocks(timing: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+RESOURCES = {
+    "logic cells": ("ICESTORM_LC", "TRELLIS_COMB"),
+    "block RAM": ("ICESTORM_RAM", "DP16KD"),
+    "multipliers": ("ICESTORM_DSP", "MULT18X18D"),
+}
+"""Of the iCE40 and the ECP5."""
+
+
+def boards(fpga: dict[str, Any]) -> str:
+    """Bitstreams by board, from fpga.json."""
+    head = ("board", "device", "engine", *RESOURCES, "clock, MHz", "reached", "peak GOPS", "processor time")
+    rows = [head, ("---", "---", "---", *("---:" for _ in head[3:]))]
+    for name, one in fpga["boards"].items():
+        config = one["config"]
+        engine = f"{config['rows']} x {config['columns']}, words {config['words']}, rank {config['update_rank']}"
+        used = [next(one["used"][kind] for kind in kinds if kind in one["used"]) for kinds in RESOURCES.values()]
+        cells = [f"{each['used']:,} of {each['available']:,}" for each in used]
+        speed = f"{one['clock_mhz']:g}", f"{one['reached_mhz']:g}", f"{one['peak_gops']:g}"
+        rows.append((f"`{name}`", one["device"], engine, *cells, *speed, f"{sum(one['cpu_s'].values()):.0f} s"))
+    return markdown(rows)
+
+
 CHOICES = {
     "op_cim_um2_per_mac_per_cycle": "OP-CIM um2 per MAC/cycle",
     "op_cim_banks_um2_per_mac_per_cycle": "its banks",

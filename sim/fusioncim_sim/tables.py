@@ -14,7 +14,7 @@ from typing import Any
 from fusioncim_golden.errors import InputError
 from fusioncim_sim import quality_summary
 from fusioncim_sim.quality_summary import targets_table
-from fusioncim_sim.summary import bank_rows, choice_rows, clocks, costs, summary, targets
+from fusioncim_sim.summary import bank_rows, boards, choice_rows, clocks, costs, summary, targets
 from fusioncim_sim.system.measure_system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.reproduction import reproduction_table
@@ -40,6 +40,7 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
         "banks": _of("banks", bank_rows),
     },
     "docs/quality.md": quality_summary.TABLES,
+    "docs/fpga.md": {"boards": _of("fpga", boards)},
     "docs/system.md": {
         "system": _of("system", system_table),
         "baselines": _of("system", baseline_table),
