@@ -87,7 +87,7 @@ def test_three_phases_follow_each_other():
     effort = _spilled(this)
     pairs = 4096 * 1024
     assert list(effort.phases) == ["scores", "softmax", "values"]
-    assert effort.phases["softmax"] == max(pairs / 16 / 4, 2 * pairs / 32)
+    assert effort.phases["softmax"] == max(pairs / 16 / 4, 2 * pairs / PAPER.bus_bytes)
     assert effort.memory == 4096 * 384 + 2 * 1024 * 128 + 6 * pairs
     assert effort.array == 2 * 4 * 4096 * 8 + 8 * 4096 * 8
 
@@ -124,7 +124,7 @@ def test_energy_of_an_effort():
     this, at = attention(64), corner("45 nm, 1.1 V")
     event = TABLE.engine["IP-CIM"]
     found = energy_of(Effort(array=1000.0), TABLE, this, at)
-    assert found["IP-CIM"] == pytest.approx(1000 * (event.a + 128 * event.b) * 1e-15)
+    assert found["IP-CIM"] == pytest.approx(1000 * (event.stream.at(128) + event.idle.at(128)) * 1e-15)
     assert sum(found.values()) == pytest.approx(found["IP-CIM"])
     assert energy_of(Effort(memory=100.0), TABLE, this, at)["DRAM"] == pytest.approx(800 * 3.97e-12)
     assert energy_of(Effort(cycles=400e6), TABLE, this, at)["leakage"] == pytest.approx(TABLE.leakage(PAPER) * 1e-3)

@@ -36,7 +36,7 @@ def base(**changed):
 
 def test_factors_reach_the_energies():
     table, plain = table_of(base().scaled("OP-CIM energy", 0.5)), table_of(base())
-    assert table.engine["OP-CIM"].b == plain.engine["OP-CIM"].b / 2
+    assert table.engine["OP-CIM"].stream.b == plain.engine["OP-CIM"].stream.b / 2
     assert table.engine["IP-CIM"] == plain.engine["IP-CIM"]
     assert table_of(base().scaled("leakage", 3.0)).leakage_mw["IP-CIM"] == 3 * plain.leakage_mw["IP-CIM"]
 
