@@ -134,7 +134,7 @@ def alone_table(data: Mapping[str, Any], directory: Path) -> str:
         ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(none)),
     ]
     for parameter, values in data["alone"].items():
-        for value, one in values.items():
+        for value, one in sorted(values.items(), key=lambda item: (int(item[0]) if item[0].isdigit() else 0, item[0])):
             if parameter != "none":
                 cost = choices["alternatives"].get(parameter, {}).get(value)
                 ratios = (f"{_sum(cost, keys) / _sum(base, keys):.2f}" if cost else "" for keys in COSTS)
