@@ -28,7 +28,7 @@ LINE_CYCLES = 70 * 10
 KEYS = ("boards", "tried")
 """What fpga.json holds."""
 TRIED: Mapping[str, Sequence[Mapping[str, int]]] = {
-    "icebreaker": (),
+    "icebreaker": ({"rows": 4},),
     "ulx3s": (),
 }
 """Changes of a board's engine that are built beside it, to see where its limits are."""

@@ -169,7 +169,7 @@ def named(leds: int, *numbers: int) -> dict[str, Light]:
     return {name: ("led", number) for name, number in zip(("passed", "failed", "running"), numbers, strict=False)}
 
 
-UP5K = Config(rows=2, columns=8, words=1, softmax_lanes=1, update_rank=1)
+UP5K = Config(rows=3, columns=8, words=1, softmax_lanes=1, update_rank=1)
 
 BOARDS = {
     board.name: board
