@@ -31,6 +31,7 @@ def any_config(draw):
         operand_bits=draw(st.sampled_from([4, 8])),
         accumulator_bits=draw(st.integers(16, 32)),
         update_rank=draw(st.sampled_from([1, 2, 4, 8, 16])),
+        columns=128,
         slack=draw(st.integers(0, 6)),
         seed=draw(st.booleans()),
         flush=1,
