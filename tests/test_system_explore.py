@@ -15,6 +15,7 @@ from fusioncim_sim.system.explore import (
     AXES,
     RESULTS,
     Question,
+    _numbers,
     area,
     chip_of,
     explore,
@@ -69,7 +70,7 @@ def test_objectives_of_the_measured_chip():
     assert found["estimated"] == []
     stored = json.loads((Path(__file__).parents[1] / "measurements" / "cost.json").read_text())
     assert found["mm2"] == pytest.approx(stored["table"]["system"]["28 nm, 0.9 V"]["mm2"], rel=0.02)
-    assert found["loss_db"] == -quality(CHIP_PRESETS["small"].engine)
+    assert found["loss_db"] == -quality(_numbers(PAPER.engine))
     assert judge({"words": 8}, SHORT)["estimated"] == ["words"]
 
 
