@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -113,10 +112,15 @@ def test_text_depends_on_the_configuration_alone(tiny):
     assert str(Path.cwd()) not in done.stdout
 
 
+def processor_seconds():
+    """Of this process and the ones that it waited for: other work on the machine does not count."""
+    return sum(os.times()[:4])
+
+
 def test_small_takes_less_than_ten_seconds():
-    start = time.monotonic()
+    start = processor_seconds()
     text = verilog(Engine(preset("small")))
-    assert time.monotonic() - start < 10
+    assert processor_seconds() - start < 10
     assert len(text) < 250_000
 
 
