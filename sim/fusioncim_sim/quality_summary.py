@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,9 @@ def operands_table(data: Mapping[str, Any]) -> str:
     return markdown(rows)
 
 
-def alone_table(data: Mapping[str, Any], directory: Path) -> str:
+def alone_table(directory: Path) -> str:
     """Changes to the preset: what they cost, as far as choices.json has measured it, and what they lose."""
-    choices = json.loads((directory / "choices.json").read_text())
+    data, choices = (json.loads((directory / f"{name}.json").read_text()) for name in ("quality", "choices"))
     base = choices["alternatives"]["update_rank"][str(data["config"]["update_rank"])]
     none = data["alone"]["none"]["none"]
     rows: list[tuple[str, ...]] = [
@@ -188,8 +188,9 @@ def percent(below: float | None) -> str:
     return "" if below is None else "0 %" if below == 0 else f"{-below:+.1f} %"
 
 
-def layers_table(patterns: Mapping[str, Any]) -> str:
+def layers_table(data: Mapping[str, Any]) -> str:
     """Where row maxima lie by layer, and rescales by order: exact / of the default rule, halvings included."""
+    patterns = data["patterns"]
     orders = [order for order in patterns["layers"][0]["exact"] if order != "sink_first"]
     words = [order.replace("_", " ") for order in orders]
     rows = [
@@ -238,24 +239,3 @@ def plot(axes: Any, points: Mapping[int, float], label: str, colour: str, marker
     """One line, by bits."""
     bits = sorted(points)
     axes.plot(bits, [points[n] for n in bits], color=colour, marker=marker, markersize=5, label=label)
-
-
-def _of(table: Callable[..., str], *, costs: bool = False) -> Callable[[Path], str]:
-    """A table of the default model alone."""
-
-    def make(directory: Path) -> str:
-        data = json.loads((directory / "quality.json").read_text())
-        return table(data, directory) if costs else table(data)
-
-    return make
-
-
-TABLES: Mapping[str, Callable[[Path], str]] = {
-    "default": default_table,
-    "speed": _of(speed_table),
-    "operands": _of(operands_table),
-    "alone": _of(alone_table, costs=True),
-    "moves": moves_table,
-    "layers": _of(lambda data: layers_table(data["patterns"])),
-}
-"""The tables of docs/quality.md by name, from the directory of the JSON files."""

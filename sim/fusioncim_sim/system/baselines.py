@@ -27,7 +27,7 @@ from fusioncim.flow.scaling import Point, scale
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_sim.cost import BUFFER
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy import AROUND_PARTS, COMPONENTS, DRAM, LEAKAGE, EnergyTable
+from fusioncim_sim.system.energy import AROUND_PARTS, COMPONENTS, DRAM, LEAKAGE, EnergyTable, buffer_bank
 from fusioncim_sim.system.workload import Model, check_fits, scores
 
 SCORE_BYTES, PROBABILITY_BYTES = 2, 1
@@ -209,7 +209,7 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     turn = Macro(2 * engine.rows, engine.columns * engine.operand_bits)
     turned = effort.transposed / chip.vector_bytes
     found["key/value buffer"] = turned * (turn.read_energy_fj + turn.write_energy_fj) * factor
-    bank = Macro(chip.buffer_blocks * engine.update_rank, chip.bus_bits)
+    bank = buffer_bank(chip)
     access = (bank.read_energy_fj + bank.write_energy_fj) / 2 / chip.bus_bytes
     banks = 2 * chip.vector_bytes // chip.bus_bytes
     found[BUFFER] = (effort.buffer * access + effort.cycles * banks * bank.idle_energy_fj) * factor

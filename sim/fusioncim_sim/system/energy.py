@@ -21,14 +21,16 @@ from fusioncim.flow.scaling import LIBRARY, Point, scale
 from fusioncim_golden.chip import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.cost import BUFFER, EVENTS, Line
+from fusioncim_sim.cost import BUFFER, EVENTS, ROWS, Line
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import Dram
 
 FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack", "seed", "flush")
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
 Lanes follow the rows, `operand_bits` rows each."""
-ENGINE_PARTS = ("IP-CIM", "OP-CIM", "softmax", "normalizer", "key/value buffer", "control")
+ENGINE_PARTS = tuple(ROWS)
+ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
+"""Those that grow with the rows of an engine."""
 AROUND_PARTS = ("network", "memory interface", "chip control")
 LEAKAGE, DRAM = "leakage", "DRAM"
 COMPONENTS = (*ENGINE_PARTS, BUFFER, *AROUND_PARTS, LEAKAGE, DRAM)
@@ -85,9 +87,7 @@ class EnergyTable:
     def leakage(self, chip: ChipConfig) -> float:
         """Leakage of the chip in mW: arrays grow with their rows, the global buffer with its bytes."""
         rows = chip.engine.rows / self.configuration["rows"]
-        engines = sum(
-            self.leakage_mw[part] * (rows if part in ("IP-CIM", "OP-CIM", "softmax") else 1) for part in ENGINE_PARTS
-        )
+        engines = sum(self.leakage_mw[part] * (rows if part in ARRAY_PARTS else 1) for part in ENGINE_PARTS)
         buffer = self.leakage_mw[BUFFER] * chip.buffer_bytes / self.configuration["buffer_bytes"]
         return engines * chip.engines + buffer + sum(self.leakage_mw[part] for part in AROUND_PARTS)
 
@@ -131,10 +131,15 @@ def corner(name: str) -> Point:
     return CORNERS[name]
 
 
+def buffer_bank(chip: ChipConfig) -> Macro:
+    """A bank of the global buffer: a beat of the vectors of every block, of keys or of values."""
+    return Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
+
+
 def buffer_accesses_fj(chip: ChipConfig, counters: Counters) -> float:
     """Accesses of the global buffer: a bank per beat of a vector, for keys and for values; a read takes all of them."""
     beats = chip.vector_bytes // chip.bus_bytes
-    bank = Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
+    bank = buffer_bank(chip)
     reads = counters.buffer_reads * chip.engine.update_rank * 2 * beats
     writes = (counters.bytes_key + counters.bytes_value) // chip.bus_bytes
     idle = counters.cycles * 2 * beats

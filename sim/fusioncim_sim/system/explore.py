@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.progress import track
 
 from fusioncim.delivery import CLOCK_MHZ
-from fusioncim.flow.memory_model import Macro
 from fusioncim.flow.scaling import scale
 from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
 from fusioncim_golden.config import Config
@@ -32,7 +31,17 @@ from fusioncim_sim.evaluate import evaluate as evaluate_head
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import make_directory
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy import FREE, EnergyTable, corner, default_table, read_table
+from fusioncim_sim.system.energy import (
+    AROUND_PARTS,
+    ARRAY_PARTS,
+    ENGINE_PARTS,
+    FREE,
+    EnergyTable,
+    buffer_bank,
+    corner,
+    default_table,
+    read_table,
+)
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.workload import Phase, model
 
@@ -152,14 +161,13 @@ def area(chip: ChipConfig, name: str) -> float:
     rows = chip.engine.rows / PAPER.engine.rows
     words = chip.engine.words / PAPER.engine.words
     engine = 0.0
-    for part in ("IP-CIM", "OP-CIM", "softmax"):
+    for part in ARRAY_PARTS:
         logic, whole = table[part]["logic_mm2"], table[part]["mm2"]
         engine += rows * (logic + (whole - logic) * words)
-    engine += sum(table[part]["mm2"] for part in ("normalizer", "key/value buffer", "control"))
-    around = sum(table[part]["mm2"] for part in ("network", "memory interface", "chip control"))
+    engine += sum(table[part]["mm2"] for part in ENGINE_PARTS if part not in ARRAY_PARTS)
+    around = sum(table[part]["mm2"] for part in AROUND_PARTS)
     beats = chip.vector_bytes // chip.bus_bytes
-    bank = Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
-    buffer = 2 * beats * bank.area_um2 * 1e-6 * scale(corner(name)).area
+    buffer = 2 * beats * buffer_bank(chip).area_um2 * 1e-6 * scale(corner(name)).area
     return chip.engines * engine + around + buffer + table[BUFFER]["logic_mm2"]
 
 
