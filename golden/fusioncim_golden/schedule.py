@@ -130,18 +130,18 @@ def block_order(schedule: str, blocks: int, diagonal: int, common: int) -> Int:
     diagonal: the block of the pass's last query; common: the blocks 0..common-1 are seen by every tile of the pass.
 
     in_order: ascending. diagonal_first: from the diagonal back to 0, then, where keys follow the diagonal, from the
-    last block back to the diagonal. sink_first: block 0, then as diagonal_first. folded: as diagonal_first, but the
-    blocks that some tiles do not see, the causal triangle of the pass, are taken from both ends in turn: its last one,
-    its first one, the one before the last, ..
+    last block back to the diagonal. sink_first: block 0, then as diagonal_first. folded: as sink_first, but the blocks
+    that some tiles do not see, the causal triangle of the pass, are taken from both ends in turn: its last one, its
+    first one, the one before the last, ..
     """
     if schedule == "in_order":
         return np.arange(blocks)
     backward = (diagonal - np.arange(blocks)) % blocks
-    if schedule == "sink_first":
-        return np.concatenate([[0], backward[backward > 0]])
+    if schedule == "diagonal_first":
+        return backward
     triangle = blocks - common
     if schedule == "folded" and triangle:
         half = np.arange(triangle) // 2
         turns = np.where(np.arange(triangle) % 2, common + half, blocks - 1 - half)
-        return np.concatenate([turns, np.arange(common)[::-1]])
-    return backward
+        backward = np.concatenate([turns, np.arange(common)[::-1]])
+    return np.concatenate([[0], backward[backward > 0]])

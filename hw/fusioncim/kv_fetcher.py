@@ -3,8 +3,8 @@
     in_order         0 .. blocks - 1
     diagonal_first   diagonal, diagonal - 1, .. 0, then, where keys follow the diagonal, blocks - 1 .. diagonal + 1
     sink_first       0, then as diagonal_first without 0
-    folded           blocks - 1, common, blocks - 2, common + 1, .. until these meet, then common - 1 .. 0; as
-                     diagonal_first where all blocks are common
+    folded           0, blocks - 1, common, blocks - 2, common + 1, .. until these meet, then common - 1 .. 1; as
+                     sink_first where all blocks are common
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
 they are neighbours in memory, else one per key; positions at or beyond the last key are not read.
@@ -88,9 +88,8 @@ class KvFetcher(wiring.Component):
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += self.i.ready.eq(1)
-                starts_at_0 = schedule in ("in_order", "sink_first")
                 m.d.sync += [current.eq(self.i.payload), sent.eq(0), second.eq(0)]
-                m.d.sync += due.eq(0 if starts_at_0 else self.i.payload.diagonal)
+                m.d.sync += due.eq(self.i.payload.diagonal if schedule == "diagonal_first" else 0)
                 with m.If(self.i.valid):
                     m.next = "JUMP"
             with m.State("JUMP"):
@@ -142,24 +141,25 @@ class KvFetcher(wiring.Component):
 
         following = Signal(POSITION_BITS)
         m.d.comb += following.eq(neighbour.block)
-        first = 1 if schedule == "sink_first" else 0  # the sink block has gone: the walk backward passes over it
+        sink = int(schedule in ("sink_first", "folded"))  # block 0 has gone: the walk backward passes over it
+        triangle = current.blocks - current.common
         if schedule != "in_order":
-            with m.If(here.block == first):
+            with m.If(here.block == sink):
                 m.d.comb += following.eq(current.blocks - 1)
-        if schedule == "sink_first":
+        if schedule == "folded":
+            with m.If(sent == triangle + 1):
+                m.d.comb += following.eq(current.common - 1)
+        if sink:
             with m.If(sent == 1):
                 m.d.comb += following.eq(Mux(current.diagonal == 0, current.blocks - 1, current.diagonal))
         turns: Value = Const(0, 1)
         if schedule == "folded":
             there = Signal(place_layout(), reset_less=True)
-            triangle = current.blocks - current.common
-            turns = sent < triangle
-            with m.If(triangle == sent):
-                m.d.comb += following.eq(current.common - 1)
+            turns = (sent > 1) & (sent <= triangle)
             with m.If(turns):
                 m.d.sync += [there.eq(neighbour), here.eq(there), falls.eq(~falls)]
                 m.next = "BLOCK"
-                with m.If(sent == 1):
+                with m.If(sent == 2):
                     m.d.sync += due.eq(current.common)
                     m.next = "JUMP"
             with m.Else():
