@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 LLM_STAMP := $(VENV)/.set-up-llm
+FPGA_STAMP := $(VENV)/.set-up-fpga
 
 # Nothing but the locked packages in .venv may be imported.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +29,9 @@ test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a 
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/llm $(PYTEST_ARGS)
+
+test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/test_fpga.py $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure
@@ -58,3 +62,5 @@ $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
 $(LLM_STAMP): $(STAMP) setup/set-up-llm
 	@setup/set-up-llm $(LLM_STAMP)
+$(FPGA_STAMP): $(STAMP) setup/set-up-fpga
+	@setup/set-up-fpga $(FPGA_STAMP)

@@ -48,12 +48,14 @@ class Attention:
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
+        engines: how many share the rows, where the schedule asks (`folded`).
     """
 
     config: Config = DEFAULT_CONFIG
     granularity: str = "head"
     subtract_mean_k: bool = True
     equal: bool = True
+    engines: int = 1
 
     def __call__(
         self,
@@ -100,7 +102,7 @@ class Attention:
         """Outputs float64 [jobs, rows, columns]."""
         chosen = fitting(self.config, operands.q.shape[-1])
         check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
-        out = engine.attend(chosen, operands)
+        out = engine.attend(chosen, operands, engines=self.engines)
         return out * (operands.scale_v * engine.output_unit(chosen))[:, None]
 
 

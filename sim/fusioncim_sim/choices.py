@@ -1,4 +1,4 @@
-"""What each parameter of `paper` costs and buys: the alternatives side by side.
+"""What each parameter of `paper` costs and buys: the alternatives side by side, and the candidates for the preset.
 
 Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusioncim.flow.synth), and of the row's
 banks; accuracy and moves are those of all captured heads.
@@ -16,26 +16,26 @@ from fusioncim.ip_cim import IpCimRow
 from fusioncim.op_cim import OpCimRow
 from fusioncim.parallel import run_all
 from fusioncim.softmax import SoftmaxLane
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (2, 4, 8),
-    "probability_bits": (8, 9, 10, 12),
+    "probability_bits": (7, 8, 9, 10),
     "lut_size": (16, 32, 64),
-    "slack": (0, 2, 3, 4),
+    "slack": (0, 3, 5, 6),
     "flush": (8, 10, 12, 14),
-    "accumulator_bits": (21, 22, 24, 26),
+    "accumulator_bits": (22, 23, 24, 26),
 }
 """Values tried for each parameter, the others as in `paper`; an accumulator that would be too narrow is widened."""
-PAPER = PRESETS["paper"]
 HEADS = {"rows": 32, "columns": 64, "softmax_lanes": 4}
 """An engine of the captured heads' dimension."""
 MOST_BITS = 32
-KEYS = ("alternatives", "default", "ip_cim_row", "library")
+KEYS = ("alternatives", "candidates", "default", "ip_cim_row", "library")
 """What choices.json holds."""
 
 
@@ -55,7 +55,8 @@ def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
     work: dict[str, Any] = {"ip_cim_row": partial(ip_cim_row, liberty)}
     for name, values in ALTERNATIVES.items():
         for value in values:
-            work[f"{name}={value}"] = partial(alternative, {name: value}, liberty)
+            work[f"{name}={value}"] = partial(costs, fitting({name: value}), liberty)
+    work |= {name: partial(costs, candidate(name), liberty) for name in CANDIDATES}
     done = run_all(work, jobs=jobs, title="choices")
     return {
         "library": liberty.name,
@@ -64,6 +65,7 @@ def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
         "alternatives": {
             name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
         },
+        "candidates": {name: done[name] for name in CANDIDATES},
     }
 
 
@@ -73,9 +75,8 @@ def ip_cim_row(liberty: Path) -> dict[str, Any]:
     return {"um2": round(area), "um2_per_mac_per_cycle": round(area * PAPER.operand_bits / PAPER.columns, 1)}
 
 
-def alternative(changes: Mapping[str, int], liberty: Path) -> dict[str, Any]:
-    """Area, accuracy and moves of the default configuration with one change."""
-    config = fitting(changes)
+def costs(config: Config, liberty: Path) -> dict[str, Any]:
+    """Area, accuracy and moves of a configuration."""
     row, lane = (synthesize(component(config), load(liberty)) for component in (OpCimRow, SoftmaxLane))
     banks = sum(macro_of_shape(shape).area_um2 * number for shape, number in row.banks().items())
     macs = config.columns / config.operand_bits
@@ -90,6 +91,7 @@ def alternative(changes: Mapping[str, int], liberty: Path) -> dict[str, Any]:
         "op_cim_um2_per_mac_per_cycle": round(row.area() / macs, 1),
         "op_cim_banks_um2_per_mac_per_cycle": round(banks / macs, 1),
         "softmax_lane_um2": round(lane.area()),
+        "um2_per_mac_per_cycle": round((row.area() + banks + lane.area() / config.rows_per_lane) / macs, 1),
         "worst_sqnr_db": round(min(result.sqnr_db for result in results), 2),
         "worst_error_lsb": round(max(result.max_error_lsb for result in results), 3),
         "moves_below_exact_percent": round(100 * (1 - moves / exact), 2),

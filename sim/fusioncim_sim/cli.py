@@ -378,7 +378,7 @@ def fpga(
     tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of the stored job. Default: the board's.")] = None,
     clock_mhz: Annotated[float | None, typer.Option(help="Clock frequency. Default: the board's.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Simulate the mapped netlist until its first line (iCE40 only, minutes).")
+        bool, typer.Option("--check", help="Simulate the mapped netlist until it tells (minutes).")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="Directory. Default: build/fpga/ and the board.")] = None,
 ) -> None:
@@ -391,7 +391,7 @@ def fpga(
     """
     from fusioncim.flow.boards import board as board_of
     from fusioncim.flow.fpga import build
-    from fusioncim_sim.fpga import bitstream_files, board_figures, checked, first_line, fpga_page
+    from fusioncim_sim.fpga import bitstream_files, board_figures, checked, fpga_page, netlist_shows, passes
     from fusioncim_sim.output import check_directory, write_directory
 
     chosen = board_of(board)
@@ -404,12 +404,12 @@ def fpga(
     shown = board_figures(chosen, config, tokens or chosen.tokens, done)
     done.require_clock()
     if check:
-        shown["serial"] = first_line(chosen, done, design)
+        shown |= netlist_shows(chosen, done, design)
     fpga_page(page(), shown)
     files = bitstream_files(chosen, done, shown)
     write_directory(output, files, config.as_dict())
     print(f"{output}: {len(files)} files; load: {chosen.loader} {output / f'fusioncim.{done.suffix}'}")
-    if check and "PASS" not in shown["serial"]:
+    if check and not passes(shown):
         raise typer.Exit(1)
 
 

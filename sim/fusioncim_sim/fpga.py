@@ -25,6 +25,7 @@ from fusioncim_sim.self_check import captured_head, stored_job
 BAUD = 115200
 LINE_CYCLES = 70 * 10
 """Bits of a line at most."""
+ECP5_CELLS = Path(__file__).with_name("ecp5_cells.v")
 KEYS = ("boards", "tried")
 """What fpga.json holds."""
 TRIED: Mapping[str, Sequence[Mapping[str, int]]] = {
@@ -55,41 +56,59 @@ def board_figures(board: Board, config: Config, tokens: int, done: Build) -> dic
     }
 
 
-def first_line(board: Board, done: Build, design: SelfCheck) -> str:
-    """What the mapped netlist, the one that the bitstream is made from, sends first, under Icarus from power-up."""
+def netlist_shows(board: Board, done: Build, design: SelfCheck) -> dict[str, str]:
+    """What the mapped netlist, the one that the bitstream is made from, shows under Icarus from power-up.
+
+    On an iCE40 `serial`, the first line that it sends. On an ECP5, whose netlists are too large to wait for a whole
+    line, `light`: passed or failed.
+    """
     require_icarus()
-    models = cell_models(board)
     place = done.place.with_name(f"{done.place.name}-netlist")
     with filled_once(place) as scratch:
         if scratch:
             shutil.copyfile(done.place / "netlist.v", scratch / "top.v")
-            # Icarus knows no default values of ports; none is needed, since Yosys connects all.
-            (scratch / "cells.v").write_text(f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models.read_text()}")
+            for name, text in cell_models(board).items():
+                (scratch / name).write_text(text)
             compile_icarus(scratch, "top", ("cells.v",))
-    cycles = design.job.limit + LINE_CYCLES * design.divisor + 10_000
+    clock = f"{board.clock_pin}_0__io"
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch_:
-        out = Path(scratch_) / "lines.json"
-        case = {
-            "ports": {"clk": f"{board.clock_pin}_0__io", "tx": "uart_0__tx__io"},
-            "divisor": design.divisor,
-            "lines": 1,
-            "cycles": cycles,
-            "out": str(out),
-        }
-        run(design, "fusioncim_sim.serial_bench", "tells", case, program=Program(place, "top"))
-        return str(json.loads(out.read_bytes())["lines"][0]["text"]).strip()
+        out = Path(scratch_) / "shown.json"
+        case: dict[str, Any] = {"cycles": design.job.limit + 10_000, "out": str(out)}
+        if board.family == "ice40":
+            case["cycles"] += LINE_CYCLES * design.divisor
+            case |= {"ports": {"clk": clock, "tx": "uart_0__tx__io"}, "divisor": design.divisor, "lines": 1}
+        else:
+            case["ports"] = {"clk": clock} | {name: light_port(board, name) for name in ("passed", "failed")}
+        bench = "tells" if board.family == "ice40" else "lights"
+        run(design, "fusioncim_sim.serial_bench", bench, case, program=Program(place, "top"))
+        shown = json.loads(out.read_bytes())
+    return {"serial": str(shown["lines"][0]["text"]).strip()} if "lines" in shown else shown
 
 
-def cell_models(board: Board) -> Path:
-    """Yosys' simulation models of the FPGA's cells."""
-    if board.family != "ice40":
-        raise InputError(
-            f"the netlist must be of an iCE40 (Yosys has no model of the ECP5's block RAM), not {board.name}"
-        )
+def light_port(board: Board, name: str) -> str:
+    """The netlist's port of a light that is a resource of its own."""
+    resource, number = board.lights[name][:2]
+    return f"{resource}_{number}__io"
+
+
+def passes(shown: Mapping[str, str]) -> bool:
+    """What a netlist shows is that it passed."""
+    return "PASS" in shown.get("serial", "") or shown.get("light") == "passed"
+
+
+def cell_models(board: Board) -> dict[str, str]:
+    """Simulation models of the FPGA's cells, cells.v and what it includes: Yosys', and for the ECP5 `ECP5_CELLS`."""
     package = find_spec("pyosys")
     assert package is not None
     assert package.origin is not None
-    return Path(package.origin).parent / "share" / "ice40" / "cells_sim.v"
+    models = Path(package.origin).parent / "share" / board.family
+    if board.family == "ice40":
+        # Icarus knows no default values of ports; none is needed, since Yosys connects all.
+        return {"cells.v": f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{(models / 'cells_sim.v').read_text()}"}
+    # Icarus knows no $error outside of processes.
+    included = {path.name: path.read_text().replace("$error(", "// $error(") for path in models.glob("*.vh")}
+    own = ECP5_CELLS.read_text()
+    return {**included, "cells.v": f'`include "common_sim.vh"\n`include "ccu2c_sim.vh"\n{own}'}
 
 
 def fpga_page(console: Console, shown: Mapping[str, Any]) -> None:
@@ -107,8 +126,7 @@ def fpga_page(console: Console, shown: Mapping[str, Any]) -> None:
         "bitstream": f"{shown['bitstream_bytes']:,} bytes",
         "processor time": ", ".join(f"{step} {seconds:g} s" for step, seconds in shown["cpu_s"].items()),
     }
-    if "serial" in shown:
-        rows["netlist sends"] = shown["serial"]
+    rows |= {f"netlist's {what}": shown[what] for what in ("serial", "light") if what in shown}
     console.print(pairs(rows))
 
 
@@ -122,9 +140,7 @@ def write_fpga(output: Path, _jobs: int) -> None:
         design = checked(board, board.config, board.tokens, board.clock_mhz)
         done = build(board, design, board.clock_mhz)
         done.require_clock()
-        boards[name] = board_figures(board, board.config, board.tokens, done)
-        if board.family == "ice40":
-            boards[name]["serial"] = first_line(board, done, design)
+        boards[name] = board_figures(board, board.config, board.tokens, done) | netlist_shows(board, done, design)
         tried[name] = [attempt(board, changes) for changes in TRIED[name]]
     make_directory(output)
     write_json(path, {"boards": boards, "tried": tried}, KEYS)

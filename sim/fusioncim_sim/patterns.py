@@ -28,7 +28,7 @@ from fusioncim_sim.language_model import Source, load_model
 from fusioncim_sim.quality import logits
 from fusioncim_sim.rescales import rule_name
 
-RULES = ((0, False), (2, False), (3, False), (3, True), (4, False), (5, False))
+RULES = ((0, False), (3, False), (3, True), (4, False), (5, False), (6, False))
 """Slack and seed."""
 WATCHED = {order: (order, 1) for order in ORDERS} | {"folded_16_engines": ("folded", 16)}
 """Schedule and engines; only the folded order depends on these, by how many rows pass the keys together."""

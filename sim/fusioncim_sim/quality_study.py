@@ -1,8 +1,8 @@
 """What of the engine's arithmetic matters to a language model: everything in `measurements/quality.json`.
 
-Parts: `default`, the preset `paper` over the whole text; `speed`, its time beside the model's own eager attention;
+Parts: `default`, the chip `paper` over the whole text; `speed`, its time beside the model's own eager attention;
 `operands`, what shares a scale, as float attention on rounded operands (`RoundedOperands`); `patterns`; and the tables
-of VARIANTS, the preset with changes, as the engine's error alone (`ErrorAlone`).
+of VARIANTS, the preset with changes, as the engine's error alone (`ErrorAlone`); `candidates` are those for the preset.
 """
 
 import json
@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.parallel import run_all
-from fusioncim_golden.config import Config, preset
+from fusioncim_golden.chip import CHIP_PRESETS
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate
 from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.quality import Quality, evaluate
 from fusioncim_sim.quality_summary import write_picture
 
-PAPER = preset("paper")
-"""The default of model quality."""
-SIZES = {"default": (1024, 20), "large": (512, 2), "study": (1024, 2)}
-"""Length and number of windows: of the default evaluation, of a model other than the default, of all else; patterns
-are those of the first."""
+CHIP = CHIP_PRESETS["paper"]
+SIZES = {"default": (1024, 20), "candidates": (1024, 8), "large": (512, 2), "study": (1024, 2)}
+"""Length and number of windows: of the default evaluation, of the candidates, of a model other than the default, of
+all else; patterns are those of the first."""
 QUICK = (256, 4)
 """The same of `fusioncim quality --quick`."""
 Changes = Mapping[str, Any]
@@ -38,44 +39,29 @@ def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
     return {str(value): {name: value} for value in values if value != default}
 
 
-def together(*rows: Changes) -> dict[str, Changes]:
-    """Rows of several parameters at once."""
-    return {", ".join(f"{name} {value}" for name, value in row.items()): row for row in rows}
-
-
 VARIANTS: dict[str, dict[str, Changes]] = {
     "none": {"none": {}},
-    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 19, 20, 22, 24)),
-    "update_rank": one_at_a_time("update_rank", (1, 2, 4, 16)),
-    "probability_bits": one_at_a_time("probability_bits", (6, 7, 8, 9, 12)),
-    "slack": one_at_a_time("slack", (0, 1, 2, 4, 5)),
-    "flush": one_at_a_time("flush", (8, 10, 11, 12)),
-    "together": together(
-        {"accumulator_bits": 20, "slack": 2},
-        {"accumulator_bits": 20, "slack": 1},
-        {"accumulator_bits": 20, "probability_bits": 9},
-        {"probability_bits": 9, "slack": 4},
-        {"accumulator_bits": 22, "slack": 4},
-        {"update_rank": 4, "probability_bits": 9, "accumulator_bits": 24, "slack": 4},
-    ),
-    "cheaper": together(
-        {"accumulator_bits": 20, "probability_bits": 8},
-        {"accumulator_bits": 20, "probability_bits": 8, "slack": 2},
-        {"accumulator_bits": 20, "probability_bits": 8, "lut_size": 32, "flush": 12},
-    ),
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 23, 28)),
+    "update_rank": one_at_a_time("update_rank", (2, 4, 16)),
+    "probability_bits": one_at_a_time("probability_bits", (6, 7, 9, 10, 12)),
+    "slack": one_at_a_time("slack", (0, 3, 4, 5)),
+    "flush": one_at_a_time("flush", (8, 10, 12)),
     "lut_size": one_at_a_time("lut_size", (16, 32)),
     "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
     "operand_bits": one_at_a_time("operand_bits", (4,)),
     "output_bits": one_at_a_time("output_bits", (8,)),
     "seed": one_at_a_time("seed", (True,)),
-    "schedule": one_at_a_time("schedule", ("in_order", "sink_first")),
+    "schedule": one_at_a_time("schedule", ("in_order", "diagonal_first")),
 }
 """Tables of changes to the preset, in the order in which they are measured; what they force follows (`legal`)."""
-PARTS: tuple[str, ...] = ("default", "speed", "operands", "patterns", *VARIANTS)
+PARTS: tuple[str, ...] = ("default", "speed", "operands", "patterns", "candidates", *VARIANTS)
 
 
 def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:
-    """Measure parts and write each into the JSON file of the model; the parts that it has already stay."""
+    """Measure parts and write each into the JSON file of the model.
+
+    The parts that it has already stay; of another preset only those that do not depend on it.
+    """
     for part in parts:
         if part not in PARTS:
             raise InputError(f"the parts are {', '.join(PARTS)}, not {part}")
@@ -86,11 +72,13 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
     tokens = tokenize(source, read_text(text))
     make_directory(output)
     for part in parts or (PARTS if model == DEFAULT else ("default", "patterns")):
-        size = SIZES["large" if model != DEFAULT else "default" if part == "default" else "study"]
+        size = SIZES["large" if model != DEFAULT else part if part in SIZES else "study"]
         done = measure_part(part, source, windows(tokens, *size), jobs)
         stored: dict[str, Any] = {"model": source.name, "config": PAPER.as_dict()}
         if path.exists():
-            stored = json.loads(path.read_text())
+            before = json.loads(path.read_text())
+            same = before["config"] == stored["config"]
+            stored |= before if same else {name: before[name] for name in ("operands",) if name in before}
         if part in VARIANTS:
             stored["alone"] = stored.get("alone", {}) | {part: done}
         else:
@@ -110,11 +98,12 @@ def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str,
     if part == "speed":
         return measure_speed(source, chosen[0])
     if part == "default":
-        done = evaluate(source, chosen, default_ways(PAPER), ("float", "operands"), jobs=jobs, title=part)
+        ways = default_ways(CHIP.engine, CHIP.engines)
+        done = evaluate(source, chosen, ways, ("float", "operands"), jobs=jobs, title=part)
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
         }
-    ways = operand_ways() if part == "operands" else variant_ways(part)
+    ways = operand_ways() if part == "operands" else candidate_ways() if part == "candidates" else variant_ways(part)
     done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
     return {name: plain(each["float"]) for name, each in done.items()}
 
@@ -124,17 +113,24 @@ def page_ways(config: Config) -> dict[str, Any]:
     return {name: way for name, way in default_ways(config).items() if name != "nudged operands"}
 
 
-def default_ways(config: Config) -> dict[str, Any]:
+def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:
     """A configuration taken apart: operands alone, arithmetic alone, both, and the noise floor of the comparison."""
     from fusioncim_golden.hf import Attention
     from fusioncim_sim.float_attention import ErrorAlone, Nudged, SameOperands
 
     return {
         "operands": SameOperands(config),
-        "engine": Attention(config),
-        "arithmetic": ErrorAlone(config),
+        "engine": Attention(config, engines=engines),
+        "arithmetic": ErrorAlone(config, engines=engines),
         "nudged operands": Nudged(config),
     }
+
+
+def candidate_ways() -> dict[str, Any]:
+    """The engine's error alone, by candidate."""
+    from fusioncim_sim.float_attention import ErrorAlone
+
+    return {name: ErrorAlone(candidate(name)) for name in CANDIDATES}
 
 
 def variant_ways(table: str) -> dict[str, Any]:

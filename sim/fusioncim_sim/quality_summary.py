@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from fusioncim_sim.candidates import CANDIDATES, NAMES, PAPER, candidate
 from fusioncim_sim.output import write_file
 from fusioncim_sim.summary import markdown
 
@@ -21,10 +22,11 @@ BITS = {
 """Parameters in the picture: label, colour (Okabe & Ito), marker."""
 DEFAULT_ROW = "head, q, k and v equalized"
 MAXIMA = ("first", "diagonal", "elsewhere")
-BEST_RULE = "slack 5"
-"""The rule that reaches the figure, with the sink first."""
-LOSS, AGREEMENT = 0.002, 0.99
-"""Bounds of the arithmetic alone: difference of mean losses in nats, share of equal most likely tokens."""
+LOSS, AGREEMENT, FEWER = 0.002, 0.99, 95
+"""Bounds of the arithmetic alone: difference of mean losses in nats, share of equal most likely tokens; and by how much
+per cent rescales are to lie below those of exact online softmax in order."""
+CHIP_ORDER = "folded_16_engines"
+"""The order of the chip `paper`."""
 
 
 def models(directory: Path) -> dict[str, Any]:
@@ -42,20 +44,20 @@ def targets_table(directory: Path) -> str:
 
 def targets(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The rows of one model."""
-    for way, words, loss, agreement in (
+    for way, compared, loss, agreement in (
         ("arithmetic", "arithmetic alone, against float attention on the same INT8 operands", LOSS, AGREEMENT),
         ("engine", "the engine, against the unquantized model", 0.01, 0.97),
     ):
         one = data["default"][way]["float"]
-        name = f"{data['model']}, {one['tokens']:,} tokens: {words}"
+        name = f"{data['model']}, {one['tokens']:,} tokens: {compared}"
         yield f"{name}, mean loss", f"{loss} nats at most", f"{one['difference']:+.5f} ± {one['interval']:.5f}"
         yield f"{name}, same most likely token", f"{100 * agreement:.0f} % at least", f"{100 * one['top1']:.2f} %"
     patterns = data["patterns"]
     for order, rules in patterns["total"]["rules"].items():
-        rule = BEST_RULE if order == "sink_first" else patterns["default"]["rule"]
-        if order != "in_order":
+        rule = patterns["default"]["rule"]
+        if order in (patterns["default"]["schedule"], CHIP_ORDER):
             below = rules[rule]["below_exact_in_order_percent"]
-            name = f"{data['model']}: rescales, {order.replace('_', ' ')}, {rule}"
+            name = f"{data['model']}: rescales, {words(order)}, {rule}"
             yield f"{name}, against exact online softmax in order", "-95 % at most", percent(below)
     if speed := data.get("speed"):
         yield "attention of all layers, against the model's own eager", "10 x at most", f"{speed['ratio']:.1f} x"
@@ -138,13 +140,54 @@ def alone_table(directory: Path) -> str:
             if parameter != "none":
                 cost = choices["alternatives"].get(parameter, {}).get(value)
                 ratios = (f"{_sum(cost, keys) / _sum(base, keys):.2f}" if cost else "" for keys in COSTS)
-                name = (
-                    value
-                    if parameter in ("together", "cheaper")
-                    else f"`{parameter}` {value.replace('_', ' ').lower()}"
-                )
+                name = f"`{parameter}` {value.replace('_', ' ').lower()}"
                 rows.append((name, *ratios, *row_of(one), verdict(one)))
     return markdown(rows)
+
+
+def candidates_table(directory: Path) -> str:
+    """The candidates for the preset by what they cost, and what each lacks."""
+    stored = models(directory)
+    choices = json.loads((directory / "choices.json").read_text())["candidates"]
+    lost = stored["quality"]["candidates"]
+    orders = stored["quality"]["patterns"]["default"]["schedule"], CHIP_ORDER
+    rows = [
+        (
+            "/".join(f"`{name}`" for name in NAMES),
+            "um2 per MAC/cycle",
+            "difference of mean losses, nats",
+            "same token",
+            *(
+                f"rescales, {data['model'].split('-')[0]}: {words(order)}"
+                for data in stored.values()
+                for order in orders
+            ),
+            "worst captured head, dB",
+            "beyond its bound",
+        ),
+        ("---", *("---:" for _ in range(2 * len(stored) + 4)), "---"),
+    ]
+    for name in sorted(choices, key=lambda name: float(choices[name]["um2_per_mac_per_cycle"])):
+        rule = f"slack {CANDIDATES[name][NAMES.index('slack')]}"
+        rules = [data["patterns"]["total"]["rules"][order] for data in stored.values() for order in orders]
+        fewer = [one[rule]["below_exact_in_order_percent"] for one in rules]
+        difference, _, same = row_of(lost[name])
+        beyond = [] if (verdict_ := verdict(lost[name])) == "nothing" else [verdict_]
+        beyond += ["rescales"] if min(fewer) < FEWER else []
+        rows.append(
+            (
+                f"**{name}**" if candidate(name) == PAPER else name,
+                f"{choices[name]['um2_per_mac_per_cycle']:,.0f}",
+                *(difference, same, *(percent(each) for each in fewer), f"{choices[name]['worst_sqnr_db']:.1f}"),
+                " and ".join(beyond) or "nothing",
+            )
+        )
+    return markdown(rows)
+
+
+def words(order: str) -> str:
+    """A schedule's name."""
+    return order.replace("_", " ")
 
 
 COSTS = (
@@ -169,7 +212,7 @@ def moves_table(directory: Path) -> str:
     """Exact rescales, and rescales + halvings by rule, against exact online softmax in order."""
     orders = list(models(directory)["quality"]["patterns"]["total"]["rules"])
     rows = [
-        ("model", "rule", *(order.replace("_", " ") for order in orders), "diagonal first: p that are 0", "slots"),
+        ("model", "rule", *map(words, orders), "sink first: p that are 0", "slots"),
         ("---", "---", *("---:" for _ in orders), "---:", "---:"),
     ]
     for data in models(directory).values():
@@ -191,10 +234,9 @@ def percent(below: float | None) -> str:
 def layers_table(data: Mapping[str, Any]) -> str:
     """Where row maxima lie by layer, and rescales by order: exact / of the default rule, halvings included."""
     patterns = data["patterns"]
-    orders = [order for order in patterns["layers"][0]["exact"] if order != "sink_first"]
-    words = [order.replace("_", " ") for order in orders]
+    orders = [order for order in patterns["layers"][0]["exact"] if order != "folded"]
     rows = [
-        ("layer", *(f"maxima: {name}" for name in MAXIMA), *words),
+        ("layer", *(f"maxima: {name}" for name in MAXIMA), *map(words, orders)),
         ("---:", *("---:" for _ in (*MAXIMA, *orders))),
     ]
     for n, layer in enumerate(patterns["layers"]):

@@ -1,16 +1,31 @@
-"""The cocotb bench of a design that checks itself: gives it a clock, and reads its serial line and its lights."""
+"""The cocotb benches of a design that checks itself: give it a clock, and read its serial line and its lights."""
 
 from pathlib import Path
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, Timer, with_timeout
+from cocotb.triggers import FallingEdge, First, RisingEdge, Timer, with_timeout
 
 from fusioncim_sim.output import to_json
 from fusioncim_sim.runner import case
 
 PERIOD_NS = 10
+
+
+@cocotb.test()
+async def lights(dut: Any) -> None:
+    """Write which light goes on first: passed or failed.
+
+    Case: ports: names of clock, passed and failed; cycles: limit; out: file to write.
+    """
+    this = case()
+    ports = {name: getattr(dut, port) for name, port in this["ports"].items()}
+    Clock(ports["clk"], PERIOD_NS, unit="ns").start()
+    await with_timeout(
+        First(RisingEdge(ports["passed"]), RisingEdge(ports["failed"])), this["cycles"] * PERIOD_NS, "ns"
+    )
+    Path(this["out"]).write_bytes(to_json({"light": "passed" if ports["passed"].value == 1 else "failed"}))
 
 
 @cocotb.test()

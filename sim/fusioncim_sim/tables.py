@@ -14,6 +14,7 @@ from typing import Any
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.quality_summary import (
     alone_table,
+    candidates_table,
     default_table,
     layers_table,
     moves_table,
@@ -51,6 +52,7 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
         "speed": _of("quality", speed_table),
         "operands": _of("quality", operands_table),
         "alone": alone_table,
+        "candidates": candidates_table,
         "moves": moves_table,
         "layers": _of("quality", layers_table),
     },

@@ -1,0 +1,35 @@
+"""The numbers of the preset `paper`, weighed against each other: what they cost in gates, what a language model loses.
+
+Costs are in choices.json (`fusioncim measure choices`), losses in quality.json (`fusioncim measure quality --part
+candidates`), and the table that decides in docs/quality.md.
+"""
+
+from collections.abc import Mapping
+
+from fusioncim_golden.config import PRESETS, Config
+
+PAPER = PRESETS["paper"]
+NAMES = ("accumulator_bits", "probability_bits", "slack", "lut_size", "flush")
+"""What the candidates differ in."""
+CANDIDATES: Mapping[str, tuple[int, ...]] = {
+    name: tuple(map(int, name.split("/")))
+    for name in (
+        "20/8/3/32/12",
+        "21/10/3/64/14",
+        "22/8/5/64/14",
+        "23/8/5/64/14",
+        "22/8/6/64/14",
+        "23/7/6/64/14",
+        "23/8/6/64/14",
+        "24/7/6/64/14",
+        "24/8/6/64/14",
+        "24/8/6/32/12",
+        "24/9/6/64/14",
+    )
+}
+"""Values of NAMES by the row's name."""
+
+
+def candidate(name: str) -> Config:
+    """`paper` with a candidate's numbers."""
+    return PAPER.override(**dict(zip(NAMES, CANDIDATES[name], strict=True)))
