@@ -25,7 +25,7 @@ from fusioncim_sim.output import check_json, make_directory, write_json
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (2, 4, 8),
-    "probability_bits": (7, 8, 9, 10),
+    "probability_bits": (6, 7, 8, 10),
     "lut_size": (16, 32, 64),
     "slack": (0, 3, 5, 6),
     "flush": (8, 10, 12, 14),

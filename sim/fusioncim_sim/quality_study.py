@@ -41,9 +41,9 @@ def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
 
 VARIANTS: dict[str, dict[str, Changes]] = {
     "none": {"none": {}},
-    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 23, 28)),
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 24, 28)),
     "update_rank": one_at_a_time("update_rank", (2, 4, 16)),
-    "probability_bits": one_at_a_time("probability_bits", (6, 7, 9, 10, 12)),
+    "probability_bits": one_at_a_time("probability_bits", (6, 8, 9, 10, 12)),
     "slack": one_at_a_time("slack", (0, 3, 4, 5)),
     "flush": one_at_a_time("flush", (8, 10, 12)),
     "lut_size": one_at_a_time("lut_size", (16, 32)),

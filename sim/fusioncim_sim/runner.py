@@ -126,7 +126,7 @@ def build(component: wiring.Component, simulator: str | None = None, visible: Se
 
 
 def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),), root: str | None = None) -> None:
-    """Compile TOP.v and other sources in a directory to the program `simulation`; root: the module on top, if not TOP."""
+    """Compile TOP.v and other sources in a directory to the program `simulation` of a module, TOP unless told."""
     (place / "options").write_text("+timescale+1ns/1ps\n")
     options = ["-g2012", "-f", "options", "-s", root or top, "-o", "simulation"]
     compile_step(place, ["iverilog", *options, f"{top}.v", *others])
