@@ -25,7 +25,7 @@ from fusioncim_sim.quality import Quality, evaluate
 from fusioncim_sim.quality_summary import write_picture
 
 CHIP = CHIP_PRESETS["paper"]
-SIZES = {"default": (1024, 20), "candidates": (1024, 8), "large": (512, 2), "study": (1024, 2)}
+SIZES = {"default": (1024, 20), "candidates": (1024, 4), "large": (512, 2), "study": (1024, 2)}
 """Length and number of windows: of the default evaluation, of the candidates, of a model other than the default, of
 all else; patterns are those of the first."""
 QUICK = (256, 4)
@@ -41,10 +41,10 @@ def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
 
 VARIANTS: dict[str, dict[str, Changes]] = {
     "none": {"none": {}},
-    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 24, 28)),
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 24)),
     "update_rank": one_at_a_time("update_rank", (2, 4, 16)),
-    "probability_bits": one_at_a_time("probability_bits", (6, 8, 9, 10, 12)),
-    "slack": one_at_a_time("slack", (0, 3, 4, 5)),
+    "probability_bits": one_at_a_time("probability_bits", (6, 8, 10)),
+    "slack": one_at_a_time("slack", (0, 3, 5)),
     "flush": one_at_a_time("flush", (8, 10, 12)),
     "lut_size": one_at_a_time("lut_size", (16, 32)),
     "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
