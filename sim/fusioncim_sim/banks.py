@@ -28,13 +28,13 @@ from fusioncim_sim.runner import run
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "queries of an IP-CIM row": {"depth": 4, "width": 1024, "reads": 1, "array": 1},
-    "word of an OP-CIM row": {"depth": 64, "width": 42, "reads": 1},
+    "word of an OP-CIM row": {"depth": 64, "width": 46, "reads": 1},
     "ring of keys": {"depth": 32, "width": 1024, "reads": 1},
     "ring of values, one of eight": {"depth": 4, "width": 1024, "reads": 1},
     "softmax: queries": {"depth": 32, "width": 33, "reads": 1},
     "softmax: top of a block": {"depth": 8, "width": 21, "reads": 1},
-    "softmax: rest of a block": {"depth": 8, "width": 70, "reads": 1},
-    "softmax: states": {"depth": 32, "width": 44, "reads": 2},
+    "softmax: rest of a block": {"depth": 8, "width": 49, "reads": 1},
+    "softmax: states": {"depth": 32, "width": 46, "reads": 2},
     "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
 }
 """Banks of a `paper` engine."""
