@@ -10,9 +10,18 @@ from typer.testing import CliRunner
 
 from fusioncim_golden.errors import InputError
 from fusioncim_sim import language_model
+from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate
 from fusioncim_sim.cli import app
 from fusioncim_sim.language_model import read_text, windows
-from fusioncim_sim.quality_summary import percent, targets_table, verdict, write_picture
+from fusioncim_sim.quality_summary import (
+    CHIP_ORDER,
+    FEWER,
+    candidates_table,
+    percent,
+    targets_table,
+    verdict,
+    write_picture,
+)
 from fusioncim_sim.tables import TABLES, marked
 
 ROOT = Path(__file__).parent.parent
@@ -41,15 +50,19 @@ def test_a_verdict_names_what_is_lost():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_rescales_are_rare_with_the_sink_first_and_five_powers_of_slack(name):
+def test_rescales_are_rare_by_default(name):
     patterns = MODELS[name]["patterns"]
-    assert patterns["default"] == {"schedule": "diagonal_first", "rule": "slack 3"}
-    below = {
-        order: {rule: one["below_exact_in_order_percent"] for rule, one in rules.items()}
-        for order, rules in patterns["total"]["rules"].items()
-    }
-    assert below["sink_first"]["slack 5"] >= 95
-    assert below["diagonal_first"]["slack 3"] >= 75
+    assert patterns["default"] == {"schedule": "sink_first", "rule": "slack 6"}
+    for order in ("sink_first", CHIP_ORDER):
+        assert patterns["total"]["rules"][order]["slack 6"]["below_exact_in_order_percent"] >= FEWER
+
+
+def test_paper_is_the_cheapest_candidate_within_all_bounds():
+    rows = [row.split(" | ") for row in candidates_table(MEASUREMENTS).splitlines()[2:]]
+    cost = [float(row[1].replace(",", "")) for row in rows]
+    assert cost == sorted(cost)
+    within = [row[0].strip("| ") for row in rows if row[-1] == "nothing |"]
+    assert within[0] == f"**{next(name for name in CANDIDATES if candidate(name) == PAPER)}**"
 
 
 def test_the_default_configuration_loses_nothing():
