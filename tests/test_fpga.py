@@ -149,6 +149,7 @@ def test_stored_bitstreams_reach_their_clocks_and_fit():
         assert one["config"] == BOARDS[name].config.as_dict()
         assert one["reached_mhz"] >= one["clock_mhz"] == BOARDS[name].clock_mhz
         assert all(n["used"] <= n["available"] for n in one["used"].values())
+        assert passes(one)
     assert stored["icebreaker"]["serial"].startswith("FusionCIM PASS rows=3 columns=8 ")
 
 
