@@ -50,10 +50,10 @@ def recorded():
     return calls
 
 
-def expected(q, k, v, scaling):
+def expected(q, k, v, scaling, config=hf.DEFAULT_CONFIG, engines=1):
     """The golden model on one sequence: q [heads, queries, columns], k and v [key heads, keys, columns]."""
     columns, group = q.shape[-1], len(q) // len(k)
-    config = hf.fitting(hf.DEFAULT_CONFIG, columns)
+    config = hf.fitting(config, columns)
     wide = ((0, 0), (0, 0), (0, config.columns - columns))
     outs = []
     for n in range(len(k)):
@@ -61,7 +61,9 @@ def expected(q, k, v, scaling):
         heads = quantize(*parts[:3], softmax_scale=scaling)
         padded = {"q": np.pad(heads.q, wide), "k": np.pad(heads.k, wide[1:]), "v": np.pad(heads.v, wide[1:])}
         heads = type(heads)(**vars(heads) | padded)
-        out = golden.run(config, heads, Job(queries=q.shape[1], keys=k.shape[1], heads=group)).out[..., :columns]
+        out = golden.run(config, heads, Job(queries=q.shape[1], keys=k.shape[1], heads=group), engines).out[
+            ..., :columns
+        ]
         outs.append(in_lsb(config, out) * (parts[3] * heads.scale_v))
     return np.concatenate(outs)
 
@@ -89,6 +91,16 @@ def test_every_layer_is_the_golden_model(recorded, options):
     assert len(recorded) == 2
     for call in recorded:
         assert_sequence(call, 0, slice(None), slice(None), model.config.head_dim**-0.5)
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_the_order_of_several_engines_is_theirs(engines):
+    config = hf.DEFAULT_CONFIG.override(schedule="folded", rows=4, softmax_lanes=1, update_rank=4, slack=0)
+    q, k, v = (torch.randn(1, heads, 48, 32, generator=torch.Generator().manual_seed(heads)) for heads in (2, 1, 1))
+    module = torch.nn.Identity().eval()
+    out, _ = hf.Attention(config, engines=engines)(module, q, k, v, None)
+    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines)
+    assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
