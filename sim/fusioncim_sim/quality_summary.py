@@ -172,7 +172,8 @@ def candidates_table(directory: Path) -> str:
         rules = [data["patterns"]["total"]["rules"][order] for data in stored.values() for order in orders]
         fewer = [one[rule]["below_exact_in_order_percent"] for one in rules]
         difference, _, same = row_of(lost[name])
-        beyond = [] if (verdict_ := verdict(lost[name])) == "nothing" else [verdict_]
+        beyond = ["loss"] if abs(lost[name]["difference"]) + lost[name]["interval"] > LOSS else []
+        beyond += ["tokens"] if lost[name]["top1"] < AGREEMENT else []
         beyond += ["rescales"] if min(fewer) < FEWER else []
         rows.append(
             (
