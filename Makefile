@@ -60,7 +60,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
-$(LLM_STAMP): $(STAMP) setup/set-up-llm
-	@setup/set-up-llm $(LLM_STAMP)
-$(FPGA_STAMP): $(STAMP) setup/set-up-fpga
-	@setup/set-up-fpga $(FPGA_STAMP)
+$(LLM_STAMP) $(FPGA_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
+	@setup/set-up-extra $@ $*
