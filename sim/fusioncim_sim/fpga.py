@@ -70,17 +70,18 @@ def netlist_shows(board: Board, done: Build, design: SelfCheck) -> dict[str, str
             for name, text in cell_models(board).items():
                 (scratch / name).write_text(text)
             compile_icarus(scratch, "top", ("cells.v",))
-    clock = f"{board.clock_pin}_0__io"
+    ports = {"clk": f"{board.clock_pin}_0__io"}
+    case: dict[str, Any] = {"cycles": design.job.limit + 10_000, "ports": ports}
+    if board.family == "ice40":
+        bench, ports["tx"] = "tells", "uart_0__tx__io"
+        case |= {"divisor": design.divisor, "lines": 1}
+        case["cycles"] += LINE_CYCLES * design.divisor
+    else:
+        bench = "lights"
+        ports |= {name: light_port(board, name) for name in ("passed", "failed")}
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch_:
         out = Path(scratch_) / "shown.json"
-        case: dict[str, Any] = {"cycles": design.job.limit + 10_000, "out": str(out)}
-        if board.family == "ice40":
-            case["cycles"] += LINE_CYCLES * design.divisor
-            case |= {"ports": {"clk": clock, "tx": "uart_0__tx__io"}, "divisor": design.divisor, "lines": 1}
-        else:
-            case["ports"] = {"clk": clock} | {name: light_port(board, name) for name in ("passed", "failed")}
-        bench = "tells" if board.family == "ice40" else "lights"
-        run(design, "fusioncim_sim.serial_bench", bench, case, program=Program(place, "top"))
+        run(design, "fusioncim_sim.serial_bench", bench, {**case, "out": str(out)}, program=Program(place, "top"))
         shown = json.loads(out.read_bytes())
     return {"serial": str(shown["lines"][0]["text"]).strip()} if "lines" in shown else shown
 

@@ -125,10 +125,10 @@ def build(component: wiring.Component, simulator: str | None = None, visible: Se
     return place, name
 
 
-def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),), root: str | None = None) -> None:
-    """Compile TOP.v and other sources in a directory to the program `simulation` of a module, TOP unless told."""
+def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),)) -> None:
+    """Compile TOP.v and other sources in a directory to the program `simulation`."""
     (place / "options").write_text("+timescale+1ns/1ps\n")
-    options = ["-g2012", "-f", "options", "-s", root or top, "-o", "simulation"]
+    options = ["-g2012", "-f", "options", "-s", top, "-o", "simulation"]
     compile_step(place, ["iverilog", *options, f"{top}.v", *others])
 
 

@@ -130,16 +130,16 @@ def build(board: Board, design: wiring.Component, mhz: float) -> Build:
     texts = plan(board, design, clock)
     commands = json.loads(texts["build_top.json"])["commands"]
     script = synthesis(family)
+    options = ["--freq", repr(mhz), "--seed", str(SEED), "--report", "report.json", "--timing-allow-fail"]
     versions = [importlib.metadata.version(name.replace("_", "-")) for name in ("pyosys", family.tools)]
     place = (
-        build_root() / "designs" / f"{board.name}-{short_hash(*texts.values(), *script, ADDERS, repr(mhz), *versions)}"
+        build_root() / "designs" / f"{board.name}-{short_hash(*texts.values(), *script, ADDERS, *options, *versions)}"
     )
     with filled_once(place) as scratch:
         if scratch:
             for name, text in texts.items():
                 (scratch / name).write_text(text)
             _, route, pack = commands
-            options = ["--freq", repr(mhz), "--seed", str(SEED), "--report", "report.json", "--timing-allow-fail"]
             cpu = run_all(
                 {
                     "synthesis": timed(
