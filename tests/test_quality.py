@@ -17,6 +17,7 @@ from fusioncim_sim.quality_summary import (
     CHIP_ORDER,
     FEWER,
     candidates_table,
+    lost_of,
     percent,
     targets_table,
     verdict,
@@ -46,7 +47,7 @@ def test_every_table_of_the_page_is_made():
 
 def test_a_verdict_names_what_is_lost():
     figures = [{"difference": loss, "top1": same} for loss in (-0.001, 0.003) for same in (0.995, 0.98)]
-    assert [verdict(one) for one in figures] == ["nothing", "tokens", "loss", "loss and tokens"]
+    assert [verdict(lost_of(one)) for one in figures] == ["nothing", "tokens", "loss", "loss and tokens"]
 
 
 @pytest.mark.parametrize("name", MODELS)

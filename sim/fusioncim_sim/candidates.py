@@ -9,11 +9,24 @@ from collections.abc import Mapping
 from fusioncim_golden.config import PRESETS, Config
 
 PAPER = PRESETS["paper"]
-NAMES = ("accumulator_bits", "probability_bits", "slack")
-"""What the candidates differ in: the numbers that gates are spent on."""
+NAMES = ("accumulator_bits", "probability_bits", "slack", "flush")
+"""What the candidates differ in: the numbers that gates and writes to O are spent on."""
 CANDIDATES: Mapping[str, tuple[int, ...]] = {
     name: tuple(map(int, name.split("/")))
-    for name in ("21/10/3", "22/7/6", "22/8/5", "23/6/6", "23/7/6", "23/8/6", "24/8/6")
+    for name in (
+        "21/10/3/14",
+        "22/7/6/14",
+        "22/8/5/14",
+        "23/6/6/10",
+        "23/6/6/12",
+        "23/6/6/14",
+        "23/7/6/10",
+        "23/7/6/12",
+        "23/7/6/14",
+        "23/8/6/14",
+        "24/7/6/12",
+        "24/8/6/14",
+    )
 }
 """Values of NAMES by the row's name."""
 

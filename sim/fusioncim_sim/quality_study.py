@@ -25,9 +25,11 @@ from fusioncim_sim.quality import Quality, evaluate
 from fusioncim_sim.quality_summary import write_picture
 
 CHIP = CHIP_PRESETS["paper"]
-SIZES = {"default": (1024, 20), "candidates": (1024, 4), "large": (512, 2), "study": (1024, 2)}
+SIZES = {"default": (1024, 20), "candidates": (1024, 20), "large": (512, 2), "study": (1024, 2)}
 """Length and number of windows: of the default evaluation, of the candidates, of a model other than the default, of
 all else; patterns are those of the first."""
+WITHOUT_PRESET = ("operands",)
+"""Parts that say the same whatever the preset is."""
 QUICK = (256, 4)
 """The same of `fusioncim quality --quick`."""
 Changes = Mapping[str, Any]
@@ -78,7 +80,7 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
         if path.exists():
             before = json.loads(path.read_text())
             same = before["config"] == stored["config"]
-            stored |= before if same else {name: before[name] for name in ("operands",) if name in before}
+            stored |= {name: done for name, done in before.items() if same or name in WITHOUT_PRESET}
         if part in VARIANTS:
             stored["alone"] = stored.get("alone", {}) | {part: done}
         else:
@@ -103,7 +105,7 @@ def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str,
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
         }
-    ways = operand_ways() if part == "operands" else candidate_ways() if part == "candidates" else variant_ways(part)
+    ways = operand_ways() if part == "operands" else alone_ways(configs(part))
     done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
     return {name: plain(each["float"]) for name, each in done.items()}
 
@@ -126,18 +128,18 @@ def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:
     }
 
 
-def candidate_ways() -> dict[str, Any]:
-    """The engine's error alone, by candidate."""
-    from fusioncim_sim.float_attention import ErrorAlone
-
-    return {name: ErrorAlone(candidate(name)) for name in CANDIDATES}
-
-
-def variant_ways(table: str) -> dict[str, Any]:
+def alone_ways(rows: Mapping[str, Config]) -> dict[str, Any]:
     """The engine's error alone, by row of a table."""
     from fusioncim_sim.float_attention import ErrorAlone
 
-    return {name: ErrorAlone(legal(changes)) for name, changes in VARIANTS[table].items()}
+    return {name: ErrorAlone(config) for name, config in rows.items()}
+
+
+def configs(part: str) -> dict[str, Config]:
+    """The rows of a table: the candidates, or those of VARIANTS."""
+    if part == "candidates":
+        return {name: candidate(name) for name in CANDIDATES}
+    return {name: legal(changes) for name, changes in VARIANTS[part].items()}
 
 
 def legal(changes: Changes) -> Config:

@@ -58,7 +58,7 @@ def targets(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         if order in (patterns["default"]["schedule"], CHIP_ORDER):
             below = rules[rule]["below_exact_in_order_percent"]
             name = f"{data['model']}: rescales, {words(order)}, {rule}"
-            yield f"{name}, against exact online softmax in order", "-95 % at most", percent(below)
+            yield f"{name}, against exact online softmax in order", f"-{FEWER} % at most", percent(below)
     if speed := data.get("speed"):
         yield "attention of all layers, against the model's own eager", "10 x at most", f"{speed['ratio']:.1f} x"
         whole, quick = (speed[f"{name}_minutes"] + speed["load_minutes"] for name in ("whole", "quick"))
@@ -133,7 +133,7 @@ def alone_table(directory: Path) -> str:
             "lost",
         ),
         ("---", "---:", "---:", "---:", "---:", "---:", "---:", "---"),
-        ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(none)),
+        ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(lost_of(none))),
     ]
     for parameter, values in data["alone"].items():
         for value, one in sorted(values.items(), key=lambda item: (int(item[0]) if item[0].isdigit() else 0, item[0])):
@@ -141,7 +141,7 @@ def alone_table(directory: Path) -> str:
                 cost = choices["alternatives"].get(parameter, {}).get(value)
                 ratios = (f"{_sum(cost, keys) / _sum(base, keys):.2f}" if cost else "" for keys in COSTS)
                 name = f"`{parameter}` {value.replace('_', ' ').lower()}"
-                rows.append((name, *ratios, *row_of(one), verdict(one)))
+                rows.append((name, *ratios, *row_of(one), verdict(lost_of(one))))
     return markdown(rows)
 
 
@@ -172,15 +172,13 @@ def candidates_table(directory: Path) -> str:
         rules = [data["patterns"]["total"]["rules"][order] for data in stored.values() for order in orders]
         fewer = [one[rule]["below_exact_in_order_percent"] for one in rules]
         difference, _, same = row_of(lost[name])
-        beyond = ["loss"] if abs(lost[name]["difference"]) + lost[name]["interval"] > LOSS else []
-        beyond += ["tokens"] if lost[name]["top1"] < AGREEMENT else []
-        beyond += ["rescales"] if min(fewer) < FEWER else []
+        beyond = lost_of(lost[name], lost[name]["interval"]) + (["rescales"] if min(fewer) < FEWER else [])
         rows.append(
             (
                 f"**{name}**" if candidate(name) == PAPER else name,
                 f"{choices[name]['um2_per_mac_per_cycle']:,.0f}",
                 *(difference, same, *(percent(each) for each in fewer), f"{choices[name]['worst_sqnr_db']:.1f}"),
-                " and ".join(beyond) or "nothing",
+                verdict(beyond),
             )
         )
     return markdown(rows)
@@ -203,17 +201,23 @@ def _sum(cost: Mapping[str, float], keys: Sequence[str]) -> float:
     return sum(cost[key] for key in keys)
 
 
-def verdict(one: Mapping[str, Any]) -> str:
-    """What a configuration loses by the bounds."""
-    lost = ["loss"] if abs(one["difference"]) > LOSS else []
-    return " and ".join(lost + (["tokens"] if one["top1"] < AGREEMENT else [])) or "nothing"
+def lost_of(one: Mapping[str, Any], margin: float = 0.0) -> list[str]:
+    """Bounds of the arithmetic alone that a configuration does not keep, by a margin of the loss."""
+    lost = ["loss"] if abs(one["difference"]) + margin > LOSS else []
+    return lost + (["tokens"] if one["top1"] < AGREEMENT else [])
+
+
+def verdict(lost: Sequence[str]) -> str:
+    """What a configuration loses, in words."""
+    return " and ".join(lost) or "nothing"
 
 
 def moves_table(directory: Path) -> str:
     """Exact rescales, and rescales + halvings by rule, against exact online softmax in order."""
-    orders = list(models(directory)["quality"]["patterns"]["total"]["rules"])
+    patterns = models(directory)["quality"]["patterns"]
+    orders = list(patterns["total"]["rules"])
     rows = [
-        ("model", "rule", *map(words, orders), "sink first: p that are 0", "slots"),
+        ("model", "rule", *map(words, orders), f"{words(patterns['default']['schedule'])}: p that are 0", "slots"),
         ("---", "---", *("---:" for _ in orders), "---:", "---:"),
     ]
     for data in models(directory).values():

