@@ -43,6 +43,26 @@ def test_a_third_size_confirms_the_lines() -> None:
     assert all(abs(deviations[name]["fj_per_cycle"]) <= 3 for name in {*cost.AROUND.values(), "chip control"})
 
 
+@pytest.mark.parametrize("kind", ["logic", "banks"])
+def test_the_rows_of_the_op_cim_take_energy_for_what_they_add(kind: str) -> None:
+    """Two runs give the line; others, with other rows, are on it, and near it with other heads."""
+    data = json.loads(STORED.read_text())
+    deviations = data["deviation_percent"][f"OP-CIM rows, {kind}"]
+    assert deviations.keys() == {"8 rows", "24 rows", "other heads"}
+    assert all(abs(deviations[f"{rows} rows"]) <= 1 for rows in (8, 24))
+    assert abs(deviations["other heads"]) <= 7
+    line = cost.Line(**data["additions"]["fj_per_row_and_cycle"][kind])
+    assert abs(line.a) < line.at(1 / 64) / 10
+
+
+def test_heads_add_what_the_golden_model_adds() -> None:
+    """The stored shares are those of the captured heads; a block is eight keys, partly masked on the diagonal."""
+    stored = json.loads(STORED.read_text())["additions"]["heads"]
+    added = cost.added_per_key()
+    assert {name: one["per_key"] for name, one in stored.items()} == pytest.approx(added, abs=1e-4)
+    assert all(0 < each < 1.05 / 8 for each in added.values())
+
+
 def test_entry_in_units_of_the_table() -> None:
     """1,000 fJ per cycle at 400 MHz are 0.4 mW."""
     entry = cost.Entry(logic_um2=1e6, bank_um2=5e5, leakage_mw=0.1, logic_fj=1000.0, bank_fj=500.0)
@@ -78,5 +98,6 @@ def test_stored_table_adds_up_and_is_bit_exact() -> None:
         around = sum(table[name][figure] for name in {*cost.AROUND.values(), "chip control"})
         whole = data["chip"]["engines"] * table["hybrid engine"][figure] + around
         assert table["system"][figure] == pytest.approx(whole, rel=1e-3)
-    assert all(size["mismatches"] == 0 for size in data["engine"]["sizes"].values())
+    assert all(run["mismatches"] == 0 for run in data["engine"]["sizes"].values())
+    assert all(run["mismatches"] == 0 for run in data["additions"]["runs"].values())
     assert all(size["mismatches"] == 0 for size in data["around"].values())

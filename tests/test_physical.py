@@ -142,7 +142,7 @@ def tile(mismatches=0):
     config = preset("small")
     energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(7))) for n, unit in enumerate(UNITS)}
     return TileResult(
-        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50,
+        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, additions=9,
         mismatches=mismatches, phases={"stream": (110, energies), "idle": (7, energies)},
     )  # fmt: skip
 

@@ -70,6 +70,7 @@ def test_the_pipeline_takes_eight_cycles_per_row_and_window():
     effort = pipelined(this)
     assert effort.phases == {"pipeline": 4096 * 8 + 128}
     assert effort.array == 2 * 8 * 4096 * 8
+    assert effort.values == 8 * 4096 * 8
     assert effort.softmax == 4096 * 1024 / 16
     assert effort.weights == 2 * 1024
     assert effort.memory == 4096 * (128 + 256) + 2 * 1024 * 128
@@ -90,6 +91,7 @@ def test_three_phases_follow_each_other():
     assert effort.phases["softmax"] == max(pairs / 16 / 4, 2 * pairs / PAPER.bus_bytes)
     assert effort.memory == 4096 * 384 + 2 * 1024 * 128 + 6 * pairs
     assert effort.array == 2 * 4 * 4096 * 8 + 8 * 4096 * 8
+    assert effort.values == 8 * 4096 * 8
 
 
 def test_blocks_keep_scores_inside_and_read_keys_again():
@@ -125,6 +127,9 @@ def test_energy_of_an_effort():
     event = TABLE.engine["IP-CIM"]
     found = energy_of(Effort(array=1000.0), TABLE, this, at)
     assert found["IP-CIM"] == pytest.approx(1000 * (event.stream.at(128) + event.idle.at(128)) * 1e-15)
+    assert 0.7 < TABLE.added < 0.9
+    less = energy_of(Effort(array=1000.0, values=500.0), TABLE, this, at)["IP-CIM"]
+    assert less == pytest.approx((0.5 + 0.5 * TABLE.added) * found["IP-CIM"])
     assert sum(found.values()) == pytest.approx(found["IP-CIM"])
     assert energy_of(Effort(memory=100.0), TABLE, this, at)["DRAM"] == pytest.approx(800 * 3.97e-12)
     assert energy_of(Effort(cycles=400e6), TABLE, this, at)["leakage"] == pytest.approx(TABLE.leakage(PAPER) * 1e-3)

@@ -48,7 +48,7 @@ def table(**changed):
     parts = dict.fromkeys(ENGINE_PARTS, NOTHING)
     around = dict.fromkeys(TABLE.around, Line(0.0, 0.0))
     leaks = dict.fromkeys(TABLE.leakage_mw, 0.0)
-    return replace(EnergyTable(PAPER.as_dict(), parts, around, leaks, "test"), **changed)
+    return replace(EnergyTable(PAPER.as_dict(), parts, around, leaks, 1.0, "test"), **changed)
 
 
 def test_an_engine_part_per_event():

@@ -249,6 +249,7 @@ PRESETS: Mapping[str, Config] = {
         probability_bits=7,
         accumulator_bits=23,
         slack=6,
+        flush=11,
         schedule="sink_first",
     ),
 }

@@ -38,6 +38,11 @@ class Counters:
     slots: int = 0
     zero_slots: int = 0
 
+    @property
+    def additions(self) -> int:
+        """Blocks that a row adds to its O."""
+        return self.row_updates - self.skipped_row_updates
+
     def add(self, other: "Counters") -> None:
         """Add another job's events."""
         for item in fields(self):

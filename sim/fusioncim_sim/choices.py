@@ -26,9 +26,9 @@ from fusioncim_sim.output import check_json, make_directory, write_json
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (4, 8),
     "probability_bits": (6, 7, 8, 10),
-    "lut_size": (16, 64),
-    "slack": (0, 3, 6),
-    "flush": (8, 11, 14),
+    "lut_size": (16, 32, 64),
+    "slack": (0, 3, 5, 6),
+    "flush": (8, 10, 11, 12, 14),
     "accumulator_bits": (22, 23, 24, 26),
 }
 """Values tried for each parameter, the others as in `paper`; an accumulator that would be too narrow is widened."""

@@ -3,8 +3,10 @@
 Area: every module of the chip is mapped as it is; banks are the memory model's. Energy of an engine: gate-level runs of
 engines with 128 columns and few rows (`SIZES`) on captured heads, phase by phase (`events`): streaming takes so much
 per cycle of work, a tile so much for its load and its drain, an idle engine so much per cycle. Each of these of a unit
-is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. Power is that
-of an engine which always streams, with tiles that see `KEYS` keys. Energy of the chip around the engines: gate-level
+is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. What a row of
+the OP-CIM takes while streaming depends on the head instead: c + d additions to its O, from the heads of two runs, with
+the additions of all captured heads (`Additions`). Power is that of an engine which always streams, with tiles that see
+`KEYS` keys. Energy of the chip around the engines: gate-level
 runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of the global buffer, which
 engines share, are those of the run with the most of them.
 
@@ -30,9 +32,13 @@ from fusioncim.flow.scaling import Point, scale
 from fusioncim.flow.synth import Design, synthesize
 from fusioncim.flow.timing import macro_of_shape
 from fusioncim.parallel import run_all
+from fusioncim_golden import engine
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip import CHIP_PRESETS
+from fusioncim_golden.config import PRESETS
+from fusioncim_golden.schedule import Job
 from fusioncim_sim.gate_level import simulate_chip_gates
+from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.measure_chip import Workload, captured
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.simulate_chip import ChipJob
@@ -42,6 +48,10 @@ from fusioncim_sim.tile import TileResult, captured_heads, run_tile
 PAPER = CHIP_PRESETS["paper"]
 SIZES = (8, 16, 24)
 """Rows of the engines that are simulated."""
+FIT_ROWS = SIZES[1]
+"""Rows of the engine that is simulated with other heads, too."""
+FEW, SOME = ("group1", "local"), ("local", "mixed")
+"""These: with the first it skips most blocks, which gives the line of `Additions`; the second check it."""
 TILES, TOKENS = 1, 128
 BUFFER = "global buffer"
 KEYS = 2048
@@ -49,6 +59,8 @@ KEYS = 2048
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 PERIOD_NS = 1000 / CLOCK_MHZ
+PER_MAC = PAPER.engine.operand_bits / PAPER.engine.columns
+"""Cycles of a row per multiply-accumulate."""
 TARGETS = (Point(28, 0.9), Point(28, 0.72))
 
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
@@ -92,9 +104,10 @@ AROUND: Mapping[str, str] = {
 }
 """Rows of the table around the engines, by the instance in the chip or its core; everything else is `chip control`."""
 
-PARTS = ("around", "engine", "events", "scaling", "table")
+PARTS = ("additions", "around", "engine", "events", "scaling", "table")
 """What cost.json holds."""
-EVENTS = ("stream_fj_per_cycle", "tile_fj", "idle_fj_per_cycle")
+STREAM = "stream_fj_per_cycle"
+EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
 """Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
 and drain of a tile, beyond the same; per cycle of an idle engine."""
 
@@ -109,6 +122,9 @@ class Line:
     def at(self, size: float) -> float:
         """The value at a size."""
         return self.a + self.b * size
+
+    def __add__(self, other: "Line") -> "Line":
+        return Line(self.a + other.a, self.b + other.b)
 
     def __mul__(self, factor: float) -> "Line":
         return Line(self.a * factor, self.b * factor)
@@ -163,7 +179,7 @@ class Entry:
         return row
 
 
-def line(sizes: Sequence[int], values: Sequence[float]) -> Line:
+def line(sizes: Sequence[float], values: Sequence[float]) -> Line:
     """Through the first two points."""
     slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
     return Line(values[0] - slope * sizes[0], slope)
@@ -185,17 +201,87 @@ def measure_cost(liberty: Path, jobs: int) -> dict[str, Any]:
     library = load(liberty)
     design = synthesize(Chip(PAPER), library, jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
+    work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME)}
     work |= {f"{engines} engines": partial(chip_size, liberty, engines) for engines in reversed(ENGINES)}
     done = run_all(work, jobs=jobs, title="gate-level runs")
     engines = {rows: done[f"{rows} rows"] for rows in SIZES}
     chips = {count: done[f"{count} engines"] for count in ENGINES}
-    return summarize(design, engines, chips)
+    few, some = (done[" ".join(names)] for names in (FEW, SOME))
+    return summarize(design, engines, Additions(engines, few, some), chips)
 
 
-def engine_size(liberty: Path, rows: int) -> TileResult:
+def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResult:
     """A gate-level run of an engine with these rows."""
     config = PAPER.engine.override(rows=rows, softmax_lanes=rows // PAPER.engine.operand_bits)
-    return run_tile(config, load(liberty), captured_heads(config), TOKENS, PERIOD_NS, tiles=TILES)
+    return run_tile(config, load(liberty), captured_heads(config, names), TOKENS, PERIOD_NS, tiles=TILES)
+
+
+class Additions:
+    """Energy of the OP-CIM's rows while streaming: per row and cycle of work c + d x, where x additions to O happen.
+
+    c and d are those of two runs with different heads; others check them. In the table x is that of the captured heads.
+    """
+
+    UNIT = "OP-CIM rows"
+
+    def __init__(self, engines: Mapping[int, TileResult], few: TileResult, some: TileResult) -> None:
+        self.engines, self.few, self.some = engines, few, some
+        fit = few, engines[FIT_ROWS]
+        rates = [self.rate(run) for run in fit]
+        self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in ("logic", "banks")}
+        self.heads = added_per_key()
+
+    @staticmethod
+    def rate(run: TileResult) -> float:
+        """Additions per row and cycle of work."""
+        return run.additions / (run.config.rows * busy_cycles(run))
+
+    def measured(self, kind: str, run: TileResult) -> float:
+        """Energy per row and cycle of work."""
+        return of_units(run, [self.UNIT], banks=kind == "banks")[STREAM] / run.config.rows
+
+    def predicted(self, kind: str, run: TileResult) -> float:
+        """The same from its additions."""
+        return self.lines[kind].at(self.rate(run))
+
+    def of_head(self, kind: str, per_key: float) -> float:
+        """Energy per row and cycle of work of a head that adds so many blocks per key that a row sees."""
+        return self.lines[kind].at(per_key / PAPER.engine.operand_bits)
+
+    def of_all_heads(self, kind: str) -> float:
+        """The mean of the captured heads."""
+        return sum(self.of_head(kind, per_key) for per_key in self.heads.values()) / len(self.heads)
+
+    def deviations(self, kind: str) -> dict[str, float]:
+        """Of what the line says about the runs that it was not made from, in percent."""
+        runs = {f"{rows} rows": run for rows, run in self.engines.items() if rows != FIT_ROWS}
+        runs |= {"other heads": self.some}
+        return {name: deviation(self.predicted(kind, run), self.measured(kind, run)) for name, run in runs.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file; fj_per_mac: of the rows."""
+        return {
+            "fj_per_row_and_cycle": {kind: each.rounded() for kind, each in self.lines.items()},
+            "heads": {
+                name: {
+                    "per_key": round(per_key, 4),
+                    "fj_per_mac": {kind: round(self.of_head(kind, per_key) * PER_MAC, 1) for kind in self.lines},
+                }
+                for name, per_key in self.heads.items()
+            },
+            "runs": {" ".join(run.heads): size_figures(run) for run in (self.few, self.some)},
+        }
+
+
+def added_per_key() -> dict[str, float]:
+    """Blocks that a row adds to its O, per key that it sees, on each captured head, whole and causal."""
+    added = {}
+    for head in load_heads(fixture(), PRESETS["small"]):
+        tokens, columns = head.q.shape
+        config = PAPER.engine.override(columns=columns)
+        counters = engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).counters
+        added[head.name] = counters.additions / counters.scores
+    return added
 
 
 def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
@@ -237,7 +323,7 @@ def row_around(path: Sequence[str]) -> str:
 
 
 def summarize(
-    design: Design, engines: Mapping[int, TileResult], chips: Mapping[int, Mapping[str, Any]]
+    design: Design, engines: Mapping[int, TileResult], additions: Additions, chips: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The table from the mapped chip and the runs."""
     events: dict[str, dict[str, dict[str, Line]]] = {}
@@ -247,10 +333,18 @@ def summarize(
         for kind in ("logic", "banks"):
             values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
+            predicted = {event: lines[event].at(SIZES[-1]) for event in EVENTS}
+            if additions.UNIT in units:
+                own = [rows * additions.measured(kind, engines[rows]) for rows in SIZES]
+                rest = line(SIZES, [each[STREAM] - rows for each, rows in zip(values, own, strict=True)])
+                last = engines[SIZES[-1]]
+                predicted[STREAM] = rest.at(SIZES[-1]) + SIZES[-1] * additions.predicted(kind, last)
+                lines[STREAM] = rest + Line(0.0, additions.of_all_heads(kind))
+                deviations[f"{additions.UNIT}, {kind}"] = additions.deviations(kind)
             events[name][kind] = lines
             deviations[f"{name}, {kind}"] = {
-                **{event: deviation(lines[event].at(SIZES[-1]), values[-1][event]) for event in EVENTS},
-                "full_use": deviation(full_use(lines, SIZES[-1]), full_use_of(values[-1])),
+                **{event: deviation(predicted[event], values[-1][event]) for event in EVENTS},
+                "full_use": deviation(full_use_of(predicted), full_use_of(values[-1])),
             }
     parts = {
         name: Entry(*figures(design, MODULES[name]), *(full_use(kinds[kind], PAPER.engine.rows) for kind in kinds))
@@ -277,6 +371,7 @@ def summarize(
         "chip": {"engines": PAPER.engines, "rows": PAPER.engine.rows, "columns": PAPER.engine.columns},
         "parameters": PAPER.as_dict(),
         "keys_per_tile": KEYS,
+        "additions": additions.as_dict(),
         "events": {
             name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
             for name, kinds in events.items()
@@ -318,7 +413,7 @@ def of_units(run: TileResult, units: Iterable[str], *, banks: bool) -> dict[str,
     idle = dynamic("idle") / cycles["idle"]
     beyond = {phase: dynamic(phase) - idle * cycles[phase] for phase in cycles}
     return {
-        "stream_fj_per_cycle": beyond["stream"] / busy_cycles(run),
+        STREAM: beyond["stream"] / busy_cycles(run),
         "tile_fj": (beyond["load"] + beyond["drain"]) / TILES,
         "idle_fj_per_cycle": idle,
     }
@@ -361,6 +456,7 @@ def size_figures(run: TileResult) -> dict[str, Any]:
         "heads": list(run.heads),
         "cycles": run.cycles,
         "macs": run.macs,
+        "additions": run.additions,
         "utilization": round(run.utilization, 4),
         "mismatches": run.mismatches,
         "fj_per_mac": {unit: round(energy.total / run.macs, 3) for unit, energy in run.energies.items()},

@@ -43,11 +43,11 @@ def one_at_a_time(name: str, values: Iterable[Any]) -> dict[str, Changes]:
 
 VARIANTS: dict[str, dict[str, Changes]] = {
     "none": {"none": {}},
-    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 24)),
+    "accumulator_bits": one_at_a_time("accumulator_bits", (16, 18, 20, 22, 24, 26, 28, 32)),
     "update_rank": one_at_a_time("update_rank", (2, 4, 16)),
     "probability_bits": one_at_a_time("probability_bits", (6, 8, 10)),
     "slack": one_at_a_time("slack", (0, 3, 5)),
-    "flush": one_at_a_time("flush", (8, 10, 12)),
+    "flush": one_at_a_time("flush", (8, 10, 12, 14)),
     "lut_size": one_at_a_time("lut_size", (16, 32)),
     "fraction_bits": one_at_a_time("fraction_bits", (4, 5, 8)),
     "operand_bits": one_at_a_time("operand_bits", (4,)),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,7 @@ def candidates_table(directory: Path) -> str:
         (
             "/".join(f"`{name}`" for name in NAMES),
             "um2 per MAC/cycle",
+            "writes per key",
             "difference of mean losses, nats",
             "same token",
             *(
@@ -165,18 +167,24 @@ def candidates_table(directory: Path) -> str:
             "worst captured head, dB",
             "beyond its bound",
         ),
-        ("---", *("---:" for _ in range(2 * len(stored) + 4)), "---"),
+        ("---", *("---:" for _ in range(2 * len(stored) + 5)), "---"),
     ]
-    for name in sorted(choices, key=lambda name: float(choices[name]["um2_per_mac_per_cycle"])):
+    cost = {
+        name: (round(one["um2_per_mac_per_cycle"]), float(one["writes_per_element_and_key"]))
+        for name, one in choices.items()
+    }
+    for name in sorted(cost, key=lambda name: cost[name]):
         rule = f"slack {CANDIDATES[name][NAMES.index('slack')]}"
         rules = [data["patterns"]["total"]["rules"][order] for data in stored.values() for order in orders]
         fewer = [one[rule]["below_exact_in_order_percent"] for one in rules]
         difference, _, same = row_of(lost[name])
-        beyond = lost_of(lost[name], lost[name]["interval"]) + (["rescales"] if min(fewer) < FEWER else [])
+        same = f"{same.removesuffix(' %')} ± {100 * interval_of_share(lost[name]):.2f} %"
+        beyond = lost_of(lost[name], surely=True) + (["rescales"] if min(fewer) < FEWER else [])
         rows.append(
             (
                 f"**{name}**" if candidate(name) == PAPER else name,
-                f"{choices[name]['um2_per_mac_per_cycle']:,.0f}",
+                f"{cost[name][0]:,}",
+                f"{cost[name][1]:.4f}",
                 *(difference, same, *(percent(each) for each in fewer), f"{choices[name]['worst_sqnr_db']:.1f}"),
                 verdict(beyond),
             )
@@ -201,10 +209,16 @@ def _sum(cost: Mapping[str, float], keys: Sequence[str]) -> float:
     return sum(cost[key] for key in keys)
 
 
-def lost_of(one: Mapping[str, Any], margin: float = 0.0) -> list[str]:
-    """Bounds of the arithmetic alone that a configuration does not keep, by a margin of the loss."""
-    lost = ["loss"] if abs(one["difference"]) + margin > LOSS else []
-    return lost + (["tokens"] if one["top1"] < AGREEMENT else [])
+def lost_of(one: Mapping[str, Any], surely: bool = False) -> list[str]:
+    """Bounds of the arithmetic alone that a configuration does not keep; surely: with the whole 95 % intervals."""
+    loss, same = (one["interval"], interval_of_share(one)) if surely else (0.0, 0.0)
+    lost = ["loss"] if abs(one["difference"]) + loss > LOSS else []
+    return lost + (["tokens"] if one["top1"] - same < AGREEMENT else [])
+
+
+def interval_of_share(one: Mapping[str, Any]) -> float:
+    """Half of the 95 % interval of the share of equal most likely tokens."""
+    return 1.96 * math.sqrt(one["top1"] * (1 - one["top1"]) / one["tokens"])
 
 
 def verdict(lost: Sequence[str]) -> str:

@@ -199,6 +199,17 @@ def targets(cost: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+def additions(cost: dict[str, Any]) -> str:
+    """What the rows of the OP-CIM take on each captured head, from cost.json."""
+    rows = [("head", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC"), ("---", *["---:"] * 3)]
+    found = cost["additions"]["heads"]
+    cells = [(8 * one["per_key"], *(one["fj_per_mac"][kind] for kind in ("logic", "banks"))) for one in found.values()]
+    means = tuple(sum(column) / len(cells) for column in zip(*cells, strict=True))
+    for name, (added, logic, banks) in zip([*found, "mean"], [*cells, means], strict=True):
+        rows.append((name, f"{added:.2f}", f"{logic:.0f}", f"{banks:.0f}"))
+    return markdown(rows)
+
+
 def clocks(timing: dict[str, Any]) -> str:
     """The chips of all presets against the clock, from timing.json."""
     rows = [

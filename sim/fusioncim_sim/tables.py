@@ -22,7 +22,7 @@ from fusioncim_sim.quality_summary import (
     speed_table,
     targets_table,
 )
-from fusioncim_sim.summary import bank_rows, boards, choice_rows, clocks, costs, summary, targets
+from fusioncim_sim.summary import additions, bank_rows, boards, choice_rows, clocks, costs, summary, targets
 from fusioncim_sim.system.measure_system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.reproduction import reproduction_table
@@ -39,7 +39,12 @@ def _of(name: str, table: Callable[[Any], str]) -> Table:
 
 TABLES: Mapping[str, Mapping[str, Table]] = {
     "README.md": {"measured": summary, "quality": targets_table},
-    "docs/cost.md": {"cost": _of("cost", costs), "targets": _of("cost", targets), "clocks": _of("timing", clocks)},
+    "docs/cost.md": {
+        "cost": _of("cost", costs),
+        "targets": _of("cost", targets),
+        "additions": _of("cost", additions),
+        "clocks": _of("timing", clocks),
+    },
     "docs/decisions.md": {
         **{
             name: _of("choices", partial(choice_rows, name=name))

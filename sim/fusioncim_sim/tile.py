@@ -49,7 +49,8 @@ ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
 class TileResult:
     """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of these cycles.
 
-    macs: unmasked multiply-accumulates of QK^T; PV has as many. mismatches: outputs that are not the golden model's.
+    macs: unmasked multiply-accumulates of QK^T; PV has as many. additions: blocks that rows add to O, all others are
+    skipped. mismatches: outputs that are not the golden model's.
     clock_cycles: `cycles`, and those of the reset. phases: cycles and energies by `UNITS` of each of
     `engine_bench.PHASES`; what comes after the last output is `idle`, and in none of the sums.
     """
@@ -61,6 +62,7 @@ class TileResult:
     period_ns: float
     cycles: int
     macs: int
+    additions: int
     mismatches: int
     phases: dict[str, tuple[int, dict[str, Energy]]]
 
@@ -149,6 +151,7 @@ def run_tile(
         period_ns=period_ns,
         cycles=run.cycles,
         macs=expected.counters.scores * config.columns,
+        additions=expected.counters.additions,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
         phases=by_phase(PowerModel(flat, library), activities, period_ns),
     )

@@ -165,7 +165,8 @@ def _stalled(
     stalls = tiles * min(slots, engine.rows * per_row) * engine.operand_bits
     events = heads * this.rows * per_row
     cycles = stalls / min(tiles, this.chip.engines)
-    extra = table.engine["OP-CIM"].stream.b * engine.operand_bits * events * scale(at).energy * 1e-15
+    row = table.engine["OP-CIM"].stream.b / table.added
+    extra = row * engine.operand_bits * events * scale(at).energy * 1e-15
     leak = table.leakage(this.chip) * 1e-3 * cycles / (this.clock_mhz * 1e6) * scale(at).energy
     more = {"OP-CIM": base.energy["OP-CIM"] + extra, "leakage": base.energy["leakage"] + leak}
     return Variant(base.cycles + cycles, {**base.energy, **more})

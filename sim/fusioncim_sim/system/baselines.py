@@ -39,13 +39,15 @@ PARTIAL_BYTES, STATE_BYTES = 3, 8
 class Effort:
     """What a layer takes.
 
-    cycles; array: busy cycles of an array of rows x columns, all engines; softmax: busy cycles of an engine's softmax;
+    cycles; array: busy cycles of an array of rows x columns, all engines; values: of these, those that multiply values;
+    softmax: busy cycles of an engine's softmax;
     weights: rows of weights written; transposed: bytes through the transposing buffer; memory, buffer: bytes moved
     between the chip and memory, read from and written into the global buffer.
     """
 
     cycles: float = 0.0
     array: float = 0.0
+    values: float = 0.0
     softmax: float = 0.0
     weights: float = 0.0
     transposed: float = 0.0
@@ -164,6 +166,7 @@ def _three_phases(this: Attention, *, blocks: float, spill: bool) -> Effort:
     compute, reads = heads / parallel * (windows * bits + writes), blocks * seen * vector + PROBABILITY_BYTES * outside
     effort.phase("values", compute, heads * reads, heads * this.rows * chip.output_bytes, this.bytes_per_cycle)
     effort.array += heads * tiles * bits
+    effort.values += heads * tiles * bits
     effort.weights += heads * blocks * ceil(seen / engine.rows) * engine.rows
     partial = engine.columns * PARTIAL_BYTES
     effort.buffer += heads * (PROBABILITY_BYTES * inside + 2 * blocks * seen * vector)
@@ -188,6 +191,7 @@ def pipelined(this: Attention) -> Effort:
     compute = heads / parallel * (windows * bits + blocks * exposed)
     effort.phase("pipeline", compute, heads * reads, heads * this.rows * chip.output_bytes, this.bytes_per_cycle)
     effort.array = heads * 2 * tiles * bits
+    effort.values = heads * tiles * bits
     effort.softmax = heads * this.pairs / engine.softmax_lanes
     effort.weights = heads * blocks * ceil(seen / engine.rows) * 2 * engine.rows
     queries = this.rows * vector + windows * vector
@@ -197,14 +201,19 @@ def pipelined(this: Attention) -> Effort:
 
 
 def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) -> dict[str, float]:
-    """Joules by component. An array costs what the IP-CIM does per busy cycle, whatever it multiplies."""
+    """Joules by component.
+
+    An array costs what the IP-CIM does per busy cycle, whatever it multiplies; what the OP-CIM skips of the values
+    costs nothing here either.
+    """
     table.check(this.chip)
     chip, engine = this.chip, this.chip.engine
     factor = scale(at).energy * 1e-15
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]
     found = dict.fromkeys(COMPONENTS, 0.0)
     write = ArrayMacro(engine.words, engine.columns * engine.operand_bits).write_energy_fj * this.write_factor
-    found["IP-CIM"] = (effort.array * array.busy(engine.rows) + effort.weights * write) * factor
+    busy = effort.array - (1 - table.added) * effort.values
+    found["IP-CIM"] = (busy * array.busy(engine.rows) + effort.weights * write) * factor
     found["softmax"] = effort.softmax * softmax.busy(engine.rows) * factor
     turn = Macro(2 * engine.rows, engine.columns * engine.operand_bits)
     turned = effort.transposed / chip.vector_bytes

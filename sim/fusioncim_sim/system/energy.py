@@ -25,7 +25,7 @@ from fusioncim_sim.cost import BUFFER, EVENTS, ROWS, Line
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import Dram
 
-FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack", "seed", "flush")
+FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack", "seed")
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
 Lanes follow the rows, `operand_bits` rows each."""
 ENGINE_PARTS = tuple(ROWS)
@@ -61,12 +61,17 @@ class Event:
 
 @dataclass(frozen=True)
 class EnergyTable:
-    """Energies per event at the library's corner. around: of a running cycle in fJ, lines over the engines."""
+    """Energies per event at the library's corner.
+
+    around: of a running cycle in fJ, lines over the engines; added: share of the keys that a row sees whose blocks it
+    adds to O, which is in the OP-CIM's energy.
+    """
 
     configuration: Mapping[str, Any]
     engine: Mapping[str, Event]
     around: Mapping[str, Line]
     leakage_mw: Mapping[str, float]
+    added: float
     source: str
 
     def check(self, chip: ChipConfig) -> None:
@@ -106,11 +111,13 @@ def read_table(path: Path) -> EnergyTable:
         around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
-        table = EnergyTable(data["parameters"], engine, around, leakage, path.name)
+        per_key = [head["per_key"] for head in data["additions"]["heads"].values()]
+        added = sum(per_key) / len(per_key) * data["parameters"]["update_rank"]
+        table = EnergyTable(data["parameters"], engine, around, leakage, added, path.name)
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
     if missing:
         raise InputError(
