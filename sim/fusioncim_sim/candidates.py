@@ -5,6 +5,7 @@ candidates`), and the table that decides in docs/quality.md.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from fusioncim_golden.config import PRESETS, Config
 
@@ -35,3 +36,13 @@ CANDIDATES: Mapping[str, tuple[int, ...]] = {
 def candidate(name: str) -> Config:
     """`paper` with a candidate's numbers."""
     return PAPER.override(**dict(zip(NAMES, CANDIDATES[name], strict=True)))
+
+
+def with_forced(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes to `paper`, and what they force: a smaller table, more lanes."""
+    forced = dict(changes)
+    if "fraction_bits" in changes:
+        forced["lut_size"] = min(PAPER.lut_size, 1 << changes["fraction_bits"])
+    if changes.get("operand_bits") == 4:
+        forced["softmax_lanes"] = 2 * PAPER.softmax_lanes
+    return forced

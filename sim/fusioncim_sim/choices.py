@@ -18,7 +18,7 @@ from fusioncim.parallel import run_all
 from fusioncim.softmax import SoftmaxLane
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate
+from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate, with_forced
 from fusioncim_sim.evaluate import evaluate
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.output import check_json, make_directory, write_json
@@ -27,6 +27,7 @@ ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (4, 8),
     "probability_bits": (6, 7, 8, 10),
     "lut_size": (16, 32, 64),
+    "fraction_bits": (4, 5, 6, 8),
     "slack": (0, 3, 5, 6),
     "flush": (8, 10, 11, 12, 14),
     "accumulator_bits": (22, 23, 24, 26),
@@ -103,7 +104,7 @@ def fitting(changes: Mapping[str, int]) -> Config:
     """`paper` with changes, and with the narrowest accumulator from its own on for which they are legal."""
     for bits in range(PAPER.accumulator_bits, MOST_BITS):
         try:
-            return PAPER.override(**{"accumulator_bits": bits, **changes})
+            return PAPER.override(**{"accumulator_bits": bits, **with_forced(changes)})
         except InputError:
             continue
-    return PAPER.override(**{"accumulator_bits": MOST_BITS, **changes})
+    return PAPER.override(**{"accumulator_bits": MOST_BITS, **with_forced(changes)})

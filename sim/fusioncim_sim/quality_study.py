@@ -18,7 +18,7 @@ from fusioncim.parallel import run_all
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate
+from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate, with_forced
 from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.quality import Quality, evaluate
@@ -143,12 +143,8 @@ def configs(part: str) -> dict[str, Config]:
 
 
 def legal(changes: Changes) -> Config:
-    """The preset with changes, and what they force: a smaller table, more lanes, an earlier flush."""
-    forced = dict(changes)
-    if "fraction_bits" in changes:
-        forced["lut_size"] = min(PAPER.lut_size, 1 << changes["fraction_bits"])
-    if changes.get("operand_bits") == 4:
-        forced["softmax_lanes"] = 2 * PAPER.softmax_lanes
+    """The preset with changes, and what they force, an earlier flush among it."""
+    forced = with_forced(changes)
     for flush in (changes.get("flush", PAPER.flush), *range(PAPER.flush, 0, -1)):
         try:
             return PAPER.override(**forced | {"flush": flush})

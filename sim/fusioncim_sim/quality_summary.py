@@ -134,7 +134,7 @@ def alone_table(directory: Path) -> str:
             "lost",
         ),
         ("---", "---:", "---:", "---:", "---:", "---:", "---:", "---"),
-        ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(lost_of(none))),
+        ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(lost_of(none, -1))),
     ]
     for parameter, values in data["alone"].items():
         for value, one in sorted(values.items(), key=lambda item: (int(item[0]) if item[0].isdigit() else 0, item[0])):
@@ -142,7 +142,7 @@ def alone_table(directory: Path) -> str:
                 cost = choices["alternatives"].get(parameter, {}).get(value)
                 ratios = (f"{_sum(cost, keys) / _sum(base, keys):.2f}" if cost else "" for keys in COSTS)
                 name = f"`{parameter}` {value.replace('_', ' ').lower()}"
-                rows.append((name, *ratios, *row_of(one), verdict(lost_of(one))))
+                rows.append((name, *ratios, *row_of(one), verdict(lost_of(one, -1))))
     return markdown(rows)
 
 
@@ -179,7 +179,7 @@ def candidates_table(directory: Path) -> str:
         fewer = [one[rule]["below_exact_in_order_percent"] for one in rules]
         difference, _, same = row_of(lost[name])
         same = f"{same.removesuffix(' %')} ± {100 * interval_of_share(lost[name]):.2f} %"
-        beyond = lost_of(lost[name], surely=True) + (["rescales"] if min(fewer) < FEWER else [])
+        beyond = lost_of(lost[name], 1) + (["rescales"] if min(fewer) < FEWER else [])
         rows.append(
             (
                 f"**{name}**" if candidate(name) == PAPER else name,
@@ -209,11 +209,13 @@ def _sum(cost: Mapping[str, float], keys: Sequence[str]) -> float:
     return sum(cost[key] for key in keys)
 
 
-def lost_of(one: Mapping[str, Any], surely: bool = False) -> list[str]:
-    """Bounds of the arithmetic alone that a configuration does not keep; surely: with the whole 95 % intervals."""
-    loss, same = (one["interval"], interval_of_share(one)) if surely else (0.0, 0.0)
-    lost = ["loss"] if abs(one["difference"]) + loss > LOSS else []
-    return lost + (["tokens"] if one["top1"] - same < AGREEMENT else [])
+def lost_of(one: Mapping[str, Any], intervals: int = 0) -> list[str]:
+    """Bounds of the arithmetic alone that a configuration does not keep.
+
+    intervals: by the figure itself (0), by any of its 95 % interval (1), or by all of it (-1).
+    """
+    loss, same = abs(one["difference"]) + intervals * one["interval"], one["top1"] - intervals * interval_of_share(one)
+    return (["loss"] if loss > LOSS else []) + (["tokens"] if same < AGREEMENT else [])
 
 
 def interval_of_share(one: Mapping[str, Any]) -> float:
