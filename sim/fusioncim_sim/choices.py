@@ -102,9 +102,10 @@ def costs(config: Config, liberty: Path) -> dict[str, Any]:
 
 def fitting(changes: Mapping[str, int]) -> Config:
     """`paper` with changes, and with the narrowest accumulator from its own on for which they are legal."""
+    forced = with_forced(changes)
     for bits in range(PAPER.accumulator_bits, MOST_BITS):
         try:
-            return PAPER.override(**{"accumulator_bits": bits, **with_forced(changes)})
+            return PAPER.override(**{"accumulator_bits": bits, **forced})
         except InputError:
             continue
-    return PAPER.override(**{"accumulator_bits": MOST_BITS, **with_forced(changes)})
+    return PAPER.override(**{"accumulator_bits": MOST_BITS, **forced})

@@ -6,9 +6,8 @@ per cycle of work, a tile so much for its load and its drain, an idle engine so 
 is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. What a row of
 the OP-CIM takes while streaming depends on the head instead: c + d additions to its O, from the heads of two runs, with
 the additions of all captured heads (`Additions`). Power is that of an engine which always streams, with tiles that see
-`KEYS` keys. Energy of the chip around the engines: gate-level
-runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of the global buffer, which
-engines share, are those of the run with the most of them.
+`KEYS` keys. Energy of the chip around the engines: gate-level runs with engines as RTL, extrapolated over the number of
+engines in the same way; accesses of the global buffer, which engines share, are those of the run with the most of them.
 
 Figures are at the library's corner; `scaled` holds the same by a published method (`flow.scaling`). An operation is
 half of an unmasked multiply-accumulate.
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from fusioncim.flow.scaling import Point, scale
 from fusioncim.flow.synth import Design, synthesize
 from fusioncim.flow.timing import macro_of_shape
 from fusioncim.parallel import run_all
-from fusioncim_golden import engine
+from fusioncim_golden import engine as golden_engine
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import PRESETS
@@ -250,7 +250,7 @@ class Additions:
 
     def of_all_heads(self, kind: str) -> float:
         """The mean of the captured heads."""
-        return sum(self.of_head(kind, per_key) for per_key in self.heads.values()) / len(self.heads)
+        return self.of_head(kind, fmean(self.heads.values()))
 
     def deviations(self, kind: str) -> dict[str, float]:
         """Of what the line says about the runs that it was not made from, in percent."""
@@ -279,7 +279,7 @@ def added_per_key() -> dict[str, float]:
     for head in load_heads(fixture(), PRESETS["small"]):
         tokens, columns = head.q.shape
         config = PAPER.engine.override(columns=columns)
-        counters = engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).counters
+        counters = golden_engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).counters
         added[head.name] = counters.additions / counters.scores
     return added
 

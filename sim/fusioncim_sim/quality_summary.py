@@ -131,7 +131,7 @@ def alone_table(directory: Path) -> str:
             "difference of mean losses, nats",
             "KL, nats",
             "same token",
-            "lost",
+            "surely lost",
         ),
         ("---", "---:", "---:", "---:", "---:", "---:", "---:", "---"),
         ("**nothing**", "1.00", "1.00", "1.00", *row_of(none), verdict(lost_of(none, -1))),

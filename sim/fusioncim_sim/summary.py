@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from fusioncim_golden.config import ORDERS, Config
@@ -204,7 +205,7 @@ def additions(cost: dict[str, Any]) -> str:
     rows = [("head", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC"), ("---", *["---:"] * 3)]
     found = cost["additions"]["heads"]
     cells = [(8 * one["per_key"], *(one["fj_per_mac"][kind] for kind in ("logic", "banks"))) for one in found.values()]
-    means = tuple(sum(column) / len(cells) for column in zip(*cells, strict=True))
+    means = tuple(fmean(column) for column in zip(*cells, strict=True))
     for name, (added, logic, banks) in zip([*found, "mean"], [*cells, means], strict=True):
         rows.append((name, f"{added:.2f}", f"{logic:.0f}", f"{banks:.0f}"))
     return markdown(rows)

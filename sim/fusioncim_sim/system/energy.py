@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from fusioncim.flow.memory_model import Macro
@@ -111,13 +112,13 @@ def read_table(path: Path) -> EnergyTable:
         around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
-        per_key = [head["per_key"] for head in data["additions"]["heads"].values()]
-        added = sum(per_key) / len(per_key) * data["parameters"]["update_rank"]
+        per_key = fmean(head["per_key"] for head in data["additions"]["heads"].values())
+        added = per_key * data["parameters"]["update_rank"]
         table = EnergyTable(data["parameters"], engine, around, leakage, added, path.name)
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
     if missing:
         raise InputError(
