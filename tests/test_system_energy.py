@@ -48,7 +48,7 @@ def table(**changed):
     parts = dict.fromkeys(ENGINE_PARTS, NOTHING)
     around = dict.fromkeys(TABLE.around, Line(0.0, 0.0))
     leaks = dict.fromkeys(TABLE.leakage_mw, 0.0)
-    return replace(EnergyTable(PAPER.as_dict(), parts, around, leaks, 1.0, "test"), **changed)
+    return replace(EnergyTable(PAPER.as_dict(), parts, around, leaks, 0.1, {1024.0: 0.1}, 0.0, "test"), **changed)
 
 
 def test_an_engine_part_per_event():
@@ -60,6 +60,19 @@ def test_an_engine_part_per_event():
     assert event.busy(10) == 27 + 8
     assert (event * 2).row(128) == 202
     assert all(found[name] == 0 for name in COMPONENTS if name not in ("softmax", "global buffer", "DRAM"))
+
+
+@pytest.mark.parametrize(("keys", "per_key"), [(100, 0.1), (256, 0.1), (512, 0.08), (1024, 0.06), (9999, 0.06)])
+def test_additions_follow_the_keys_that_a_row_sees(keys, per_key):
+    """Between two lengths by the logarithm, beyond them no more; half an eighth more of them is that of its energy."""
+    event = Event(Line(7.0, 2.0), Line(0.0, 0.0), Line(3.0, 0.5))
+    parts = dict.fromkeys(ENGINE_PARTS, NOTHING) | {"OP-CIM": event}
+    before = table(engine=parts, per_key=0.09, by_keys={1024: 0.06, 256: 0.1}, addition_fj=100.0)
+    found = before.seeing(keys)
+    assert found.added == pytest.approx(8 * per_key)
+    assert found.engine["OP-CIM"].busy(10) == pytest.approx(event.busy(10) + 10 * (per_key - 0.09) / 8 * 100)
+    assert found.seeing(256).engine == {**parts, "OP-CIM": before.seeing(256).engine["OP-CIM"]}
+    assert all(found.engine[name] == NOTHING for name in ENGINE_PARTS if name != "OP-CIM")
 
 
 def test_around_the_engines_per_cycle():

@@ -3,16 +3,18 @@
 Area: every module of the chip is mapped as it is; banks are the memory model's. Energy of an engine: gate-level runs of
 engines with 128 columns and few rows (`SIZES`) on captured heads, phase by phase (`events`): streaming takes so much
 per cycle of work, a tile so much for its load and its drain, an idle engine so much per cycle. Each of these of a unit
-is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. What a row of
-the OP-CIM takes while streaming depends on the head instead: c + d additions to its O, from the heads of two runs, with
-the additions of all captured heads (`Additions`). Power is that of an engine which always streams, with tiles that see
-`KEYS` keys. Energy of the chip around the engines: gate-level runs with engines as RTL, extrapolated over the number of
-engines in the same way; accesses of the global buffer, which engines share, are those of the run with the most of them.
+is a + b rows, from the first two sizes, and `deviation_percent` says how well that predicts the last one. What a row
+of the OP-CIM takes while streaming depends on the head instead: c + d additions to its O, from the heads of two runs,
+with the additions of all heads of a language model (`Additions`). Power is that of an engine which always streams,
+with tiles that see `KEYS` keys, and as many additions as on a text of that length. Energy of the chip around the
+engines: gate-level runs with engines as RTL, extrapolated over the number of engines in the same way; accesses of the
+global buffer, which engines share, are those of the run with the most of them.
 
 Figures are at the library's corner; `scaled` holds the same by a published method (`flow.scaling`). An operation is
 half of an unmasked multiply-accumulate.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -36,6 +38,7 @@ from fusioncim_golden import engine as golden_engine
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import PRESETS
+from fusioncim_golden.errors import InputError
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gate_level import simulate_chip_gates
 from fusioncim_sim.heads import fixture, load_heads
@@ -54,8 +57,13 @@ FEW, SOME = ("group1", "local"), ("local", "mixed")
 """These: with the first it skips most blocks, which gives the line of `Additions`; the second check it."""
 TILES, TOKENS = 1, 128
 BUFFER = "global buffer"
-KEYS = 2048
-"""Keys that a tile sees: the mean of a causal prefill of 4,096 tokens. Its load and drain are spread over them."""
+PREFILL = 4096
+"""Tokens of the causal prefill that the table is of."""
+KEYS = PREFILL // 2
+"""Keys that a tile sees, the mean. Its load and drain are spread over them."""
+STILL = ("normalizer",)
+"""Rows of the table whose energy while streaming does not grow with the rows of the engine: the largest run counts. Of
+the normalizer it is one row's O, which passes the multiplexer before it."""
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 PERIOD_NS = 1000 / CLOCK_MHZ
@@ -190,14 +198,36 @@ def write_cost(output: Path, jobs: int) -> None:
     path = output / "cost.json"
     if output.exists():
         check_json(path, PARTS)
-    data = measure_cost(default_liberty(), jobs)
+    data = measure_cost(default_liberty(), read_additions(output), jobs)
     make_directory(output)
     write_json(path, data, PARTS)
     print(f"wrote {path}\n\n{costs(data)}")
 
 
-def measure_cost(liberty: Path, jobs: int) -> dict[str, Any]:
-    """Everything that cost.json holds."""
+def read_additions(directory: Path) -> dict[str, dict[str, float]]:
+    """Blocks that a row adds to its O per key that it sees, by model and tokens: `additions` of every quality file."""
+    models = {}
+    for path in sorted(directory.glob("quality*.json")):
+        found = json.loads(path.read_bytes())
+        if "additions" not in found:
+            continue
+        additions: dict[str, Any] = found["additions"]
+        if additions["flush"] != PAPER.engine.flush or str(PREFILL) not in additions["per_key"]:
+            raise InputError(
+                f"the additions must be those of flush {PAPER.engine.flush}, of {PREFILL} tokens among others, not of "
+                f"flush {additions['flush']}, of {', '.join(additions['per_key'])} tokens: {path}"
+            )
+        models[found["model"]] = additions["per_key"]
+    if not models:
+        raise InputError(
+            f"a quality.json must hold what a model adds to O (fusioncim measure quality --part additions), not so in "
+            f"{directory}"
+        )
+    return models
+
+
+def measure_cost(liberty: Path, models: Mapping[str, Mapping[str, float]], jobs: int) -> dict[str, Any]:
+    """Everything that cost.json holds; models: see `read_additions`."""
     library = load(liberty)
     design = synthesize(Chip(PAPER), library, jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
@@ -207,7 +237,7 @@ def measure_cost(liberty: Path, jobs: int) -> dict[str, Any]:
     engines = {rows: done[f"{rows} rows"] for rows in SIZES}
     chips = {count: done[f"{count} engines"] for count in ENGINES}
     few, some = (done[" ".join(names)] for names in (FEW, SOME))
-    return summarize(design, engines, Additions(engines, few, some), chips)
+    return summarize(design, engines, Additions(engines, few, some, models), chips)
 
 
 def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResult:
@@ -219,13 +249,20 @@ def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResu
 class Additions:
     """Energy of the OP-CIM's rows while streaming: per row and cycle of work c + d x, where x additions to O happen.
 
-    c and d are those of two runs with different heads; others check them. In the table x is that of the captured heads.
+    c and d are those of two runs with different heads; others check them. In the table x is the mean of all heads of
+    language models on PREFILL tokens; those of the captured heads, which are shorter, stand beside it.
     """
 
     UNIT = "OP-CIM rows"
 
-    def __init__(self, engines: Mapping[int, TileResult], few: TileResult, some: TileResult) -> None:
-        self.engines, self.few, self.some = engines, few, some
+    def __init__(
+        self,
+        engines: Mapping[int, TileResult],
+        few: TileResult,
+        some: TileResult,
+        models: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        self.engines, self.few, self.some, self.models = engines, few, some, models
         fit = few, engines[FIT_ROWS]
         rates = [self.rate(run) for run in fit]
         self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in ("logic", "banks")}
@@ -244,13 +281,18 @@ class Additions:
         """The same from its additions."""
         return self.lines[kind].at(self.rate(run))
 
-    def of_head(self, kind: str, per_key: float) -> float:
-        """Energy per row and cycle of work of a head that adds so many blocks per key that a row sees."""
+    def of(self, kind: str, per_key: float) -> float:
+        """Energy per row and cycle of work if a row adds so many blocks per key that it sees."""
         return self.lines[kind].at(per_key / PAPER.engine.operand_bits)
 
-    def of_all_heads(self, kind: str) -> float:
-        """The mean of the captured heads."""
-        return self.of_head(kind, fmean(self.heads.values()))
+    def of_table(self, kind: str) -> float:
+        """That of the table."""
+        return self.of(kind, self.per_key()[str(PREFILL)])
+
+    def per_key(self) -> dict[str, float]:
+        """Blocks that a row adds per key that it sees, the mean of the models, by tokens."""
+        lengths = set.intersection(*(set(each) for each in self.models.values()))
+        return {n: fmean(each[n] for each in self.models.values()) for n in sorted(lengths, key=int)}
 
     def deviations(self, kind: str) -> dict[str, float]:
         """Of what the line says about the runs that it was not made from, in percent."""
@@ -259,17 +301,23 @@ class Additions:
         return {name: deviation(self.predicted(kind, run), self.measured(kind, run)) for name, run in runs.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """For a file; fj_per_mac: of the rows."""
+        """For a file."""
         return {
             "fj_per_row_and_cycle": {kind: each.rounded() for kind, each in self.lines.items()},
-            "heads": {
-                name: {
-                    "per_key": round(per_key, 4),
-                    "fj_per_mac": {kind: round(self.of_head(kind, per_key) * PER_MAC, 1) for kind in self.lines},
-                }
-                for name, per_key in self.heads.items()
-            },
+            "heads": self.figures(self.heads),
+            "lengths": self.figures(self.per_key()),
+            "models": self.models,
             "runs": {" ".join(run.heads): size_figures(run) for run in (self.few, self.some)},
+        }
+
+    def figures(self, per_key: Mapping[str, float]) -> dict[str, Any]:
+        """For a file; fj_per_mac: of the rows."""
+        return {
+            name: {
+                "per_key": round(added, 4),
+                "fj_per_mac": {kind: round(self.of(kind, added) * PER_MAC, 1) for kind in self.lines},
+            }
+            for name, added in per_key.items()
         }
 
 
@@ -333,13 +381,15 @@ def summarize(
         for kind in ("logic", "banks"):
             values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
+            if name in STILL:
+                lines[STREAM] = Line(max(each[STREAM] for each in values), 0.0)
             predicted = {event: lines[event].at(SIZES[-1]) for event in EVENTS}
             if additions.UNIT in units:
                 own = [rows * additions.measured(kind, engines[rows]) for rows in SIZES]
                 rest = line(SIZES, [each[STREAM] - rows for each, rows in zip(values, own, strict=True)])
                 last = engines[SIZES[-1]]
                 predicted[STREAM] = rest.at(SIZES[-1]) + SIZES[-1] * additions.predicted(kind, last)
-                lines[STREAM] = rest + Line(0.0, additions.of_all_heads(kind))
+                lines[STREAM] = rest + Line(0.0, additions.of_table(kind))
                 deviations[f"{additions.UNIT}, {kind}"] = additions.deviations(kind)
             events[name][kind] = lines
             deviations[f"{name}, {kind}"] = {

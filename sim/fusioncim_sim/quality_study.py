@@ -1,8 +1,9 @@
 """What of the engine's arithmetic matters to a language model: everything in `measurements/quality.json`.
 
-Parts: `default`, the chip `paper` over the whole text; `speed`, its time beside the model's own eager attention;
-`operands`, what shares a scale, as float attention on rounded operands (`RoundedOperands`); `patterns`; and the tables
-of VARIANTS, the preset with changes, as the engine's error alone (`ErrorAlone`); `candidates` are those for the preset.
+Parts: `default`, the chip `paper` over the whole text; `long`, over longer pieces of it; `speed`, its time beside the
+model's own eager attention; `operands`, what shares a scale, as float attention on rounded operands
+(`RoundedOperands`); `patterns`; `additions`, by the length of the text; and the tables of VARIANTS, the preset with
+changes, as the engine's error alone (`ErrorAlone`); `candidates` are those for the preset.
 """
 
 import json
@@ -25,9 +26,9 @@ from fusioncim_sim.quality import Quality, evaluate
 from fusioncim_sim.quality_summary import write_picture
 
 CHIP = CHIP_PRESETS["paper"]
-SIZES = {"default": (1024, 20), "candidates": (1024, 20), "large": (512, 2), "study": (1024, 2)}
-"""Length and number of windows: of the default evaluation, of the candidates, of a model other than the default, of
-all else; patterns are those of the first."""
+SIZES = {"default": (1024, 20), "long": (4096, 3), "candidates": (1024, 20), "large": (512, 2), "study": (1024, 2)}
+"""Length and number of windows: of parts, of a model other than the default, of all else; patterns are those of the
+first."""
 WITHOUT_PRESET = ("operands",)
 """Parts that say the same whatever the preset is."""
 QUICK = (256, 4)
@@ -56,7 +57,7 @@ VARIANTS: dict[str, dict[str, Changes]] = {
     "schedule": one_at_a_time("schedule", ("in_order", "diagonal_first")),
 }
 """Tables of changes to the preset, in the order in which they are measured; what they force follows (`legal`)."""
-PARTS: tuple[str, ...] = ("default", "speed", "operands", "patterns", "candidates", *VARIANTS)
+PARTS: tuple[str, ...] = ("default", "long", "speed", "operands", "patterns", "additions", "candidates", *VARIANTS)
 
 
 def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str], jobs: int) -> None:
@@ -73,9 +74,9 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
         check_json(path, ("model",))
     tokens = tokenize(source, read_text(text))
     make_directory(output)
-    for part in parts or (PARTS if model == DEFAULT else ("default", "patterns")):
+    for part in parts or (PARTS if model == DEFAULT else ("default", "patterns", "additions")):
         size = SIZES["large" if model != DEFAULT else part if part in SIZES else "study"]
-        done = measure_part(part, source, windows(tokens, *size), jobs)
+        done = measure_part(part, source, tokens, size, jobs)
         stored: dict[str, Any] = {"model": source.name, "config": PAPER.as_dict()}
         if path.exists():
             before = json.loads(path.read_text())
@@ -91,16 +92,24 @@ def write_study(output: Path, model: str, text: Path | None, parts: Sequence[str
         write_picture(output)
 
 
-def measure_part(part: str, source: Source, chosen: Any, jobs: int) -> dict[str, Any]:
-    """One part of the file."""
+def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], jobs: int) -> dict[str, Any]:
+    """One part of the file; size: length and number of windows."""
+    if part == "additions":
+        from fusioncim_golden.hf import Attention
+        from fusioncim_sim.additions import LENGTHS, measure_additions
+
+        return measure_additions(source, tokens, Attention(CHIP.engine, engines=CHIP.engines), LENGTHS, jobs)
+    chosen = windows(tokens, *size)
     if part == "patterns":
         from fusioncim_sim.patterns import measure_patterns
 
         return measure_patterns(source, chosen[:1], PAPER, jobs)
     if part == "speed":
         return measure_speed(source, chosen[0])
-    if part == "default":
+    if part in ("default", "long"):
         ways = default_ways(CHIP.engine, CHIP.engines)
+        if part == "long":
+            del ways["nudged operands"]
         done = evaluate(source, chosen, ways, ("float", "operands"), jobs=jobs, title=part)
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()

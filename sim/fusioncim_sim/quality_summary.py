@@ -81,16 +81,23 @@ COMPARED = (
 )
 
 
+DEFAULTS = "default", "long"
+"""Parts that measure the default configuration."""
+
+
 def default_table(directory: Path) -> str:
     """The default configuration on every model."""
     rows = [
         ("model, tokens", "compared", "difference of mean losses, nats", "KL, nats", "same most likely token"),
         ("---", "---", "---:", "---:", "---:"),
     ]
-    for data in models(directory).values():
+    parts = [(data["model"], data[part]) for data in models(directory).values() for part in DEFAULTS if part in data]
+    for model, part in parts:
         for way, reference, words in COMPARED:
-            one = data["default"][way][reference]
-            rows.append((f"{data['model']}, {one['tokens']:,}", words, *row_of(one)))
+            if way in part:
+                one = part[way][reference]
+                name = f"{model}, {one['tokens']:,} in windows of {part['window']:,}"
+                rows.append((name, words, *row_of(one)))
     return markdown(rows)
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from fusioncim_golden.config import ORDERS, Config
@@ -201,13 +200,12 @@ def targets(cost: dict[str, Any]) -> str:
 
 
 def additions(cost: dict[str, Any]) -> str:
-    """What the rows of the OP-CIM take on each captured head, from cost.json."""
-    rows = [("head", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC"), ("---", *["---:"] * 3)]
-    found = cost["additions"]["heads"]
-    cells = [(8 * one["per_key"], *(one["fj_per_mac"][kind] for kind in ("logic", "banks"))) for one in found.values()]
-    means = tuple(fmean(column) for column in zip(*cells, strict=True))
-    for name, (added, logic, banks) in zip([*found, "mean"], [*cells, means], strict=True):
-        rows.append((name, f"{added:.2f}", f"{logic:.0f}", f"{banks:.0f}"))
+    """What the rows of the OP-CIM take on each captured head, and on language models by length, from cost.json."""
+    rows = [("heads", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC"), ("---", *["---:"] * 3)]
+    tokens = {f"language models, {int(n):,} tokens": one for n, one in cost["additions"]["lengths"].items()}
+    for name, one in {**cost["additions"]["heads"], **tokens}.items():
+        logic, banks = (one["fj_per_mac"][kind] for kind in ("logic", "banks"))
+        rows.append((name, f"{8 * one['per_key']:.2f}", f"{logic:.0f}", f"{banks:.0f}"))
     return markdown(rows)
 
 

@@ -94,6 +94,7 @@ def variants(
     """Every combination of the mechanisms on the same layer."""
     if ours.energy is None:
         raise InputError("an ablation needs energies: evaluate the chip with an energy table, not without")
+    table = table.seeing(this.keys_per_row)
 
     def of(effort: Effort) -> Variant:
         return Variant(effort.cycles, energy_of(effort, table, this, at))
@@ -128,7 +129,7 @@ def _phases(ours: Evaluation, this: Attention) -> Effort:
         resident = chip.engines * engine.rows * max(engine.words // 2, 1)
         rows = resident if spill else min(resident, max(chip.buffer_bytes // (SCORE_BYTES * this.keys), 1))
         blocks = ceil(this.rows / rows)
-        seen = this.pairs / this.rows if blocks > 1 else this.keys
+        seen = this.keys_per_row if blocks > 1 else this.keys
         keys = heads * blocks * seen * chip.vector_bytes
         outside = heads * this.pairs if spill else 0.0
         effort = Effort()

@@ -98,6 +98,11 @@ class Attention:
         """Unmasked scores of a key and value head."""
         return scores(self.model, self.queries, self.start, self.keys) / self.model.kv_heads
 
+    @property
+    def keys_per_row(self) -> float:
+        """Keys that a row sees, the mean."""
+        return self.pairs / self.rows
+
     def rows_of_tile(self, first: int) -> int:
         """Rows of a head that see a key at or behind that one."""
         if not self.model.causal:
@@ -207,6 +212,7 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     costs nothing here either.
     """
     table.check(this.chip)
+    table = table.seeing(this.keys_per_row)
     chip, engine = this.chip, this.chip.engine
     factor = scale(at).energy * 1e-15
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]

@@ -7,15 +7,18 @@
 
 The lines are those of the cost table, `measurements/cost.json` (`fusioncim_sim.cost`), at the cell library's corner;
 other corners are scaled as `fusioncim.flow.scaling` says, DRAM not. They hold for the configuration that they were
-measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ.
+measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ. What the
+OP-CIM takes depends on how many blocks its rows add to O, and that on how many keys they see (`EnergyTable.seeing`).
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log2
 from pathlib import Path
-from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from fusioncim.flow.memory_model import Macro
 from fusioncim.flow.scaling import LIBRARY, Point, scale
@@ -64,16 +67,32 @@ class Event:
 class EnergyTable:
     """Energies per event at the library's corner.
 
-    around: of a running cycle in fJ, lines over the engines; added: share of the keys that a row sees whose blocks it
-    adds to O, which is in the OP-CIM's energy.
+    around: of a running cycle in fJ, lines over the engines; per_key: blocks that a row adds to O per key that it sees,
+    which is in the OP-CIM's energy; by_keys: the same if a row sees so many keys in the mean; addition_fj: one of them.
     """
 
     configuration: Mapping[str, Any]
     engine: Mapping[str, Event]
     around: Mapping[str, Line]
     leakage_mw: Mapping[str, float]
-    added: float
+    per_key: float
+    by_keys: Mapping[float, float]
+    addition_fj: float
     source: str
+
+    @property
+    def added(self) -> float:
+        """Share of the keys that a row sees whose blocks it adds to O."""
+        return self.per_key * self.configuration["update_rank"]
+
+    def seeing(self, keys: float) -> "EnergyTable":
+        """The table for rows that see so many keys in the mean: between those of `by_keys` by the logarithm."""
+        known = sorted(self.by_keys)
+        per_key = float(np.interp(log2(keys), [log2(n) for n in known], [self.by_keys[n] for n in known]))
+        more = (per_key - self.per_key) * self.addition_fj / self.configuration["operand_bits"]
+        array = self.engine["OP-CIM"]
+        engine = {**self.engine, "OP-CIM": replace(array, stream=array.stream + Line(0.0, more))}
+        return replace(self, engine=engine, per_key=per_key)
 
     def check(self, chip: ChipConfig) -> None:
         """Refuse a chip for which the table was not measured."""
@@ -112,9 +131,11 @@ def read_table(path: Path) -> EnergyTable:
         around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
-        per_key = fmean(head["per_key"] for head in data["additions"]["heads"].values())
-        added = per_key * data["parameters"]["update_rank"]
-        table = EnergyTable(data["parameters"], engine, around, leakage, added, path.name)
+        additions = data["additions"]
+        by_keys = {int(tokens) / 2: one["per_key"] for tokens, one in additions["lengths"].items()}
+        addition = sum(one["b"] for one in additions["fj_per_row_and_cycle"].values())
+        per_key = by_keys[data["keys_per_tile"]]
+        table = EnergyTable(data["parameters"], engine, around, leakage, per_key, by_keys, addition, path.name)
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except OSError as error:
         raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error

@@ -41,6 +41,11 @@ class Evaluation:
         return self.counters.cycles / (self.clock_mhz * 1e6)
 
     @property
+    def keys_per_row(self) -> float:
+        """Keys that a row sees, the mean."""
+        return self.pairs / (self.model.heads * sum(queries for _, queries in self.phase.pieces()))
+
+    @property
     def macs(self) -> int:
         """Unmasked multiply-accumulates of a layer, of QK^T and PV, with the model's own sizes."""
         return self.pairs * (self.model.key_size + self.model.value_size)
@@ -93,8 +98,8 @@ class Evaluation:
 
     def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
         """The same cycles with energies of another table, memory or technology."""
-        joules = energy(table, self.chip, self.counters, memory, self.clock_mhz, at)
-        return replace(self, dram=memory, energy=joules)
+        table = table.seeing(self.keys_per_row)
+        return replace(self, dram=memory, energy=energy(table, self.chip, self.counters, memory, self.clock_mhz, at))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""
@@ -148,8 +153,8 @@ def evaluate(
         total += counters
         exact &= walked
         pairs += scores(model, queries, start, keys)
-    joules = energy(table, chip, total, dram, clock_mhz, at) if table else None
-    return Evaluation(
+    found = Evaluation(
         chip=chip, model=model, phase=phase, dram=dram, clock_mhz=clock_mhz, counters=total, exact=exact, pairs=pairs,
-        energy=joules,
+        energy=None,
     )  # fmt: skip
+    return found.with_energy(table, dram, at) if table else found

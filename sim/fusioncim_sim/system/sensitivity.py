@@ -106,7 +106,8 @@ def table_of(setting: Setting) -> EnergyTable:
     for name in ("IP-CIM", "OP-CIM"):
         parts[name] *= setting.factor(f"{name} energy")
     leaks = {name: value * setting.factor("leakage") for name, value in table.leakage_mw.items()}
-    return replace(table, engine=parts, leakage_mw=leaks)
+    addition = table.addition_fj * setting.factor("OP-CIM energy")
+    return replace(table, engine=parts, leakage_mw=leaks, addition_fj=addition)
 
 
 @functools.lru_cache(maxsize=8)
