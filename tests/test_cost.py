@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim.flow.scaling import Point, scale
+from fusioncim_golden.errors import InputError
 from fusioncim_sim import cost
 
 STORED = Path(__file__).parents[1] / "measurements" / "cost.json"
@@ -61,6 +62,41 @@ def test_heads_add_what_the_golden_model_adds() -> None:
     added = cost.added_per_key()
     assert {name: one["per_key"] for name, one in stored.items()} == pytest.approx(added, abs=1e-4)
     assert all(0 < each < 1.05 / 8 for each in added.values())
+
+
+def quality_file(path: Path, model: str, per_key: dict[str, float], **changes: object) -> None:
+    path.write_text(json.dumps({"model": model, "additions": {"flush": 11, "per_key": per_key, **changes}}))
+
+
+def test_what_models_add_is_read_from_all_quality_files(tmp_path: Path) -> None:
+    quality_file(tmp_path / "quality.json", "a", {"512": 0.12, "4096": 0.06})
+    quality_file(tmp_path / "quality_b.json", "b", {"4096": 0.08})
+    (tmp_path / "quality_c.json").write_text('{"model": "c"}')
+    assert cost.read_additions(tmp_path) == {"a": {"512": 0.12, "4096": 0.06}, "b": {"4096": 0.08}}
+
+
+def test_additions_of_another_preset_or_length_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must hold what a model adds to O .*, not so in"):
+        cost.read_additions(tmp_path)
+    quality_file(tmp_path / "quality.json", "a", {"512": 0.12})
+    with pytest.raises(InputError, match="of 4096 tokens among others, not of flush 11, of 512 tokens"):
+        cost.read_additions(tmp_path)
+    quality_file(tmp_path / "quality.json", "a", {"4096": 0.06}, flush=14)
+    with pytest.raises(InputError, match=r"of flush 11, .* not of flush 14"):
+        cost.read_additions(tmp_path)
+
+
+def test_the_table_is_of_the_mean_of_the_models_at_its_length() -> None:
+    data = json.loads(STORED.read_text())
+    additions = data["additions"]
+    mean = sum(each["4096"] for each in additions["models"].values()) / len(additions["models"])
+    assert data["keys_per_tile"] == 2048
+    assert additions["lengths"]["4096"]["per_key"] == pytest.approx(mean, abs=1e-4)
+    for kind in ("logic", "banks"):
+        line = cost.Line(**additions["fj_per_row_and_cycle"][kind])
+        assert additions["lengths"]["4096"]["fj_per_mac"][kind] == pytest.approx(line.at(mean / 8) / 16, rel=0.01)
+    shares = [one["per_key"] for one in additions["lengths"].values()]
+    assert shares == sorted(shares, reverse=True)
 
 
 def test_entry_in_units_of_the_table() -> None:

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-import transformers
 from typer.testing import CliRunner
 
 from fusioncim_golden.config import Config
@@ -14,7 +13,7 @@ from fusioncim_golden.hf import Attention
 from fusioncim_golden.quantize import quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
-from fusioncim_sim import patterns, quality_study, rescales
+from fusioncim_sim import additions, patterns, quality_study, rescales
 from fusioncim_sim.cli import app
 from fusioncim_sim.float_attention import ErrorAlone, Nudged, RoundedOperands, SameOperands, float_attention
 from fusioncim_sim.heads import fixture, load_heads
@@ -32,18 +31,6 @@ def heads_of(name, tokens):
     """A captured head as a layer hands it over: [1, heads, tokens, columns]."""
     head = HEADS[name].first(tokens)
     return [torch.from_numpy(x.astype(np.float32))[None, None] for x in (head.q, head.k, head.v)]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A small random model in a directory."""
-    torch.manual_seed(3)
-    config = transformers.LlamaConfig(
-        vocab_size=50, hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, head_dim=32
-    )
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -231,14 +218,16 @@ def test_parts_are_written_one_by_one(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(quality_study, "tokenize", lambda source, text: random)
     monkeypatch.setattr(quality_study, "SIZES", dict.fromkeys(("default", "large"), (150, 2)))
     monkeypatch.setattr(quality_study, "QUICK", (50, 2))
-    for part in ("default", "speed", "seed", "patterns"):
+    monkeypatch.setattr(additions, "LENGTHS", (100, 150))
+    for part in ("default", "speed", "seed", "patterns", "additions"):
         quality_study.write_study(tmp_path, str(tiny), None, [part], 1)
     data = json.loads((tmp_path / "quality_tiny.json").read_text())
-    assert data.keys() == {"model", "config", "default", "speed", "patterns", "alone"}
+    assert data.keys() == {"model", "config", "default", "speed", "patterns", "additions", "alone"}
     assert data["alone"].keys() == {"seed"}
     assert data["default"]["nudged operands"].keys() == {"float", "operands"}
     assert data["speed"]["ratio"] > 0
     assert len(data["patterns"]["layers"]) == 2
+    assert data["additions"]["per_key"].keys() == {"100", "150"}
     with pytest.raises(InputError, match=r"the parts are .*, not other"):
         quality_study.write_study(tmp_path, str(tiny), None, ["other"], 1)
 
