@@ -159,15 +159,14 @@ def _unfused(ours: Evaluation, this: Attention, table: EnergyTable, at: Point, e
 def _stalled(
     base: Variant, per_row: float, ours: Evaluation, this: Attention, table: EnergyTable, at: Point
 ) -> Variant:
-    """A slot in which a row's reference moves takes one pass of the array more; the row is multiplied once more."""
+    """A slot in which a row's reference moves takes one pass of the array more; the row adds a key's share of a block."""
     engine, heads = this.chip.engine, this.model.kv_heads
     tiles = ceil(this.rows / engine.rows) * heads
     slots = ours.counters.slots / tiles
     stalls = tiles * min(slots, engine.rows * per_row) * engine.operand_bits
     events = heads * this.rows * per_row
     cycles = stalls / min(tiles, this.chip.engines)
-    row = table.engine["OP-CIM"].stream.b / table.added
-    extra = row * engine.operand_bits * events * scale(at).energy * 1e-15
+    extra = table.addition_fj / engine.update_rank * events * scale(at).energy * 1e-15
     leak = table.leakage(this.chip) * 1e-3 * cycles / (this.clock_mhz * 1e6) * scale(at).energy
     more = {"OP-CIM": base.energy["OP-CIM"] + extra, "leakage": base.energy["leakage"] + leak}
     return Variant(base.cycles + cycles, {**base.energy, **more})
