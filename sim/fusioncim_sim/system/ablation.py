@@ -159,7 +159,7 @@ def _unfused(ours: Evaluation, this: Attention, table: EnergyTable, at: Point, e
 def _stalled(
     base: Variant, per_row: float, ours: Evaluation, this: Attention, table: EnergyTable, at: Point
 ) -> Variant:
-    """A slot in which a row's reference moves takes one pass of the array more; the row adds a key's share of a block."""
+    """A slot in which a row's reference moves takes one pass of the array more, and a key's share of an addition."""
     engine, heads = this.chip.engine, this.model.kv_heads
     tiles = ceil(this.rows / engine.rows) * heads
     slots = ours.counters.slots / tiles
