@@ -200,12 +200,21 @@ def targets(cost: dict[str, Any]) -> str:
 
 
 def additions(cost: dict[str, Any]) -> str:
-    """What the rows of the OP-CIM take on each captured head, and on language models by length, from cost.json."""
-    rows = [("heads", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC"), ("---", *["---:"] * 3)]
-    tokens = {f"language models, {int(n):,} tokens": one for n, one in cost["additions"]["lengths"].items()}
-    for name, one in {**cost["additions"]["heads"], **tokens}.items():
+    """What captured heads, and language models by length, add to O, and what that takes, from cost.json."""
+    rows = [
+        ("heads", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC", "engine, TOPS/W"),
+        ("---", *["---:"] * 4),
+    ]
+    found, corner = cost["additions"], "28 nm, 0.72 V"
+    engine = cost["table"]["hybrid engine"][corner]
+    mw_per_fj = cost["table"]["OP-CIM"][corner]["tops"] / 2 * cost["scaling"][corner]["energy"]
+    tokens = {f"language models, {int(n):,} tokens": one for n, one in found["lengths"].items()}
+    of_table = sum(found["lengths"][str(2 * cost["keys_per_tile"])]["fj_per_mac"].values())
+    for name, one in {**found["heads"], **tokens}.items():
         logic, banks = (one["fj_per_mac"][kind] for kind in ("logic", "banks"))
-        rows.append((name, f"{8 * one['per_key']:.2f}", f"{logic:.0f}", f"{banks:.0f}"))
+        mw = engine["mw"] + (logic + banks - of_table) * mw_per_fj
+        tops_per_w = f"{1000 * engine['tops'] / mw:.1f}"
+        rows.append((name, f"{8 * one['per_key']:.2f}", f"{logic:.0f}", f"{banks:.0f}", tops_per_w))
     return markdown(rows)
 
 
