@@ -114,7 +114,8 @@ def test_the_stored_table_is_of_the_published_chip():
     assert TABLE.configuration == PAPER.as_dict()
     found = joules(counters=replace(COUNTERS, mac_cycles=16_000))
     assert found.keys() == set(COMPONENTS)
-    assert max(found, key=found.get) == "OP-CIM"
+    arrays = found["IP-CIM"], found["OP-CIM"]
+    assert min(arrays) > max(joules for name, joules in found.items() if name not in ("IP-CIM", "OP-CIM"))
 
 
 def test_energy_of_an_engine_that_always_streams_is_the_cost_tables():

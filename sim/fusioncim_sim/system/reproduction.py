@@ -129,7 +129,7 @@ def _figures(layers: Mapping[int, Mapping[str, Any]]) -> list[Row]:
             published=(3.85, 3.86),
             ours=over(long, "B1", "joules"),
             unit="",
-            why="its memory traffic weighs what our OP-CIM costs more",
+            why="its memory traffic weighs more than what our OP-CIM costs more",
         ),
         Row(
             what="latency less than B2's, 4,096 tokens",
