@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fusioncim.parallel import run_all
 from fusioncim_golden.batched.engine import count
+from fusioncim_golden.batched.quantize import Operands
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.hf import Attention, fitting
-from fusioncim_sim.float_attention import float_attention
+from fusioncim_sim.float_attention import Beside
 from fusioncim_sim.language_model import Source, load_model
 from fusioncim_sim.quality import logits
 
@@ -28,26 +28,15 @@ LENGTHS = (512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True)
-class Counted(Attention):
-    """The model's own attention, unpadded; keeps a layer's blocks that are added, and its visible scores."""
+class Counted(Beside):
+    """Keeps every layer's blocks that are added, and its visible scores."""
 
     layers: list[tuple[int, int]] = field(default_factory=list)
 
-    def __call__(
-        self,
-        module: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        scaling: float | None = None,
-        **rest: Any,
-    ) -> tuple[Tensor, None]:
-        """As `Attention`."""
-        operands = self.quantized(module, query, key, value, attention_mask, scaling, rest)
+    def look(self, module: Any, operands: Operands) -> None:
+        """Count a layer."""
         events = count(fitting(self.config, operands.q.shape[-1]), operands, engines=self.engines)
-        self.layers.append((events.row_updates - events.skipped_row_updates, events.scores))
-        return float_attention(query, key, value, scaling), None
+        self.layers.append((events.additions, events.scores))
 
 
 def measure_additions(

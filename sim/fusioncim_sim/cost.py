@@ -14,7 +14,6 @@ Figures are at the library's corner; `scaled` holds the same by a published meth
 half of an unmasked multiply-accumulate.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -45,7 +44,7 @@ from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.measure_chip import Workload, captured
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.simulate_chip import ChipJob
-from fusioncim_sim.summary import costs
+from fusioncim_sim.summary import costs, models
 from fusioncim_sim.tile import TileResult, captured_heads, run_tile
 
 PAPER = CHIP_PRESETS["paper"]
@@ -206,28 +205,27 @@ def write_cost(output: Path, jobs: int) -> None:
 
 def read_additions(directory: Path) -> dict[str, dict[str, float]]:
     """Blocks that a row adds to its O per key that it sees, by model and tokens: `additions` of every quality file."""
-    models = {}
-    for path in sorted(directory.glob("quality*.json")):
-        found = json.loads(path.read_bytes())
-        if "additions" not in found:
+    found = {}
+    for name, model in models(directory).items():
+        if "additions" not in model:
             continue
-        additions: dict[str, Any] = found["additions"]
+        additions: dict[str, Any] = model["additions"]
         if additions["flush"] != PAPER.engine.flush or str(PREFILL) not in additions["per_key"]:
             raise InputError(
                 f"the additions must be those of flush {PAPER.engine.flush}, of {PREFILL} tokens among others, not of "
-                f"flush {additions['flush']}, of {', '.join(additions['per_key'])} tokens: {path}"
+                f"flush {additions['flush']}, of {', '.join(additions['per_key'])} tokens: {directory / name}.json"
             )
-        models[found["model"]] = additions["per_key"]
-    if not models:
+        found[model["model"]] = additions["per_key"]
+    if not found:
         raise InputError(
             f"a quality.json must hold what a model adds to O (fusioncim measure quality --part additions), not so in "
             f"{directory}"
         )
-    return models
+    return found
 
 
-def measure_cost(liberty: Path, models: Mapping[str, Mapping[str, float]], jobs: int) -> dict[str, Any]:
-    """Everything that cost.json holds; models: see `read_additions`."""
+def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: int) -> dict[str, Any]:
+    """Everything that cost.json holds; added: see `read_additions`."""
     library = load(liberty)
     design = synthesize(Chip(PAPER), library, jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
@@ -237,7 +235,7 @@ def measure_cost(liberty: Path, models: Mapping[str, Mapping[str, float]], jobs:
     engines = {rows: done[f"{rows} rows"] for rows in SIZES}
     chips = {count: done[f"{count} engines"] for count in ENGINES}
     few, some = (done[" ".join(names)] for names in (FEW, SOME))
-    return summarize(design, engines, Additions(engines, few, some, models), chips)
+    return summarize(design, engines, Additions(engines, few, some, added), chips)
 
 
 def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResult:

@@ -21,6 +21,28 @@ def float_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float | 
     return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2)
 
 
+class Beside(Attention):
+    """The model's own attention, unpadded, beside which `look` sees the integers that the engine would get."""
+
+    def __call__(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
+    ) -> tuple[Tensor, None]:
+        """As `Attention`."""
+        self.look(module, self.quantized(module, query, key, value, attention_mask, scaling, rest))
+        return float_attention(query, key, value, scaling), None
+
+    def look(self, module: Any, operands: Operands) -> None:
+        """Keep what is to be known of a layer."""
+        raise NotImplementedError
+
+
 class SameOperands(Attention):
     """Softmax attention on the very integers that the engine gets."""
 

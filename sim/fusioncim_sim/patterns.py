@@ -21,9 +21,9 @@ from fusioncim.parallel import run_all
 from fusioncim_golden.batched.engine import Events, chunks, count, parts
 from fusioncim_golden.batched.quantize import Operands
 from fusioncim_golden.config import ORDERS, Config
-from fusioncim_golden.hf import Attention, fitting
+from fusioncim_golden.hf import fitting
 from fusioncim_sim.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
-from fusioncim_sim.float_attention import float_attention
+from fusioncim_sim.float_attention import Beside
 from fusioncim_sim.language_model import Source, load_model
 from fusioncim_sim.quality import logits
 from fusioncim_sim.rescales import rule_name
@@ -50,25 +50,14 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Watched(Attention):
-    """The model's own attention, unpadded; keeps what the engine would count, by layer."""
+class Watched(Beside):
+    """Keeps what the engine would count, by layer."""
 
     layers: dict[int, Layer] = field(default_factory=dict)
 
-    def __call__(
-        self,
-        module: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        scaling: float | None = None,
-        **rest: Any,
-    ) -> tuple[Tensor, None]:
-        """As `Attention`."""
-        operands = self.quantized(module, query, key, value, attention_mask, scaling, rest)
+    def look(self, module: Any, operands: Operands) -> None:
+        """Count a layer."""
         self.layers[module.layer_idx] = watch(self.config, operands)
-        return float_attention(query, key, value, scaling), None
 
 
 def watch(config: Config, operands: Operands) -> Layer:

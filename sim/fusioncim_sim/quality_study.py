@@ -107,9 +107,7 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
     if part == "speed":
         return measure_speed(source, chosen[0])
     if part in ("default", "long"):
-        ways = default_ways(CHIP.engine, CHIP.engines)
-        if part == "long":
-            del ways["nudged operands"]
+        ways = (default_ways if part == "default" else page_ways)(CHIP.engine, CHIP.engines)
         done = evaluate(source, chosen, ways, ("float", "operands"), jobs=jobs, title=part)
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
@@ -119,9 +117,9 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
     return {name: plain(each["float"]) for name, each in done.items()}
 
 
-def page_ways(config: Config) -> dict[str, Any]:
-    """What `fusioncim quality` compares with the float model."""
-    return {name: way for name, way in default_ways(config).items() if name != "nudged operands"}
+def page_ways(config: Config, engines: int = 1) -> dict[str, Any]:
+    """What `fusioncim quality` compares with the float model: all but the noise floor."""
+    return {name: way for name, way in default_ways(config, engines).items() if name != "nudged operands"}
 
 
 def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:

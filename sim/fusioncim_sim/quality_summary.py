@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fusioncim_sim.candidates import CANDIDATES, NAMES, PAPER, candidate
 from fusioncim_sim.output import write_file
-from fusioncim_sim.summary import markdown
+from fusioncim_sim.summary import markdown, models
 
 PICTURE = "quality.png"
 BITS = {
@@ -28,11 +28,6 @@ LOSS, AGREEMENT, FEWER = 0.002, 0.99, 95
 per cent rescales are to lie below those of exact online softmax in order."""
 CHIP_ORDER = "folded_16_engines"
 """The order of the chip `paper`."""
-
-
-def models(directory: Path) -> dict[str, Any]:
-    """The measured models by file."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("quality*.json"))}
 
 
 def targets_table(directory: Path) -> str:

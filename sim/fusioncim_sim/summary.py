@@ -1,13 +1,18 @@
 """The measured figures as the Markdown tables of the README and of docs/cost.md and docs/decisions.md."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from fusioncim_golden.config import ORDERS, Config
 from fusioncim_sim.rescales import RULES, rule_name
+
+
+def models(directory: Path) -> dict[str, Any]:
+    """The language models that were measured, by quality file."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("quality*.json"))}
 
 
 def summary(directory: Path) -> str:
@@ -163,48 +168,52 @@ def costs_cell(figures: dict[str, float], name: str) -> str:
 
 
 CORNER = "28 nm, 0.72 V"
+"""Of the efficiency that was asked for."""
 
 
-def more_mw(cost: dict[str, Any], corner: str, fj_per_mac: float) -> float:
-    """Power that an engine takes beyond the table's if the rows of its OP-CIM take so much at the library's corner."""
-    found = cost["additions"]["lengths"][str(2 * cost["keys_per_tile"])]["fj_per_mac"]
-    energy = 1.0 if corner == "measured" else cost["scaling"][corner]["energy"]
-    return (fj_per_mac - sum(found.values())) * cost["table"]["OP-CIM"]["measured"]["tops"] / 2 * energy
+def of_table(cost: dict[str, Any]) -> dict[str, float]:
+    """What the rows of the table's OP-CIM take by the multiply-accumulate, in fJ: logic and banks."""
+    found: dict[str, float] = cost["additions"]["lengths"][str(2 * cost["keys_per_tile"])]["fj_per_mac"]
+    return found
 
 
-def tops_per_w(cost: dict[str, Any], fj_per_mac: float) -> str:
-    """Efficiency of an engine if the rows of its OP-CIM take so much."""
+def more_mw(cost: dict[str, Any], per_mac: Mapping[str, float]) -> dict[str, float]:
+    """Power at the library's corner beyond the table's if these rows take so much: logic and banks."""
+    rate = cost["table"]["OP-CIM"]["measured"]["tops"] / 2  # 10^12 multiply-accumulates per second
+    return {kind: (per_mac[kind] - fj) * rate for kind, fj in of_table(cost).items()}
+
+
+def tops_per_w(cost: dict[str, Any], per_mac: Mapping[str, float]) -> str:
+    """Efficiency of an engine if these rows take so much."""
     engine = cost["table"]["hybrid engine"][CORNER]
-    return f"{1000 * engine['tops'] / (engine['mw'] + more_mw(cost, CORNER, fj_per_mac)):.1f}"
+    more = sum(more_mw(cost, per_mac).values()) * cost["scaling"][CORNER]["energy"]
+    return f"{1000 * engine['tops'] / (engine['mw'] + more):.1f}"
 
 
 def targets(cost: dict[str, Any]) -> str:
     """What was asked of the hardware, and what is reached, from cost.json."""
-    heads = cost["additions"]["heads"].values()
-    of_heads = fmean(sum(one["fj_per_mac"].values()) for one in heads)
-    of_table = sum(cost["additions"]["lengths"][str(2 * cost["keys_per_tile"])]["fj_per_mac"].values())
+    heads = [one["fj_per_mac"] for one in cost["additions"]["heads"].values()]
+    mean = {kind: fmean(one[kind] for one in heads) for kind in of_table(cost)}
+    here, there = (figures_of(cost, per_mac) for per_mac in (mean, of_table(cost)))
     rows = [
-        ("figure", "target", "captured heads", "language models, 4,096 tokens"),
+        ("figure", "target", "captured heads", f"language models, {2 * cost['keys_per_tile']:,} tokens"),
         ("---", "---", "---", "---"),
+        *((name, target, here[name, target], there[name, target]) for name, target in here),
     ]
-    both = (figures_of(cost, fj) for fj in (of_heads, of_table))
-    for (name, target, here), (_, _, there) in zip(*both, strict=True):
-        rows.append((name, target, here, there))
     return markdown(rows)
 
 
-def figures_of(cost: dict[str, Any], fj_per_mac: float) -> list[tuple[str, str, str]]:
-    """Figures that were asked for, and what they are if the rows of the OP-CIM take so much."""
+def figures_of(cost: dict[str, Any], per_mac: Mapping[str, float]) -> dict[tuple[str, str], str]:
+    """Figures that were asked for and their targets, and what they are if the rows of the OP-CIM take so much."""
     table = {name: dict(row["measured"]) for name, row in cost["table"].items()}
-    more = more_mw(cost, "measured", fj_per_mac)
-    for name in ("OP-CIM", "hybrid engine"):
-        table[name]["mw"] += more
     engine, softmax, normalizer = table["hybrid engine"], table["softmax"], table["normalizer"]
     gmacs = table["IP-CIM"]["tops"] / 2 * 1e3  # 10^9 per second, of one macro
-    # The share of the banks in what the OP-CIM takes more.
-    lines = cost["additions"]["fj_per_row_and_cycle"]
-    banks = lines["banks"]["b"] / (lines["banks"]["b"] + lines["logic"]["b"])
-    table["OP-CIM"]["bank_mw"] += more * banks
+    more = more_mw(cost, per_mac)
+    dynamic = engine["logic_mw"] + engine["bank_mw"]
+    overhead = cost["overhead_percent"] * dynamic / (dynamic + sum(more.values()))
+    for row in (table["OP-CIM"], engine):
+        row["mw"] += sum(more.values())
+        row["bank_mw"] += more["banks"]
 
     def share(figure: str) -> str:
         return f"{100 * (softmax[figure] + normalizer[figure]) / engine[figure]:.1f} %"
@@ -213,26 +222,17 @@ def figures_of(cost: dict[str, Any], fj_per_mac: float) -> list[tuple[str, str, 
         row = table[name]
         return f"{(row['mw'] - row['bank_mw']) / gmacs * 1e3:.0f}, {row['mw'] / gmacs * 1e3:.0f}"
 
-    dynamic = engine["logic_mw"] + engine["bank_mw"]
-    return [
-        ("IP-CIM logic, um2 per MAC/cycle", "400", f"{table['IP-CIM']['um2_per_mac_per_cycle']:.0f}"),
-        (
-            "whole engine without banks, um2 per 2,048 MAC/cycle",
-            "900",
-            f"{2 * engine['um2_per_mac_per_cycle']:.0f}",
-        ),
-        ("softmax for 16 scores per cycle, um2", "30,000", f"{softmax['logic_mm2'] * 1e6:,.0f}"),
-        ("softmax and normalizer, share of the engine's logic area", "5 %", share("logic_mm2")),
-        ("softmax and normalizer, share of the engine's energy", "5 %", share("mw")),
-        ("IP-CIM, fJ per MAC, leakage included, without and with banks", "200", fj("IP-CIM")),
-        ("OP-CIM, fJ per MAC, the same", "150", fj("OP-CIM")),
-        (
-            "control, clock tree stand-in and broadcast, share of the engine's energy",
-            "10 %",
-            f"{cost['overhead_percent'] * dynamic / (dynamic + more):.1f} %",
-        ),
-        ("engine at 28 nm and 0.72 V, TOPS/W", "25", tops_per_w(cost, fj_per_mac)),
-    ]
+    return {
+        ("IP-CIM logic, um2 per MAC/cycle", "400"): f"{table['IP-CIM']['um2_per_mac_per_cycle']:.0f}",
+        ("whole engine without banks, um2 per 2,048 MAC/cycle", "900"): f"{2 * engine['um2_per_mac_per_cycle']:.0f}",
+        ("softmax for 16 scores per cycle, um2", "30,000"): f"{softmax['logic_mm2'] * 1e6:,.0f}",
+        ("softmax and normalizer, share of the engine's logic area", "5 %"): share("logic_mm2"),
+        ("softmax and normalizer, share of the engine's energy", "5 %"): share("mw"),
+        ("IP-CIM, fJ per MAC, leakage included, without and with banks", "200"): fj("IP-CIM"),
+        ("OP-CIM, fJ per MAC, the same", "150"): fj("OP-CIM"),
+        ("control, clock tree stand-in and broadcast, share of the engine's energy", "10 %"): f"{overhead:.1f} %",
+        ("engine at 28 nm and 0.72 V, TOPS/W", "25"): tops_per_w(cost, per_mac),
+    }
 
 
 def additions(cost: dict[str, Any]) -> str:
@@ -244,9 +244,9 @@ def additions(cost: dict[str, Any]) -> str:
     found = cost["additions"]
     lengths = {f"language models, {int(n):,} tokens": found["lengths"][n] for n in sorted(found["lengths"], key=int)}
     for name, one in {**found["heads"], **lengths}.items():
-        logic, banks = (one["fj_per_mac"][kind] for kind in ("logic", "banks"))
-        cells = f"{8 * one['per_key']:.2f}", f"{logic:.0f}", f"{banks:.0f}", tops_per_w(cost, logic + banks)
-        rows.append((name, *cells))
+        per_mac = one["fj_per_mac"]
+        cells = f"{per_mac['logic']:.0f}", f"{per_mac['banks']:.0f}", tops_per_w(cost, per_mac)
+        rows.append((name, f"{8 * one['per_key']:.2f}", *cells))
     return markdown(rows)
 
 

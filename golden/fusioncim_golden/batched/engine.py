@@ -60,6 +60,11 @@ class Events:
     slots: int = 0
     moved_slots: int = 0
 
+    @property
+    def additions(self) -> int:
+        """As of `engine.Counters`."""
+        return self.row_updates - self.skipped_row_updates
+
     def begin(self, config: Config, visible: Tensor) -> None:
         """Add what a job's rows see, visible [jobs, rows]."""
         blocks = -(-visible // config.update_rank)

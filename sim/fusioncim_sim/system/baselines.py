@@ -40,9 +40,9 @@ class Effort:
     """What a layer takes.
 
     cycles; array: busy cycles of an array of rows x columns, all engines; values: of these, those that multiply values;
-    softmax: busy cycles of an engine's softmax;
-    weights: rows of weights written; transposed: bytes through the transposing buffer; memory, buffer: bytes moved
-    between the chip and memory, read from and written into the global buffer.
+    softmax: busy cycles of an engine's softmax; weights: rows of weights written; transposed: bytes through the
+    transposing buffer; memory, buffer: bytes moved between the chip and memory, read from and written into the global
+    buffer.
     """
 
     cycles: float = 0.0
@@ -143,7 +143,7 @@ def _three_phases(this: Attention, *, blocks: float, spill: bool) -> Effort:
     """Scores, softmax, values. blocks: of rows, for each of which keys and values are read and written again."""
     chip, engine, heads = this.chip, this.chip.engine, this.model.kv_heads
     bits, vector = engine.operand_bits, chip.vector_bytes
-    seen = this.pairs / this.rows if blocks > 1 else this.keys  # keys that a block of rows sees, mean
+    seen = this.keys_per_row if blocks > 1 else this.keys  # keys that a block of rows sees, mean
     outside = this.pairs if spill else 0.0
     inside = 0.0 if spill else this.pairs
     effort = Effort()
@@ -189,7 +189,7 @@ def pipelined(this: Attention) -> Effort:
     several = ceil(this.keys / (engines * engine.rows)) > 1
     held = chip.buffer_bytes // parallel // (partial + vector)
     blocks = ceil(this.rows / max(held, 1)) if several else 1
-    seen = this.pairs / this.rows if blocks > 1 else this.keys
+    seen = this.keys_per_row if blocks > 1 else this.keys
     effort = Effort()
     exposed = engine.rows  # the first tile of a block; later ones are written beside the computation
     reads = this.rows * vector + 2 * blocks * seen * vector
