@@ -31,6 +31,11 @@ CANDIDATES: Mapping[str, tuple[int, ...]] = {
     )
 }
 """Values of NAMES by the row's name."""
+LONG: Mapping[str, Mapping[str, int]] = {
+    f"{name} {value}": {name: value}
+    for name, value in (("flush", 14), ("accumulator_bits", 24), ("accumulator_bits", 26))
+}
+"""Changes to `paper` that are weighed on longer texts, too, where a row adds fewer of its blocks."""
 
 
 def candidate(name: str) -> Config:

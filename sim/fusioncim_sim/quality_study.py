@@ -19,7 +19,7 @@ from fusioncim.parallel import run_all
 from fusioncim_golden.chip import CHIP_PRESETS
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.candidates import CANDIDATES, PAPER, candidate, with_forced
+from fusioncim_sim.candidates import CANDIDATES, LONG, PAPER, candidate, with_forced
 from fusioncim_sim.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.output import check_json, make_directory, write_json
 from fusioncim_sim.quality import Quality, evaluate
@@ -107,7 +107,7 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
     if part == "speed":
         return measure_speed(source, chosen[0])
     if part in ("default", "long"):
-        ways = (default_ways if part == "default" else page_ways)(CHIP.engine, CHIP.engines)
+        ways = (default_ways if part == "default" else long_ways)(CHIP.engine, CHIP.engines)
         done = evaluate(source, chosen, ways, ("float", "operands"), jobs=jobs, title=part)
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
@@ -120,6 +120,12 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
 def page_ways(config: Config, engines: int = 1) -> dict[str, Any]:
     """What `fusioncim quality` compares with the float model: all but the noise floor."""
     return {name: way for name, way in default_ways(config, engines).items() if name != "nudged operands"}
+
+
+def long_ways(config: Config, engines: int) -> dict[str, Any]:
+    """Those of `page_ways`, and the changes in LONG as the engine's error alone."""
+    changed = {f"arithmetic, {name}": legal(changes) for name, changes in LONG.items()}
+    return page_ways(config, engines) | alone_ways(changed, engines)
 
 
 def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:
@@ -135,11 +141,11 @@ def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:
     }
 
 
-def alone_ways(rows: Mapping[str, Config]) -> dict[str, Any]:
+def alone_ways(rows: Mapping[str, Config], engines: int = 1) -> dict[str, Any]:
     """The engine's error alone, by row of a table."""
     from fusioncim_sim.float_attention import ErrorAlone
 
-    return {name: ErrorAlone(config) for name, config in rows.items()}
+    return {name: ErrorAlone(config, engines=engines) for name, config in rows.items()}
 
 
 def configs(part: str) -> dict[str, Config]:

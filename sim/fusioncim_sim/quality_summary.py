@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fusioncim_sim.candidates import CANDIDATES, NAMES, PAPER, candidate
+from fusioncim_sim.candidates import CANDIDATES, LONG, NAMES, PAPER, candidate
 from fusioncim_sim.output import write_file
 from fusioncim_sim.summary import markdown, models
 
@@ -69,6 +69,7 @@ def row_of(one: Mapping[str, Any]) -> tuple[str, str, str]:
 
 COMPARED = (
     ("arithmetic", "float", "arithmetic alone: the engine against float attention on the integers that both get"),
+    *((f"arithmetic, {name}", "float", f"arithmetic alone, `{name.replace(' ', '` ')}") for name in LONG),
     ("engine", "float", "the engine, against the model's own float attention"),
     ("operands", "float", "float attention on INT8 operands, against the model's own"),
     ("engine", "operands", "the engine, against float attention on INT8 operands, each rounding its own"),

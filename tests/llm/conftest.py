@@ -1,5 +1,6 @@
 """Tests that need the extra `llm`, in one thread: operations are small, and the tests run beside each other."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -19,3 +20,15 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def causal():
+    """What an attention reads of the layer that calls it."""
+    return type("Layer", (), {"training": False, "is_causal": True, "layer_idx": 0})()
+
+
+@pytest.fixture(scope="session")
+def parts_of():
+    """Makes of a captured head what a layer hands over: q, k and v [1, heads, tokens, columns]."""
+    return lambda head: [torch.from_numpy(x.astype(np.float32))[None, None] for x in (head.q, head.k, head.v)]

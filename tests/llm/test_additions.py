@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
@@ -13,17 +12,14 @@ from fusioncim_sim.additions import Counted, measure_additions
 from fusioncim_sim.heads import fixture, load_heads
 from fusioncim_sim.language_model import find_model
 
-CAUSAL = type("Layer", (), {"training": False, "is_causal": True, "layer_idx": 0})()
 HEADS = {head.name: head.first(200) for head in load_heads(fixture(), Config())}
 
 
 @pytest.mark.parametrize("name", ["sink", "local", "wide"])
-def test_a_layer_adds_what_the_integer_model_adds(name):
+def test_a_layer_adds_what_the_integer_model_adds(name, causal, parts_of):
     head, config = HEADS[name], Config(flush=8)
     counted = Counted(config, equal=False)
-    counted(
-        CAUSAL, *(torch.from_numpy(x.astype(np.float32))[None, None] for x in (head.q, head.k, head.v)), None, 0.125
-    )
+    counted(causal, *parts_of(head), None, 0.125)
     expected = golden.run(config, head.quantized(config), Job(queries=200, keys=200)).counters
     assert counted.layers == [(expected.additions, expected.scores)]
     assert 0 < expected.additions < expected.row_updates

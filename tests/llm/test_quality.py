@@ -14,6 +14,7 @@ from fusioncim_golden.quantize import quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
 from fusioncim_sim import additions, patterns, quality_study, rescales
+from fusioncim_sim.candidates import LONG
 from fusioncim_sim.cli import app
 from fusioncim_sim.float_attention import ErrorAlone, Nudged, RoundedOperands, SameOperands, float_attention
 from fusioncim_sim.heads import fixture, load_heads
@@ -23,14 +24,7 @@ from fusioncim_sim.quality import compare, evaluate, logits, summarize
 from fusioncim_sim.quality_study import legal
 from fusioncim_sim.rescales import count_moves, rule_name
 
-CAUSAL = type("Layer", (), {"training": False, "is_causal": True, "layer_idx": 0})()
 HEADS = {head.name: head for head in load_heads(fixture(), Config())}
-
-
-def heads_of(name, tokens):
-    """A captured head as a layer hands it over: [1, heads, tokens, columns]."""
-    head = HEADS[name].first(tokens)
-    return [torch.from_numpy(x.astype(np.float32))[None, None] for x in (head.q, head.k, head.v)]
 
 
 @pytest.fixture
@@ -101,34 +95,34 @@ def test_a_model_that_does_not_attend_through_the_interface_is_refused(read, mon
         logits(model, own, torch.from_numpy(read[1][:1]))
 
 
-def test_same_operands_are_dequantized_attention():
-    parts = heads_of("mixed", 100)
+def test_same_operands_are_dequantized_attention(causal, parts_of):
+    parts = parts_of(HEADS["mixed"].first(100))
     attention = SameOperands(equal=False)
-    out, _ = attention(CAUSAL, *parts, None, 0.125)
+    out, _ = attention(causal, *parts, None, 0.125)
     heads = quantize(parts[0][0].double().numpy(), *(x[0, 0].double().numpy() for x in parts[1:]), subtract_mean_k=True)
     exact = dequantized_attention(heads, Job(queries=100, keys=100)) * heads.scale_v
     assert out[0].transpose(0, 1).numpy() == pytest.approx(exact, abs=2e-5 * np.abs(exact).max())
-    nudged, _ = Nudged(equal=False)(CAUSAL, *parts, None, 0.125)
+    nudged, _ = Nudged(equal=False)(causal, *parts, None, 0.125)
     assert 0 < (nudged - out).abs().max() < 2e-6 * out.abs().max()
 
 
-def test_the_error_alone_is_what_the_engine_adds():
-    parts = heads_of("wide", 100)
-    found, _ = ErrorAlone()(CAUSAL, *parts, None, 0.125)
-    engine, same = (kind()(CAUSAL, *parts, None, 0.125)[0] for kind in (Attention, SameOperands))
+def test_the_error_alone_is_what_the_engine_adds(causal, parts_of):
+    parts = parts_of(HEADS["wide"].first(100))
+    found, _ = ErrorAlone()(causal, *parts, None, 0.125)
+    engine, same = (kind()(causal, *parts, None, 0.125)[0] for kind in (Attention, SameOperands))
     assert torch.allclose(found, engine - same + float_attention(*parts, 0.125), atol=1e-6)
     assert (engine - same).abs().max() > 0
 
 
 @pytest.mark.parametrize("scale", ["tensor", "head", "token", "column"])
-def test_rounded_operands_share_a_scale(scale):
-    q, k, v = heads_of("local", 60)
+def test_rounded_operands_share_a_scale(scale, causal, parts_of):
+    q, k, v = parts_of(HEADS["local"].first(60))
     rounded = RoundedOperands(8, q=scale, k=scale, v=scale)
     axes = {"tensor": (1, 2, 3), "head": (2, 3), "token": (3,), "column": (2,)}[scale]
     steps = rounded.rounded(v, scale) / (v.abs().amax(dim=axes, keepdim=True) / 127)
     assert (steps - steps.round()).abs().max() < 1e-3
     assert (rounded.rounded(v, scale) - v).abs().max() <= (v.abs().amax(dim=axes, keepdim=True) / 254 * 1.001).max()
-    fine, _ = RoundedOperands(20, balance=True, q=scale, k=scale, v=scale)(CAUSAL, q, k, v, None, 0.125)
+    fine, _ = RoundedOperands(20, balance=True, q=scale, k=scale, v=scale)(causal, q, k, v, None, 0.125)
     assert torch.allclose(fine, float_attention(q, k, v, 0.125), atol=2e-4)
 
 
@@ -138,13 +132,13 @@ def test_an_unknown_scale_is_refused():
 
 
 @pytest.mark.parametrize("name", ["sink", "local", "wide"])
-def test_moves_are_those_of_the_integer_model(name, monkeypatch):
+def test_moves_are_those_of_the_integer_model(name, causal, parts_of, monkeypatch):
     """Both count on the same integers, so the heads are not equalized here; every rule that either is asked for."""
     rules = sorted({*patterns.RULES, *rescales.RULES})
     for module in (patterns, rescales):
         monkeypatch.setattr(module, "RULES", rules)
     watched = Watched(Config(), equal=False)
-    watched(CAUSAL, *heads_of(name, 200), None, 0.125)
+    watched(causal, *parts_of(HEADS[name].first(200)), None, 0.125)
     layer = watched.layers[0]
     counted = count_moves(Config(), HEADS[name].first(200))
     assert layer.exact.keys() - {"folded_16_engines"} == counted.exact.keys()
@@ -157,10 +151,10 @@ def test_moves_are_those_of_the_integer_model(name, monkeypatch):
     assert sum(shown["maxima_percent"].values()) == pytest.approx(100, abs=0.03)
 
 
-def test_places_of_the_largest_scores():
+def test_places_of_the_largest_scores(causal, parts_of):
     attention = Attention(equal=False)
     for name, largest in (("sink", 0), ("local", 1)):
-        operands = attention.quantized(CAUSAL, *heads_of(name, 200), None, 0.125, {})
+        operands = attention.quantized(causal, *parts_of(HEADS[name].first(200)), None, 0.125, {})
         _, place = exact_rescales(Config(schedule="in_order"), operands)
         score = (operands.q[0] @ operands.k[0].T).masked_fill_(torch.ones(200, 200).triu(1).bool(), -torch.inf)
         assert torch.equal(place[0], score.argmax(dim=1))
@@ -219,12 +213,13 @@ def test_parts_are_written_one_by_one(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(quality_study, "SIZES", dict.fromkeys(("default", "large"), (150, 2)))
     monkeypatch.setattr(quality_study, "QUICK", (50, 2))
     monkeypatch.setattr(additions, "LENGTHS", (100, 150))
-    for part in ("default", "speed", "seed", "patterns", "additions"):
+    for part in ("default", "long", "speed", "seed", "patterns", "additions"):
         quality_study.write_study(tmp_path, str(tiny), None, [part], 1)
     data = json.loads((tmp_path / "quality_tiny.json").read_text())
-    assert data.keys() == {"model", "config", "default", "speed", "patterns", "additions", "alone"}
+    assert data.keys() == {"model", "config", "default", "long", "speed", "patterns", "additions", "alone"}
     assert data["alone"].keys() == {"seed"}
     assert data["default"]["nudged operands"].keys() == {"float", "operands"}
+    assert data["long"].keys() - data["default"].keys() == {f"arithmetic, {name}" for name in LONG}
     assert data["speed"]["ratio"] > 0
     assert len(data["patterns"]["layers"]) == 2
     assert data["additions"]["per_key"].keys() == {"100", "150"}
