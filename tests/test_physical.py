@@ -174,7 +174,7 @@ def test_power_prints_and_writes_what_it_found(mismatches, place, monkeypatch):
 
 BAD = {
     "no library": (("synth", "--liberty", "none.lib"), "cannot be read (No such file or directory): none.lib"),
-    "no liberty": (("synth", "--liberty", "prose.lib"), "the Liberty file is not valid"),
+    "no liberty": (("synth", "--liberty", "prose.lib"), "the Liberty file must have a group library"),
     "output is a file": (("synth", "--output", "prose.lib"), "prose.lib"),
     "output is another's": (("synth", "--output", "full"), "not written by fusioncim"),
     "json onto another": (("synth", "--json", "full/other.json"), "other.json"),

@@ -200,8 +200,11 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
     """A Liberty file as plain data."""
     from liberty.parser import parse_liberty
 
+    text = content.decode(errors="replace")
+    if not re.search(r"\blibrary\s*\(", text):
+        raise InputError(f"the Liberty file must have a group library (NAME) {{ .. }}, but has none: {path}")
     try:
-        group = parse_liberty(content.decode(errors="replace"))
+        group = parse_liberty(text)
     except Exception as error:  # the parser raises what its own library raises
         raise InputError(f"the Liberty file is not valid ({_short(error)}): {path}") from error
     if _text(group.group_name) != "library":
