@@ -189,6 +189,9 @@ def test_what_does_not_fit_or_is_too_slow_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(fpga, "run_tool", fails)
     with pytest.raises(InputError, match=r"not so: it needs 5616 ICESTORM_LC of 5280$"):
         fpga.place_and_route(board("icebreaker"), tmp_path, [])
+    log = log.replace("5616", "5101") + "ERROR: Unable to find legal placement for all cells.\n"
+    with pytest.raises(InputError, match=r"with 5101 ICESTORM_LC of 5280 nextpnr says: Unable to find legal"):
+        fpga.place_and_route(board("icebreaker"), tmp_path, [])
     slow = fpga.Build(tmp_path, "bin", {}, 40.0, 15.5, {})
     with pytest.raises(InputError, match=r"at most the 15\.50 MHz that the slowest path allows, not 40 MHz"):
         slow.require_clock()

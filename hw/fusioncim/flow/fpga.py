@@ -219,13 +219,16 @@ def place_and_route(board: Board, place: Path, command: list[str]) -> None:
         run_tool(FAMILIES[board.family].tools, command, place, "top.out")
     except RuntimeError as error:
         log = (place / "top.tim").read_text() if (place / "top.tim").exists() else ""
-        lacking = [f"{used} {kind} of {there}" for kind, used, there in utilization(log) if used > there]
+        cells = utilization(log)
+        lacking = [f"{used} {kind} of {there}" for kind, used, there in cells if used > there]
         if lacking:
             raise InputError(
                 f"the engine must fit the {board.device}, not so: it needs {', '.join(lacking)}"
             ) from error
         if reason := re.search(r"^ERROR: (.*)", log, re.MULTILINE):
-            raise InputError(f"the engine must fit the {board.device}; nextpnr: {reason[1]}") from error
+            fullest = sorted(cells, key=lambda each: each[1] / max(each[2], 1))[-1:]
+            size = "".join(f"with {used} {kind} of {there} " for kind, used, there in fullest)
+            raise InputError(f"the engine must fit the {board.device}; {size}nextpnr says: {reason[1]}") from error
         raise
 
 
