@@ -30,7 +30,7 @@ KEYS = ("boards", "tried")
 """What fpga.json holds."""
 TRIED: Mapping[str, Sequence[Mapping[str, int]]] = {
     "icebreaker": ({"rows": 4},),
-    "ulx3s": ({"rows": 24, "softmax_lanes": 3},),
+    "ulx3s": ({"rows": 20, "softmax_lanes": 4},),
 }
 """Changes of a board's engine that are built beside it, to see where its limits are."""
 

@@ -186,7 +186,7 @@ BOARDS = {
         Board(
             name="ulx3s",
             platform="ulx3s:ULX3S_85F_Platform",
-            config=Config(rows=16, columns=64, words=2, softmax_lanes=2, update_rank=4),
+            config=Config(rows=18, columns=64, words=2, softmax_lanes=3, update_rank=4),
             tokens=20,
             clock_mhz=25.0,
             lights=named(8, 0, 1, 2),

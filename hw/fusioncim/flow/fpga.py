@@ -26,7 +26,7 @@ from fusioncim.store import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
 
 FPGA_SRAM = SRAM.with_name("sram_fpga.v")
-LIMIT_S = 2 * 3600
+LIMIT_S = 4 * 3600
 """Place and route that takes longer is ended."""
 SEED = 1
 """Of the placement: the same input gives the same bitstream."""
