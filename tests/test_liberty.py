@@ -149,7 +149,7 @@ BAD = {
     "verilog": (lambda text: "module inverter(input a); endmodule", "must have a group library (NAME)"),
     "cut off": (lambda text: text[: len(text) // 2], "is not valid"),
     "twice": (lambda text: text + text, "is not valid"),
-    "only a cell": (lambda text: "cell(INV) { area : 1; }", "must have a group library (NAME)"),
+    "only a cell": (lambda text: "cell(INV) { area : 1; }", "must hold a library, not a cell"),
     "inside out": (lambda text: "cell(INV) { library(L) { } }", "must hold a library, not a cell"),
     "current sources": (changed("table_lookup", "polynomial"), "must have delay_model table_lookup, not polynomial"),
     "unknown time": (changed('"1ns"', '"1fortnight"'), "time_unit of the Liberty file must be in fractions of s"),

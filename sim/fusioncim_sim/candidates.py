@@ -31,11 +31,11 @@ CANDIDATES: Mapping[str, tuple[int, ...]] = {
     )
 }
 """Values of NAMES by the row's name."""
-LONG: Mapping[str, Mapping[str, int]] = {
-    f"{name} {value}": {name: value}
+LONG: Mapping[str, tuple[str, int]] = {
+    f"arithmetic, {name} {value}": (name, value)
     for name, value in (("flush", 14), ("accumulator_bits", 24), ("accumulator_bits", 26))
 }
-"""Changes to `paper` that are weighed on longer texts, too, where a row adds fewer of its blocks."""
+"""Changes to `paper` that are weighed on longer texts, too, where a row adds fewer of its blocks; by part of `long`."""
 
 
 def candidate(name: str) -> Config:

@@ -118,27 +118,28 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
 
 
 def page_ways(config: Config, engines: int = 1) -> dict[str, Any]:
-    """What `fusioncim quality` compares with the float model: all but the noise floor."""
-    return {name: way for name, way in default_ways(config, engines).items() if name != "nudged operands"}
-
-
-def long_ways(config: Config, engines: int) -> dict[str, Any]:
-    """Those of `page_ways`, and the changes in LONG as the engine's error alone."""
-    changed = {f"arithmetic, {name}": legal(changes) for name, changes in LONG.items()}
-    return page_ways(config, engines) | alone_ways(changed, engines)
-
-
-def default_ways(config: Config, engines: int = 1) -> dict[str, Any]:
-    """A configuration taken apart: operands alone, arithmetic alone, both, and the noise floor of the comparison."""
+    """A configuration taken apart, as on the page of `fusioncim quality`: operands alone, both, arithmetic alone."""
     from fusioncim_golden.hf import Attention
-    from fusioncim_sim.float_attention import ErrorAlone, Nudged, SameOperands
+    from fusioncim_sim.float_attention import ErrorAlone, SameOperands
 
     return {
         "operands": SameOperands(config),
         "engine": Attention(config, engines=engines),
         "arithmetic": ErrorAlone(config, engines=engines),
-        "nudged operands": Nudged(config),
     }
+
+
+def default_ways(config: Config, engines: int) -> dict[str, Any]:
+    """Those of `page_ways`, and the noise floor of the comparison."""
+    from fusioncim_sim.float_attention import Nudged
+
+    return page_ways(config, engines) | {"nudged operands": Nudged(config)}
+
+
+def long_ways(config: Config, engines: int) -> dict[str, Any]:
+    """Those of `page_ways`, and the changes in LONG as the engine's error alone."""
+    changed = {way: legal({name: value}) for way, (name, value) in LONG.items()}
+    return page_ways(config, engines) | alone_ways(changed, engines)
 
 
 def alone_ways(rows: Mapping[str, Config], engines: int = 1) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def row_of(one: Mapping[str, Any]) -> tuple[str, str, str]:
 
 COMPARED = (
     ("arithmetic", "float", "arithmetic alone: the engine against float attention on the integers that both get"),
-    *((f"arithmetic, {name}", "float", f"arithmetic alone, `{name.replace(' ', '` ')}") for name in LONG),
+    *((way, "float", f"arithmetic alone, `{name}` {value}") for way, (name, value) in LONG.items()),
     ("engine", "float", "the engine, against the model's own float attention"),
     ("operands", "float", "float attention on INT8 operands, against the model's own"),
     ("engine", "operands", "the engine, against float attention on INT8 operands, each rounding its own"),

@@ -201,11 +201,13 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
     from liberty.parser import parse_liberty
 
     text = content.decode(errors="replace")
-    if not re.search(r"\blibrary\s*\(", text):
-        raise InputError(f"the Liberty file must have a group library (NAME) {{ .. }}, but has none: {path}")
     try:
         group = parse_liberty(text)
     except Exception as error:  # the parser raises what its own library raises
+        if not re.search(r"\blibrary\s*\(", text):
+            raise InputError(
+                f"the Liberty file must have a group library (NAME) {{ .. }}, but has none: {path}"
+            ) from error
         raise InputError(f"the Liberty file is not valid ({_short(error)}): {path}") from error
     if _text(group.group_name) != "library":
         raise InputError(f"the Liberty file must hold a library, not a {_text(group.group_name)}: {path}")
