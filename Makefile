@@ -4,6 +4,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
+LLM_TESTS := tests/golden/pytorch tests/sim/llm
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,13 +26,13 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) --ignore tests/llm $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(LLM_TESTS:%=--ignore %) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/llm $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(LLM_TESTS) $(PYTEST_ARGS)
 
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/test_fpga.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/hw/fpga/test_bitstream.py $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure

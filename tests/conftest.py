@@ -6,7 +6,7 @@ import shutil
 import pytest
 from hypothesis import settings
 
-from fusioncim.flow.liberty import default_liberty, load
+from fusioncim.asic.liberty import default_liberty, load
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=False)
 settings.load_profile("repeatable")
@@ -26,7 +26,7 @@ class Nangate:
     """The text of the library."""
 
     def __init__(self) -> None:
-        head, *rest = re.split(r"(?m)^  cell \((\w+)\) \{", default_liberty().read_text())
+        head, *rest = re.split(r"(?m)^  cell \((\w+)\) \{", default_liberty().read_text(encoding="utf-8"))
         self.head = head
         self.cells = dict(zip(rest[::2], rest[1::2], strict=True))
         last = list(self.cells)[-1]
@@ -81,7 +81,7 @@ def library():
 def small_library(nangate, tmp_path_factory):
     """A library of CELLS."""
     path = tmp_path_factory.mktemp("liberty") / "small.lib"
-    path.write_text(nangate.only())
+    path.write_text(nangate.only(), encoding="utf-8")
     return load(path)
 
 
@@ -89,7 +89,7 @@ def small_library(nangate, tmp_path_factory):
 def small_library_rescaled(nangate, tmp_path_factory):
     """The same in other units."""
     path = tmp_path_factory.mktemp("liberty") / "rescaled.lib"
-    path.write_text(rescaled(nangate.only()))
+    path.write_text(rescaled(nangate.only()), encoding="utf-8")
     return load(path)
 
 

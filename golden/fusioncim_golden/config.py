@@ -266,7 +266,7 @@ def preset(name: str) -> Config:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table of a configuration file: an optional `preset` to start from, then any parameter by name."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ A chip and its driver refuse a descriptor for the same reasons, in the same orde
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 from fusioncim_golden.errors import InputError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusioncim_golden import engine
-from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
 from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES, Descriptor
 from fusioncim_golden.engine import Result

@@ -10,18 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fusioncim.engine import Engine
-from fusioncim.parallel import run_all
+from fusioncim.build.workers import run_all
+from fusioncim.engine.engine import Engine
+from fusioncim.package import engine_files
 from fusioncim_golden.config import PRESETS, Config
-from fusioncim_sim import runner
-from fusioncim_sim.evaluate import choose, evaluate, job_of, report
-from fusioncim_sim.generate import engine_files
-from fusioncim_sim.heads import fixture, load_heads
-from fusioncim_sim.output import check_directory, to_json, write_directory
-from fusioncim_sim.pages import cell, heads_table, pairs, table
-from fusioncim_sim.picture import draw
-from fusioncim_sim.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
-from fusioncim_sim.simulate import HeadResult, Run
+from fusioncim_sim.files import check_directory, to_json, write_directory
+from fusioncim_sim.heads.judge import HeadResult, Run, choose, job_of, report
+from fusioncim_sim.heads.read import fixture, load_heads
+from fusioncim_sim.heads.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
+from fusioncim_sim.pages.picture import draw
+from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl.head_run import evaluate
+from fusioncim_sim.screen.config_and_heads import cell, heads_table, pairs, table
 
 PRESET = "small"
 MIN_SQNR_DB = 40.0
@@ -75,7 +75,7 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     _, run = figures.simulated[pictured.name]
     title = f"Head {pictured.name} of SmolLM2-135M, first {len(chosen[-1].q)} tokens, under Icarus Verilog"
     moved = f"Head {pictured.name}, all {len(pictured.q)} tokens: where a row of O is moved"
-    files = engine_files(config, (place / f"{top}.v").read_text())  # the very text that was simulated
+    files = engine_files(config, (place / f"{top}.v").read_text(encoding="utf-8"))  # the very text that was simulated
     files["results.json"] = to_json(report(config, "icarus", [result for result, _ in figures.simulated.values()]))
     files[PICTURE] = draw(config, run, title, figures.places, moved)
     write_directory(output, files, config.as_dict())

@@ -23,12 +23,12 @@ from itertools import permutations, product
 from math import ceil
 from pathlib import Path
 
-from fusioncim.flow.scaling import Point, scale
+from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.rescales import rule_name
+from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.system.baselines import PROBABILITY_BYTES, SCORE_BYTES, Attention, Effort, baseline, energy_of
-from fusioncim_sim.system.energy import EnergyTable
+from fusioncim_sim.system.energy_table import EnergyTable
 from fusioncim_sim.system.model import Evaluation
 
 MECHANISMS = ("pipeline", "dataflow", "pattern")

@@ -21,13 +21,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from fusioncim.flow.memory_array import ArrayMacro
-from fusioncim.flow.memory_model import Macro
-from fusioncim.flow.scaling import Point, scale
-from fusioncim_golden.chip import ChipConfig
-from fusioncim_sim.cost import BUFFER
+from fusioncim.asic.memory_array import ArrayMacro
+from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.scaling import Point, scale
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy import AROUND_PARTS, COMPONENTS, DRAM, LEAKAGE, EnergyTable, buffer_bank
+from fusioncim_sim.system.energy import buffer_bank
+from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
 from fusioncim_sim.system.workload import Model, check_fits, scores
 
 SCORE_BYTES, PROBABILITY_BYTES = 2, 1

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fusioncim.store import build_root, filled_once, short_hash
-from fusioncim_golden.chip import ChipConfig
+from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import ORDERS, check_range
 from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.errors import InputError
@@ -121,13 +121,15 @@ def _library() -> ctypes.CDLL:
     """The kernel, compiled once for this machine."""
     sources = sorted(KERNEL.iterdir())
     compiler = (*COMPILER, f"-I{KERNEL}")
-    key = short_hash(*(source.read_text() for source in sources), repr(COMPILER), os.uname().machine)
+    key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(COMPILER), os.uname().machine)
     place = build_root() / f"cycles-{key}"
     with filled_once(place) as scratch:
         if scratch:
             command = [*compiler, str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False)
+                done = subprocess.run(
+                    command, capture_output=True, encoding="utf-8", timeout=COMPILE_SECONDS, check=False
+                )
             except FileNotFoundError as error:
                 raise InputError(
                     "the system model is compiled and needs a C compiler: install it with 'apt-get install gcc', "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_sim.system.cycles import SHORTEST_LATENCY, Memory
 

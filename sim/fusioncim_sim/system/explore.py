@@ -21,23 +21,23 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from fusioncim.delivery import CLOCK_MHZ
-from fusioncim.flow.scaling import scale
-from fusioncim_golden.chip import CHIP_PRESETS, ChipConfig
+from fusioncim.asic.scaling import scale
+from fusioncim.package import CLOCK_MHZ
+from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.cost import BUFFER
-from fusioncim_sim.evaluate import evaluate as evaluate_head
-from fusioncim_sim.heads import fixture, load_heads
-from fusioncim_sim.output import make_directory
+from fusioncim_sim.files import make_directory
+from fusioncim_sim.heads.judge import judge_golden
+from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy import (
+from fusioncim_sim.system.energy import buffer_bank
+from fusioncim_sim.system.energy_table import (
     AROUND_PARTS,
     ARRAY_PARTS,
+    BUFFER,
     ENGINE_PARTS,
     FREE,
     EnergyTable,
-    buffer_bank,
     corner,
     default_table,
     read_table,
@@ -188,8 +188,7 @@ def _numbers(config: Config) -> Config:
 def quality(config: Config) -> float:
     """SQNR in dB of the first tokens of a captured head."""
     head = next(head for head in load_heads(fixture(), config) if head.name == HEAD)
-    result, _ = evaluate_head(config, head.first(HEAD_TOKENS), rtl=False)
-    return round(result.sqnr_db, 2)
+    return round(judge_golden(config, head.first(HEAD_TOKENS)).sqnr_db, 2)
 
 
 # Running.
@@ -213,7 +212,7 @@ def explore(
     path = output / RESULTS
     done = _resume(path, asked)
     missing = [point for point in todo if _key(point) not in done]
-    with path.open("a") as file, _Workers(jobs, scheduler) as parallel:
+    with path.open("a", encoding="utf-8") as file, _Workers(jobs, scheduler) as parallel:
         batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
         for batch in _shown(batches):
             for found in parallel(judge, batch, question):
@@ -236,9 +235,9 @@ def _key(point: Mapping[str, Any]) -> str:
 def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Results so far. A last line that was cut off is taken away; results of another question are refused."""
     if not path.exists():
-        path.write_text(json.dumps(asked, sort_keys=True) + "\n")
+        path.write_text(json.dumps(asked, sort_keys=True) + "\n", encoding="utf-8")
         return {}
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
     try:
         lines = [json.loads(line) for line in whole]
         other = not lines or lines[0] != json.loads(json.dumps(asked))
@@ -247,7 +246,7 @@ def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise InputError(f"the file of results is damaged; remove it or name another directory: {path}") from error
     if other:
         raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
-    path.write_text("".join(whole))
+    path.write_text("".join(whole), encoding="utf-8")
     return done
 
 

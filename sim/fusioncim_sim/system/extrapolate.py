@@ -5,7 +5,7 @@ through at smaller sizes and continued as a straight line in key and value heads
 every pass and every head beyond the first ones adds about as much waiting as the last, while its work grows with its
 keys, so that the share of what is continued falls with the length. The causes of waiting, and how often engines share a
 read of the global buffer, are in the proportions of the largest of these sizes.
-`tests/test_system_extrapolate.py` holds the result to what is walked through.
+`tests/sim/system/test_extrapolate.py` holds the result to what is walked through.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import product
 from math import ceil, lcm, prod
 
-from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes

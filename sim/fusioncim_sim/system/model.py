@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from fusioncim.delivery import CLOCK_MHZ
-from fusioncim.flow.scaling import Point
-from fusioncim_golden.chip import ChipConfig
+from fusioncim.asic.scaling import Point
+from fusioncim.package import CLOCK_MHZ
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy import DRAM, EnergyTable, energy
+from fusioncim_sim.system.energy import energy
+from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.workload import Model, Phase, check_fits, scores
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.summary import markdown
+from fusioncim_sim.markdown import markdown
 
 LEVELS = ("macro", "core", "system")
 PAPER = "arXiv:2604.25317, Table II"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fusioncim_golden.chip import ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
 from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
 from fusioncim_golden.errors import InputError
@@ -100,7 +100,7 @@ def changed(this: Model, values: Mapping[str, Any]) -> Model:
 def from_config(path: Path) -> Model:
     """The model that a Hugging Face config.json describes."""
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Cache of what was built, and the processes that build."""

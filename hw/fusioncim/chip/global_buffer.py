@@ -1,0 +1,68 @@
+"""Global buffer: blocks of keys and values between memory and the engines.
+
+Each half, keys and values, is as many banks as a vector has beats: a beat is written into one of them, a vector is read
+from all. Throughput: one beat in, one key and one value out per cycle. Read latency: 1 cycle, held.
+"""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.read_arbiter import ReadKind, buffer_row_shape, read_tag_layout
+from fusioncim.engine.kv_buffer import pair_layout
+from fusioncim.lib.bank import Bank, address_shape
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import ChipConfig
+
+
+class GlobalBuffer(wiring.Component):
+    """The buffer.
+
+    Members: beat_valid, beat, beat_tag, beat_last (of its request): from memory, keys and values alone count; written:
+    with the last beat of a block; read_enable, read_row, pair: read a key and a value.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "beat_valid": In(1),
+                "beat": In(config.bus_bits),
+                "beat_tag": In(read_tag_layout(config)),
+                "beat_last": In(1),
+                "written": Out(1),
+                "read_enable": In(1),
+                "read_row": In(buffer_row_shape(config)),
+                "pair": Out(pair_layout(config.engine)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        beats = chip.vector_bytes // chip.bus_bytes
+        place = Signal(data.StructLayout({"beat": address_shape(beats), "row": buffer_row_shape(chip)}))
+        beat, row = place.beat, place.row  # within the request
+        with m.If(self.beat_valid):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(beat == beats - 1):
+                m.d.sync += [beat.eq(0), row.eq(row + 1)]
+            with m.If(self.beat_last):
+                m.d.sync += place.eq(0)
+        halves = {ReadKind.KEY: self.pair.key, ReadKind.VALUE: self.pair.value}
+        for kind, vector in halves.items():
+            parts = []
+            for n in range(beats):
+                bank = Bank(depth=chip.buffer_blocks * chip.engine.update_rank, width=chip.bus_bits)
+                m.submodules[f"{kind.name.lower()}_{n}"] = once(platform, bank)
+                m.d.comb += [
+                    bank.write_enable.eq(self.beat_valid & (self.beat_tag.kind == kind) & (beat == n)),
+                    *(bank.write_address.eq(self.beat_tag.row + row), bank.write_data.eq(self.beat)),
+                    *(bank.read_enable[0].eq(self.read_enable), bank.read_address[0].eq(self.read_row)),
+                ]
+                parts.append(bank.read_data[0])
+            m.d.comb += vector.as_value().eq(Cat(parts))
+        m.d.comb += self.written.eq(
+            self.beat_valid & self.beat_last & (self.beat_tag.kind == ReadKind.VALUE) & self.beat_tag.last
+        )
+        return m

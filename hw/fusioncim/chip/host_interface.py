@@ -1,0 +1,127 @@
+"""The chip's control edge: registers, job queue, results, interrupt and counters behind an AXI4-Lite port."""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.counters import Counters, counters, event_layout
+from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, result_layout
+from fusioncim.chip.registers import RegisterFile, axil_members
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
+from fusioncim_golden.descriptor import Status
+
+COUNT_BITS = 16
+"""Bits of the numbers of jobs."""
+RESULTS = 8
+"""Results that software can read: those of the last jobs."""
+
+
+class HostInterface(wiring.Component):
+    """Takes jobs from software and hands them to the chip one by one; tells software how they ended.
+
+    A push enqueues the staged job: o_job offers it 2 cycles after the write acts. It is refused, with the sticky error,
+    while the queue is full and during an abort, so that a driver never has a job that it cannot account for: what was
+    pushed before an abort ends as ABORTED, what was refused has no number. A result is in the registers, and in irq if
+    enabled, in the cycle after i_result.
+
+    An abort empties the queue in the cycle of its pulse; a result in that cycle still counts. From the next cycle on
+    the jobs that were pushed and are not complete end as ABORTED, one per cycle, in order, and results from the chip
+    are ignored. The abort is over, at the earliest 3 cycles after the pulse, once none is left and `aborting`, which
+    the chip raises within 2 cycles, is 0. Until then a further abort does nothing, and o_job is not valid.
+
+    Members: s_axil_*: as of the RegisterFile; irq; o_job: jobs; i_result: one per job taken, in order, never stalled;
+    stop: pulse, the jobs that were taken are aborted; aborting: the chip still stops; events: for the counters.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                **axil_members(),
+                "irq": Out(1),
+                "o_job": Out(stream.Signature(descriptor_layout())),
+                "i_result": In(stream.Signature(result_layout())),
+                "stop": Out(1),
+                "aborting": In(1),
+                "events": In(event_layout()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        registers, events = RegisterFile(), Counters()
+        queue = SyncFIFOBuffered(width=descriptor_layout().size, depth=JOB_QUEUE)
+        m.submodules.registers = once(platform, registers)
+        m.submodules.counters = once(platform, events)
+        m.submodules.queue = ResetInserter(self.stop)(queue)
+        for name, member in axil_members().items():
+            inner, outer = getattr(registers, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        self._capability(m, registers)
+        m.d.comb += [events.events.eq(self.events), events.clear.eq(registers.control_clear_counters)]
+        for name in counters():
+            halves = Cat(getattr(registers, f"counters_{name}_{half}_value") for half in ("lo", "hi"))
+            m.d.comb += halves.eq(getattr(events, name))
+
+        stopping = Signal()
+        began = Signal()
+        accept = Signal()
+        finish = Signal()
+        status = Signal(STATUS_BITS)
+        submitted = Signal(COUNT_BITS)
+        completed = Signal(COUNT_BITS)
+        results = [Signal(STATUS_BITS, name=f"result_{n}", reset_less=True) for n in range(RESULTS)]
+        busy = submitted != completed
+        m.d.comb += [
+            *(self.stop.eq(registers.control_abort & ~stopping), self.i_result.ready.eq(1)),
+            accept.eq(registers.control_push & queue.w_rdy & ~registers.control_abort & ~stopping),
+            *(queue.w_data.eq(self._staged(m, registers)), queue.w_en.eq(accept)),
+            *(self.o_job.payload.eq(queue.r_data), self.o_job.valid.eq(queue.r_rdy & ~self.stop)),
+            queue.r_en.eq(self.o_job.valid & self.o_job.ready),
+            finish.eq(Mux(stopping, busy, self.i_result.valid)),
+            status.eq(Mux(stopping, Status.ABORTED, self.i_result.payload.status)),
+        ]
+        m.d.sync += [
+            *(began.eq(self.stop), stopping.eq(self.stop | (stopping & (began | busy | self.aborting)))),
+            *(submitted.eq(submitted + accept), completed.eq(completed + finish)),
+        ]
+        for n, result in enumerate(results):
+            with m.If(finish & (completed % RESULTS == n)):
+                m.d.sync += result.eq(status)
+
+        m.d.comb += [
+            *(registers.status_busy.eq(busy), registers.status_aborting.eq(stopping)),
+            registers.status_queue_free.eq(Mux(stopping, 0, JOB_QUEUE - queue.level)),
+            registers.status_queue_full_error_set.eq(registers.control_push & ~accept),
+            *(registers.jobs_submitted_count.eq(submitted), registers.jobs_completed_count.eq(completed)),
+            *(getattr(registers, f"result_{n}_status").eq(result) for n, result in enumerate(results)),
+            registers.irq_status_done_set.eq(finish),
+            registers.irq_status_error_set.eq(finish & (status != Status.OK)),
+            self.irq.eq(
+                (registers.irq_status_done & registers.irq_enable_done)
+                | (registers.irq_status_error & registers.irq_enable_error)
+            ),
+        ]
+        return m
+
+    def _capability(self, m: Module, registers: RegisterFile) -> None:
+        """What chip this is."""
+        for name, value in (self.config.capability() | {"job_queue": JOB_QUEUE}).items():
+            m.d.comb += getattr(registers, f"capability_{name}_value").eq(value)
+
+    def _staged(self, m: Module, registers: RegisterFile) -> data.View:
+        """The job in the registers."""
+        job = Signal(descriptor_layout())
+        for tensor in ("q", "k", "v", "o"):
+            for place in ("address", "pitch", "head_pitch"):
+                m.d.comb += job[tensor][place].eq(getattr(registers, f"job_{tensor}_{place}_value"))
+        for name in ("scales", "queries", "keys", "start"):
+            m.d.comb += job[name].eq(getattr(registers, f"job_{name}_value"))
+        m.d.comb += [
+            *(job.heads.eq(registers.job_heads_heads), job.kv_heads.eq(registers.job_heads_kv_heads)),
+            *(job.dimension.eq(registers.job_format_dimension), job.causal.eq(registers.job_format_causal)),
+            job.output_bits.eq(registers.job_format_output_bits),
+        ]
+        return job

@@ -1,0 +1,157 @@
+"""Broadcast network: every block of the global buffer, read once, to all engines that need it.
+
+The buffer is a queue. All engines walk it in the same order, each leaving out the blocks that no row of its engine may
+see: of a pass an engine takes the blocks below its `need`. A block is read when all that take it have room, and they
+have room for a few blocks beyond the one that they work on, which evens out what differs between them from block to
+block. In the causal triangle of a pass engines do not see the same blocks; the `folded` schedule orders these so that
+every engine has the same work with every pair of them.
+
+Throughput: a block per max(update_rank, 3) cycles. Latency: 4 cycles from a whole block to its first vectors.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.planner import need_layout
+from fusioncim.chip.read_arbiter import buffer_row_shape
+from fusioncim.lib.arith import fits, tree_sum
+from fusioncim.lib.bank import Bank, address_shape
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import POSITION_BITS
+
+PASSES = 4
+"""Passes that may be planned ahead of the one that is read."""
+SHORTEST_READ = 3
+"""Cycles between two blocks: note of the next one, who takes it, read."""
+
+
+class Network(wiring.Component):
+    """Queue of blocks and broadcast.
+
+    Members: i_need: passes; loaded: a pass is resident; room, entry, reserve, reserve_*: of the KvFetcher; written: a
+    block is whole; read_enable, read_row: of the GlobalBuffer, whose pair goes to the engines, or zeros if it is absent
+    (beyond the last key); block, block_last, block_valid, block_ready, kv_valid: streams of the engines (block is
+    shared, the rest one bit per engine); served: a block was read; delivered: to how many engines.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        engines = config.engines
+        super().__init__(
+            {
+                "i_need": In(stream.Signature(need_layout(config))),
+                "loaded": In(1),
+                "room": Out(1),
+                "entry": Out(address_shape(config.buffer_blocks)),
+                "reserve": In(1),
+                "reserve_block": In(POSITION_BITS),
+                "reserve_rows": In(fits(config.engine.update_rank)),
+                "written": In(1),
+                "read_enable": Out(1),
+                "read_row": Out(buffer_row_shape(config)),
+                "absent": Out(1),
+                "block": Out(POSITION_BITS),
+                "block_last": Out(engines),
+                "block_valid": Out(engines),
+                "block_ready": In(engines),
+                "kv_valid": Out(engines),
+                "served": Out(1),
+                "delivered": Out(fits(engines)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip, config = self.config, self.config.engine
+        depth, rank = chip.buffer_blocks, config.update_rank
+
+        # Passes, and how much of the one that is read is left, in all and for every engine.
+        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES)
+        planned = data.View(need_layout(chip), passes.r_data)
+        resident = Signal(range(2 * PASSES))
+        this = Signal(need_layout(chip), reset_less=True)
+        left = Signal(POSITION_BITS)
+        take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
+        begin = Signal()
+        m.d.comb += [
+            *(passes.w_data.eq(self.i_need.payload), passes.w_en.eq(self.i_need.valid)),
+            *(self.i_need.ready.eq(passes.w_rdy), passes.r_en.eq(begin)),
+            begin.eq((left == 0) & passes.r_rdy & (resident != 0)),
+        ]
+        m.d.sync += resident.eq(resident + self.loaded - begin)
+
+        # Blocks in the buffer: places taken, whole ones that wait, the place of the first of those.
+        taken = Signal(range(depth + 1))
+        whole = Signal(range(depth + 1))
+        front = Signal(address_shape(depth))
+        go = Signal()
+        done = Signal()
+        m.d.comb += self.room.eq(taken != depth)
+        m.d.sync += [
+            *(taken.eq(taken + self.reserve - done), whole.eq(whole + self.written - go)),
+            *(self.entry.eq(self.entry + self.reserve), front.eq(front + go)),
+        ]
+
+        # Its note is read, then who takes it is found out, then it goes.
+        note = data.StructLayout({"block": POSITION_BITS, "rows": fits(rank)})
+        notes = Bank(depth=depth, width=note.size)
+        m.submodules.notes = once(platform, notes)
+        shown = data.View(note, notes.read_data[0])
+        looks, seen, known = Signal(), Signal(), Signal()
+        takers = Signal(chip.engines, reset_less=True)
+        busy = Signal(range(max(rank, SHORTEST_READ)))
+        m.d.comb += [
+            *(notes.write_enable.eq(self.reserve), notes.write_address.eq(self.entry)),
+            notes.write_data.eq(Cat(self.reserve_block, self.reserve_rows)),
+            *(notes.read_enable[0].eq(looks), notes.read_address[0].eq(front)),
+            looks.eq(~seen & (whole != 0)),
+            go.eq(known & (busy == 0) & ((takers & ~self.block_ready) == 0)),
+            *(self.served.eq(go), self.delivered.eq(Mux(go, tree_sum(list(takers)), 0))),
+        ]
+        finds = seen & ~known & (left != 0)
+        m.d.sync += [seen.eq((seen | looks) & ~go), known.eq((known | finds) & ~go)]
+        with m.If(finds):
+            m.d.sync += takers.eq(Cat(need > shown.block for need in this.need))
+
+        with m.If(begin):
+            m.d.sync += [this.eq(planned), left.eq(planned.blocks)]
+        with m.Elif(go):
+            m.d.sync += left.eq(left - 1)
+        for n in range(chip.engines):
+            with m.If(begin):
+                m.d.sync += take[n].eq(planned.need[n])
+            with m.Elif(go & takers[n]):
+                m.d.sync += take[n].eq(take[n] - 1)
+
+        # Vectors of the block that goes.
+        rows = Signal(fits(rank), reset_less=True)
+        row = Signal(address_shape(depth), reset_less=True)
+        vector = Signal(range(rank + 1))  # that were read
+        reading = Signal()
+        receivers = Signal(chip.engines)
+        index = Mux(go, 0, vector)
+        offset = Signal(range(rank + 1))  # of the vector that is shown, in its block
+        ascending = config.schedule == "in_order"
+        m.d.comb += [
+            offset.eq(vector - 1 if ascending else rank - vector),
+            self.absent.eq(offset >= rows),
+            reading.eq(go | ((vector != 0) & (vector != rank))),
+            done.eq(reading & (index == rank - 1)),
+            self.read_enable.eq(reading),
+            self.read_row.eq((Mux(go, front, row) << config.rank_bits) + (index if ascending else (rank - 1) - index)),
+            self.kv_valid.eq(receivers),
+        ]
+        with m.If(go):
+            m.d.sync += [busy.eq(max(rank, SHORTEST_READ) - 1), row.eq(front), vector.eq(1)]
+            m.d.sync += [rows.eq(shown.rows), self.block.eq(shown.block)]
+        with m.Else():
+            m.d.sync += [busy.eq(busy - (busy != 0)), vector.eq(Mux(reading, vector + 1, 0))]
+        m.d.sync += [
+            self.block_valid.eq(Mux(go, takers, 0)),
+            self.block_last.eq(Cat(count == 1 for count in take)),
+            receivers.eq(Mux(go, takers, Mux(reading, receivers, 0))),
+        ]
+        return m

@@ -1,0 +1,208 @@
+"""Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
+
+Every engine has a packer with room for two rows; whole rows are written in turn, one request per row.
+
+Throughput: a row per output_bytes / bus_bytes cycles. Latency: a few cycles from the last beat of a row.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import write_request_layout
+from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
+from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.job_table import SLOTS, slot_shape
+from fusioncim.chip.query_loader import place_layout
+from fusioncim.engine.normalizer import beat_layout
+from fusioncim.lib.arith import fits, one_hot, pick
+from fusioncim.lib.bank import address_shape
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import ChipConfig
+
+ROWS_AHEAD = 4
+"""Rows that are requested before their data goes out."""
+
+
+class OutputPacker(wiring.Component):
+    """Packs an engine's outputs.
+
+    Members: i: beats of the engine; i_place: its tiles; o: beats of the bus; row: a whole row is held that was not
+    taken; take: take it (its place stays on `place` for that cycle); place: address and slot of the next row; head: its
+    head. step: bytes from it to the next row, depending on `wrap`, which says that the next row is another query's.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat_layout(config.engine))),
+                "i_place": In(stream.Signature(place_layout(config))),
+                "o": Out(stream.Signature(config.bus_bits)),
+                "row": Out(1),
+                "take": In(1),
+                "address": Out(ADDRESS_BITS),
+                "slot": Out(slot_shape()),
+                "head": Out(HEAD_BITS),
+                "step": In(ADDRESS_BITS),
+                "wrap": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip, config = self.config, self.config.engine
+        beats = chip.output_bytes // chip.bus_bytes
+        parts = chip.bus_bits // (config.units * config.output_bits)
+        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=2 * beats)
+        m.submodules.places = places = SyncFIFOBuffered(width=place_layout(chip).size, depth=config.words + 2)
+
+        word = Signal(chip.bus_bits)
+        part = Signal(address_shape(parts))
+        taken = Signal()
+        m.d.comb += [
+            *(self.i.ready.eq(fifo.w_rdy), taken.eq(self.i.valid & fifo.w_rdy)),
+            *(fifo.w_en.eq(taken & (part == parts - 1)), fifo.w_data.eq(word)),
+            *(self.o.valid.eq(fifo.r_rdy), self.o.payload.eq(fifo.r_data), fifo.r_en.eq(self.o.ready)),
+        ]
+        value = self.i.payload.data.as_value()
+        if parts > 1:
+            kept = Signal(chip.bus_bits - len(value), reset_less=True)
+            m.d.comb += word.eq(Cat(kept, value))
+            with m.If(taken):
+                m.d.sync += [kept.eq(Cat(kept, value)[len(value) :]), part.eq(Mux(part == parts - 1, 0, part + 1))]
+        else:
+            m.d.comb += word.eq(value)
+
+        beat = Signal(address_shape(beats))
+        rows = Signal(range(4))
+        complete = Signal()
+        m.d.comb += [complete.eq(fifo.w_en & (beat == beats - 1)), self.row.eq((rows != 0) & self._walk(m, places))]
+        with m.If(fifo.w_en):
+            m.d.sync += beat.eq(Mux(beat == beats - 1, 0, beat + 1))
+        m.d.sync += rows.eq(rows + complete - self.take)
+        return m
+
+    def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:
+        """Walk the rows of the oldest tile; returns whether there is one."""
+        m.d.comb += [
+            *(places.w_data.eq(self.i_place.payload), places.w_en.eq(self.i_place.valid)),
+            self.i_place.ready.eq(places.w_rdy),
+        ]
+        layout = place_layout(self.config)
+        place = Signal(layout, reset_less=True)
+        held = Signal()
+        m.d.comb += [
+            *(places.r_en.eq(~held), self.address.eq(place.address)),
+            *(self.slot.eq(place.slot), self.head.eq(place.head)),
+        ]
+        with m.If(~held):
+            m.d.sync += [place.eq(places.r_data), held.eq(places.r_rdy)]
+        with m.Elif(self.take):
+            m.d.sync += [
+                *(place.address.eq(place.address + self.step), place.head.eq(Mux(self.wrap, 0, place.head + 1))),
+                *(place.rows.eq(place.rows - 1), held.eq(place.rows != 1)),
+            ]
+        return held
+
+
+class OutputWriter(wiring.Component):
+    """Packers and the turn they take.
+
+    Members: i: outputs of every engine; place, place_valid, place_ready: of the QueryLoader; opens, job, slot: a job
+    begins; o_write, o_data: to the write master; failed: slots whose rows are dropped.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat_layout(config.engine))).array(config.engines),
+                "place": In(place_layout(config)),
+                "place_valid": In(config.engines),
+                "place_ready": Out(config.engines),
+                "opens": In(1),
+                "job": In(job_layout(config)),
+                "slot": In(slot_shape()),
+                "failed": In(SLOTS),
+                "o_write": Out(stream.Signature(write_request_layout(slot_shape()))),
+                "o_data": Out(stream.Signature(config.bus_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        beats = chip.output_bytes // chip.bus_bytes
+        packers = [OutputPacker(chip) for _ in range(chip.engines)]
+        for n, packer in enumerate(packers):
+            m.submodules[f"packer_{n}"] = once(platform, packer)
+            wiring.connect(m, wiring.flipped(self.i[n]), packer.i)
+            m.d.comb += [
+                *(packer.i_place.payload.eq(self.place), packer.i_place.valid.eq(self.place_valid[n])),
+                self.place_ready[n].eq(packer.i_place.ready),
+            ]
+
+        # What the walk of a tile needs to know of its job.
+        steps = data.StructLayout({"head": ADDRESS_BITS, "query": ADDRESS_BITS, "group": HEAD_BITS})
+        jobs = [Signal(steps, name=f"job_{n}", reset_less=True) for n in range(SLOTS)]
+        place = self.job.descriptor.o
+        for n, job in enumerate(jobs):
+            with m.If(self.opens & (self.slot == n)):
+                m.d.sync += [
+                    *(job.head.eq(place.head_pitch), job.group.eq(self.job.group)),
+                    job.query.eq(next_query(place, self.job.o_group)),
+                ]
+
+        # Requests, in turn; the data follows in the same order.
+        chosen = Signal(address_shape(chip.engines))
+        held = Signal()
+        last = Signal(address_shape(chip.engines))
+        order = SyncFIFOBuffered(width=len(chosen), depth=ROWS_AHEAD)
+        m.submodules.order = order
+        request = self.o_write.payload
+        go = Signal()
+        job = Signal(steps)
+        wrap = Signal()
+        m.d.comb += [
+            *(self.o_write.valid.eq(held & order.w_rdy), go.eq(self.o_write.valid & self.o_write.ready)),
+            *(request.address.eq(Array(packer.address for packer in packers)[chosen]), request.beats.eq(beats)),
+            request.tag.eq(Array(packer.slot for packer in packers)[chosen]),
+            request.drop.eq(pick(self.failed, request.tag)),
+            *(order.w_en.eq(go), order.w_data.eq(chosen), job.eq(Array(jobs)[request.tag])),
+            wrap.eq(Array(packer.head for packer in packers)[chosen] + 1 == job.group),
+        ]
+        rows = Signal(chip.engines)
+        m.d.comb += rows.eq(Cat(packer.row for packer in packers) & ~one_hot(held, chosen, chip.engines))
+        for n, packer in enumerate(packers):
+            m.d.comb += [
+                *(packer.take.eq(go & (chosen == n)), packer.wrap.eq(wrap)),
+                packer.step.eq(Mux(wrap, job.query, job.head)),
+            ]
+        with m.If(~held | go):
+            m.d.sync += held.eq(rows.any())
+            # The first behind the one served last, else the first.
+            for n in reversed(range(chip.engines)):
+                with m.If(rows[n]):
+                    m.d.sync += chosen.eq(n)
+            for n in reversed(range(1, chip.engines)):
+                with m.If(rows[n] & (last < n)):
+                    m.d.sync += chosen.eq(n)
+        with m.If(go):
+            m.d.sync += last.eq(chosen)
+
+        sender = Signal(address_shape(chip.engines))
+        left = Signal(fits(beats))
+        moved = Signal()
+        m.d.comb += [
+            self.o_data.valid.eq((left != 0) & Array(packer.o.valid for packer in packers)[sender]),
+            self.o_data.payload.eq(Array(packer.o.payload for packer in packers)[sender]),
+            *(moved.eq(self.o_data.valid & self.o_data.ready), order.r_en.eq((left == 0) | (moved & (left == 1)))),
+            *(packer.o.ready.eq(moved & (sender == n)) for n, packer in enumerate(packers)),
+        ]
+        with m.If(order.r_en):
+            m.d.sync += [left.eq(Mux(order.r_rdy, beats, 0)), sender.eq(order.r_data)]
+        with m.Elif(moved):
+            m.d.sync += left.eq(left - 1)
+        return m

@@ -1,0 +1,223 @@
+"""Query loader: reads the rows of every tile from memory and brings them to their engine.
+
+Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
+of the next query. The same walk gives the place of the outputs. A job's score scales are read first.
+
+Throughput: a row per max(beats, 1) cycles, one request per cycle. Latency: memory latency + 2 cycles. A row is asked
+for only when its engine waits for it, so that what comes back is never held up.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query, visible_keys
+from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.job_table import slot_shape
+from fusioncim.chip.planner import tile_layout
+from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
+from fusioncim.lib.arith import fits, one_hot
+from fusioncim.lib.bank import Bank, address_shape
+from fusioncim.verilog.emit import once
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES
+
+ROWS_IN_FLIGHT = 32
+"""Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
+
+
+def place_layout(chip: ChipConfig) -> data.StructLayout:
+    """Where the outputs of a tile go: address and head of its first row, how many rows, and the job's slot."""
+    return data.StructLayout(
+        {"address": ADDRESS_BITS, "head": HEAD_BITS, "rows": fits(chip.engine.rows), "slot": slot_shape()}
+    )
+
+
+def note_layout(chip: ChipConfig) -> data.StructLayout:
+    """What is kept of a row until it comes: its engine, head, visible keys; final: the last row of a pass."""
+    return data.StructLayout(
+        {"engine": address_shape(chip.engines), "head": HEAD_BITS, "visible": POSITION_BITS, "final": 1}
+    )
+
+
+class QueryLoader(wiring.Component):
+    """Loads tile by tile.
+
+    Members: i: tiles; job, slot: of the tile that i shows; o_read: requests; beat_valid, beat, beat_last, beat_scale:
+    what memory returns; tile_*, query_*: streams of the engines (payload shared, one valid and ready per engine);
+    place_*: the same for the output writer; opens: the first tile of a job is taken up; loaded: the last row of a pass
+    is delivered; loading: a row is asked for or on its way.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(tile_layout(config))),
+                "job": In(job_layout(config)),
+                "slot": In(slot_shape()),
+                "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
+                "beat_valid": In(1),
+                "beat": In(config.bus_bits),
+                "beat_last": In(1),
+                "beat_scale": In(1),
+                "tile": Out(tile_command_layout(config.engine)),
+                "tile_valid": Out(config.engines),
+                "tile_ready": In(config.engines),
+                "query": Out(query_row_layout(config.engine)),
+                "query_valid": Out(config.engines),
+                "place": Out(place_layout(config)),
+                "place_valid": Out(config.engines),
+                "place_ready": In(config.engines),
+                "opens": Out(1),
+                "loaded": Out(1),
+                "loading": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        beats = chip.vector_bytes // chip.bus_bytes
+        scales_per_beat = chip.bus_bytes // SCALE_BYTES
+        this, tile = self.job.descriptor, self.i.payload
+        scales = Bank(depth=MAX_HEADS // scales_per_beat, width=chip.bus_bits)
+        m.submodules.scales = once(platform, scales)
+
+        note = note_layout(chip)
+        m.submodules.notes = notes = SyncFIFOBuffered(width=note.size, depth=ROWS_IN_FLIGHT)
+        asked = data.View(note, notes.w_data)
+
+        q_base, o_base = Signal(ADDRESS_BITS, reset_less=True), Signal(ADDRESS_BITS, reset_less=True)
+        q_address, o_address = Signal(ADDRESS_BITS, reset_less=True), Signal(ADDRESS_BITS, reset_less=True)
+        first_head = Signal(HEAD_BITS, reset_less=True)
+        head = Signal(HEAD_BITS, reset_less=True)
+        position = Signal(POSITION_BITS + 1, reset_less=True)
+        row = Signal(fits(chip.engine.rows), reset_less=True)
+        arrived = Signal(address_shape(MAX_HEADS // scales_per_beat))
+
+        request = self.o_read.payload
+        wrap = Signal()
+        step = Signal()
+        wanted = one_hot(self.i.valid, tile.engine, chip.engines)
+        m.d.comb += [
+            wrap.eq(head + 1 == self.job.group),
+            *(self.tile.rows.eq(tile.rows), self.tile.fresh.eq(tile.fresh), self.tile.last.eq(tile.last)),
+            *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
+            *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
+            *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
+            asked.visible.eq(visible_keys(this, position)),
+            asked.final.eq(tile.final & (row + 1 == tile.rows)),
+            notes.w_en.eq(step),
+        ]
+
+        with m.FSM() as fsm:
+            with m.State("TILE"):
+                with m.If(self.i.valid):
+                    m.next = "COMMAND"
+                    with m.If(tile.first):
+                        m.next = "GROUP"
+                        with m.If(tile.opens):
+                            m.next = "OPEN"
+            with m.State("OPEN"):
+                # The scales of the job before are in use until its last row has come.
+                with m.If(~self.loading):
+                    m.next = "SCALES"
+            with m.State("SCALES"):
+                m.d.comb += [
+                    *(self.o_read.valid.eq(1), self.opens.eq(self.o_read.ready)),
+                    *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
+                    request.beats.eq((this.heads + (scales_per_beat - 1)) >> (scales_per_beat.bit_length() - 1)),
+                ]
+                m.d.sync += arrived.eq(0)
+                with m.If(self.o_read.ready):
+                    m.next = "RECEIVE"
+            with m.State("RECEIVE"):
+                with m.If(self.beat_valid & self.beat_scale):
+                    m.d.sync += arrived.eq(arrived + 1)
+                    with m.If(self.beat_last):
+                        m.next = "GROUP"
+            with m.State("GROUP"):
+                q_next, o_next = (
+                    Mux(tile.opens, start, base + jump)
+                    for start, base, jump in (
+                        (this.q.address, q_base, self.job.q_group),
+                        (this.o.address, o_base, self.job.o_group),
+                    )
+                )
+                m.d.sync += [
+                    *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
+                    *(first_head.eq(Mux(tile.opens, 0, first_head + self.job.group)), head.eq(0)),
+                    position.eq(this.start),
+                ]
+                m.next = "COMMAND"
+            with m.State("COMMAND"):
+                both = Signal()
+                m.d.comb += [
+                    both.eq((wanted & self.tile_ready & self.place_ready).any()),
+                    *(self.tile_valid.eq(wanted & self.place_ready), self.place_valid.eq(wanted & self.tile_ready)),
+                ]
+                m.d.sync += row.eq(0)
+                with m.If(both):
+                    m.next = "ROWS"
+            with m.State("ROWS"):
+                m.d.comb += [
+                    *(self.o_read.valid.eq(notes.w_rdy), step.eq(notes.w_rdy & self.o_read.ready)),
+                    *(request.address.eq(q_address), request.beats.eq(beats), request.tag.kind.eq(ReadKind.QUERY)),
+                ]
+                with m.If(step):
+                    m.d.sync += [
+                        *(row.eq(row + 1), head.eq(Mux(wrap, 0, head + 1)), position.eq(position + wrap)),
+                        *(
+                            address.eq(address + Mux(wrap, next_query(tensor, group), tensor.head_pitch))
+                            for address, tensor, group in (
+                                (q_address, this.q, self.job.q_group),
+                                (o_address, this.o, self.job.o_group),
+                            )
+                        ),
+                    ]
+                    with m.If(row + 1 == tile.rows):
+                        m.d.comb += self.i.ready.eq(1)
+                        m.next = "TILE"
+
+        m.d.comb += [
+            *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
+            scales.write_data.eq(self.beat),
+            self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
+        ]
+        self._deliver(m, notes, scales)
+        return m
+
+    def _deliver(self, m: Module, notes: SyncFIFOBuffered, scales: Bank) -> None:
+        """The beats of a row, and one cycle after the last one the row with its scale."""
+        chip = self.config
+        scales_per_beat = chip.bus_bytes // SCALE_BYTES
+        bits = scales_per_beat.bit_length() - 1
+        note = note_layout(chip)
+        coming = data.View(note, notes.r_data)
+        vector = Signal(chip.vector_bytes * 8, reset_less=True)
+        complete = Signal()
+        now = Signal(note, reset_less=True)
+        is_row = Signal()
+        m.d.comb += [
+            is_row.eq(self.beat_valid & ~self.beat_scale),
+            *(complete.eq(is_row & self.beat_last), notes.r_en.eq(complete)),
+            *(scales.read_enable[0].eq(complete), scales.read_address[0].eq(coming.head >> bits)),
+        ]
+        with m.If(is_row):
+            m.d.sync += vector.eq(Cat(vector, self.beat)[chip.bus_bits :])
+        with m.If(complete):
+            m.d.sync += now.eq(coming)
+        m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
+        scale = Array(
+            scales.read_data[0][n * 8 * SCALE_BYTES : (n + 1) * 8 * SCALE_BYTES] for n in range(scales_per_beat)
+        )[now.head[:bits]]
+        m.d.comb += [
+            *(self.query.data.as_value().eq(vector), self.query.query.visible.eq(now.visible)),
+            *(self.query.query.mantissa.eq(scale[:8]), self.query.query.shift.eq(scale[8:13])),
+            self.loaded.eq(self.query_valid.any() & now.final),
+        ]

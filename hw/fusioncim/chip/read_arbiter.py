@@ -1,0 +1,56 @@
+"""Memory controller: the reads of the query loader and of the key and value fetcher through one master.
+
+Queries come first: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
+room for what comes back, so beats are never held up and neither reader can block the other.
+"""
+
+from enum import IntEnum
+
+from amaranth.hdl import Module, Mux, Shape, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.job_table import slot_shape
+from fusioncim_golden.chip_config import ChipConfig
+
+
+class ReadKind(IntEnum):
+    """Destination of what is read."""
+
+    SCALE = 0
+    QUERY = 1
+    KEY = 2
+    VALUE = 3
+
+
+def buffer_row_shape(chip: ChipConfig) -> Shape:
+    """Index of a vector in one half of the global buffer."""
+    return unsigned((chip.buffer_blocks * chip.engine.update_rank - 1).bit_length())
+
+
+def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
+    """kind; slot of the job; row of the global buffer for the first vector of the request; last: the block is whole."""
+    return data.StructLayout({"kind": 2, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
+
+
+class ReadArbiter(wiring.Component):
+    """Two streams of read requests into one: queries before keys and values, without taking back what was offered."""
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        request = stream.Signature(read_request_layout(read_tag_layout(config)))
+        super().__init__({"i_query": In(request), "i_kv": In(request), "o": Out(request)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        free = ~self.o.valid | self.o.ready
+        m.d.comb += [self.i_query.ready.eq(free), self.i_kv.ready.eq(free & ~self.i_query.valid)]
+        with m.If(free):
+            m.d.sync += [
+                self.o.valid.eq(self.i_query.valid | self.i_kv.valid),
+                self.o.payload.eq(
+                    Mux(self.i_query.valid, self.i_query.payload.as_value(), self.i_kv.payload.as_value())
+                ),
+            ]
+        return m

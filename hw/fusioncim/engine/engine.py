@@ -1,0 +1,106 @@
+"""Hybrid engine: IP-CIM, softmax, OP-CIM and normalizer behind four streams in and one out.
+
+    i_tile  tiles to load (loader.tile_command_layout); the last one of a pass closes it
+    i_q     their queries, row after row
+    i_block key blocks in the order in which they pass, pass after pass; each may be seen by some resident row, and is
+            accepted when there is room for it
+    i_kv    the update_rank keys and values of each block, in the order of the schedule inside the block; positions that
+            no row may see may hold anything
+    o       outputs: the rows of each tile, `units` neighbouring columns per beat
+
+Each key and value vector enters once per pass, whatever the number of resident words; vectors that come after their
+block was accepted never wait. The tiles of the next pass load while the current one computes. In steady state a block
+of update_rank vectors takes block_cycles cycles per resident word, without a gap; softmax, PV, loads and drains are
+hidden.
+"""
+
+from typing import ClassVar
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.engine.controller import Controller, block_layout, state_layout
+from fusioncim.engine.ip_cim import IpCim
+from fusioncim.engine.kv_buffer import KvBuffer, pair_layout
+from fusioncim.engine.normalizer import Normalizer, beat_layout
+from fusioncim.engine.op_cim import OpCim
+from fusioncim.engine.softmax import Softmax, events_layout
+from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
+from fusioncim.verilog.emit import once
+from fusioncim_golden.config import Config
+
+
+class Engine(wiring.Component):
+    """One hybrid engine. Members: the streams above; state: what it does in this cycle; events: of the softmax."""
+
+    ports: ClassVar[dict[str, str]] = {
+        "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
+        "pass.",
+        "i_q": "A query of the tile. data: signed operands, column 0 in the low bits; query: its score scale is "
+        "mantissa / 2^shift, and it sees the keys below position visible.",
+        "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
+        "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
+        "o": "Outputs of a row, neighbouring columns, the lowest in the low bits. last: it ends the tile.",
+        "state": "What the engine does. active: it multiplies; loaded: a pass is resident; waits: for words to drain; "
+        "adds: it multiplies and adds values.",
+        "events": "What the softmax did in this cycle: updates of rows by kind, and slots that ended.",
+    }
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i_tile": In(stream.Signature(tile_command_layout(config))),
+                "i_q": In(stream.Signature(query_row_layout(config))),
+                "i_block": In(stream.Signature(block_layout())),
+                "i_kv": In(stream.Signature(pair_layout(config))),
+                "o": Out(stream.Signature(beat_layout(config))),
+                "state": Out(state_layout()),
+                "events": Out(events_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        ip, soft, op, norm = IpCim(config), Softmax(config), OpCim(config), Normalizer(config)
+        control, buffer = Controller(config), KvBuffer(config)
+        units = {"controller": control, "kv_buffer": buffer, "ip_cim": ip, "softmax": soft, "op_cim": op}
+        for name, unit in {**units, "normalizer": norm}.items():
+            m.submodules[name] = once(platform, unit)
+
+        wiring.connect(m, wiring.flipped(self.i_tile), control.i_tile)
+        wiring.connect(m, wiring.flipped(self.i_q), control.i_q)
+        wiring.connect(m, wiring.flipped(self.i_block), control.i_block)
+        wiring.connect(m, wiring.flipped(self.i_kv), buffer.i)
+        wiring.connect(m, control.kv, buffer.kv)
+        wiring.connect(m, control.o_tile, norm.i)
+        wiring.connect(m, norm.o, wiring.flipped(self.o))
+
+        m.d.comb += [
+            # Queries.
+            *(ip.write.eq(control.write), soft.write_enable.eq(control.query_enable)),
+            *(soft.write_row.eq(control.write.row), soft.write_word.eq(control.write.word)),
+            soft.write_query.eq(control.query),
+            # Scores.
+            *(ip.command.enable.eq(control.command.enable), ip.command.first.eq(control.command.first)),
+            *(ip.command.read.eq(control.command.read), ip.command.word.eq(control.command.word)),
+            ip.command.plane.eq(buffer.plane),
+            *(self.state.eq(control.state), self.events.eq(soft.events)),
+            # Probabilities.
+            *(getattr(ip.take, name).eq(getattr(control.control, name)) for name in ("enable", "row", "word")),
+            soft.control.eq(control.control),
+            *(soft.correction[n].eq(ip.correction[n]) for n in range(config.softmax_lanes)),
+            *(soft.score[i].eq(ip.score[i]) for i in range(config.rows)),
+            *(op.load[n].eq(soft.load[n]) for n in range(config.softmax_lanes)),
+            # Outputs.
+            *(op.command.enable.eq(control.pv_enable), op.command.word.eq(control.pv_word)),
+            op.command.column.eq(control.kv.value_column),
+            *(op.command.value[n].as_value().eq(buffer.value[n]) for n in range(config.update_rank)),
+            *(op.drain.eq(norm.drain), norm.drain_data.eq(op.drain_data)),
+            *(soft.drain_enable.eq(norm.state_enable), soft.drain_row.eq(norm.state_row)),
+            *(soft.drain_word.eq(norm.state_word), norm.state.eq(soft.drain_state)),
+            control.drained.eq(norm.done),
+        ]
+        return m

@@ -1,0 +1,265 @@
+"""IP-CIM macro: resident queries, keys streamed one bit-plane per cycle, one exact score per row and key.
+
+    s[i] = sum over columns j of q[i, j] * k[j]
+         = sum over bit-planes b of w_b * sum over j of q[i, j] * k[j][b],      w_b = 2^b, -2^b for the sign plane
+
+The bank keeps a query as sign t and magnitude m. As -m * k = m * (1 - k) - m, a row adds magnitudes only, where the
+key's bit differs from the sign, and its adder tree has no sign extension and little to do in the high bits:
+
+    sum over j of q[j] * k[j][b] = sum over j of m[j] * (k[j][b] ^ t[j]) - sum over j of m[j] * t[j]
+
+The tree adds the complements of the terms, which cost a gate less. Both constants together, `correction`, belong to a
+row and word: they are summed when the query is written, kept in a bank per softmax lane and subtracted there.
+
+Planes come most significant first, so that the shift-and-add at the edge of a row is Horner's rule: one adder, no
+shifter. Row j of every softmax lane works j cycles behind row 0 (the planes ripple through that many registers), which
+brings the scores to the lane one after the other and needs no holding register per row.
+
+Throughput: one key per operand_bits cycles. Latency: the score of row j is complete j + 3 cycles after its last plane
+was on `command`.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.lib.arith import fits, pipelined, tree_sum
+from fusioncim.lib.bank import Bank, address_shape
+from fusioncim.verilog.emit import once
+from fusioncim_golden.config import Config
+
+PART = 16
+"""Columns whose share of a correction is summed in a cycle."""
+
+
+def command_layout(config: Config) -> data.StructLayout:
+    """One cycle of the plane stream.
+
+    enable: `plane` holds a bit-plane; first: it is the sign plane. read, word: fetch the resident word from the bank,
+    one cycle before the first plane that multiplies it.
+    """
+    return data.StructLayout(
+        {"enable": 1, "first": 1, "plane": config.columns, "read": 1, "word": address_shape(config.words)}
+    )
+
+
+def write_layout(config: Config) -> data.StructLayout:
+    """A query for one row and word, in two's complement; any time, also while another word computes.
+
+    The most negative operand, -2^(operand_bits-1), counts as the one above it.
+    """
+    return data.StructLayout(
+        {
+            "enable": 1,
+            "row": address_shape(config.rows),
+            "word": address_shape(config.words),
+            "data": config.columns * config.operand_bits,
+        }
+    )
+
+
+def take_layout(config: Config) -> data.StructLayout:
+    """The score of row `row` of every lane, for `word`, is taken in this cycle."""
+    return data.StructLayout(
+        {"enable": 1, "row": address_shape(config.rows_per_lane), "word": address_shape(config.words)}
+    )
+
+
+class IpCimRow(wiring.Component):
+    """One row: bank, 1-bit multipliers, adder tree, shift-and-add.
+
+    Members:
+        enable, first, plane: this cycle's bit-plane.
+        read, word: fetch a word; it multiplies from the next cycle on.
+        write_enable, write_word, write_data: bank write port, operands as magnitude and, in the highest bit, sign.
+        score: score plus correction, complete 2 cycles after the last plane, until the next key's first partial sum.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        word = address_shape(config.words)
+        super().__init__(
+            {
+                "enable": In(1),
+                "first": In(1),
+                "plane": In(config.columns),
+                "read": In(1),
+                "word": In(word),
+                "write_enable": In(1),
+                "write_word": In(word),
+                "write_data": In(config.columns * config.operand_bits),
+                "score": Out(signed(config.score_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = self.config.operand_bits
+        bank = Bank(depth=self.config.words, width=self.config.columns * bits, array=True)
+        m.submodules.bank = once(platform, bank)
+        m.d.comb += [
+            bank.write_enable.eq(self.write_enable),
+            bank.write_address.eq(self.write_word),
+            bank.write_data.eq(self.write_data),
+            bank.read_enable[0].eq(self.read),
+            bank.read_address[0].eq(self.word),
+        ]
+        complements = []
+        for n in range(self.config.columns):
+            query = bank.read_data[0].word_select(n, bits)
+            adds = self.plane[n] ^ query[-1]
+            complements.append(~Mux(adds, query[:-1], 0))
+        total = tree_sum(complements)
+        missing = Signal(total.shape(), reset_less=True)
+        valid = Signal()
+        first = Signal(reset_less=True)
+        m.d.sync += [valid.eq(self.enable), first.eq(self.first)]
+        with m.If(self.enable):
+            m.d.sync += missing.eq(total)
+        score = Signal.like(self.score, reset_less=True)
+        m.d.comb += self.score.eq(score)
+        with m.If(valid):
+            m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
+        return m
+
+
+class Correction(wiring.Component):
+    """What the rows' scores are too large by, for every row and word.
+
+    correction = sum over j of 2^(operand_bits-1) - 1 - m[j] * t[j]
+
+    Members: write: as of the macro; take (take_layout), correction: of the lanes' rows that were taken, one cycle
+    later. A query's correction can be taken from 3 cycles after it was written on.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "write": In(write_layout(config)),
+                "take": In(take_layout(config)),
+                "correction": Out(correction_shape(config)).array(config.softmax_lanes),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        terms = []
+        for n in range(config.columns):
+            x = symmetric(self.write.data.word_select(n, config.operand_bits))
+            terms.append(Cat(Mux(x[-1], x[:-1], 0), ~x[-1]))
+        # Two cycles: sums of a few columns, then of all.
+        parts = []
+        with m.If(self.write.enable):
+            for n in range(0, config.columns, PART):
+                some = tree_sum(terms[n : n + PART])
+                part = Signal(some.shape(), name=f"part_{n // PART}", reset_less=True)
+                m.d.sync += part.eq(some)
+                parts.append(part)
+        total = Signal(correction_shape(config), reset_less=True)
+        place = Signal(data.StructLayout({name: self.write[name].shape() for name in ("enable", "row", "word")}))
+        m.d.comb += [place[name].eq(self.write[name]) for name in ("enable", "row", "word")]
+        stages, enables = pipelined(m, place, 2, "write")
+        enable, row, word = enables[2], stages[2].row, stages[2].word
+        with m.If(enables[1]):
+            m.d.sync += total.eq(tree_sum(parts) - config.columns)
+        for n in range(config.softmax_lanes):
+            bank = Bank(depth=config.words << row_bits(config), width=len(total))
+            m.submodules[f"bank_{n}"] = once(platform, bank)
+            m.d.comb += [
+                *(bank.write_data.eq(total), bank.read_enable[0].eq(self.take.enable)),
+                bank.read_address[0].eq(Cat(self.take.row[: row_bits(config)], self.take.word)),
+                self.correction[n].eq(bank.read_data[0]),
+            ]
+            for j in range(config.rows_per_lane):
+                with m.If(row == n * config.rows_per_lane + j):
+                    m.d.comb += [
+                        bank.write_enable.eq(enable),
+                        bank.write_address.eq(Cat(Const(j, row_bits(config)), word)),
+                    ]
+        return m
+
+
+def correction_shape(config: Config) -> Shape:
+    """Unsigned shape of a correction."""
+    return fits(config.columns * ((1 << (config.operand_bits - 1)) - 1))
+
+
+def row_bits(config: Config) -> int:
+    """Address bits of a lane's row."""
+    return (config.rows_per_lane - 1).bit_length()
+
+
+def symmetric(x: Value) -> Value:
+    """An operand in two's complement, the most negative one replaced by the one above it."""
+    return Cat(x[0] | (x[-1] & ~x[:-1].any()), x[1:])
+
+
+class IpCim(wiring.Component):
+    """All rows, the plane registers that skew them, and the corrections.
+
+    Members: command (command_layout), write (write_layout), take (take_layout), score: of all rows, too large by their
+    correction; correction: per lane. Row i with j = i mod rows_per_lane shows the score of a key at j + 3 cycles after
+    the key's last plane was on `command`; `take` it then, and subtract the lane's `correction` one cycle later. This
+    unit cannot stall.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "command": In(command_layout(config)),
+                "write": In(write_layout(config)),
+                "take": In(take_layout(config)),
+                "score": Out(signed(config.score_bits)).array(config.rows),
+                "correction": Out(correction_shape(config)).array(config.softmax_lanes),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        layout = command_layout(config)
+
+        stages = [self.command]
+        enables = [self.command.enable]
+        for n in range(config.rows_per_lane):
+            stage = Signal(layout, name=f"stage_{n}", reset_less=True)
+            enable = Signal(name=f"enable_{n}")
+            before = stages[-1]
+            m.d.sync += [
+                *(enable.eq(enables[-1]), stage.first.eq(before.first)),
+                *(stage.read.eq(before.read), stage.word.eq(before.word)),
+            ]
+            with m.If(enables[-1]):
+                m.d.sync += stage.plane.eq(before.plane)
+            stages.append(stage)
+            enables.append(enable)
+
+        bits = config.operand_bits
+        stored = Signal(config.columns * bits)
+        for n in range(config.columns):
+            x = symmetric(self.write.data.word_select(n, bits))
+            magnitude = Mux(x[-1], -x[:-1], x[:-1])[: bits - 1]
+            m.d.comb += stored.word_select(n, bits).eq(Cat(magnitude, x[-1]))
+        for i in range(config.rows):
+            row = IpCimRow(config)
+            j = i % config.rows_per_lane + 1
+            stage = stages[j]
+            m.submodules[f"row_{i}"] = once(platform, row)
+            m.d.comb += [
+                *(row.enable.eq(enables[j]), row.first.eq(stage.first), row.plane.eq(stage.plane)),
+                *(row.read.eq(stage.read), row.word.eq(stage.word)),
+                row.write_enable.eq(self.write.enable & (self.write.row == i)),
+                *(row.write_word.eq(self.write.word), row.write_data.eq(stored)),
+                self.score[i].eq(row.score),
+            ]
+
+        correction = Correction(config)
+        m.submodules.correction = once(platform, correction)
+        m.d.comb += [
+            *(correction.write.eq(self.write), correction.take.eq(self.take)),
+            *(self.correction[n].eq(correction.correction[n]) for n in range(config.softmax_lanes)),
+        ]
+        return m

@@ -1,0 +1,200 @@
+"""Sequencer: runs the slots, one block of keys past one resident word each, back to back.
+
+Everything behind a slot's first cycle is a fixed rhythm: the macros and the softmax cannot stall, so a slot starts only
+when its keys, its values and its word are there, and every later event is a constant number of cycles after it. In
+cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank, j = row of a lane):
+
+    n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
+    n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
+    T + 5                   the block's values are read (first slot of a block)
+    T + 6 .. 2 T + 5        columns on the OP-CIM's command; row j's probabilities are there at T + 7 + j
+    2 T + 9 + rows_per_lane and later: the word may drain
+
+Throughput: a slot per block_cycles cycles.
+"""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
+from fusioncim.engine.tile_loader import word_after
+from fusioncim.lib.arith import delayed, fits, one_hot, pick
+from fusioncim.lib.bank import address_shape
+from fusioncim_golden.config import POSITION_BITS, Config
+
+
+def entry_layout(config: Config) -> data.StructLayout:
+    """A block of keys: index, the words of the pass it belongs to, and whether it is the pass's last."""
+    return data.StructLayout(
+        {"block": POSITION_BITS, "word": address_shape(config.words), "count": fits(config.words), "last": 1}
+    )
+
+
+class Sequencer(wiring.Component):
+    """Runs the slots.
+
+    Members: i: blocks, in the order of the rings; visible, fresh: of the words (TileLoader); kv: key and value buffer;
+    command: IP-CIM, all but the plane; control: softmax; pv_enable, pv_word: OP-CIM, for the column that the buffer
+    shows; finished: words whose tile is complete; drained: words whose tile has left; active: a bit-plane multiplies;
+    waits: the next slot waits for its word to drain.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(entry_layout(config))),
+                "visible": In(POSITION_BITS).array(config.words),
+                "fresh": In(1).array(config.words),
+                "kv": Out(kv_signature(config)),
+                "command": Out(ip_cim.command_layout(config)),
+                "control": Out(softmax.control_layout(config)),
+                "pv_enable": Out(1),
+                "pv_word": Out(address_shape(config.words)),
+                "finished": Out(config.words),
+                "drained": In(config.words),
+                "active": Out(1),
+                "waits": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        cycles = config.block_cycles
+        slot = data.StructLayout(
+            {
+                "word": address_shape(config.words),
+                "ring": address_shape(ring_blocks(config)),
+                "block": POSITION_BITS,
+                "opens": 1,
+                "first": 1,
+                "fresh": 1,
+            }
+        )
+        active = Signal()
+        cycle = Signal(range(cycles))
+        now = Signal(slot)
+        finish = Signal()
+        start = Signal()
+        next_slot = Signal(slot)
+        m.d.comb += [finish.eq(active & (cycle == cycles - 1)), self.active.eq(self.command.enable)]
+        m.d.sync += cycle.eq(cycle + active)  # keeps still while idle, and so do the planes
+        with m.If(start):
+            m.d.sync += [active.eq(1), cycle.eq(0), now.eq(next_slot)]
+        with m.Elif(finish):
+            m.d.sync += active.eq(0)
+
+        self._pick(m, start, next_slot, finish, active)
+        self._keys(m, active, cycle, now)
+        self._values(m, finish, now)
+        return m
+
+    def _pick(self, m: Module, start: Signal, slot: data.View, finish: Signal, active: Signal) -> None:
+        """Find the next slot while one runs, so that it can start in the cycle after."""
+        config = self.config
+        entry = self.i.payload
+        index = Signal(fits(config.words))
+        ring = Signal(address_shape(ring_blocks(config)))
+        claimed = Signal()
+        found = Signal()
+        begun = Signal(config.words)
+        busy = Signal(config.words)
+        word = Signal(address_shape(config.words))
+        exhausted = Signal()
+        sees = Signal()
+        m.d.comb += [
+            word.eq(word_after(config, entry.word, index)),
+            sees.eq(Array(self.visible)[word] > (entry.block << config.rank_bits)),
+            exhausted.eq(self.i.valid & ~found & (index == entry.count)),
+            self.i.ready.eq(exhausted),
+        ]
+        first = ~pick(begun, word)
+        idle = finish | ~active
+        m.d.comb += [
+            start.eq(found & idle & (claimed | self.kv.available) & ~(first & pick(busy, word))),
+            *(self.kv.claim.eq(start & ~claimed), self.waits.eq(found & idle & first & pick(busy, word))),
+            *(slot.word.eq(word), slot.ring.eq(ring), slot.block.eq(entry.block), slot.opens.eq(~claimed)),
+            *(slot.first.eq(first), slot.fresh.eq(Array(self.fresh)[word])),
+        ]
+        with m.If(start):
+            m.d.sync += [found.eq(0), claimed.eq(1), index.eq(index + 1)]
+        with m.Elif(exhausted):
+            m.d.sync += [index.eq(0), ring.eq(ring + 1), claimed.eq(0)]
+        with m.Elif(self.i.valid & ~found):
+            with m.If(sees):
+                m.d.sync += found.eq(1)
+            with m.Else():
+                m.d.sync += index.eq(index + 1)
+
+        # The block, and with its last block the pass, ends with the slot that runs now.
+        ends_block = Signal()
+        ending = Signal(config.words)
+        members: Value = Const(0, config.words)
+        for n in range(config.words):
+            members |= one_hot(entry.count > n, word_after(config, entry.word, n), config.words)
+        ended = Signal(config.words)
+        m.d.comb += [self.kv.keys_release.eq(ends_block & idle), ended.eq(Mux(idle, ending, 0))]
+        with m.If(exhausted):
+            m.d.sync += [ends_block.eq(1), ending.eq(Mux(entry.last, members, 0))]
+        with m.Elif(idle):
+            m.d.sync += [ends_block.eq(0), ending.eq(0)]
+        m.d.comb += self.finished.eq(delayed(m, ended, config.block_cycles + config.rows_per_lane + 11, "ended")[-1])
+        m.d.sync += [
+            begun.eq((begun & ~ended) | one_hot(start, word, config.words)),
+            busy.eq((busy & ~self.drained) | one_hot(start, word, config.words)),
+        ]
+
+    def _keys(self, m: Module, active: Signal, cycle: Signal, now: data.View) -> None:
+        """Planes to the IP-CIM, and the control of the softmax operand_bits + 3 cycles later."""
+        config = self.config
+        plane_bits = config.operand_bits.bit_length() - 1
+        plane, vector = cycle[:plane_bits], cycle[plane_bits:]
+        m.d.comb += [
+            self.kv.keys_enable.eq(active & (plane == 0)),
+            self.kv.keys_address.eq(Cat(vector, now.ring)),
+            *(self.command.read.eq(active & (cycle == 0)), self.command.word.eq(now.word)),
+            self.command.first.eq(self.kv.plane_index == 0),
+        ]
+        m.d.sync += [self.command.enable.eq(active), self.kv.plane_index.eq(plane)]
+        control = Signal(softmax.control_layout(config))
+        served = plane < config.rows_per_lane if config.rows_per_lane < config.operand_bits else 1
+        within = vector if config.schedule == "in_order" else ~vector
+        m.d.comb += [
+            *(control.enable.eq(active & served), control.row.eq(plane)),
+            *(control.index.eq(vector), control.last.eq(vector == config.update_rank - 1)),
+            *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
+            control.position.eq(Cat(within, now.block)),
+        ]
+        m.d.comb += self.control.eq(delayed(m, control, config.operand_bits + 3, "control")[-1])
+
+    def _values(self, m: Module, finish: Signal, now: data.View) -> None:
+        """Read the block's values, then walk the columns."""
+        config = self.config
+        token = Signal(
+            data.StructLayout(
+                {
+                    "enable": 1,
+                    "opens": 1,
+                    "word": address_shape(config.words),
+                    "ring": address_shape(ring_blocks(config)),
+                }
+            )
+        )
+        m.d.comb += [
+            *(token.enable.eq(finish), token.opens.eq(finish & now.opens)),
+            *(token.word.eq(now.word), token.ring.eq(now.ring)),
+        ]
+        start = delayed(m, token, 6, "slot_end")[-1]
+        m.d.comb += [
+            *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
+            self.kv.values_release.eq(start.opens),
+        ]
+        with m.If(start.enable):
+            m.d.sync += [self.pv_enable.eq(1), self.kv.value_column.eq(0), self.pv_word.eq(start.word)]
+        with m.Else():
+            with m.If(self.kv.value_column == config.block_cycles - 1):
+                m.d.sync += self.pv_enable.eq(0)
+            m.d.sync += self.kv.value_column.eq(self.kv.value_column + self.pv_enable)

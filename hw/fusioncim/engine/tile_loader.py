@@ -1,0 +1,125 @@
+"""Tile loader: queries into the banks, tile by tile, one pass ahead of the computation.
+
+Tiles go into words 0, 1, .. words - 1, 0, ..; a tile whose `last` is set closes the pass: its tiles compute together.
+A tile waits until its word is free. Rows beyond the tile's own see no key.
+
+Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first query.
+"""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine.normalizer import tile_layout
+from fusioncim.lib.arith import fits, one_hot, pick
+from fusioncim.lib.bank import address_shape
+from fusioncim_golden.config import POSITION_BITS, Config
+
+
+def tile_command_layout(config: Config) -> data.StructLayout:
+    """A tile to load: its rows (at least one); fresh: no earlier tile may seed its references; last: it ends a pass."""
+    return data.StructLayout({"rows": fits(config.rows), "fresh": 1, "last": 1})
+
+
+def query_row_layout(config: Config) -> data.StructLayout:
+    """One query: signed operands in two's complement, score scale mantissa / 2^shift, how many keys it may see."""
+    return data.StructLayout(
+        {"data": data.ArrayLayout(config.operand_bits, config.columns), "query": softmax.query_layout()}
+    )
+
+
+def pass_layout(config: Config) -> data.StructLayout:
+    """A loaded pass: its first word and how many words."""
+    return data.StructLayout({"word": address_shape(config.words), "count": fits(config.words)})
+
+
+def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
+    """(word + count) mod words, count <= words."""
+    total = word + count
+    if config.words == 1 << (config.words - 1).bit_length() and config.words > 1:
+        return total[: address_shape(config.words).width]
+    return Mux(total >= config.words, total - config.words, total)[: address_shape(config.words).width]
+
+
+class TileLoader(wiring.Component):
+    """Loads queries tile by tile.
+
+    Members: i_tile; i_q: the tiles' queries, in order; o_pass; o_tile: every loaded tile, in order, for the drain;
+    write, query_*: ports of the macros; release: words that may be loaded again; visible, fresh: per word, the largest
+    number of keys that a row of its tile may see, and the tile's `fresh`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i_tile": In(stream.Signature(tile_command_layout(config))),
+                "i_q": In(stream.Signature(query_row_layout(config))),
+                "o_pass": Out(stream.Signature(pass_layout(config))),
+                "o_tile": Out(stream.Signature(tile_layout(config))),
+                "write": Out(ip_cim.write_layout(config)),
+                "query_enable": Out(1),
+                "query": Out(softmax.query_layout()),
+                "release": In(config.words),
+                "visible": Out(POSITION_BITS).array(config.words),
+                "fresh": Out(1).array(config.words),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        tile = Signal(tile_command_layout(config), reset_less=True)
+        loaded = Signal(config.words)
+        word = Signal(address_shape(config.words))
+        first_word = Signal(address_shape(config.words))
+        count = Signal(fits(config.words))
+        row = Signal(address_shape(config.rows), reset_less=True)
+        longest = Signal(POSITION_BITS, reset_less=True)
+
+        real = Signal()
+        step = Signal()
+        tile_done = Signal()
+        m.d.comb += [
+            real.eq(row < tile.rows),
+            *(self.write.enable.eq(step & real), self.write.row.eq(row), self.write.word.eq(word)),
+            self.write.data.eq(self.i_q.payload.data),
+            *(self.query_enable.eq(step), self.query.eq(self.i_q.payload.query)),
+            self.query.visible.eq(Mux(real, self.i_q.payload.query.visible, 0)),
+            *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(tile.rows)),
+            *(self.o_pass.payload.word.eq(first_word), self.o_pass.payload.count.eq(count)),
+        ]
+        m.d.sync += loaded.eq((loaded & ~self.release) | one_hot(tile_done, word, config.words))
+
+        with m.FSM():
+            with m.State("TILE"):
+                m.d.comb += self.i_tile.ready.eq(~pick(loaded, word))
+                m.d.sync += [tile.eq(self.i_tile.payload), row.eq(0), longest.eq(0)]
+                with m.If(self.i_tile.valid & self.i_tile.ready):
+                    m.next = "LOAD"
+            with m.State("LOAD"):
+                m.d.comb += [self.i_q.ready.eq(real), step.eq(self.i_q.valid | ~real)]
+                with m.If(step):
+                    m.d.sync += row.eq(row + 1)
+                    with m.If(self.query.visible > longest):
+                        m.d.sync += longest.eq(self.query.visible)
+                    with m.If(row == config.rows - 1):
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += [self.o_tile.valid.eq(1), tile_done.eq(self.o_tile.ready)]
+                with m.If(tile_done):
+                    m.d.sync += [
+                        *(Array(self.visible)[word].eq(longest), Array(self.fresh)[word].eq(tile.fresh)),
+                        *(word.eq(word_after(config, word, 1)), count.eq(count + 1)),
+                    ]
+                    with m.If(tile.last):
+                        m.next = "PASS"
+                    with m.Else():
+                        m.next = "TILE"
+            with m.State("PASS"):
+                m.d.comb += self.o_pass.valid.eq(1)
+                with m.If(self.o_pass.ready):
+                    m.d.sync += [count.eq(0), first_word.eq(word)]
+                    m.next = "TILE"
+        return m

@@ -1,0 +1,1 @@
+"""Engines on FPGA boards: a design that checks itself, boards, bitstreams."""

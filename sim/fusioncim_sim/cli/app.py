@@ -1,0 +1,48 @@
+"""The command line: all commands in one list."""
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from fusioncim_sim.cli import generate, measure, physical, quality, simulate, system
+from fusioncim_sim.cli.errors import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Generator, simulator and measurements of a compute-in-memory attention accelerator.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Generate, simulate and measure a compute-in-memory attention accelerator."""
+    if version:
+        print(importlib.metadata.version("fusioncim"))
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+for command in (
+    generate.info,
+    generate.generate,
+    simulate.simulate,
+    physical.synth,
+    physical.timing,
+    physical.power,
+    physical.fpga,
+    system.evaluate,
+    system.explore,
+    system.report,
+    simulate.capture,
+    quality.quality,
+    simulate.demo,
+    measure.measure,
+):
+    app.command()(command)

@@ -1,0 +1,86 @@
+"""Options that several commands have, and what they select."""
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fusioncim_golden.chip_config import ChipConfig, chip_preset, split
+from fusioncim_golden.config import PRESETS, Config, preset, read_toml
+from fusioncim_golden.errors import InputError
+
+
+class Simulator(StrEnum):
+    """What computes the heads."""
+
+    icarus = "icarus"
+    verilator = "verilator"
+    golden = "golden"
+
+
+Preset = Annotated[str | None, typer.Option(help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of parameters, instead of a preset.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Simulations at a time. Default: one per core.")]
+Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
+Liberty = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
+]
+OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
+ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
+Processes = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
+]
+JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")]
+Model = Annotated[
+    str, typer.Option(help="smollm2 (from its pip package), a Hugging Face directory, or a GGUF file; float32.")
+]
+Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. Default: chapters of Moby-Dick.")]
+Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
+
+
+def choose(name: str | None, file: Path | None, changes: list[str] | None) -> tuple[str, dict[str, Any]]:
+    """The preset and the values that the three options select."""
+    if name is not None and file is not None:
+        raise InputError("only one of --preset and --config may be given (the file may name a preset itself)")
+    values = {} if file is None else read_toml(file)
+    name = values.pop("preset", name or "small")
+    for change in changes or []:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise InputError(f"--set must be KEY=VALUE, not {change}")
+        values[key.strip()] = parse_value(value.strip())
+    return name, values
+
+
+def choose_chip(name: str | None, file: Path | None, changes: list[str] | None) -> ChipConfig:
+    """The chip that the three options select."""
+    start, values = choose(name, file, changes)
+    return chip_preset(start).override(**values)
+
+
+def choose_config(name: str | None, file: Path | None, changes: list[str] | None) -> Config:
+    """The engine that the three options select; what they say about the chip around it does not matter."""
+    start, values = choose(name, file, changes)
+    return preset(start).override(**split(values)[1])
+
+
+def parse_value(text: str) -> object:
+    """A TOML value; what is none is a string, so that names need no quotes."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if len(table) == 1 else text
+
+
+def page() -> Console:
+    """Where results are printed: as wide as the terminal, or 110 columns into a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=110)

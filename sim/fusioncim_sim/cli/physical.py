@@ -1,0 +1,186 @@
+"""Commands that map a design on cells: area, timing, power, bitstreams."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusioncim_sim.cli.options import (
+    Changes,
+    ClockMhz,
+    ConfigFile,
+    JsonOut,
+    Liberty,
+    Names,
+    OneEngine,
+    Preset,
+    Processes,
+    choose,
+    choose_chip,
+    choose_config,
+    page,
+)
+
+
+def synth(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    engine: OneEngine = False,
+    liberty: Liberty = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the mapped netlists and Liberty views of the banks.")
+    ] = None,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Map a chip on a cell library: area by module, classes of cells, banks.
+
+    What the library lacks is said, with what is done instead. Every distinct module is mapped once, and kept.
+
+    Example: fusioncim synth --preset tiny --engine --output build/netlist
+    """
+    from fusioncim.asic.synth import require_pyosys, synthesize
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.files import check_directory, check_json, write_directory, write_json
+    from fusioncim_sim.gates.asic_figures import component_of, read_library, synth_figures, synth_files
+    from fusioncim_sim.screen.asic import synth_page
+
+    chosen = (choose_config if engine else choose_chip)(preset, config, changes)
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "modules", "banks", "um2_per_mac_per_cycle"))
+    if output:
+        check_directory(output)
+    library = read_library(liberty)
+    design = synthesize(component_of(chosen), library, jobs=jobs or cores())
+    figures = synth_figures(design, chosen)
+    synth_page(page(), figures)
+    if output:
+        files = synth_files(design, chosen)
+        write_directory(output, files, chosen.as_dict())
+        print(f"{output}: {len(files)} files; the cells are those of {library.path}")
+    if json_out:
+        write_json(json_out, figures)
+
+
+def timing(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    engine: OneEngine = False,
+    liberty: Liberty = None,
+    clock_mhz: ClockMhz = 400.0,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Time a mapped chip with OpenSTA: slowest path of every module, highest frequency.
+
+    Exit status 1 if the clock frequency is not reached.
+
+    Example: fusioncim timing --preset tiny --engine --clock-mhz 500
+    """
+    from fusioncim.asic.synth import require_pyosys
+    from fusioncim.asic.timing import require_sta
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.files import check_json, write_json
+    from fusioncim_sim.gates.asic_figures import period_of, read_library, time_design, timing_figures
+    from fusioncim_sim.screen.asic import timing_page
+
+    chosen = (choose_config if engine else choose_chip)(preset, config, changes)
+    period_of(clock_mhz)
+    require_sta()
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "modules", "shortest_period_ns"))
+    library = read_library(liberty)
+    timed = time_design(chosen, library, clock_mhz, jobs or cores())
+    timing_page(page(), timed, library)
+    if json_out:
+        write_json(json_out, timing_figures(timed, chosen, library))
+    if not timed.reached:
+        raise typer.Exit(1)
+
+
+def power(
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    liberty: Liberty = None,
+    head: Names = None,
+    tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
+    clock_mhz: ClockMhz = 400.0,
+    jobs: Processes = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Simulate one tile of a captured head on the mapped engine, and say where its energy goes.
+
+    The tile: the last `rows` queries of the first tokens, causal. Heads stand side by side where `columns` is a
+    multiple of their dimension; --head names as many. Exit status 1 if an output bit differs.
+
+    Example: fusioncim power --head sink --tokens 64 --json power.json
+    """
+    from fusioncim.asic.synth import require_pyosys
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.files import check_json, write_json
+    from fusioncim_sim.gates.asic_figures import period_of, power_figures, read_library
+    from fusioncim_sim.gates.gate_level import require_gates
+    from fusioncim_sim.gates.tile_energy import captured_heads, run_tile
+    from fusioncim_sim.screen.asic import power_page
+
+    chosen = choose_config(preset, config, changes)
+    period = period_of(clock_mhz)
+    heads = captured_heads(chosen, head or ())
+    require_gates()
+    require_pyosys()
+    if json_out:
+        check_json(json_out, ("library", "energy_fj", "power_mw"))
+    library = read_library(liberty)
+    result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
+    power_page(page(), result, library)
+    if json_out:
+        write_json(json_out, power_figures(result, library))
+    if not result.bit_exact:
+        raise typer.Exit(1)
+
+
+def fpga(
+    board: Annotated[str, typer.Option(help="Board: icebreaker or ulx3s.")] = "icebreaker",
+    changes: Changes = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of the stored job. Default: the board's.")] = None,
+    clock_mhz: Annotated[float | None, typer.Option(help="Clock frequency. Default: the board's.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Simulate the mapped netlist until it tells (minutes).")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Directory. Default: build/fpga/ and the board.")] = None,
+) -> None:
+    """Make a bitstream: the largest engine that fits a board, which checks itself on stored results again and again.
+
+    Lights tell whether it passed; the serial line (115200 baud, 8N1) says so with the number of cycles, every second. A
+    clock that is not reached is an error.
+
+    Example: fusioncim fpga --board icebreaker --output build/bitstream
+    """
+    from fusioncim.fpga.bitstream import build
+    from fusioncim.fpga.boards import board as board_of
+    from fusioncim_sim.files import check_directory, write_directory
+    from fusioncim_sim.gates.fpga_netlist import bitstream_files, board_figures, checked, netlist_shows, passes
+    from fusioncim_sim.screen.fpga import fpga_page
+
+    chosen = board_of(board)
+    config = chosen.config.override(**choose(None, None, changes)[1])
+    output = output or Path("build/fpga") / board
+    check_directory(output)
+    mhz = chosen.clock_mhz if clock_mhz is None else clock_mhz
+    design = checked(chosen, config, tokens or chosen.tokens, mhz)
+    done = build(chosen, design, mhz)
+    shown = board_figures(chosen, config, tokens or chosen.tokens, done)
+    done.require_clock()
+    if check:
+        shown |= netlist_shows(chosen, done, design)
+    fpga_page(page(), shown)
+    files = bitstream_files(chosen, done, shown)
+    write_directory(output, files, config.as_dict())
+    print(f"{output}: {len(files)} files; load: {chosen.loader} {output / f'fusioncim.{done.suffix}'}")
+    if check and not passes(shown):
+        raise typer.Exit(1)

@@ -1,0 +1,45 @@
+"""The command that says what the arithmetic does to a language model."""
+
+from typing import Annotated
+
+import typer
+
+from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, JsonOut, Model, Preset, Text, choose_config, page
+
+
+def quality(
+    model: Model = "smollm2",
+    text: Text = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    window: Annotated[int, typer.Option(min=2, help="Tokens that attend to each other.")] = 1024,
+    tokens: Annotated[int, typer.Option(min=2, help="Read about as many tokens, in whole windows.")] = 20480,
+    quick: Annotated[bool, typer.Option("--quick", help="Four windows of 256 tokens.")] = False,
+    jobs: Jobs = None,
+    json_out: JsonOut = None,
+) -> None:
+    """Say what a configuration's arithmetic does to a language model that reads; needs the extra llm.
+
+    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token. The
+    preset is paper unless told.
+
+    Example: fusioncim quality --set probability_bits=8 --quick
+    """
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.files import check_json, write_json
+    from fusioncim_sim.llm.language_model import find_model, read_text, tokenize, windows
+    from fusioncim_sim.llm.losses import quality_report
+    from fusioncim_sim.screen.quality import quality_page
+    from fusioncim_sim.studies.quality import QUICK
+
+    chosen = choose_config("paper" if preset is None and config is None else preset, config, changes)
+    source = find_model(model)
+    if json_out:
+        check_json(json_out, ("config", "model", "ways"))
+    length, limit = QUICK if quick else (window, max(tokens // window, 1))
+    read = windows(tokenize(source, read_text(text)), length, limit)
+    report = quality_report(source, read, chosen, jobs or cores())
+    quality_page(page(), report)
+    if json_out:
+        write_json(json_out, report, ("config", "model", "ways"))

@@ -1,0 +1,133 @@
+"""Commands about whole models and many chips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, choose_chip, page
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Language model: llama3-8b, llama3-70b, llama2-7b, gpt3-175b, bert-base, deepseek-v3, "
+            "or a Hugging Face config.json."
+        ),
+    ] = "llama3-8b",
+    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 8192,
+    chunk: Annotated[int | None, typer.Option(help="Prefill in chunks of so many tokens.")] = None,
+    new_tokens: Annotated[
+        int | None, typer.Option(help="Decode so many tokens at once; the others are in the cache.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Change the model: its layers.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Change the model: query heads.")] = None,
+    kv_heads: Annotated[int | None, typer.Option(help="Change the model: key and value heads.")] = None,
+    head_dimension: Annotated[
+        int | None, typer.Option(help="Change the model: elements of a key and of a value.")
+    ] = None,
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Preset of the chip. Default: paper.")] = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, lpddr5, gddr5 or hbm2.")] = "lpddr5",
+    clock_mhz: ClockMhz = 400.0,
+    corner: Annotated[
+        str, typer.Option(help="Technology and supply: '45 nm, 1.1 V', '28 nm, 0.9 V' or '28 nm, 0.72 V'.")
+    ] = "28 nm, 0.9 V",
+    energy_table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Energies per event. Default: those of this package.")
+    ] = None,
+    energy: Annotated[bool, typer.Option("--energy/--no-energy", help="Say where the energy goes.")] = True,
+    json_out: JsonOut = None,
+) -> None:
+    """Run the attention of a whole language model on a model of the chip: cycles, bytes, energy.
+
+    The model follows every queue of the chip and equals the RTL cycle by cycle; long jobs are continued from shorter
+    ones. Prefill of all tokens by default.
+
+    Examples: fusioncim evaluate --tokens 4096 --chunk 1024; fusioncim evaluate --model bert-base --tokens 512
+    """
+    from fusioncim_sim.files import check_json, write_json
+    from fusioncim_sim.screen.system import evaluation_page
+    from fusioncim_sim.system import dram as memories
+    from fusioncim_sim.system import energy_table as energies
+    from fusioncim_sim.system import model as system
+    from fusioncim_sim.system import workload
+
+    chip = choose_chip(preset or (None if config else "paper"), config, changes)
+    changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
+    changed |= {"key_size": head_dimension, "value_size": head_dimension}
+    this = workload.changed(workload.model(model), changed)
+    if json_out:
+        check_json(json_out, ("chip", "layer", "model", "whole"))
+    result = system.evaluate(
+        chip,
+        this,
+        workload.Phase(tokens=tokens, chunk=chunk, new=new_tokens),
+        dram=memories.dram(dram),
+        table=energies.read_table(energy_table or energies.default_table()) if energy else None,
+        at=energies.corner(corner),
+        clock_mhz=clock_mhz,
+    )
+    evaluation_page(page(), result, corner)
+    if json_out:
+        write_json(json_out, result.as_dict())
+
+
+def explore(
+    output: Annotated[Path, typer.Option(help="Directory of the results; run again to go on.")] = Path("build/explore"),
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V1,V2,..",
+            help="Explore these values of a parameter; may be repeated. Default: a space of 1,536 chips.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Language model, as of evaluate.")] = "llama3-8b",
+    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 1024,
+    dram: Annotated[str, typer.Option(help="Memory: lpddr4, lpddr5, gddr5 or hbm2.")] = "lpddr5",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first points.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://..., instead of local cores.")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Evaluate chips of many configurations on one workload: area, energy, latency, quality, and their Pareto front.
+
+    What is finished is kept in results.jsonl of the directory; the same command goes on from there.
+
+    Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 --output build/mine
+    """
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.files import write_json
+    from fusioncim_sim.screen.system import front_page
+    from fusioncim_sim.system import explore as space
+
+    axes = space.parse_axes(axis) if axis else space.AXES
+    question = space.Question(model=model, tokens=tokens, memory=dram)
+    found = space.explore(output, axes, question, jobs=jobs or cores(), scheduler=scheduler, limit=limit)
+    best = space.front(found)
+    front_page(page(), found, best)
+    write_json(output / "front.json", {"front": best}, ("front",))
+
+
+def report(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write.")] = Path("report.html"),
+    measurements: Annotated[
+        Path | None, typer.Option(help="Directory of the JSON files. Default: this repository's.")
+    ] = None,
+    exploration: Annotated[Path | None, typer.Option(help="Directory of an exploration, for the Pareto front.")] = None,
+) -> None:
+    """Write one self-contained HTML file: architecture, cost, models, baselines, ablation, sensitivity, Pareto front.
+
+    Example: fusioncim report build/report.html --exploration build/explore
+    """
+    from fusioncim_sim.pages.html_report import write_report
+    from fusioncim_sim.system.energy_table import default_table
+
+    write_report(output, measurements or default_table().parent, exploration)
+    print(f"{output}  {output.stat().st_size:,} bytes")

@@ -1,0 +1,1 @@
+"""Simulation of mapped netlists: what every net does, and the energy that follows."""

@@ -1,0 +1,111 @@
+"""Runs jobs on the mapped netlist of an engine or a chip under Icarus, counting what every net does.
+
+The flat netlist takes the place of the RTL behind the same bench, so that its outputs can be compared with the golden
+model bit by bit; `toggles.c` counts in the same pass.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from fusioncim.asic.liberty import cells_verilog
+from fusioncim.asic.netlist import Flat, flat_verilog
+from fusioncim.asic.power import Activity
+from fusioncim.asic.synth import Design
+from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.engine.engine import Engine
+from fusioncim.lib.bank import SRAM
+from fusioncim.verilog.emit import verilog
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.judge import Run
+from fusioncim_sim.rtl.chip_run import ChipJob, ChipRun, simulate_chip
+from fusioncim_sim.rtl.engine_bench import PHASES
+from fusioncim_sim.rtl.engine_run import simulate_jobs
+from fusioncim_sim.rtl.runner import Program, compile_icarus, compile_step, require_icarus
+
+COUNTER = Path(__file__).with_name("toggles.c")
+TOGGLES = "FUSIONCIM_TOGGLES"
+IDLE = 100
+"""Cycles of the phase `idle`."""
+
+
+def simulate_gates(
+    config: Config, jobs: Sequence[tuple[Heads, Job]], design: Design, flat: Flat
+) -> tuple[Run, dict[str, Activity]]:
+    """Run jobs back to back on the flat netlist of a mapped engine; activities by `engine_bench.PHASES`."""
+    with counting(build_gates(design, flat), flat) as (program, counted):
+        run = simulate_jobs(config, jobs, program=program, idle=IDLE)
+        return run, dict(zip(PHASES, read_activities(counted, flat.nets), strict=True))
+
+
+def simulate_chip_gates(
+    chip: ChipConfig, jobs: Sequence[ChipJob], design: Design, flat: Flat, *, cycles: int
+) -> tuple[ChipRun, Activity]:
+    """Run jobs on the flat netlist of a mapped chip, in which the boxes, its engines, are RTL."""
+    engines = verilog(Engine(chip.engine))
+    with counting(build_gates(design, flat, engines), flat) as (program, counted):
+        run = simulate_chip(chip, jobs, cycles=cycles, program=program)
+        (activity,) = read_activities(counted, flat.nets)
+        return run, activity
+
+
+@contextmanager
+def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
+    """The program of a flat netlist with the toggle counter, and the file that it writes."""
+    build_root().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
+        counted = Path(scratch) / "toggles"
+        yield Program(place, flat.name, ("-M", str(counter()), "-m", "toggles"), {TOGGLES: str(counted)}), counted
+
+
+def read_activities(path: Path, nets: int) -> list[Activity]:
+    """What `toggles.c` wrote, by phase."""
+    with path.open(encoding="utf-8") as file:
+        cycles = [int(word) for word in file.readline().split()]
+        table = np.loadtxt(file, dtype=np.int64, ndmin=2)
+    activities = []
+    for phase, length in enumerate(cycles):
+        toggles, high = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
+        toggles[table[:, 0]], high[table[:, 0]] = table[:, 1 + 2 * phase], table[:, 2 + 2 * phase]
+        high[1] = length
+        activities.append(Activity(length, toggles, high))
+    return activities
+
+
+def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
+    """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes."""
+    text = flat_verilog(flat, design.library)
+    models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
+    place = build_root() / "designs" / f"gates-{flat.name}-{short_hash(text, models, boxes, require_icarus())}"
+    with filled_once(place) as scratch:
+        if scratch:
+            (scratch / "cells.v").write_text(models + boxes, encoding="utf-8")
+            (scratch / f"{flat.name}.v").write_text(text, encoding="utf-8")
+            compile_icarus(scratch, flat.name, ("cells.v", str(SRAM)))
+    return place
+
+
+def require_gates() -> None:
+    """Refuse to start without Icarus and what compiles its modules."""
+    require_icarus()
+    if not (shutil.which("iverilog-vpi") and shutil.which("cc")):
+        raise InputError(
+            "iverilog-vpi and cc must be on PATH: install what is missing with 'apt-get install iverilog gcc'"
+        )
+
+
+def counter() -> Path:
+    """The directory of the compiled toggle counter."""
+    place = build_root() / "designs" / f"toggles-{short_hash(COUNTER.read_text(encoding='utf-8'), require_icarus())}"
+    with filled_once(place) as scratch:
+        if scratch:
+            compile_step(scratch, ["iverilog-vpi", "-O2", "--name=toggles", str(COUNTER)])
+    return place

@@ -1,0 +1,55 @@
+"""The job that an FPGA's engine checks itself with: captured heads, and the outputs of the golden model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fusioncim.fpga.self_check import DIGITS, StoredJob
+from fusioncim_golden import engine as golden
+from fusioncim_golden.config import PRESETS, Config, check_range
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.read import Head, fixture, load_heads
+from fusioncim_sim.rtl.stream import pack_vector
+from fusioncim_sim.rtl.stream_words import encode
+
+
+def captured_head(config: Config, tokens: int) -> Head:
+    """The first tokens of captured heads, side by side; of the last one the columns that are left."""
+    heads = load_heads(fixture(), PRESETS["small"])
+    widest = sum(head.q.shape[1] for head in heads)
+    check_range("columns of captured heads", config.columns, 1, widest)
+    check_range("tokens", tokens, 1, min(len(head.q) for head in heads))
+    q, k, v = (
+        np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1)[:, : config.columns] for part in "qkv"
+    )
+    return Head("captured", q, k, v)
+
+
+def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
+    """A job's words, and those of its outputs of the golden model; the limit is twice what it should take."""
+    golden.check_operands(config, heads)
+    streams = encode(config, [(heads, job)])
+    out = golden.run(config, heads, job).out
+    beats_per_row = config.columns // config.units
+    cycles = streams.slots * config.block_cycles + len(streams.places) * (beats_per_row + 30)
+    return StoredJob(
+        i_tile=tuple(streams.tiles),
+        i_q=tuple(streams.q),
+        i_block=tuple(streams.blocks),
+        i_kv=tuple(streams.kv[vector] for vector in streams.vectors),
+        o=beat_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends),
+        limit=min(2 * cycles + 2000, 10**DIGITS - 1),
+    )
+
+
+def beat_words(config: Config, rows: Sequence[np.ndarray], tile_ends: Sequence[int]) -> tuple[int, ...]:
+    """Words of the output stream for rows of outputs; tile_ends: number of rows up to the end of every tile."""
+    words = []
+    bits = config.output_bits
+    for n, row in enumerate(rows, 1):
+        beats = row.reshape(-1, config.units)
+        words += [pack_vector(beat, bits) for beat in beats]
+        if n in tile_ends:
+            words[-1] |= 1 << config.units * bits
+    return tuple(words)

@@ -1,0 +1,178 @@
+"""Energy of tiles of real attention on one mapped engine, by unit.
+
+A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand
+side by side where the engine has more columns than a head. The mapped netlist is simulated, every output bit is
+compared with the golden model, and what its nets did gives the energy. Loading of the queries and the drain of the
+outputs are included.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fusioncim.asic.liberty import Library
+from fusioncim.asic.netlist import flatten
+from fusioncim.asic.power import Activity, Energy, PowerModel
+from fusioncim.asic.synth import synthesize
+from fusioncim.build.workers import run_all
+from fusioncim.engine.engine import Engine
+from fusioncim_golden import engine as golden
+from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.gates.gate_level import simulate_gates
+from fusioncim_sim.heads.judge import Run, choose
+from fusioncim_sim.heads.read import Head, fixture, load_heads
+
+UNITS = (
+    *("IP-CIM rows", "IP-CIM broadcast and correction", "softmax", "OP-CIM rows", "OP-CIM broadcast"),
+    *("key/value buffer", "controller", "normalizer", "engine"),
+)
+"""Parts of an engine; `engine` is what lies between the others, and the nets of the input ports."""
+
+BY_INSTANCE = {
+    "ip_cim": "IP-CIM broadcast and correction",
+    "softmax": "softmax",
+    "op_cim": "OP-CIM broadcast",
+    "kv_buffer": "key/value buffer",
+    "controller": "controller",
+    "normalizer": "normalizer",
+}
+ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileResult:
+    """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of these cycles.
+
+    macs: unmasked multiply-accumulates of QK^T; PV has as many. additions: blocks that rows add to O, all others are
+    skipped. mismatches: outputs that are not the golden model's.
+    clock_cycles: `cycles`, and those of the reset. phases: cycles and energies by `UNITS` of each of
+    `engine_bench.PHASES`; what comes after the last output is `idle`, and in none of the sums.
+    """
+
+    config: Config
+    heads: tuple[str, ...]
+    tokens: int
+    queries: int
+    period_ns: float
+    cycles: int
+    macs: int
+    additions: int
+    mismatches: int
+    phases: dict[str, tuple[int, dict[str, Energy]]]
+
+    @property
+    def energies(self) -> dict[str, Energy]:
+        """Of every unit, in fJ."""
+        busy = [energies for name, (_, energies) in self.phases.items() if name != "idle"]
+        return {unit: sum((each[unit] for each in busy), Energy()) for unit in UNITS}
+
+    @property
+    def clock_cycles(self) -> int:
+        """Cycles of the reset and of the run."""
+        return sum(cycles for name, (cycles, _) in self.phases.items() if name != "idle")
+
+    @property
+    def bit_exact(self) -> bool:
+        """Every output is that of the golden model."""
+        return self.mismatches == 0
+
+    @property
+    def energy(self) -> Energy:
+        """Of the whole engine, in fJ."""
+        return sum(self.energies.values(), Energy())
+
+    @property
+    def utilization(self) -> float:
+        """Unmasked multiply-accumulates over what the array could do in these cycles."""
+        return self.macs / (self.cycles * self.config.macs_per_cycle)
+
+    @property
+    def power_mw(self) -> float:
+        """Mean power."""
+        return self.energy.total / (self.clock_cycles * self.period_ns) * 1e-3
+
+
+def unit_of(path: Sequence[str]) -> str:
+    """The unit of `UNITS` that a module belongs to, by its path of instances in an engine."""
+    if len(path) > 1 and path[0] in ROWS and path[1].startswith("row_"):
+        return ROWS[path[0]]
+    return BY_INSTANCE.get(path[0], "engine") if path else "engine"
+
+
+def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
+    """As many of the captured heads as stand side by side in an engine: those named, or the first ones."""
+    heads = load_heads(fixture(), PRESETS["small"])
+    dimension = heads[0].q.shape[1]
+    parts, rest = divmod(config.columns, dimension)
+    if rest or not parts:
+        raise InputError(
+            f"columns must be a multiple of {dimension}, the dimension of the captured heads, not {config.columns}"
+        )
+    chosen = choose(heads, names) if names else heads[:parts]
+    if len(chosen) != parts:
+        raise InputError(
+            f"{parts} heads of {dimension} columns must be named for {config.columns} columns, not {len(chosen)}"
+        )
+    return chosen
+
+
+def run_tile(
+    config: Config,
+    library: Library,
+    heads: Sequence[Head],
+    tokens: int,
+    period_ns: float,
+    *,
+    tiles: int = 1,
+    jobs: int = 1,
+) -> TileResult:
+    """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
+    head = beside(heads, tiles * config.rows, tokens)
+    library.require_power()
+    design = synthesize(Engine(config), library, jobs=jobs)
+    flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
+    queries, job = head.quantized(config), Job(queries=len(head.q), keys=tokens)
+    # `run_all` shows how long it takes.
+    name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
+    done: tuple[Run, dict[str, Activity]] = run_all({name: simulation}, jobs=1, title="gates")[name]
+    run, activities = done
+    expected = golden.run(config, queries, job)
+    return TileResult(
+        config=config,
+        heads=tuple(each.name for each in heads),
+        tokens=tokens,
+        queries=len(head.q),
+        period_ns=period_ns,
+        cycles=run.cycles,
+        macs=expected.counters.scores * config.columns,
+        additions=expected.counters.additions,
+        mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
+        phases=by_phase(PowerModel(flat, library), activities, period_ns),
+    )
+
+
+def by_phase(
+    model: PowerModel, activities: Mapping[str, Activity], period_ns: float
+) -> dict[str, tuple[int, dict[str, Energy]]]:
+    """Cycles and energy of every unit of an engine, by phase."""
+    phases = {}
+    for name, activity in activities.items():
+        energies: dict[str, Energy] = defaultdict(Energy)
+        for path, energy in model.energies(activity, period_ns).items():
+            energies[unit_of(path)] += energy
+        phases[name] = (activity.cycles, {unit: energies[unit] for unit in UNITS})
+    return phases
+
+
+def beside(heads: Sequence[Head], queries: int, tokens: int) -> Head:
+    """One head of the columns of all; its queries are the last of the first `tokens`."""
+    shortest = min(min(len(head.q), len(head.k)) for head in heads)
+    if not 1 <= tokens <= shortest:
+        raise InputError(f"tokens must be 1 to {shortest}, the length of the heads, not {tokens}")
+    q, k, v = (np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1) for part in "qkv")
+    return Head(" ".join(head.name for head in heads), q[max(tokens - queries, 0) :], k, v, heads[0].scales)

@@ -1,0 +1,147 @@
+"""Judges what an engine made of a head: bits against the golden model, the result against float attention."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusioncim_golden import engine as golden
+from fusioncim_golden.arith import Int
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.ip_cim import scores
+from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.reference import dequantized_attention, visible
+from fusioncim_golden.schedule import Job
+from fusioncim_golden.softmax import exact_rescales
+from fusioncim_sim.heads.read import Head
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the RTL did with its jobs, one after the other.
+
+    Members: outputs int64 [heads, queries, columns] per job; cycles from the end of reset to the last output; activity:
+    bool per cycle, by the names of `engine_bench.ACTIVITY`.
+    """
+
+    outputs: list[Int]
+    cycles: int
+    activity: dict[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """One head's figures.
+
+    Members: bit_exact (RTL equals golden; None without RTL); sqnr_db and max_error_lsb against float64 attention on the
+    same integers, in units of V's least significant bit; sqnr_float_db against float64 attention on the operands before
+    quantization (None if they were integers); cycles, active_cycles, utilization (visible multiply-accumulates per
+    cycle and multiplier of the whole job) and cycles_per_vector (of a full slot) from the RTL; rescales, halvings (O
+    moved because its row sum was about to overflow) and rescales_in_order_exact (exact online softmax, keys in order).
+    """
+
+    name: str
+    queries: int
+    keys: int
+    bit_exact: bool | None
+    mismatches: int | None
+    sqnr_db: float
+    max_error_lsb: float
+    sqnr_float_db: float | None
+    cycles: int | None
+    active_cycles: int | None
+    utilization: float | None
+    cycles_per_vector: float | None
+    rescales: int
+    halvings: int
+    rescales_in_order_exact: int
+    scores: int
+    zero_probabilities: int
+    row_updates: int
+    skipped_row_updates: int
+
+
+def judge(
+    config: Config,
+    name: str,
+    heads: Heads,
+    job: Job,
+    run_of: Run | None,
+    unquantized: NDArray[np.float64] | None = None,
+) -> HeadResult:
+    """Compare a head's run (None: golden only) with the golden model and with float attention.
+
+    unquantized: float attention on the operands before quantization, in V's own units.
+    """
+    result = golden.run(config, heads, job)
+    counters = result.counters
+    reference = dequantized_attention(heads, job)
+    out = in_lsb(config, result.out)
+    mismatches = cycles = active = utilization = pace = None
+    if run_of is not None:
+        mismatches = int(np.count_nonzero(run_of.outputs[0] != result.out))
+        cycles, active = run_of.cycles, int(run_of.activity["qk"].sum())
+        utilization = counters.scores * config.operand_bits / (cycles * config.rows)
+        pace = active / (counters.slots * config.update_rank)
+    return HeadResult(
+        name=name,
+        queries=job.queries,
+        keys=job.keys,
+        bit_exact=None if mismatches is None else mismatches == 0,
+        mismatches=mismatches,
+        sqnr_db=sqnr_db(out, reference),
+        max_error_lsb=max_error(out, reference),
+        sqnr_float_db=None if unquantized is None else sqnr_db(out * heads.scale_v, unquantized),
+        cycles=cycles,
+        active_cycles=active,
+        utilization=utilization,
+        cycles_per_vector=pace,
+        rescales=counters.rescales,
+        halvings=counters.halvings,
+        rescales_in_order_exact=exact_rescales(
+            scores(heads.q, heads.k), np.broadcast_to(visible(job), (job.heads, job.queries, job.keys))
+        ),
+        scores=counters.scores,
+        zero_probabilities=counters.zero_probabilities,
+        row_updates=counters.row_updates,
+        skipped_row_updates=counters.skipped_row_updates,
+    )
+
+
+def job_of(head: Head, *, causal: bool = True) -> Job:
+    """The job that computes one head."""
+    return Job(queries=len(head.q), keys=len(head.k), causal=causal)
+
+
+def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResult:
+    """Judge what the golden model makes of a head."""
+    heads, job = head.quantized(config), job_of(head, causal=causal)
+    return judge(config, head.name, heads, job, None, head.unquantized_attention(job))
+
+
+def choose(heads: Sequence[Head], names: Sequence[str]) -> list[Head]:
+    """The heads of these names, in the order of the file; all of them if no name is given."""
+    known = [head.name for head in heads]
+    for name in names:
+        if name not in known:
+            raise InputError(f"the heads of the file are {', '.join(known)}, not {name}")
+    return [head for head in heads if not names or head.name in names]
+
+
+def plain(result: HeadResult) -> dict[str, Any]:
+    """The result as JSON data: null where a figure is missing or infinite."""
+    return {name: _plain(value) for name, value in asdict(result).items()}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def report(config: Config, simulator: str, results: Sequence[HeadResult]) -> Mapping[str, Any]:
+    """What `fusioncim simulate --json` writes."""
+    return {"config": config.as_dict(), "simulator": simulator, "heads": [plain(result) for result in results]}

@@ -1,0 +1,1 @@
+"""What the arithmetic does to a language model that reads. Needs the extra llm."""

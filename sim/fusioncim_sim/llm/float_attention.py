@@ -1,0 +1,141 @@
+"""Float attention on quantized operands: what remains of an error when the engine's own arithmetic is taken out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fusioncim_golden.config import check_choice
+from fusioncim_golden.pytorch.huggingface import Attention, aligned
+from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.quantize import operand_max
+
+GRANULARITIES: dict[str, tuple[int, ...]] = {"tensor": (1, 2, 3), "head": (2, 3), "token": (3,), "column": (2,)}
+"""Axes of [batch, heads, tokens, columns] that share a scale."""
+
+
+def float_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """Causal attention of unpadded sequences in the model's own precision, as `Attention` returns it."""
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2)
+
+
+class Beside(Attention):
+    """The model's own attention, unpadded, beside which `look` sees the integers that the engine would get."""
+
+    def __call__(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
+    ) -> tuple[Tensor, None]:
+        """As `Attention`."""
+        self.look(module, self.quantized(module, query, key, value, attention_mask, scaling, rest))
+        return float_attention(query, key, value, scaling), None
+
+    def look(self, module: Any, operands: Operands) -> None:
+        """Keep what is to be known of a layer."""
+        raise NotImplementedError
+
+
+class SameOperands(Attention):
+    """Softmax attention on the very integers that the engine gets."""
+
+    def compute(self, operands: Operands) -> Tensor:
+        """On the scale of `Attention.compute`."""
+        return same_operands(operands)
+
+
+def same_operands(operands: Operands) -> Tensor:
+    """softmax(ln 2 * log2 score) V in float32, as float64 [jobs, rows, columns]."""
+    factor = operands.mantissa * torch.exp2(-operands.shift.float()) * torch.log(torch.tensor(2.0))
+    keys = torch.arange(operands.k.shape[1], device=operands.k.device)
+    q = (operands.q * factor[..., None]).unflatten(1, (-1, operands.group)).transpose(1, 2)
+    visible = operands.visible[:, :: operands.group]
+    shown = (keys < visible.clamp(min=1)[..., None])[:, None]
+    causal = visible.shape[1] == len(keys) and torch.equal(visible, (keys + 1).int().expand_as(visible))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    rest: dict[str, Any] = {"is_causal": True} if causal else {"attn_mask": shown}  # without a mask: half of the time
+    out = attend(q, *(x[:, None] for x in (operands.k, operands.v)), **rest, scale=1.0, enable_gqa=True)
+    out = out.transpose(1, 2).flatten(1, 2)
+    return out.double() * (operands.visible > 0)[..., None] * operands.scale_v[:, None]
+
+
+class Nudged(Attention):
+    """`SameOperands` times 1 + 2^-20: the difference that is no difference, but changes what later layers round."""
+
+    def compute(self, operands: Operands) -> Tensor:
+        """On the scale of `Attention.compute`."""
+        return same_operands(operands) * (1 + 2**-20)
+
+
+class ErrorAlone(Attention):
+    """The model's own attention plus the engine's error against `SameOperands`, on integers that both get.
+
+    A model whose layers quantize their operands anew turns the smallest difference into another rounding of everything
+    behind it. Here nothing is rounded but inside of the engine, so that its arithmetic is seen alone.
+    """
+
+    def __call__(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
+    ) -> tuple[Tensor, None]:
+        """As `Attention`, for unpadded sequences."""
+        engine, _ = super().__call__(module, query, key, value, attention_mask, scaling, **rest)
+        return engine + float_attention(query, key, value, scaling), None
+
+    def compute(self, operands: Operands) -> Tensor:
+        """The error."""
+        return super().compute(operands) - same_operands(operands)
+
+
+@dataclass(frozen=True)
+class RoundedOperands:
+    """Softmax attention on rounded operands, with scales that the hardware may not have; unpadded sequences.
+
+    Members: bits of the operands; q, k, v: what shares a scale; subtract_mean_k; balance: divide the columns of K by
+    factors that multiply those of Q, so that both have the same range.
+    """
+
+    bits: int = 8
+    q: str = "head"
+    k: str = "head"
+    v: str = "head"
+    subtract_mean_k: bool = True
+    balance: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("q", "k", "v"):
+            check_choice(name, getattr(self, name), tuple(GRANULARITIES))
+
+    def __call__(
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **_: Any
+    ) -> tuple[Tensor, None]:
+        """As `Attention`."""
+        aligned(module, query, key, value, mask)  # refuses what is not causal
+        if self.subtract_mean_k:
+            key = key - key.mean(dim=2, keepdim=True)
+        if self.balance:
+            group = query.shape[1] // key.shape[1]
+            ranges = query.abs().amax(dim=2, keepdim=True).unflatten(1, (-1, group)).amax(dim=2)
+            factor = (key.abs().amax(dim=2, keepdim=True) / ranges).sqrt()
+            query, key = query * factor.repeat_interleave(group, dim=1), key / factor
+        q, k, v = (self.rounded(x, name) for x, name in ((query, self.q), (key, self.k), (value, self.v)))
+        return float_attention(q, k, v, scaling), None
+
+    def rounded(self, x: Tensor, granularity: str) -> Tensor:
+        """Integers times their scale."""
+        limit = operand_max(self.bits)
+        scale = x.abs().amax(dim=GRANULARITIES[granularity], keepdim=True).clamp(min=1e-30) / limit
+        return (x / scale).round().clamp(-limit, limit) * scale

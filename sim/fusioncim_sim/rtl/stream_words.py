@@ -1,0 +1,76 @@
+"""Jobs as the words that go over an engine's streams, and the places of the outputs that come back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fusioncim.engine.controller import block_layout
+from fusioncim.engine.kv_buffer import pair_layout
+from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
+from fusioncim_golden.config import Config
+from fusioncim_golden.quantize import Heads
+from fusioncim_golden.schedule import Job, passes
+from fusioncim_sim.rtl.stream import pack, pack_vector
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Words of jobs that follow each other on one engine.
+
+    Members: tiles, q, blocks: words of i_tile, i_q and i_block, in order; kv: word of every key and value, job after
+    job, and a last one for positions without a key; vectors: which of them i_kv brings, in order; places: (job, head,
+    query) of every output row, in order; tile_ends: number of output rows up to the end of every tile; slots: blocks
+    that pass words.
+    """
+
+    tiles: list[int]
+    q: list[int]
+    blocks: list[int]
+    kv: list[int]
+    vectors: list[int]
+    places: list[tuple[int, int, int]]
+    tile_ends: list[int]
+    slots: int
+
+
+def query_word(config: Config, heads: Heads, head: int, query: int, visible: int) -> int:
+    """The word of i_q for one query."""
+    layout = query_row_layout(config)
+    word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
+    info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query]), "visible": visible}
+    return word | pack(layout["query"].shape, info) << layout["query"].offset
+
+
+def pair_words(config: Config, heads: Heads) -> list[int]:
+    """The words of i_kv for all positions."""
+    layout = pair_layout(config)
+    keys, values = ([pack_vector(x, config.operand_bits) for x in vectors] for vectors in (heads.k, heads.v))
+    return [
+        key << layout["key"].offset | value << layout["value"].offset for key, value in zip(keys, values, strict=True)
+    ]
+
+
+def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
+    """All words of the jobs."""
+    out = Streams([], [], [], [], [], [], [], 0)
+    nothing = sum(job.keys for _, job in jobs)
+    slots = 0
+    for index, (heads, job) in enumerate(jobs):
+        first_key = len(out.kv)
+        out.kv.extend(pair_words(config, heads))
+        for group in passes(config, job):
+            slots += len(group.blocks) * len(group.tiles)
+            for tile in group.tiles:
+                last = tile is group.tiles[-1]
+                command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
+                out.tiles.append(pack(tile_command_layout(config), command))
+                rows = zip(tile.head.tolist(), tile.query.tolist(), tile.visible.tolist(), strict=True)
+                for head, query, visible in list(rows)[: tile.count]:
+                    out.places.append((index, head, query))
+                    out.q.append(query_word(config, heads, head, query, visible))
+                out.tile_ends.append(len(out.places))
+            for n, block in enumerate(group.blocks.tolist()):
+                out.blocks.append(pack(block_layout(), {"block": block, "last": int(n == len(group.blocks) - 1)}))
+            for position in group.positions(config).reshape(-1).tolist():
+                out.vectors.append(first_key + position if position < job.keys else nothing)
+    out.kv.append(0)
+    return Streams(out.tiles, out.q, out.blocks, out.kv, out.vectors, out.places, out.tile_ends, slots)

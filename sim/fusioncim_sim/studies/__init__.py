@@ -1,0 +1,1 @@
+"""One file for every figure in `measurements/`: what it measures, its keys, its table."""

@@ -1,0 +1,141 @@
+"""Banks as macros, latches and flip-flops side by side: area, and energy of an access, in the Nangate library.
+
+Macros are the memory model's. The others are mapped, and their netlists simulated: all words are written with random
+data, then in every second cycle nothing happens, or every port reads another word, or random data are written. The
+difference to the first of these runs is the energy of the accesses; that of an idle cycle is from runs without any.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusioncim.asic.bank_logic import BANKS
+from fusioncim.asic.liberty import Library, default_liberty, load
+from fusioncim.asic.memory_array import bank_macro
+from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.netlist import Flat, flatten
+from fusioncim.asic.power import Energy, PowerModel
+from fusioncim.asic.synth import Design, synthesize
+from fusioncim.build.workers import run_all
+from fusioncim.lib.bank import Bank
+from fusioncim.verilog.emit import used
+from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
+from fusioncim_sim.rtl.runner import run
+
+SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "queries of an IP-CIM row": {"depth": 4, "width": 1024, "reads": 1, "array": 1},
+    "word of an OP-CIM row": {"depth": 64, "width": 46, "reads": 1},
+    "ring of keys": {"depth": 32, "width": 1024, "reads": 1},
+    "ring of values, one of eight": {"depth": 4, "width": 1024, "reads": 1},
+    "softmax: queries": {"depth": 32, "width": 33, "reads": 1},
+    "softmax: top of a block": {"depth": 8, "width": 21, "reads": 1},
+    "softmax: rest of a block": {"depth": 8, "width": 49, "reads": 1},
+    "softmax: states": {"depth": 32, "width": 46, "reads": 2},
+    "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
+}
+"""Banks of a `paper` engine."""
+ACCESSES = 32
+PERIOD_NS = 2.5
+KEYS = ("library", "shapes")
+"""What banks.json holds."""
+
+
+def write_banks(output: Path, jobs: int) -> None:
+    """Measure on the Nangate library and write banks.json."""
+    library, path = load(default_liberty()), output / "banks.json"
+    if output.exists():
+        check_json(path, KEYS)
+    work: dict[str, Any] = {
+        f"{name}: {banks}": partial(measure_cells, shape, banks, library)
+        for name, shape in SHAPES.items()
+        for banks in BANKS[1:]
+    }
+    done = run_all(work, jobs=jobs, title="banks")
+    shapes = {}
+    for name, shape in SHAPES.items():
+        parameters = {key.upper(): value for key, value in shape.items()}
+        shapes[name] = {**shape, "sram": of_macro(bank_macro(parameters))}
+        if shape.get("array"):
+            shapes[name]["sram, compiled"] = of_macro(bank_macro(parameters | {"ARRAY": 0}))
+        shapes[name] |= {banks: rounded(done[f"{name}: {banks}"]) for banks in BANKS[1:]}
+    make_directory(output)
+    write_json(path, {"library": library.path.name, "shapes": shapes}, KEYS)
+    print(f"wrote {path}")
+
+
+def of_macro(macro: Macro) -> dict[str, float]:
+    """The figures of a macro."""
+    return rounded(
+        {
+            "um2": macro.area_um2,
+            "read_fj": macro.read_energy_fj,
+            "write_fj": macro.write_energy_fj,
+            "idle_fj": macro.idle_energy_fj,
+            "leakage_nw": macro.leakage_nw,
+        }
+    )
+
+
+def measure_cells(shape: Mapping[str, Any], banks: str, library: Library, count: int = ACCESSES) -> dict[str, float]:
+    """Area and energies of a mapped bank. idle_fj: clock and its tree in a cycle without an access."""
+    design = synthesize(Bank(**shape), library, banks=banks)
+    flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
+    model = PowerModel(flat, library)
+    fill, read, write = (simulate(shape, design, flat, model, kind, count) for kind in ("fill", "read", "write"))
+    short, long = (simulate(shape, design, flat, model, "none", number) for number in (count, 2 * count))
+    cycles = 2 * count  # that the longer one has more
+    return {
+        "um2": design.area(),
+        "read_fj": (dynamic(read) - dynamic(fill)) / count / shape["reads"],
+        "write_fj": (dynamic(write) - dynamic(fill)) / count,
+        "idle_fj": (long.clock + long.tree - short.clock - short.tree) / cycles,
+        "leakage_nw": (long.leakage - short.leakage) / (cycles * PERIOD_NS) * 1e3,
+    }
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """For a file."""
+    return {name: round(value) if value >= 100 else round(value, 1) for name, value in values.items()}
+
+
+def dynamic(energy: Energy) -> float:
+    """All but leakage, in fJ."""
+    return energy.switching + energy.internal + energy.clock + energy.tree
+
+
+def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerModel, kind: str, count: int) -> Energy:
+    """Energy of a run with `count` accesses."""
+    bank = Bank(**shape)
+    used(bank)
+    with counting(build_gates(design, flat), flat) as (program, counted):
+        run(bank, "fusioncim_sim.rtl.bank_bench", "runs_accesses", accesses(shape, kind, count), program=program)
+        (activity,) = read_activities(counted, flat.nets)
+    return sum(model.energies(activity, PERIOD_NS).values(), Energy())
+
+
+def accesses(shape: Mapping[str, Any], kind: str, count: int) -> dict[str, list[str]]:
+    """Inputs of the ports in every cycle; addresses and data stay between accesses.
+
+    kind: what happens `count` times after all words were written, `read`, `write` or nothing; or `none` at all.
+    """
+    rng = np.random.default_rng(1)
+    depth, width = shape["depth"], shape["width"]
+    row = {"write_enable": 0, "write_address": 0, "write_data": 0}
+    row |= {f"read_{what}__{port}": 0 for what in ("enable", "address") for port in range(shape["reads"])}
+    rows = []
+    fill = ["write"] * (depth if kind != "none" else 0)
+    for n, step in enumerate([*fill, *["", kind] * count]):
+        row = row | {name: 0 for name in row if "enable" in name}
+        if step == "write":
+            data = int.from_bytes(rng.bytes(width // 8 + 1), "little") % (1 << width)
+            word = n if n < depth else int(rng.integers(depth))
+            row |= {"write_enable": 1, "write_address": word, "write_data": data}
+        for port in range(shape["reads"]) if step == "read" else ():
+            word = (row[f"read_address__{port}"] + int(rng.integers(1, depth))) % depth
+            row |= {f"read_enable__{port}": 1, f"read_address__{port}": word}
+        rows.append(row)
+    return {name: [f"{each[name]:x}" for each in rows] for name in row}

@@ -1,0 +1,186 @@
+"""The cycle model held to the RTL: the same jobs on both, counter by counter (calibration.json).
+
+The stored counters are the RTL's, of simulations in which every output bit was compared. The tests run the model on the
+same jobs and hold every counter to them, and run some of the jobs on the RTL again.
+
+Of a memory that moves no beat in some cycles, Verilator and Icarus Verilog see the writes a cycle apart (its coroutines
+wake in another order), and the end of a job with them: one cycle is all by which their counters of the same job differ.
+Such cases run under Icarus, whose phase the model has.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusioncim.build.workers import run_all
+from fusioncim.chip.chip import Chip
+from fusioncim_golden import job as golden
+from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig, chip_from_dict
+from fusioncim_golden.descriptor import Descriptor, Status, Tensor
+from fusioncim_golden.quantize import Heads, from_integers
+from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.studies.chip import MANY, PAPER_ENGINE, SMALL, UNFOLDED
+from fusioncim_sim.system.cycles import Counters, Memory, run
+
+TINY = CHIP_PRESETS["tiny"]
+KEYS = ("cases",)
+COUNTERS = tuple(Counters.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A job, `jobs` times, on a chip. share: of the cycles in which the memory may move a beat."""
+
+    chip: ChipConfig = TINY
+    kv_heads: int = 1
+    group: int = 1
+    queries: int
+    keys: int
+    causal: bool = True
+    start: int | None = None
+    layout: str = "head"
+    jobs: int = 1
+    latency: int = 30
+    share: float = 1.0
+
+    @property
+    def simulator(self) -> str:
+        """The fast one, but for a memory with a phase."""
+        return "verilator" if self.share == 1 else "icarus"
+
+    @property
+    def memory(self) -> Memory:
+        """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
+        return Memory(latency=self.latency, period=int(-(-1 // self.share)))
+
+    def operands(self) -> list[Heads]:
+        """Random ones, one `Heads` per key and value head."""
+        rng = np.random.default_rng(1)
+        limit = 1 << (self.chip.engine.operand_bits - 1)
+        shapes = (self.group, self.queries), (self.keys,), (self.keys,)
+        return [
+            from_integers(*(rng.integers(1 - limit, limit, (*shape, self.chip.engine.columns)) for shape in shapes))
+            for _ in range(self.kv_heads)
+        ]
+
+
+def _prefill(**options: Any) -> Case:
+    return Case(**{"kv_heads": 2, "group": 3, "queries": 75, "keys": 75} | options)
+
+
+def _decode(**options: Any) -> Case:
+    return Case(**{"kv_heads": 3, "group": 4, "queries": 2, "keys": 301} | options)
+
+
+CASES: Mapping[str, Case] = {
+    "prefill": _prefill(),
+    "prefill, in order": _prefill(chip=TINY.override(schedule="in_order")),
+    "prefill, sink first": _prefill(chip=TINY.override(schedule="sink_first", engines=4)),
+    "prefill, folded": _prefill(chip=TINY.override(schedule="folded", engines=4, words=4)),
+    "prefill, folded, one word": _prefill(chip=TINY.override(schedule="folded")),
+    "prefill, one engine": _prefill(chip=TINY.override(engines=1, buffer_bytes=256)),
+    "prefill, four engines": _prefill(chip=TINY.override(engines=4, words=4)),
+    "prefill, full attention": _prefill(causal=False),
+    "prefill, tokens side by side": _prefill(layout="token"),
+    "prefill, operands of 4 bits": _prefill(chip=TINY.override(operand_bits=4, softmax_lanes=2)),
+    "prefill, wide bus, single keys": _prefill(chip=TINY.override(bus_bits=128, update_rank=1, engines=4)),
+    "prefill, outputs of 8 bits": _prefill(chip=TINY.override(output_bits=8)),
+    "prefill, slow memory": _prefill(latency=100, share=0.5),
+    "prefill, slower memory": _prefill(latency=200, share=0.3),
+    "short jobs": _prefill(queries=9, keys=9, jobs=4),
+    "chunk": Case(kv_heads=2, group=2, queries=33, keys=240),
+    "chunk beyond the keys": Case(group=2, queries=40, keys=17, start=5),
+    "decode": _decode(),
+    "decode, slow memory": _decode(latency=150, share=0.5),
+    "decode, small buffer": _decode(chip=TINY.override(buffer_bytes=256), latency=16),
+    "one query": Case(queries=1, keys=1),
+    "small: prefill": Case(chip=SMALL, kv_heads=2, group=4, queries=256, keys=256),
+    "small: decode of 8 tokens": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048),
+    "small: short jobs": Case(chip=SMALL, kv_heads=2, group=4, queries=64, keys=64, jobs=4),
+    "16 engines: prefill of one head": Case(chip=MANY, queries=1024, keys=1024),
+    "16 engines: grouped prefill": Case(chip=MANY, kv_heads=4, group=4, queries=256, keys=256),
+    "16 engines, diagonal first": Case(chip=UNFOLDED, queries=512, keys=512),
+    "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
+}
+"""The jobs on which the model is held to the RTL."""
+
+
+def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
+    """The jobs on the RTL: descriptors and counters; refused if an output bit differs."""
+    groups = case.operands()
+    job = ChipJob(groups=groups, causal=case.causal, start=case.start, layout=case.layout)
+    descriptors: list[Descriptor] = []
+
+    def remember(_: int, descriptor: Descriptor) -> Descriptor:
+        descriptors.append(descriptor)
+        return descriptor
+
+    done = simulate_chip(
+        case.chip,
+        [job] * case.jobs,
+        change=remember,
+        latency=case.latency,
+        share=case.share,
+        cycles=4_000_000,
+        simulator=simulator or case.simulator,
+    )
+    expected = golden.run(case.chip, groups, causal=case.causal, start=case.start).out
+    if done.statuses != [Status.OK] * case.jobs or any((out != expected).any() for out in done.outputs):
+        raise AssertionError("the RTL's outputs are not the golden model's")
+    return {
+        "chip": case.chip.as_dict(),
+        "memory": asdict(case.memory),
+        "jobs": [asdict(descriptor) for descriptor in descriptors],
+        "counters": {name: done.counters[name] for name in COUNTERS},
+    }
+
+
+def modelled(stored: Mapping[str, Any]) -> Counters:
+    """The counters of the model on stored jobs."""
+    jobs = [
+        Descriptor(**{**job, **{name: Tensor(**job[name]) for name in ("q", "k", "v", "o")}}) for job in stored["jobs"]
+    ]
+    return run(chip_from_dict(stored["chip"]), jobs, Memory(**stored["memory"]))
+
+
+def differences(stored: Mapping[str, Any]) -> dict[str, float]:
+    """By how much the model's counters differ from the RTL's, relative to these, where they do."""
+    mine, theirs = asdict(modelled(stored)), stored["counters"]
+    return {name: mine[name] / max(theirs[name], 1) - 1 for name in COUNTERS if mine[name] != theirs[name]}
+
+
+def write_calibration(output: Path, jobs: int) -> None:
+    """Run all cases on the RTL and write calibration.json."""
+    path = output / "calibration.json"
+    if output.exists():
+        check_json(path, KEYS)
+    chips = dict.fromkeys((case.chip, case.simulator) for case in CASES.values())
+    builds = {f"chip {n}": partial(build, *each) for n, each in enumerate(chips)}
+    run_all(builds, jobs=jobs, title="build")
+    done = run_all({name: partial(simulated, case) for name, case in CASES.items()}, jobs=jobs, title="simulate")
+    make_directory(output)
+    write_json(path, {"cases": done}, KEYS)
+    worst = {name: differences(case) for name, case in done.items()}
+    exact = sum(not each for each in worst.values())
+    print(f"wrote {path}: in {exact} of {len(done)} cases all {len(COUNTERS)} counters of the model are the RTL's")
+    for name, each in worst.items():
+        for counter, difference in each.items():
+            print(f"{name}: {counter} {difference:+.2%}")
+
+
+def read_calibration(path: Path) -> dict[str, dict[str, Any]]:
+    """The cases of a calibration.json."""
+    cases: dict[str, dict[str, Any]] = json.loads(path.read_bytes())["cases"]
+    return cases
+
+
+def build(chip: ChipConfig, simulator: str) -> str:
+    """Build the simulation of a chip."""
+    return str(runner.build(Chip(chip), simulator=simulator)[0])

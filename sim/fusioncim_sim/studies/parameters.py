@@ -1,0 +1,111 @@
+"""What each parameter of `paper` costs and buys: the alternatives side by side, and the candidates for the preset.
+
+Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusioncim.asic.synth), and of the row's
+banks; accuracy and moves are those of all captured heads.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.synth import synthesize
+from fusioncim.asic.timing import macro_of_shape
+from fusioncim.build.workers import run_all
+from fusioncim.engine.ip_cim import IpCimRow
+from fusioncim.engine.op_cim import OpCimRow
+from fusioncim.engine.softmax import SoftmaxLane
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_sim.heads.read import fixture, load_heads
+from fusioncim_sim.rtl.head_run import evaluate
+from fusioncim_sim.studies.preset_candidates import CANDIDATES, PAPER, candidate, with_forced
+
+ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
+    "update_rank": (4, 8),
+    "probability_bits": (6, 7, 8, 10),
+    "lut_size": (16, 32, 64),
+    "fraction_bits": (4, 5, 6, 8),
+    "slack": (0, 3, 5, 6),
+    "flush": (8, 10, 11, 12, 14),
+    "accumulator_bits": (22, 23, 24, 26),
+}
+"""Values tried for each parameter, the others as in `paper`; an accumulator that would be too narrow is widened."""
+HEADS = {"rows": 32, "columns": 64, "softmax_lanes": 4}
+"""An engine of the captured heads' dimension."""
+MOST_BITS = 32
+KEYS = ("alternatives", "candidates", "default", "ip_cim_row", "library")
+"""What choices.json holds."""
+
+
+def write_choices(output: Path, jobs: int) -> None:
+    """Measure on the Nangate library and write choices.json."""
+    liberty, path = default_liberty(), output / "choices.json"
+    if output.exists():
+        check_json(path, KEYS)
+    data = measure_choices(liberty, jobs)
+    make_directory(output)
+    write_json(path, data, KEYS)
+    print(f"wrote {path}")
+
+
+def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
+    """Every alternative by parameter and value."""
+    work: dict[str, Any] = {"ip_cim_row": partial(ip_cim_row, liberty)}
+    for name, values in ALTERNATIVES.items():
+        for value in values:
+            work[f"{name}={value}"] = partial(costs, fitting({name: value}), liberty)
+    work |= {name: partial(costs, candidate(name), liberty) for name in CANDIDATES}
+    done = run_all(work, jobs=jobs, title="choices")
+    return {
+        "library": liberty.name,
+        "default": {name: getattr(PAPER, name) for name in ALTERNATIVES},
+        "ip_cim_row": done.pop("ip_cim_row"),
+        "alternatives": {
+            name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
+        },
+        "candidates": {name: done[name] for name in CANDIDATES},
+    }
+
+
+def ip_cim_row(liberty: Path) -> dict[str, Any]:
+    """Area of a row of the IP-CIM; components stay in the process that made them."""
+    area = synthesize(IpCimRow(PAPER), load(liberty)).area()
+    return {"um2": round(area), "um2_per_mac_per_cycle": round(area * PAPER.operand_bits / PAPER.columns, 1)}
+
+
+def costs(config: Config, liberty: Path) -> dict[str, Any]:
+    """Area, accuracy and moves of a configuration."""
+    row, lane = (synthesize(component(config), load(liberty)) for component in (OpCimRow, SoftmaxLane))
+    banks = sum(macro_of_shape(shape).area_um2 * number for shape, number in row.banks().items())
+    macs = config.columns / config.operand_bits
+    small = config.override(**HEADS)
+    results = [evaluate(small, head, rtl=False)[0] for head in load_heads(fixture(), small)]
+    updates = sum(result.row_updates for result in results)
+    written = updates - sum(result.skipped_row_updates for result in results)
+    exact = sum(result.rescales_in_order_exact for result in results)
+    moves = sum(result.rescales + result.halvings for result in results)
+    return {
+        "accumulator_bits": config.accumulator_bits,
+        "op_cim_um2_per_mac_per_cycle": round(row.area() / macs, 1),
+        "op_cim_banks_um2_per_mac_per_cycle": round(banks / macs, 1),
+        "softmax_lane_um2": round(lane.area()),
+        "um2_per_mac_per_cycle": round((row.area() + banks + lane.area() / config.rows_per_lane) / macs, 1),
+        "worst_sqnr_db": round(min(result.sqnr_db for result in results), 2),
+        "worst_error_lsb": round(max(result.max_error_lsb for result in results), 3),
+        "moves_below_exact_percent": round(100 * (1 - moves / exact), 2),
+        "writes_per_element_and_key": round(written / updates / small.update_rank, 4),
+    }
+
+
+def fitting(changes: Mapping[str, int]) -> Config:
+    """`paper` with changes, and with the narrowest accumulator from its own on for which they are legal."""
+    forced = with_forced(changes)
+    for bits in range(PAPER.accumulator_bits, MOST_BITS):
+        try:
+            return PAPER.override(**{"accumulator_bits": bits, **forced})
+        except InputError:
+            continue
+    return PAPER.override(**{"accumulator_bits": MOST_BITS, **forced})

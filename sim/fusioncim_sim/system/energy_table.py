@@ -1,0 +1,189 @@
+"""The energy table: what a chip's events take, as read from `measurements/cost.json` or from a file like it.
+
+Energies of an engine's parts are lines over its rows, those around the engines lines over the engines, at the corner of
+the cell library; other corners are scaled as `fusioncim.asic.scaling` says. They hold for the configuration that they
+were measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ. What
+the OP-CIM takes depends on how many blocks its rows add to O, and that on how many keys they see
+(`EnergyTable.seeing`). The figures are measured by `fusioncim_sim.studies.cost`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusioncim.asic.scaling import LIBRARY, Point
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import check_choice
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.files import stored_measurements
+
+BUFFER = "global buffer"
+ROWS: Mapping[str, Sequence[str]] = {
+    "IP-CIM": ("IP-CIM rows", "IP-CIM broadcast and correction"),
+    "OP-CIM": ("OP-CIM rows", "OP-CIM broadcast"),
+    "softmax": ("softmax",),
+    "normalizer": ("normalizer",),
+    "key/value buffer": ("key/value buffer",),
+    "control": ("controller", "engine"),
+}
+"""Rows of the table that are parts of an engine, and the units of `tile` in each."""
+
+STREAM = "stream_fj_per_cycle"
+EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
+"""Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
+and drain of a tile, beyond the same; per cycle of an idle engine."""
+FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack", "seed")
+"""Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
+Lanes follow the rows, `operand_bits` rows each."""
+ENGINE_PARTS = tuple(ROWS)
+ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
+"""Those that grow with the rows of an engine."""
+AROUND_PARTS = ("network", "memory interface", "chip control")
+LEAKAGE, DRAM = "leakage", "DRAM"
+COMPONENTS = (*ENGINE_PARTS, BUFFER, *AROUND_PARTS, LEAKAGE, DRAM)
+CORNERS: Mapping[str, Point] = {
+    f"{point.node} nm, {point.voltage} V": point for point in (LIBRARY, Point(28, 0.9), Point(28, 0.72))
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """An energy that grows with a size: a + b n."""
+
+    a: float
+    b: float
+
+    def at(self, size: float) -> float:
+        """The value at a size."""
+        return self.a + self.b * size
+
+    def __add__(self, other: "Line") -> "Line":
+        return Line(self.a + other.a, self.b + other.b)
+
+    def __mul__(self, factor: float) -> "Line":
+        return Line(self.a * factor, self.b * factor)
+
+    def rounded(self) -> dict[str, float]:
+        """For a file."""
+        return {"a": round(self.a, 1), "b": round(self.b, 2)}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Energies of a part of an engine in fJ, lines over its rows, see `cost.EVENTS`."""
+
+    stream: Line
+    tile: Line
+    idle: Line
+
+    def busy(self, rows: int) -> float:
+        """Of a cycle in which it multiplies."""
+        return self.stream.at(rows) + self.idle.at(rows)
+
+    def row(self, rows: int) -> float:
+        """Of a row that is loaded and drained."""
+        return self.tile.at(rows) / rows
+
+    def __mul__(self, factor: float) -> "Event":
+        return Event(self.stream * factor, self.tile * factor, self.idle * factor)
+
+
+@dataclass(frozen=True)
+class EnergyTable:
+    """Energies per event at the library's corner.
+
+    around: of a running cycle in fJ, lines over the engines; per_key: blocks that a row adds to O per key that it sees,
+    which is in the OP-CIM's energy; by_keys: the same if a row sees so many keys in the mean; addition_fj: one of them.
+    """
+
+    configuration: Mapping[str, Any]
+    engine: Mapping[str, Event]
+    around: Mapping[str, Line]
+    leakage_mw: Mapping[str, float]
+    per_key: float
+    by_keys: Mapping[float, float]
+    addition_fj: float
+    source: str
+
+    @property
+    def added(self) -> float:
+        """Share of the keys that a row sees whose blocks it adds to O."""
+        return self.per_key * self.configuration["update_rank"]
+
+    def seeing(self, keys: float) -> "EnergyTable":
+        """The table for rows that see so many keys in the mean: between those of `by_keys` by the logarithm."""
+        known = sorted(self.by_keys)
+        per_key = float(np.interp(log2(keys), [log2(n) for n in known], [self.by_keys[n] for n in known]))
+        more = (per_key - self.per_key) * self.addition_fj / self.configuration["operand_bits"]
+        array = self.engine["OP-CIM"]
+        engine = {**self.engine, "OP-CIM": replace(array, stream=array.stream + Line(0.0, more))}
+        return replace(self, engine=engine, per_key=per_key)
+
+    def check(self, chip: ChipConfig) -> None:
+        """Refuse a chip for which the table was not measured."""
+        values = chip.as_dict()
+        for name, value in self.configuration.items():
+            if name not in FREE and values[name] != value:
+                raise InputError(
+                    f"the energy table is of another configuration: {name} must be {value}, not {values[name]} "
+                    f"({self.source}); --no-energy leaves energies out"
+                )
+        engine = chip.engine
+        if engine.rows % engine.operand_bits or engine.rows_per_lane != engine.operand_bits:
+            raise InputError(
+                f"the energy table holds for softmax_lanes = rows / operand_bits, not for {engine.softmax_lanes}"
+            )
+
+    def leakage(self, chip: ChipConfig) -> float:
+        """Leakage of the chip in mW: arrays grow with their rows, the global buffer with its bytes."""
+        rows = chip.engine.rows / self.configuration["rows"]
+        engines = sum(self.leakage_mw[part] * (rows if part in ARRAY_PARTS else 1) for part in ENGINE_PARTS)
+        buffer = self.leakage_mw[BUFFER] * chip.buffer_bytes / self.configuration["buffer_bytes"]
+        return engines * chip.engines + buffer + sum(self.leakage_mw[part] for part in AROUND_PARTS)
+
+
+def default_table(name: str = "cost.json") -> Path:
+    """A measurement of this package, or of the repository around it."""
+    return stored_measurements() / name
+
+
+def read_table(path: Path) -> EnergyTable:
+    """The energies of a cost.json."""
+    try:
+        data = json.loads(path.read_bytes())
+        engine = {name: _event(part) for name, part in data["events"].items()}
+        around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
+        parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
+        leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
+        additions = data["additions"]
+        by_keys = {int(tokens) / 2: one["per_key"] for tokens, one in additions["lengths"].items()}
+        addition = sum(one["b"] for one in additions["fj_per_row_and_cycle"].values())
+        per_key = by_keys[data["keys_per_tile"]]
+        table = EnergyTable(data["parameters"], engine, around, leakage, per_key, by_keys, addition, path.name)
+        missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
+    except OSError as error:
+        raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
+    if missing:
+        raise InputError(
+            f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"
+        )
+    return table
+
+
+def _event(part: Mapping[str, Any]) -> Event:
+    """Of the logic and the banks of a part together."""
+    kinds = [{event: Line(**part[kind][event]) for event in EVENTS} for kind in ("logic", "banks")]
+    return Event(*(Line(*(sum(getattr(kind[event], c) for kind in kinds) for c in "ab")) for event in EVENTS))
+
+
+def corner(name: str) -> Point:
+    """The technology and supply of that name."""
+    check_choice("corner", name, tuple(CORNERS))
+    return CORNERS[name]

@@ -1,0 +1,233 @@
+"""The configuration of a whole chip: what it refuses, what follows from it, and how it is written down."""
+
+import json
+from dataclasses import FrozenInstanceError, fields
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig, chip_from_dict, chip_preset, split
+from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.errors import InputError
+
+OWN = ("engines", "buffer_bytes", "bus_bits")
+
+# Changes to the default (64 columns of 8 bits, blocks of 512 bytes), and the whole message.
+REFUSED = [
+    ({"engines": 4.0}, "engines must be of type int, not 4.0"),
+    ({"engines": True}, "engines must be of type int, not True"),
+    ({"buffer_bytes": "64K"}, "buffer_bytes must be of type int, not '64K'"),
+    ({"bus_bits": None}, "bus_bits must be of type int, not None"),
+    ({"engines": 0}, "engines must be one of 1, 2, 4, 8, 16, not 0"),
+    ({"engines": 3}, "engines must be one of 1, 2, 4, 8, 16, not 3"),
+    ({"engines": 32}, "engines must be one of 1, 2, 4, 8, 16, not 32"),
+    ({"bus_bits": 32}, "bus_bits must be one of 64, 128, 256, 512, 1024, not 32"),
+    ({"bus_bits": 192}, "bus_bits must be one of 64, 128, 256, 512, 1024, not 192"),
+    ({"bus_bits": 2048}, "bus_bits must be one of 64, 128, 256, 512, 1024, not 2048"),
+    ({"bus_bits": 1024}, "columns * operand_bits = 512 must be a multiple of bus_bits, not of 1024"),
+    ({"columns": 96, "bus_bits": 512}, "columns * operand_bits = 768 must be a multiple of bus_bits, not of 512"),
+    (
+        {"columns": 64, "operand_bits": 4, "softmax_lanes": 8, "bus_bits": 512},
+        "columns * operand_bits = 256 must be a multiple of bus_bits, not of 512",
+    ),
+    ({"columns": 96}, "bus_bits must be a multiple of units * output_bits = 48, not 128"),
+    ({"columns": 512}, "bus_bits must be a multiple of units * output_bits = 256, not 128"),
+    ({"columns": 1024, "output_bits": 8}, "bus_bits must be a multiple of units * output_bits = 256, not 128"),
+    *(
+        (
+            {"buffer_bytes": size},
+            f"buffer_bytes must be a power of two of blocks of 512 bytes (update_rank keys and values), not {size}",
+        )
+        for size in (-2048, 1, 511, 2047, 3 * 512, 5 * 512, 65535, 65537)
+    ),
+    ({"buffer_bytes": 0}, "buffer_bytes must be from 2048 to 67108864, not 0"),
+    ({"buffer_bytes": 1024}, "buffer_bytes must be from 2048 to 67108864, not 1024"),
+    ({"buffer_bytes": 1 << 27}, "buffer_bytes must be from 2048 to 67108864, not 134217728"),
+    ({"buffer_bytes": 1 << 11, "update_rank": 8}, "buffer_bytes must be from 4096 to 67108864, not 2048"),
+    ({"rows": 0}, "rows must be from 1 to 1024, not 0"),
+    ({"columns": 65}, "columns must be a multiple of update_rank * operand_bits = 32 .* not 65"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_an_impossible_chip_is_refused_with_rule_and_value(changes, message):
+    with pytest.raises(InputError) as error:
+        ChipConfig().override(**changes)
+    start, dots, end = message.partition(" .* ")
+    assert str(error.value) == message or (dots and str(error.value).startswith(start))
+    assert str(error.value).endswith(end)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engines": 1},
+        {"engines": 16},
+        {"bus_bits": 64},
+        {"bus_bits": 512},
+        {"bus_bits": 1024, "columns": 128},
+        {"bus_bits": 1024, "columns": 1024, "update_rank": 8},
+        {"buffer_bytes": 2048},
+        {"buffer_bytes": 1 << 26},
+        {"update_rank": 8, "buffer_bytes": 4096},
+        {"columns": 512, "bus_bits": 256},
+    ],
+)
+def test_the_limits_themselves_are_accepted(changes):
+    assert {name: value for name, value in ChipConfig().override(**changes).as_dict().items() if name in changes} == (
+        changes
+    )
+
+
+ENGINES = [
+    Config(
+        rows=8,
+        columns=operand * rank * units,
+        softmax_lanes=2,
+        operand_bits=operand,
+        update_rank=rank,
+        output_bits=output,
+        flush=2,
+    )
+    for operand, rank, units, output in product((4, 8), (1, 2, 4, 8), (1, 2, 3, 4, 6, 8, 16), (8, 16))
+]
+BUSES = (64, 128, 256, 512, 1024)
+
+
+def block_bytes(engine):
+    return 2 * engine.update_rank * engine.columns * engine.operand_bits // 8
+
+
+def possible(engine, engines, buffer_bytes, bus_bits):
+    """The rules once more, in other words."""
+    return (
+        engines in (1, 2, 4, 8, 16)
+        and bus_bits in BUSES
+        and bus_bits in [n * engine.units * engine.output_bits for n in range(1, 129)]
+        and engine.columns * engine.operand_bits in [n * bus_bits for n in range(1, 129)]
+        and buffer_bytes in [block_bytes(engine) << n for n in range(2, 27)]
+        and buffer_bytes <= 1 << 26
+    )
+
+
+PAIRS = [pair for pair in product(ENGINES, BUSES) if possible(pair[0], 1, 4 * block_bytes(pair[0]), pair[1])]
+
+
+@st.composite
+def possible_parameters(draw):
+    engine, bus = draw(st.sampled_from(PAIRS))
+    sizes = [block_bytes(engine) << n for n in range(2, 27) if block_bytes(engine) << n <= 1 << 26]
+    engines, size = draw(st.sampled_from([1, 2, 4, 8, 16])), draw(st.sampled_from(sizes))
+    return {"engine": engine, "engines": engines, "buffer_bytes": size, "bus_bits": bus}
+
+
+@st.composite
+def parameters(draw):
+    """A possible chip with up to two parameters changed, seldom for the better."""
+    values = draw(possible_parameters())
+    half = block_bytes(values["engine"]) // 2
+    others = {
+        "engine": st.sampled_from(ENGINES),
+        "engines": st.integers(-1, 33),
+        "buffer_bytes": st.integers(-5, 70).map(lambda n: n * half) | st.integers(0, 28).map(lambda n: half << n),
+        "bus_bits": st.sampled_from([0, 32, 96, 192, 2048, *BUSES]),
+    }
+    for name in draw(st.lists(st.sampled_from(list(others)), max_size=2, unique=True)):
+        values[name] = draw(others[name])
+    return values
+
+
+@given(parameters())
+def test_a_chip_is_accepted_if_and_only_if_the_rules_hold(values):
+    try:
+        ChipConfig(**values)
+    except InputError:
+        assert not possible(**values)
+    else:
+        assert possible(**values)
+
+
+@given(possible_parameters())
+def test_what_follows_from_a_chip_fits_together(values):
+    chip = ChipConfig(**values)
+    engine = chip.engine
+    assert 8 * chip.bus_bytes == chip.bus_bits
+    assert 8 * chip.vector_bytes == engine.columns * engine.operand_bits
+    assert 8 * chip.output_bytes == engine.columns * engine.output_bits
+    assert chip.block_bytes == 2 * engine.update_rank * chip.vector_bytes
+    assert chip.buffer_blocks * chip.block_bytes == chip.buffer_bytes
+    assert chip.buffer_blocks in [1 << n for n in range(2, 27)]
+    # Vectors and output rows are whole beats; a beat is what the units give in a whole number of steps.
+    assert chip.vector_bytes % chip.bus_bytes == chip.output_bytes % chip.bus_bytes == 0
+    assert chip.bus_bits % (engine.units * engine.output_bits) == 0
+
+
+@given(possible_parameters())
+def test_a_chip_by_name_is_the_same_chip(values):
+    chip = ChipConfig(**values)
+    assert chip_from_dict(chip.as_dict()) == chip
+    assert chip_from_dict(json.loads(json.dumps(chip.as_dict()))) == chip
+    assert chip.override() == chip
+    assert CHIP_PRESETS["tiny"].override(**chip.as_dict()) == chip
+    own, engine = split(chip.as_dict())
+    assert ChipConfig(engine=Config(**engine), **own) == chip
+
+
+def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
+    chip = CHIP_PRESETS["tiny"]
+    engine = [item.name for item in fields(Config)]
+    assert list(chip.as_dict()) == [*OWN, *engine]
+    assert [chip.as_dict()[name] for name in OWN] == [2, 2048, 64]
+    assert {name: chip.as_dict()[name] for name in engine} == chip.engine.as_dict()
+    assert chip_from_dict({}) == ChipConfig()
+    assert chip_from_dict({"rows": 16, "engines": 2}) == ChipConfig(engine=Config(rows=16), engines=2)
+
+
+def test_override_changes_chip_and_engine_and_nothing_else():
+    chip = CHIP_PRESETS["small"]
+    changed = chip.override(engines=8, words=2, bus_bits=256)
+    assert changed == ChipConfig(engine=chip.engine.override(words=2), engines=8, buffer_bytes=1 << 16, bus_bits=256)
+    assert chip == CHIP_PRESETS["small"] == chip.override(engines=4)
+    with pytest.raises(FrozenInstanceError):
+        chip.engines = 2
+
+
+@pytest.mark.parametrize("name", ["colour", "engine", "Engines", "units", "bus_bytes", ""])
+def test_an_unknown_name_is_refused(name):
+    known = ", ".join([*OWN, *(item.name for item in fields(Config))])
+    for take in (ChipConfig().override, lambda **values: chip_from_dict(values), lambda **values: split(values)):
+        with pytest.raises(InputError) as error:
+            take(**{"rows": 8, name: 3})
+        assert str(error.value) == f"unknown configuration key: the keys are {known}, not {name}"
+
+
+def test_split_takes_the_chips_own_values_from_the_engines():
+    assert split({}) == ({}, {})
+    assert split({"rows": 8, "bus_bits": 64, "seed": True, "engines": 2}) == (
+        {"engines": 2, "bus_bits": 64},
+        {"rows": 8, "seed": True},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        # engines, bytes of: buffer, beat, vector, output row, block; blocks
+        ("tiny", (2, 2048, 8, 16, 32, 64, 32)),
+        ("small", (4, 65536, 16, 64, 128, 512, 128)),
+        ("paper", (16, 1 << 20, 64, 128, 256, 2048, 512)),
+    ],
+)
+def test_presets_are_the_engines_as_documented_chips(name, shape):
+    chip = chip_preset(name)
+    assert chip.engine == PRESETS[name].override(schedule="diagonal_first" if name == "tiny" else "folded")
+    sizes = (chip.buffer_bytes, chip.bus_bytes, chip.vector_bytes, chip.output_bytes, chip.block_bytes)
+    assert (chip.engines, *sizes, chip.buffer_blocks) == shape
+    assert list(CHIP_PRESETS) == list(PRESETS)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(InputError, match=r"^preset must be one of tiny, small, paper, not huge$"):
+        chip_preset("huge")

@@ -1,0 +1,355 @@
+"""The rules of a job: each at its limit, in their order, with their words; and bytes counted by brute force."""
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusioncim.chip.descriptor import STATUS_BITS
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, Descriptor, Status, Tensor
+from fusioncim_golden.errors import InputError
+
+TINY = CHIP_PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
+JOB = Descriptor(
+    q=Tensor(address=0x10000, pitch=16, head_pitch=64),  # 384 bytes
+    k=Tensor(address=0x20000, pitch=16, head_pitch=96),  # 192 bytes
+    v=Tensor(address=0x30000, pitch=16, head_pitch=96),
+    o=Tensor(address=0x1000, pitch=32, head_pitch=128),  # 768 bytes
+    scales=0x40000,  # 24 bytes
+    queries=4,
+    keys=6,
+    heads=6,
+    kv_heads=2,
+    dimension=16,
+)
+STARTS = {"q": 0x10000, "k": 0x20000, "v": 0x30000, "scales": 0x40000}
+SIZES = {"q": 384, "k": 192, "v": 192, "o": 768, "scales": 24}
+
+
+def changed(job=JOB, **changes):
+    """A job with some values changed: queries=3, or o_pitch=64 in a tensor."""
+    for name, value in changes.items():
+        tensor, _, part = name.partition("_")
+        if tensor in ("q", "k", "v", "o") and part:
+            job = replace(job, **{tensor: replace(getattr(job, tensor), **{part: value})})
+        else:
+            job = replace(job, **{name: value})
+    return job
+
+
+def far(**changes):
+    """A job of any size whose tensors lie far apart: every operand is one vector over and over."""
+    places = {f"{name}_{part}": 0 for name in "qkv" for part in ("pitch", "head_pitch")}
+    size = {"heads": 1, "kv_heads": 1, "o_address": 0x50000}
+    return changed(**(places | size | changes))
+
+
+# Every rule.
+
+RULES = {
+    Status.SIZE: [
+        ({"queries": 0}, {"queries": 1}),
+        ({"keys": 0}, {"keys": 1}),
+        ({"heads": 0}, {"heads": 2}),
+        ({"kv_heads": 0}, {"kv_heads": 1}),
+        ({"queries": -1}, {"queries": 4}),
+        ({"heads": -6}, {"heads": 6}),
+    ],
+    Status.HEADS: [
+        ({"heads": 5}, {"heads": 4}),
+        ({"heads": 1}, {"heads": 2}),
+        ({"heads": 6, "kv_heads": 4}, {"heads": 6, "kv_heads": 3}),
+        ({"heads": 3, "kv_heads": 6}, {"heads": 6, "kv_heads": 6}),
+    ],
+    Status.DIMENSION: [({"dimension": dimension}, {"dimension": 16}) for dimension in (0, 8, 15, 17, 32)],
+    Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)],
+    Status.POSITION: [
+        ({"start": POSITIONS - 3, "causal": causal}, {"start": POSITIONS - 4, "causal": causal})
+        for causal in (True, False)
+    ],
+    Status.ALIGNMENT: [
+        ({name: value + off}, {name: value + 8})
+        for name, value in (
+            *((f"{tensor}_address", start) for tensor, start in (*STARTS.items(), ("o", 0x1000)) if tensor != "scales"),
+            *(("scales", 0x40000), ("q_pitch", 16), ("k_pitch", 16), ("v_pitch", 16)),
+            *(("q_head_pitch", 64), ("k_head_pitch", 96), ("v_head_pitch", 96), ("o_head_pitch", 160)),
+        )
+        for off in (1, 4, 7)
+    ]
+    + [({"o_pitch": 32 + off, "o_head_pitch": 512}, {"o_pitch": 40, "o_head_pitch": 512}) for off in (1, 4, 7)],
+    Status.ADDRESS: [
+        ({f"{name}_address": ADDRESS_SPACE - SIZES[name] + 8}, {f"{name}_address": ADDRESS_SPACE - SIZES[name]})
+        for name in "qkvo"
+    ]
+    + [
+        ({"scales": ADDRESS_SPACE - 24 + 8}, {"scales": ADDRESS_SPACE - 24}),
+        ({"scales": ADDRESS_SPACE}, {"scales": ADDRESS_SPACE - 24}),
+        ({"q_pitch": (1 << 31) - 64, "queries": 3}, {"q_pitch": (1 << 31) - 64, "queries": 2}),
+        # Sums far beyond 2^32 do not come round again.
+        ({"k_pitch": (1 << 32) - 16, "keys": 1 << 19, "v_pitch": 0}, {"k_pitch": 0, "keys": 1 << 19, "v_pitch": 0}),
+        ({"v_head_pitch": 1 << 32}, {"v_head_pitch": 1 << 31}),
+        ({"o_head_pitch": (1 << 32) - 8}, {"o_head_pitch": 1 << 29, "o_address": 0x50000}),
+    ],
+    Status.OVERLAP: [
+        *(({"o_address": start}, {"o_address": start + SIZES[name]}) for name, start in STARTS.items()),
+        *(({"o_address": start + SIZES[name] - 8}, {"o_address": start - 768}) for name, start in STARTS.items()),
+        *(({"o_address": start - 768 + 8}, {"o_address": start - 768}) for name, start in STARTS.items()),
+        # Operands inside the output, and the output inside a gap of an operand, which counts as its own.
+        ({"q_address": 0x1100}, {"q_address": 0x1300}),
+        ({"scales": 0x1000 + 768 - 8}, {"scales": 0x1000 + 768}),
+        ({"k_address": 0, "k_head_pitch": 4008}, {"k_address": 0, "k_head_pitch": 4000}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "bad", "good"),
+    [(status, bad, good) for status, cases in RULES.items() for bad, good in cases],
+)
+def test_a_broken_rule_is_named_and_its_limit_is_accepted(status, bad, good):
+    assert changed(**bad).status(TINY) == status
+    assert changed(**good).status(TINY) == Status.OK
+
+
+@pytest.mark.parametrize(
+    ("largest", "more"),
+    [
+        ({"queries": POSITIONS}, {"queries": POSITIONS + 1}),
+        ({"keys": POSITIONS}, {"keys": POSITIONS + 1}),
+        ({"heads": MAX_HEADS}, {"heads": MAX_HEADS + 1}),
+        (
+            {"heads": MAX_HEADS, "kv_heads": MAX_HEADS},
+            {"heads": MAX_HEADS, "kv_heads": MAX_HEADS + 1},
+        ),
+    ],
+)
+def test_the_largest_sizes_are_accepted_and_one_more_is_not(largest, more):
+    assert (POSITIONS, MAX_HEADS) == ((1 << 20) - 1, 256)
+    assert far(**largest).status(TINY) == Status.OK
+    assert far(**more).status(TINY) == Status.SIZE
+
+
+def test_the_first_and_the_last_position_are_accepted():
+    assert far(queries=1, start=POSITIONS - 1).status(TINY) == Status.OK
+    assert far(queries=1, start=POSITIONS).status(TINY) == Status.POSITION
+    assert far(queries=POSITIONS, start=0).status(TINY) == Status.OK
+    assert far(queries=POSITIONS, start=1).status(TINY) == Status.POSITION
+    # Queries behind the last key are no reason to refuse a job.
+    assert changed(keys=1, start=900).status(TINY) == Status.OK
+
+
+def test_operands_may_overlap_each_other_and_themselves():
+    assert changed(k_address=0x10000, v_address=0x10000).status(TINY) == Status.OK
+    assert changed(q_pitch=0, q_head_pitch=0, k_pitch=8, v_head_pitch=0).status(TINY) == Status.OK
+    assert changed(scales=0x10000).status(TINY) == Status.OK
+
+
+def test_a_scale_table_is_its_own_entries_and_not_the_rest_of_their_beat():
+    one = changed(heads=1, kv_heads=1, scales=0x50000)
+    assert changed(one, o_address=0x50000).status(TINY) == Status.OVERLAP
+    assert changed(one, o_address=0x50008).status(TINY) == Status.OK
+    assert changed(one, scales=ADDRESS_SPACE - 8).status(TINY) == Status.OK
+
+
+BREAKS = {
+    Status.SIZE: {"queries": 0},
+    Status.HEADS: {"heads": 7},
+    Status.DIMENSION: {"dimension": 64},
+    Status.FORMAT: {"output_bits": 8},
+    Status.POSITION: {"start": POSITIONS},
+    Status.ALIGNMENT: {"k_pitch": 20},
+    Status.ADDRESS: {"v_address": ADDRESS_SPACE - 8},
+    Status.OVERLAP: {"o_address": 0x10000},
+}
+
+
+def test_the_first_rule_that_is_broken_is_the_one_that_counts():
+    for count in range(len(BREAKS) + 1):
+        for broken in combinations(BREAKS, count):
+            job = JOB
+            for status in broken:
+                job = changed(job, **BREAKS[status])
+            assert job.status(TINY) == min(broken, default=Status.OK), broken
+
+
+@pytest.mark.parametrize("name", CHIP_PRESETS)
+def test_the_rules_are_those_of_the_chip(name):
+    chip = CHIP_PRESETS[name]
+    vector, row, beat = chip.vector_bytes, chip.output_bytes, chip.bus_bytes
+    job = Descriptor(
+        q=Tensor(address=0, pitch=vector, head_pitch=vector),
+        k=Tensor(address=vector, pitch=vector, head_pitch=vector),
+        v=Tensor(address=2 * vector, pitch=vector, head_pitch=vector),
+        scales=3 * vector,
+        o=Tensor(address=3 * vector + beat, pitch=row, head_pitch=row),
+        **dict.fromkeys(("queries", "keys", "heads", "kv_heads"), 1),
+        dimension=chip.engine.columns,
+        output_bits=chip.engine.output_bits,
+    )
+    assert job.status(chip) == Status.OK
+    assert changed(job, o_address=3 * vector).status(chip) == Status.OVERLAP
+    assert changed(job, o_address=ADDRESS_SPACE - row).status(chip) == Status.OK
+    assert changed(job, o_address=ADDRESS_SPACE - row + beat).status(chip) == Status.ADDRESS
+    assert changed(job, q_address=ADDRESS_SPACE - vector).status(chip) == Status.OK
+    assert changed(job, q_pitch=vector + beat // 2).status(chip) == Status.ALIGNMENT
+    assert changed(job, queries=2, o_pitch=row - beat).status(chip) == Status.OVERLAP
+    assert changed(job, output_bits=24 - chip.engine.output_bits).status(chip) == Status.FORMAT
+    for other in set(CHIP_PRESETS) - {name}:
+        assert job.status(CHIP_PRESETS[other]) == Status.DIMENSION
+
+
+# Words.
+
+
+def test_every_status_has_words_and_a_code_of_its_own():
+    assert [int(status) for status in Status] == list(range(12))
+    assert max(Status) < 1 << STATUS_BITS
+    words = [status.words for status in Status]
+    assert len(set(words)) == len(words)
+    assert all(text and text[-1] not in ".: " for text in words)
+    assert set(BREAKS) == set(RULES) == {status for status in Status if Status.OK < status < Status.READ_ERROR}
+
+
+@pytest.mark.parametrize("status", BREAKS)
+def test_check_refuses_what_has_a_status_in_its_words(status):
+    job = changed(**BREAKS[status])
+    with pytest.raises(InputError) as error:
+        job.check(TINY)
+    assert str(error.value) == f"{status.words}, in {job}"
+
+
+def test_check_accepts_a_good_job():
+    JOB.check(TINY)
+    assert (JOB.start, JOB.causal, JOB.output_bits) == (0, True, 16)
+
+
+# The output.
+
+LAYOUTS = {
+    # pitch, head_pitch of 4 queries, 6 heads, rows of 32 bytes; refused, accepted
+    "heads of tokens": ((32, 120), (32, 128)),
+    "tokens of heads": ((184, 32), (192, 32)),
+    "heads of tokens, padded": ((48, 168), (48, 176)),
+    "tokens of heads, padded": ((224, 40), (232, 40)),
+    "rows too short": ((24, 128), (32, 136)),
+    "heads too short": ((192, 24), (192, 32)),
+    "all at one place": ((0, 0), (192, 32)),
+    "tokens at one place": ((0, 128), (32, 128)),
+    "heads at one place": ((32, 0), (32, 4096)),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_output_may_not_overlap_itself(name):
+    refused, accepted = LAYOUTS[name]
+    for (pitch, head_pitch), status in ((refused, Status.OVERLAP), (accepted, Status.OK)):
+        assert changed(o_pitch=pitch, o_head_pitch=head_pitch).status(TINY) == status
+
+
+def test_a_pitch_that_is_never_stepped_does_not_matter():
+    assert changed(queries=1, o_pitch=0, o_head_pitch=32).status(TINY) == Status.OK
+    assert changed(heads=1, kv_heads=1, o_pitch=32, o_head_pitch=0).status(TINY) == Status.OK
+    assert changed(queries=1, heads=1, kv_heads=1, o_pitch=0, o_head_pitch=0).status(TINY) == Status.OK
+    assert changed(queries=1, o_pitch=4).status(TINY) == Status.ALIGNMENT
+
+
+def places(tensor, vectors, heads, vector_bytes):
+    """Every byte of a tensor, once for each vector that has it."""
+    starts = [
+        tensor.address + n * tensor.pitch + h * tensor.head_pitch for n, h in product(range(vectors), range(heads))
+    ]
+    return [start + byte for start in starts for byte in range(vector_bytes)]
+
+
+def share_no_byte(tensor, *shape):
+    found = places(tensor, *shape)
+    return len(set(found)) == len(found)
+
+
+def usual(tensor, vectors, heads, vector_bytes):
+    """Whether a tensor has one of the layouts that a runtime uses, with room between vectors or not."""
+    within = tensor.pitch >= vector_bytes and tensor.head_pitch >= vectors * tensor.pitch
+    across = tensor.head_pitch >= vector_bytes and tensor.pitch >= heads * tensor.head_pitch
+    return within or across
+
+
+def check_disjoint(tensor, *shape):
+    accepted = tensor.disjoint(*shape)
+    if accepted:
+        assert share_no_byte(tensor, *shape), (tensor, shape)
+    if usual(tensor, *shape):
+        assert accepted, (tensor, shape)
+    found = places(tensor, *shape)
+    assert tensor.end(*shape) == max(found) + 1
+    return accepted
+
+
+@pytest.mark.parametrize("vector_bytes", [1, 2, 3])
+def test_no_small_tensor_that_overlaps_itself_is_accepted(vector_bytes):
+    accepted = conservative = 0
+    for vectors, heads, pitch, head_pitch in product(range(1, 4), range(1, 4), range(10), range(10)):
+        tensor = Tensor(address=5, pitch=pitch, head_pitch=head_pitch)
+        if check_disjoint(tensor, vectors, heads, vector_bytes):
+            accepted += 1
+        else:
+            conservative += share_no_byte(tensor, vectors, heads, vector_bytes)
+    assert accepted > 400
+    # Such as vectors of 1 byte at 0, 2, 4 and 3, 5, 7: nothing lies inside of anything.
+    assert conservative < accepted // 10
+
+
+def test_heads_that_lie_neither_inside_nor_outside_of_vectors_are_refused():
+    tensor = Tensor(address=0, pitch=3, head_pitch=2)
+    assert sorted(places(tensor, 2, 3, 1)) == [0, 2, 3, 4, 5, 7]
+    assert not tensor.disjoint(2, 3, 1)
+
+
+@given(*(st.integers(1, 9) for _ in range(3)), st.integers(0, 60), st.integers(0, 60))
+def test_no_tensor_that_overlaps_itself_is_accepted(vectors, heads, vector_bytes, pitch, head_pitch):
+    check_disjoint(Tensor(address=3, pitch=pitch, head_pitch=head_pitch), vectors, heads, vector_bytes)
+
+
+@given(*(st.integers(1, 9) for _ in range(3)), st.integers(0, 5), st.integers(0, 5))
+def test_the_usual_layouts_are_accepted(vectors, heads, vector_bytes, gap, outer_gap):
+    inner = vector_bytes + gap
+    for_heads = Tensor(address=0, pitch=inner, head_pitch=vectors * inner + outer_gap)
+    for_tokens = Tensor(address=0, pitch=heads * inner + outer_gap, head_pitch=inner)
+    assert check_disjoint(for_heads, vectors, heads, vector_bytes)
+    assert check_disjoint(for_tokens, vectors, heads, vector_bytes)
+
+
+beats = st.integers(0, 40).map(lambda n: 8 * n)
+tensors = st.builds(Tensor, address=beats, pitch=beats, head_pitch=beats)
+jobs = st.builds(
+    replace,
+    st.just(JOB),
+    **dict.fromkeys(("q", "k", "v"), tensors),
+    o=st.builds(Tensor, address=st.integers(0, 300).map(lambda n: 8 * n), pitch=beats, head_pitch=beats),
+    scales=beats,
+    queries=st.integers(1, 3),
+    keys=st.integers(1, 3),
+    heads=st.sampled_from([2, 4]),
+    kv_heads=st.sampled_from([1, 2]),
+)
+
+
+@given(jobs)
+def test_a_job_that_is_accepted_writes_every_byte_once_and_none_that_it_reads(job):
+    status = job.status(TINY)
+    assert status in (Status.OK, Status.OVERLAP)
+    written = places(job.o, job.queries, job.heads, 32)
+    read = [
+        *places(job.q, job.queries, job.heads, 16),
+        *places(job.k, job.keys, job.kv_heads, 16),
+        *places(job.v, job.keys, job.kv_heads, 16),
+        *range(job.scales, job.scales + 4 * job.heads),
+    ]
+    good = len(set(written)) == len(written) and not set(written) & set(read)
+    if status == Status.OK:
+        assert good
+    # The rule counts the gaps of a tensor as its own, and nothing else.
+    elif min(written) > max(read) or max(written) < min(read):
+        assert not job.o.disjoint(job.queries, job.heads, 32)

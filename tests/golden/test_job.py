@@ -1,0 +1,313 @@
+"""Jobs of the whole golden chip: engine by engine, against float attention, and the bytes that they move."""
+
+import itertools
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusioncim_golden import engine
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.config import ORDERS
+from fusioncim_golden.descriptor import MAX_HEADS, Descriptor, Status, Tensor
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.job import Traffic, check_groups, run, traffic
+from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
+from fusioncim_golden.quantize import from_integers, quantize
+from fusioncim_golden.reference import dequantized_attention
+from fusioncim_golden.schedule import Job, passes
+
+TINY, SMALL = CHIP_PRESETS["tiny"], CHIP_PRESETS["small"]
+
+
+def gaussian(seed, chip=TINY, *, kv_heads=2, group=2, queries=9, keys=13, size=1.0):
+    """Quantized heads, one `Heads` per key and value head, each with scales of its own."""
+    rng = np.random.default_rng(seed)
+    columns = chip.engine.columns
+    return [
+        quantize(
+            rng.normal(0, size, (group, queries, columns)) * (n + 1),
+            *rng.normal(0, 1, (2, keys, columns)),
+            bits=chip.engine.operand_bits,
+        )
+        for n in range(kv_heads)
+    ]
+
+
+def integers(chip=TINY, *, kv_heads=1, group=1, queries=3, keys=5, columns=None, value=0):
+    columns = columns or chip.engine.columns
+    shapes = (group, queries, columns), (keys, columns), (keys, columns)
+    return [from_integers(*(np.full(shape, value) for shape in shapes)) for _ in range(kv_heads)]
+
+
+# Outputs.
+
+JOBS = [
+    # kv_heads, group, queries, keys, start, causal
+    (1, 1, 1, 1, None, True),
+    (1, 1, 37, 37, None, True),
+    (2, 3, 11, 33, None, True),
+    (3, 4, 2, 61, None, True),
+    (2, 2, 5, 12, None, False),
+    (1, 2, 13, 50, 17, True),
+    (2, 2, 20, 7, 3, True),
+    (1, 3, 18, 40, 11, False),
+]
+
+
+@pytest.mark.parametrize("shape", JOBS)
+def test_a_job_is_its_groups_one_after_the_other(shape):
+    kv_heads, group, queries, keys, start, causal = shape
+    chip = TINY.override(slack=1)
+    groups = gaussian(1, chip, kv_heads=kv_heads, group=group, queries=queries, keys=keys, size=3)
+    result = run(chip, groups, start=start, causal=causal)
+    job = Job(queries=queries, keys=keys, heads=group, start=start, causal=causal)
+    alone = [engine.run(chip.engine, heads, job, chip.engines) for heads in groups]
+    assert result.out.shape == (kv_heads * group, queries, 16)
+    for n, one in enumerate(alone):
+        assert np.array_equal(result.out[n * group : (n + 1) * group], one.out)
+    for name, value in asdict(result.counters).items():
+        assert value == sum(getattr(one.counters, name) for one in alone), name
+    assert result.counters.scores > 0
+
+
+@pytest.mark.parametrize("shape", JOBS)
+@pytest.mark.parametrize(
+    "chip",
+    [TINY, TINY.override(schedule="in_order", engines=4), SMALL, SMALL.override(operand_bits=4, softmax_lanes=8)],
+)
+def test_a_job_is_near_float_attention(chip, shape):
+    kv_heads, group, queries, keys, start, causal = shape
+    groups = gaussian(2, chip, kv_heads=kv_heads, group=group, queries=queries, keys=keys)
+    out = in_lsb(chip.engine, run(chip, groups, start=start, causal=causal).out)
+    job = Job(queries=queries, keys=keys, heads=group, start=start, causal=causal)
+    exact = np.concatenate([dequantized_attention(heads, job) for heads in groups])
+    assert sqnr_db(out, exact) >= 38
+    assert max_error(out, exact) <= 1
+
+
+def test_the_first_query_stands_where_the_last_one_meets_the_last_key():
+    groups = gaussian(3)
+    default, explicit, other = (run(TINY, groups, start=start).out for start in (None, 4, 0))
+    assert np.array_equal(default, explicit)
+    assert not np.array_equal(default, other)
+    full = run(TINY, groups, causal=False).out
+    assert not np.array_equal(default, full)
+    assert np.array_equal(default[:, -1], full[:, -1])
+
+
+@pytest.mark.parametrize("schedule", [order for order in ORDERS if order != "folded"])
+def test_engines_change_no_bit_of_a_causal_job(schedule):
+    """Where the order of the keys below a row does not depend on the size of a pass."""
+    groups = gaussian(4, queries=40, keys=40, size=3)
+    results = [run(TINY.override(schedule=schedule, engines=n), groups) for n in (1, 2, 4, 16)]
+    for result in results[1:]:
+        assert np.array_equal(result.out, results[0].out)
+        assert result.counters == results[0].counters
+
+
+# Refusals.
+
+
+def scaled(groups, **changes):
+    """The first group with another mantissa or shift for query 1 of its last head."""
+    values = {}
+    for name, value in changes.items():
+        values[name] = getattr(groups[0], name).copy()
+        values[name][-1, 1] = value
+    return [replace(groups[0], **values), *groups[1:]]
+
+
+REFUSED = {
+    "no groups": ([], "a job needs at least one key and value head"),
+    "columns": (integers(columns=32), "the head dimension of q must be columns = 16, not 32"),
+    "range": (
+        [*integers(), *integers(value=128)],
+        "q must be 8-bit integers from -128 to 127, not 128",
+    ),
+    "heads of a group": (
+        [*integers(group=2), *integers(group=3)],
+        "all groups must have the same shapes of q and k, not (2, 3, 16), (5, 16) and (3, 3, 16), (5, 16)",
+    ),
+    "queries": (
+        [*integers(), *integers(queries=4)],
+        "all groups must have the same shapes of q and k, not (1, 3, 16), (5, 16) and (1, 4, 16), (5, 16)",
+    ),
+    "keys": (
+        [*integers(), *integers(), *integers(keys=6)],
+        "all groups must have the same shapes of q and k, not (1, 3, 16), (5, 16) and (1, 3, 16), (6, 16)",
+    ),
+    "heads": (
+        integers(kv_heads=3, group=86, queries=1),
+        "heads must be from 1 to 256, not 258",
+    ),
+    "mantissa per query": (
+        scaled(integers(group=2), mantissa=1),
+        "a job has one score scale per query head: mantissa must be the same for all queries",
+    ),
+    "shift per query": (
+        scaled(integers(group=2, kv_heads=2), shift=20),
+        "a job has one score scale per query head: shift must be the same for all queries",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_operands_that_no_job_can_have_are_refused(name):
+    groups, message = REFUSED[name]
+    for refuse in (check_groups, run):
+        with pytest.raises(InputError) as error:
+            refuse(TINY, groups)
+        assert str(error.value) == message
+
+
+def test_scales_may_differ_from_head_to_head():
+    (group,) = integers(group=2)
+    mantissa = group.mantissa.copy()
+    mantissa[1] = 128
+    check_groups(TINY, [group, replace(group, mantissa=mantissa, shift=group.shift + 1)])
+
+
+def test_the_largest_number_of_heads_is_accepted():
+    check_groups(TINY, integers(kv_heads=2, group=MAX_HEADS // 2, queries=1, keys=1))
+
+
+def test_a_token_with_a_scale_of_its_own_is_refused():
+    rng = np.random.default_rng(5)
+    q, k, v = rng.normal(0, 1, (1, 4, 16)), *rng.normal(0, 1, (2, 6, 16))
+    with pytest.raises(InputError, match=r"^a job has one score scale per query head: "):
+        run(TINY, [quantize(q, k, v, granularity="token")])
+
+
+# Traffic.
+
+
+def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None, causal=True):
+    """A job of a shape; places do not matter to its traffic."""
+    place = Tensor(address=0, pitch=chip.output_bytes, head_pitch=queries * chip.output_bytes)
+    return Descriptor(
+        q=place,
+        k=place,
+        v=place,
+        o=replace(place, address=1 << 31),
+        scales=0,
+        queries=queries,
+        keys=keys,
+        heads=kv_heads * group,
+        kv_heads=kv_heads,
+        dimension=chip.engine.columns,
+        start=max(keys - queries, 0) if start is None else start,
+        causal=causal,
+        output_bits=chip.engine.output_bits,
+    )
+
+
+def counted(chip, job):
+    """The traffic of a job, event by event: every vector read, every block written and delivered."""
+    rank = chip.engine.update_rank
+    group = job.heads // job.kv_heads
+    schedule = Job(queries=job.queries, keys=job.keys, heads=group, causal=job.causal, start=job.start)
+    total = dict.fromkeys(Traffic.__dataclass_fields__, 0)
+    for _ in range(job.kv_heads):
+        for resident in passes(chip.engine, schedule, chip.engines):
+            for block in resident.blocks:
+                held = [key for key in range(block * rank, (block + 1) * rank) if key < job.keys]
+                for name in ("bytes_key", "bytes_value"):
+                    total[name] += len(held) * chip.vector_bytes
+                total["buffer_writes"] += 1
+                see = {tile.engine for tile in resident.tiles if any(seen > held[0] for seen in tile.visible)}
+                total["deliveries"] += len(see)
+            for tile in resident.tiles:
+                total["bytes_query"] += tile.count * chip.vector_bytes
+                total["bytes_output"] += tile.count * chip.output_bytes
+    beats = {4 * head // chip.bus_bytes for head in range(job.heads)}
+    total["bytes_scale"] = len(beats) * chip.bus_bytes
+    return Traffic(**total)
+
+
+shapes = st.fixed_dictionaries(
+    {
+        "kv_heads": st.integers(1, 3),
+        "group": st.integers(1, 5),
+        "queries": st.integers(1, 45),
+        "keys": st.integers(1, 45),
+        "start": st.none() | st.integers(0, 50),
+        "causal": st.booleans(),
+    }
+)
+chips = st.builds(
+    TINY.override,
+    engines=st.sampled_from([1, 2, 4, 16]),
+    words=st.sampled_from([1, 2, 4, 6]),
+    schedule=st.sampled_from(ORDERS),
+    update_rank=st.sampled_from([1, 2]),
+    output_bits=st.sampled_from([8, 16]),
+)
+
+
+@given(chips, shapes)
+def test_traffic_is_what_the_schedule_says(chip, shape):
+    job = descriptor(chip, **shape)
+    assert job.status(chip) == Status.OK
+    moved = traffic(chip, job)
+    assert moved == counted(chip, job)
+    assert moved.buffer_writes <= moved.deliveries <= chip.engines * moved.buffer_writes
+    assert (moved.deliveries == moved.buffer_writes) or chip.engines > 1
+
+
+@given(chips, shapes)
+def test_more_engines_read_less(chip, shape):
+    moved = [traffic(chip.override(engines=n), descriptor(chip, **shape)) for n in (1, 2, 4, 8, 16)]
+    for less, more in itertools.pairwise(moved[::-1]):
+        assert less.bytes_key <= more.bytes_key
+        assert less.buffer_writes <= more.buffer_writes
+        assert (less.bytes_query, less.bytes_output, less.bytes_scale) == (
+            (more.bytes_query, more.bytes_output, more.bytes_scale)
+        )
+
+
+def test_causal_passes_read_the_keys_that_their_last_query_sees():
+    # 37 queries are 5 tiles of 8 rows in passes of two: they see 16, 32 and 37 keys, in 8, 16 and 19 blocks.
+    moved = traffic(TINY, descriptor(queries=37, keys=37))
+    assert moved == Traffic(
+        bytes_query=37 * 16,
+        bytes_key=(16 + 32 + 37) * 16,
+        bytes_value=(16 + 32 + 37) * 16,
+        bytes_scale=8,
+        bytes_output=37 * 32,
+        buffer_writes=8 + 16 + 19,
+        deliveries=(4 + 8) + (12 + 16) + 19,
+    )
+    # Without a mask every pass reads all keys, for every engine with a tile in it.
+    moved = traffic(TINY, descriptor(queries=37, keys=37, causal=False))
+    assert moved.bytes_key == moved.bytes_value == 3 * 37 * 16
+    assert (moved.buffer_writes, moved.deliveries) == (3 * 19, 5 * 19)
+    # A block is read whole if any of its keys is seen.
+    moved = traffic(TINY, descriptor(queries=1, keys=40, start=4))
+    assert (moved.bytes_key, moved.buffer_writes) == (6 * 16, 3)
+
+
+@given(chips, st.integers(1, 3), st.integers(1, 8), st.integers(1, 500))
+def test_decode_reads_every_key_once_for_all_heads_of_its_group(chip, kv_heads, group, keys):
+    moved = traffic(chip, descriptor(chip, kv_heads=kv_heads, group=group, queries=1, keys=keys))
+    blocks = kv_heads * -(-keys // chip.engine.update_rank)
+    assert moved.bytes_key == moved.bytes_value == kv_heads * keys * 16
+    assert moved.buffer_writes == moved.deliveries == blocks
+    assert moved.bytes_output == kv_heads * group * chip.output_bytes
+
+
+@pytest.mark.parametrize(
+    ("bus_bits", "heads", "moved"),
+    [(64, 1, 8), (64, 2, 8), (64, 3, 16), (64, 256, 1024), (128, 1, 16), (128, 4, 16), (128, 5, 32)],
+)
+def test_scales_are_read_in_whole_beats(bus_bits, heads, moved):
+    chip = TINY.override(bus_bits=bus_bits)
+    assert traffic(chip, descriptor(chip, kv_heads=heads)).bytes_scale == moved
+    assert traffic(chip, descriptor(chip, group=heads)).bytes_scale == moved
+
+
+def test_traffic_refuses_what_the_schedule_cannot_hold():
+    with pytest.raises(InputError, match=r"^queries must be from 1 to 1048575, not 0$"):
+        traffic(TINY, replace(descriptor(), queries=0))

@@ -1,0 +1,278 @@
+"""Whole chips against the golden model: jobs, traffic, faults, refusals, aborts and resets."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiResp
+
+from fusioncim.chip.registers import registers
+from fusioncim_golden import job as golden
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.descriptor import Status
+from fusioncim_golden.quantize import from_integers
+from fusioncim_sim.rtl.axi_memory import Fault
+from fusioncim_sim.rtl.chip_bench import Bench
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.rtl.memory_image import Image
+from fusioncim_sim.rtl.runner import case
+from fusioncim_sim.rtl.stream import reset, within
+
+TINY, SMALL = CHIP_PRESETS["tiny"], CHIP_PRESETS["small"]
+HERE = (Path(__file__).stem, Path(__file__).parent)
+
+
+def operands(seed, kv_heads, group, queries, keys, chip=TINY):
+    """Random operands, one `Heads` per key and value head, with another score scale for each."""
+    rng = np.random.default_rng(seed)
+    limit = 1 << (chip.engine.operand_bits - 1)
+
+    def draw(*shape):
+        return rng.integers(-limit + 1, limit, (*shape, chip.engine.columns))
+
+    scales = rng.choice([0.02, 0.1, 1.0], kv_heads)
+    return [from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=float(scale)) for scale in scales]
+
+
+JOBS = {
+    # kv_heads, group, queries, keys, causal, start, layout
+    "prefill": (1, 1, 37, 37, True, None, "head"),
+    "grouped": (2, 3, 11, 33, True, None, "token"),
+    "multi_query": (1, 5, 9, 9, True, None, "head"),
+    "full": (2, 2, 5, 12, False, None, "token"),
+    "decode": (3, 4, 2, 61, True, None, "head"),
+    "chunk": (1, 2, 13, 50, True, 17, "head"),
+    "one": (1, 1, 1, 1, True, None, "token"),
+    "beyond": (1, 2, 20, 7, True, 3, "head"),
+    "full_chunk": (1, 1, 18, 40, False, 11, "head"),
+}
+
+
+def jobs_of(names, chip=TINY):
+    return [
+        ChipJob(
+            groups=operands(n, *JOBS[name][:4], chip), causal=JOBS[name][4], start=JOBS[name][5], layout=JOBS[name][6]
+        )
+        for n, name in enumerate(names)
+    ]
+
+
+def check(chip, jobs, run, descriptors):
+    """Every bit, every event and every byte."""
+    assert run.statuses == [Status.OK] * len(jobs)
+    results = [golden.run(chip, job.groups, start=job.start, causal=job.causal) for job in jobs]
+    for result, outputs in zip(results, run.outputs, strict=True):
+        assert np.array_equal(result.out, outputs)
+    counters = run.counters
+    names = {"skipped_row_updates": "zero_row_updates"}
+    for name in ("rescales", "halvings", "row_updates", "skipped_row_updates", "slots", "zero_slots"):
+        assert counters[names.get(name, name)] == sum(getattr(result.counters, name) for result in results), name
+    moved = [golden.traffic(chip, descriptor) for descriptor in descriptors]
+    for name in vars(moved[0]):
+        assert counters[name] == sum(getattr(traffic, name) for traffic in moved), name
+    assert counters["buffer_writes"] == counters["buffer_reads"] <= counters["deliveries"]
+    idle = sum(value for name, value in counters.items() if name.startswith("idle_"))
+    assert counters["mac_cycles"] == counters["slots"] * chip.engine.block_cycles
+    assert counters["mac_cycles"] + idle == chip.engines * counters["cycles"]
+
+
+def run_and_check(chip, names, **options):
+    jobs = jobs_of(names, chip)
+    descriptors = []
+
+    def remember(_, descriptor):
+        descriptors.append(descriptor)
+        return descriptor
+
+    run = simulate_chip(chip, jobs, change=remember, **options)
+    check(chip, jobs, run, descriptors)
+    return run
+
+
+@pytest.mark.parametrize("stall", ["never", "randomly", "bursts"])
+def test_jobs_back_to_back(stall):
+    run_and_check(TINY, JOBS, stall=stall, cycles=60_000)
+
+
+VARIANTS = {
+    "in_order": {"schedule": "in_order"},
+    "sink_first": {"schedule": "sink_first", "engines": 4},
+    "folded": {"schedule": "folded", "engines": 4, "words": 4},
+    "folded_one_word": {"schedule": "folded", "engines": 2},
+    "folded_many_words": {"schedule": "folded", "engines": 2, "words": 8, "update_rank": 1},
+    "one_engine": {"engines": 1, "buffer_bytes": 256},
+    "four_engines": {"engines": 4, "words": 4},
+    "int4": {"operand_bits": 4, "softmax_lanes": 2},
+    "seeded": {"seed": True, "slack": 0, "engines": 4},
+    "wide_bus": {"bus_bits": 128, "update_rank": 1, "engines": 4},
+    "int8_out": {"output_bits": 8},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_configurations(name):
+    run_and_check(TINY.override(**VARIANTS[name]), JOBS, stall="never", latency=5, cycles=60_000)
+
+
+@pytest.mark.parametrize("engines", [2, 4])
+def test_small(engines):
+    chip = SMALL.override(engines=engines)
+    jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, chip)), ChipJob(groups=operands(2, 2, 2, 3, 40, chip))]
+    descriptors = []
+    run = simulate_chip(chip, jobs, change=lambda _, d: descriptors.append(d) or d, cycles=20_000)
+    check(chip, jobs, run, descriptors)
+
+
+def test_slow_memory_and_small_buffer():
+    chip = TINY.override(buffer_bytes=256)
+    run = run_and_check(chip, ["prefill", "decode"], share=0.3, latency=100, cycles=60_000)
+    assert run.counters["idle_memory"] > run.counters["mac_cycles"]
+
+
+# Faults, refusals.
+
+
+@pytest.mark.parametrize("response", [AxiResp.SLVERR, AxiResp.DECERR])
+def test_a_failing_beat_fails_its_job_alone(response):
+    """One job per tensor with a bad beat in it, and a good one behind each."""
+    jobs = jobs_of(["grouped", "one"] * 5)
+    chip = TINY
+
+    def faults(descriptors):
+        beat = chip.bus_bytes
+        places = [
+            descriptors[0].q.address + beat,
+            descriptors[2].k.address + 16 * descriptors[2].k.pitch,
+            descriptors[4].v.address + beat,
+            descriptors[6].scales,
+            descriptors[8].o.address + 3 * descriptors[8].o.pitch + beat,
+        ]
+        return [Fault(start=place, stop=place + beat, response=response) for place in places]
+
+    run = simulate_chip(chip, jobs, faults=faults, cycles=60_000, stall="randomly")
+    bad = [Status.READ_ERROR] * 4 + [Status.WRITE_ERROR]
+    assert run.statuses == [status for pair in zip(bad, [Status.OK] * 5, strict=True) for status in pair]
+    for job, outputs in list(zip(jobs, run.outputs, strict=True))[1::2]:
+        assert np.array_equal(golden.run(chip, job.groups).out, outputs)
+
+
+def refusals(descriptor):
+    """Descriptors that break one rule each."""
+    o = descriptor.o
+    return {
+        Status.SIZE: [replace(descriptor, **{name: 0}) for name in ("queries", "keys", "heads", "kv_heads")]
+        + [replace(descriptor, heads=257, kv_heads=257)],
+        Status.HEADS: [replace(descriptor, heads=5), replace(descriptor, heads=1)],
+        Status.DIMENSION: [replace(descriptor, dimension=8)],
+        Status.FORMAT: [replace(descriptor, output_bits=8)],
+        Status.POSITION: [replace(descriptor, start=(1 << 20) - 5)],
+        Status.ALIGNMENT: [
+            replace(descriptor, q=replace(descriptor.q, address=descriptor.q.address + 4)),
+            replace(descriptor, o=replace(o, pitch=o.pitch + 1)),
+            replace(descriptor, scales=descriptor.scales + 4),
+        ],
+        Status.ADDRESS: [
+            replace(descriptor, k=replace(descriptor.k, address=(1 << 32) - 64)),
+            replace(descriptor, v=replace(descriptor.v, pitch=1 << 31)),
+            replace(descriptor, o=replace(o, head_pitch=(1 << 32) - 8)),
+        ],
+        Status.OVERLAP: [
+            replace(descriptor, o=replace(o, address=descriptor.q.address)),
+            replace(descriptor, o=replace(o, address=descriptor.v.address)),
+            replace(descriptor, o=replace(o, address=descriptor.scales)),
+            replace(descriptor, o=replace(o, pitch=TINY.output_bytes)),
+        ],
+    }
+
+
+def test_descriptors_that_break_a_rule_are_refused_before_anything_is_written():
+    jobs = jobs_of(["grouped", "one"] * 20)
+    wanted = []
+
+    def change(n, descriptor):
+        every = [(status, bad) for status, cases in refusals(descriptor).items() for bad in cases]
+        assert len(every) == len(jobs) // 2
+        status, bad = (Status.OK, descriptor) if n % 2 else every[n // 2]
+        assert bad.status(TINY) == status
+        wanted.append(status)
+        return bad
+
+    run = simulate_chip(TINY, jobs, change=change, cycles=200_000)
+    assert run.statuses == wanted
+    for job, outputs, status in zip(jobs, run.outputs, wanted, strict=True):
+        expected = golden.run(TINY, job.groups).out if status == Status.OK else np.zeros_like(outputs)
+        assert np.array_equal(expected, outputs)
+
+
+# Aborts and resets.
+
+
+@cocotb.test()
+async def survives_aborts_and_resets(dut):
+    """Stop a job in every phase, while registers are read, and run the next one."""
+    this = case()
+    bench = Bench(dut, this)
+    image = Image(bench.jobs[0], bench.chip)
+    expected = np.load(this["expected"])
+    rng = random.Random(this["seed"])
+    await reset(dut)
+    undefined = ("RESULT", "JOB_")  # until they are written
+    offsets = [register.offset for name, register in registers().items() if not name.startswith(undefined)]
+
+    async def look_around():
+        while True:
+            offset = rng.choice([*offsets, 0xFF0])
+            await bench.transport.master.read(offset, 4)
+            await ClockCycles(dut.clk, rng.randrange(20))
+
+    async def one(kind, cycles):
+        await bench.driver.connect()
+        numbers = [await bench.driver.submit(bench.jobs[0]) for _ in range(2)]
+        await ClockCycles(dut.clk, cycles)
+        if kind == "abort":
+            await bench.driver.abort()
+            statuses = [await bench.status(number) for number in numbers]
+            assert set(statuses) <= {Status.OK, Status.ABORTED}
+            assert sorted(statuses) == statuses
+        else:
+            dut.rst.value = 1
+            await ClockCycles(dut.clk, 5)
+            dut.rst.value = 0
+            await ClockCycles(dut.clk, 5)
+            await bench.driver.connect()
+            assert await bench.driver.get("JOBS_SUBMITTED", "count") == 0
+        bench.memory.bytes[image.descriptor.o.address : image.end] = 0
+        table = image.descriptor.scales
+        bench.memory.bytes[table : table + len(scales)] = scales
+        await bench.driver.run(bench.jobs[0])
+        assert np.array_equal(image.outputs(bench.memory.bytes), expected), (kind, cycles)
+
+    scales = bench.memory.bytes[image.descriptor.scales : image.end].copy()
+    if this["kind"] == "abort":
+        cocotb.start_soon(look_around())
+    for cycles in this["points"]:
+        await within(dut, 40_000, one(this["kind"], cycles))
+    bench.memory.bytes.tofile(bench.file)
+    Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["abort", "reset"])
+def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, tmp_path):
+    jobs = jobs_of(["grouped"])
+    np.save(tmp_path / "expected.npy", golden.run(TINY, jobs[0].groups).out)
+    simulate_chip(
+        TINY,
+        jobs,
+        cycles=1,
+        bench=(HERE[0], "survives_aborts_and_resets"),
+        path=HERE[1],
+        extra={
+            "kind": kind,
+            "points": [0, 40, 150, 300, 340, 400, 460, 520, 600, 700, 850, 1000, 1300],
+            "expected": str(tmp_path / "expected.npy"),
+        },
+    )

@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import RisingEdge
+from cocotb.utils import get_sim_time
+
+from fusioncim.engine.normalizer import Normalizer, tile_layout
+from fusioncim.engine.op_cim import drain_layout
+from fusioncim.engine.softmax import state_layout
+from fusioncim_golden.config import preset
+from fusioncim_golden.normalizer import normalize
+from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
+
+SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}
+NARROW = {**SMALL, "accumulator_bits": 16, "probability_bits": 6, "flush": 1, "slack": 0, "update_rank": 1}
+CASES = {
+    "wide outputs": {"config": SMALL, "o": "never"},
+    "byte outputs": {"config": {**SMALL, "output_bits": 8}, "o": "never"},
+    "random stalls": {"config": SMALL, "o": "randomly"},
+    "long stalls": {"config": {**SMALL, "output_bits": 8}, "o": "mostly"},
+    "bursts": {"config": SMALL, "o": "bursts"},
+    "one word, slow tiles": {"config": {**SMALL, "words": 1}, "o": "never", "i": "mostly"},
+    "INT4, three words, rank 1": {
+        "config": {**SMALL, "operand_bits": 4, "update_rank": 1, "words": 3, "accumulator_bits": 32},
+        "o": "randomly",
+    },
+    "long rows": {"config": {**SMALL, "update_rank": 4}, "o": "never"},
+    "short row sums": {"config": NARROW, "o": "randomly"},
+    "dropped bits, seeded": {
+        "config": {**SMALL, "accumulator_bits": 16, "probability_bits": 8, "flush": 6, "slack": 4, "seed": True},
+        "o": "bursts",
+    },
+}
+TILES = 24
+
+
+@pytest.mark.parametrize("this", CASES.values(), ids=CASES)
+def test_normalizer(this):
+    config = preset("tiny").override(**this["config"])
+    run(Normalizer(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
+
+
+def random_tile(rng, config):
+    """O [rows, columns], row sums and whether the rows are filled [rows], and how many of them leave."""
+    rows, columns = config.rows, config.columns
+    # The least row sum: one key, at most seed_limit powers of two below the reference.
+    least = (1 << (config.probability_bits - 1 + config.row_sum_fraction)) >> (config.seed_limit if config.seed else 0)
+    most = (1 << config.row_sum_bits) - 1
+    exponent = rng.integers(least.bit_length() - 1, config.row_sum_bits, rows)
+    corners = np.stack(
+        [
+            np.full(rows, least),
+            np.full(rows, most),
+            1 << exponent,
+            np.maximum((1 << exponent) - 1, least),
+            np.clip((2.0 ** (exponent + rng.random(rows))).astype(np.int64), least, most),
+        ]
+    )
+    row_sum = corners[rng.choice(5, rows, p=[0.1, 0.1, 0.2, 0.1, 0.5]), np.arange(rows)]
+    # O of weights that add up to the row sum, or anything that the bank holds.
+    limit = (1 << (config.accumulator_bits - 1)) - 1
+    weights = (row_sum >> config.row_sum_fraction) << (config.operand_bits - 1) >> config.dropped_bits
+    bound = np.where(rng.random(rows) < 0.7, np.minimum(weights, limit), limit)[:, None]
+    o = rng.integers(-bound, bound + 1, (rows, columns))
+    o = np.where(rng.random(o.shape) < 0.2, rng.choice([-1, 0, 1, 2], o.shape), o)
+    o = np.where(rng.random(o.shape) < 0.1, bound * rng.choice([-1, 1], o.shape), o)
+    filled = rng.random(rows) < 0.9
+    return o, row_sum, filled, int(rng.choice([config.rows, config.rows, rng.integers(1, config.rows + 1)]))
+
+
+@cocotb.test()
+async def matches_golden(dut):
+    this = case()
+    config = preset("tiny").override(**this["config"])
+    rng = np.random.default_rng(8)
+    steps, units = config.block_cycles, config.units
+    tiles = [random_tile(rng, config) for _ in range(TILES)]
+    words = rng.permutation(np.arange(TILES) % config.words).tolist()
+    o = np.zeros((config.words, config.rows, steps, units), np.int64)
+    states = [[0] * config.rows for _ in range(config.words)]
+    given, finished, taken, ended = [], [], [], []
+    drain_shape = drain_layout(config)
+    mask = (1 << config.accumulator_bits) - 1
+    dut.drain_data.value = 0
+    dut.state.value = 0
+    source = Source(dut, "i", STALLS[this.get("i", "never")](1))
+    sink = Sink(dut, "o", STALLS[this["o"]](2))
+
+    async def memories():
+        """The read ports of the macros: data one cycle after the read, held."""
+        last = (0, 0, 0)
+        while True:
+            await RisingEdge(dut.clk)
+            drain = drain_shape.from_bits(int(dut.drain.value))
+            done = int(dut.done.value)
+            if dut.state_enable.value == 1:
+                dut.state.value = states[int(dut.state_word.value)][int(dut.state_row.value)]
+            if done:  # the element of the last read is taken
+                assert last[2] == steps - 1
+                assert done == 1 << last[0]
+                finished.append((last[0], last[1] + 1))
+            if drain.enable:
+                last = drain.word, drain.row, drain.column
+                elements = o[drain.word, drain.row, drain.column].tolist()
+                dut.drain_data.value = sum((x & mask) << (config.accumulator_bits * n) for n, x in enumerate(elements))
+
+    async def give():
+        """A tile is there once the tile before it in its word has left; tiles leave in order."""
+        for index, (values, row_sum, filled, rows) in enumerate(tiles):
+            word = words[index]
+            while len(finished) < max([n + 1 for n in range(index) if words[n] == word], default=0):
+                await RisingEdge(dut.clk)
+            o[word] = values.reshape(config.rows, steps, units)
+            for i in range(config.rows):
+                fields = {"filled": int(filled[i]), "seeded": 1, "reference": -1, "row_sum": int(row_sum[i])}
+                states[word][i] = pack(state_layout(config), fields)
+            given.append(cycle())
+            await source.send(pack(tile_layout(config), {"word": word, "rows": rows}))
+
+    async def take():
+        for _, _, _, rows in tiles:
+            for _ in range(rows * steps):
+                beat = await sink.receive()
+                taken.append(unpack_vector(beat, config.output_bits, units))
+                ended.append((beat >> (config.output_bits * units), cycle()))
+
+    def cycle():
+        return round(get_sim_time("ns")) // 2
+
+    await reset(dut)
+    cocotb.start_soon(memories())
+    beats = sum(rows for *_, rows in tiles) * steps
+    await within(dut, 12 * beats + 5000, give(), take())
+
+    position = compared = saturated = 0
+    top = (1 << (config.output_bits - 1)) - 1
+    for index, (values, row_sum, filled, rows) in enumerate(tiles):
+        out = normalize(config, values, np.where(filled, row_sum, 0))[:rows]
+        seen = np.array(taken[position : position + rows * steps]).reshape(rows, config.columns)
+        assert (seen == out).all(), (index, np.argwhere(seen != out)[:3], row_sum)
+        saturated += int((out == top).sum() + (out == -top - 1).sum())
+        flags, cycles = zip(*ended[position : position + rows * steps], strict=True)
+        assert flags == (0,) * (rows * steps - 1) + (1,), index
+        if this["o"] == "never":
+            # A row takes as long as its beats or as its division.
+            assert cycles[-1] - cycles[0] <= rows * max(steps, 18), index
+        position += rows * steps
+        compared += out.size
+    assert finished == [(word, rows) for word, (*_, rows) in zip(words, tiles, strict=True)]
+    assert compared == beats * units > 0
+    assert saturated > 5
+    if (this["o"], this.get("i")) == ("never", None):
+        assert ended[0][1] - given[0] <= 21

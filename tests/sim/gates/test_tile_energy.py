@@ -1,0 +1,116 @@
+"""A tile of real attention on the mapped engine: bits and energy by unit."""
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.config import preset
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.gates import tile_energy as tile
+from fusioncim_sim.gates.gate_level import IDLE
+from fusioncim_sim.gates.tile_energy import UNITS, beside, captured_heads, run_tile, unit_of
+from fusioncim_sim.heads.read import Head
+from fusioncim_sim.rtl.engine_bench import PHASES
+
+TINY, SMALL = preset("tiny"), preset("small")
+
+
+def narrow(head, columns):
+    """Some columns of a captured head."""
+    return Head(head.name, head.q[:, :columns], head.k[:, :columns], head.v[:, :columns])
+
+
+@pytest.mark.timeout(600)
+def test_gates_give_the_bits_of_the_golden_model(library, monkeypatch):
+    heads = [narrow(head, 8) for head in captured_heads(SMALL.override(columns=128))]
+    result = run_tile(TINY, library, heads, 24, 2.5, jobs=2)
+    assert result.bit_exact
+    assert (result.mismatches, result.queries, result.tokens) == (0, TINY.rows, 24)
+    assert result.heads == ("group0", "group1")
+    visible = sum(range(24 - TINY.rows + 1, 24 + 1))
+    assert result.macs == visible * TINY.columns
+    assert result.cycles <= result.clock_cycles <= result.cycles + 20
+    assert tuple(result.phases) == PHASES
+    cycles = {name: each for name, (each, _) in result.phases.items()}
+    energies = {name: each for name, (_, each) in result.phases.items()}
+    assert cycles["load"] > TINY.rows
+    assert cycles["stream"] >= 24 * TINY.operand_bits
+    assert cycles["drain"] >= TINY.rows * TINY.block_cycles
+    assert IDLE <= cycles["idle"] <= IDLE + 2
+    busy = [name for name in PHASES if name != "idle"]
+    assert sum(cycles[name] for name in busy) == result.clock_cycles
+    for unit in UNITS:
+        assert result.energies[unit].total == pytest.approx(sum(energies[name][unit].total for name in busy))
+        assert energies["idle"][unit].switching <= 0.1 * result.energies[unit].switching
+    assert energies["stream"]["IP-CIM rows"].switching > 10 * energies["drain"]["IP-CIM rows"].switching
+    assert energies["drain"]["normalizer"].switching > 10 * energies["load"]["normalizer"].switching
+    assert 0 < result.utilization < 1
+    assert tuple(result.energies) == UNITS
+    assert all(energy.total > 0 for energy in result.energies.values())
+    assert result.energies["IP-CIM rows"].memory > 0
+    assert result.energy.total == pytest.approx(sum(energy.total for energy in result.energies.values()))
+    assert result.power_mw == pytest.approx(result.energy.total / (result.clock_cycles * 2.5) * 1e-3)
+
+    right = tile.simulate_gates
+
+    def wrong(*arguments):
+        run, activity = right(*arguments)
+        run.outputs[0][0, 3, 5] ^= 1
+        return run, activity
+
+    monkeypatch.setattr(tile, "simulate_gates", wrong)
+    differing = run_tile(TINY, library, heads, 24, 2.5)
+    assert (differing.mismatches, differing.bit_exact) == (1, False)
+    assert differing.energies == result.energies
+
+
+def test_units_are_found_by_path():
+    paths = {
+        ("ip_cim", "row_3"): "IP-CIM rows",
+        ("ip_cim", "row_3", "deeper"): "IP-CIM rows",
+        ("ip_cim",): "IP-CIM broadcast and correction",
+        ("ip_cim", "correction"): "IP-CIM broadcast and correction",
+        ("softmax", "lane_0", "queries"): "softmax",
+        ("op_cim", "row_0"): "OP-CIM rows",
+        ("op_cim",): "OP-CIM broadcast",
+        ("kv_buffer", "keys"): "key/value buffer",
+        ("controller", "sequencer"): "controller",
+        ("normalizer",): "normalizer",
+        (): "engine",
+        ("row_1",): "engine",
+    }
+    assert {path: unit_of(path) for path in paths} == paths
+    assert set(paths.values()) == set(UNITS)
+
+
+def test_heads_stand_side_by_side():
+    wide = SMALL.override(columns=128)
+    assert [head.name for head in captured_heads(SMALL)] == ["group0"]
+    assert [head.name for head in captured_heads(wide)] == ["group0", "group1"]
+    heads = captured_heads(wide, ["sink", "wide"])
+    joined = beside(heads, 32, 100)
+    assert joined.name == "sink wide"
+    assert (joined.q.shape, joined.k.shape, joined.v.shape) == ((32, 128), (100, 128), (100, 128))
+    assert np.array_equal(joined.q[:, 64:], heads[1].q[68:100])
+    assert beside(heads, 32, 5).q.shape == (5, 128)
+
+
+REFUSED = {
+    "columns": (SMALL.override(columns=96), (), "columns must be a multiple of 64, .* not 96"),
+    "too few columns": (TINY, (), "columns must be a multiple of 64, .* not 16"),
+    "too many heads": (SMALL, ("sink", "wide"), "1 heads of 64 columns must be named for 64 columns, not 2"),
+    "too few heads": (SMALL.override(columns=128), ("sink",), "2 heads of 64 columns must be named .* not 1"),
+    "unknown head": (SMALL, ("tail",), "the heads of the file are .*, not tail"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_heads_that_do_not_fit_are_refused(case):
+    config, names, message = REFUSED[case]
+    with pytest.raises(InputError, match=message):
+        captured_heads(config, names)
+
+
+@pytest.mark.parametrize("tokens", [0, 513])
+def test_tokens_are_those_of_the_heads(tokens, library):
+    with pytest.raises(InputError, match=f"tokens must be 1 to 512, the length of the heads, not {tokens}"):
+        run_tile(SMALL, library, captured_heads(SMALL), tokens, 2.5)

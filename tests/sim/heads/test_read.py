@@ -1,0 +1,204 @@
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.reference import attention
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.read import fixture, load_heads
+
+CONFIG = Config(columns=64)
+
+
+def arrays(name="a", dtype=np.int8, queries=5, keys=5, columns=64):
+    random = np.random.default_rng(len(name))
+    shapes = {"q": queries, "k": keys, "v": keys}
+    return {f"{name}_{part}": random.integers(-100, 100, (n, columns)).astype(dtype) for part, n in shapes.items()}
+
+
+def load(folder, **content):
+    np.savez(folder / "heads.npz", **content)
+    return load_heads(folder / "heads.npz", CONFIG)
+
+
+def one(x, place, value):
+    x[place] = value
+    return x
+
+
+INT, FLOAT = arrays(), arrays(dtype=np.float32)
+SCALE = "a_scale must be three positive scales (q, k, v), not "
+
+# Changed arrays (None: left out), and the whole message.
+REFUSED = [
+    ({"a_k": None}, "head a must have arrays a_q, a_k, a_v; missing is a_k"),
+    ({"b_v": INT["a_v"]}, "head b must have arrays b_q, b_k, b_v; missing is b_q"),
+    ({"a_q": None, "a_k": None, "a_v": None}, "the heads file must hold arrays NAME_q, NAME_k, NAME_v, not nothing"),
+    (
+        {"a_q": None, "a_k": None, "a_v": None, "x": np.ones(2), "a_scale": np.ones(3)},
+        "the heads file must hold arrays NAME_q, NAME_k, NAME_v, not x, a_scale",
+    ),
+    ({"a_q": np.ones(64)}, "a_q must be [tokens, dimension] with at least one of each, not of shape (64,)"),
+    (
+        {"a_v": np.ones((1, 5, 64))},
+        "a_v must be [tokens, dimension] with at least one of each, not of shape (1, 5, 64)",
+    ),
+    ({"a_k": np.ones((0, 64))}, "a_k must be [tokens, dimension] with at least one of each, not of shape (0, 64)"),
+    (
+        {"a_q": np.ones((5, 48))},
+        "the dimension of a_q must be the configuration's columns = 64 (try --set columns=48), not 48",
+    ),
+    (
+        {"a_v": np.ones((5, 128))},
+        "the dimension of a_v must be the configuration's columns = 64 (try --set columns=128), not 128",
+    ),
+    (
+        {"a_k": one(np.ones((5, 64)), (2, 3), np.nan)},
+        "a_k must be finite, but 1 values are not; the first is nan at (2, 3)",
+    ),
+    (
+        {"a_v": one(np.ones((5, 64), np.float16), (4, 0), -np.inf)},
+        "a_v must be finite, but 1 values are not; the first is -inf at (4, 0)",
+    ),
+    ({"a_q": np.full((5, 64), 128)}, "a_q must be integers from -128 to 127 (operand_bits), not 128"),
+    ({"a_k": np.full((5, 64), -129)}, "a_k must be integers from -128 to 127 (operand_bits), not -129"),
+    ({"a_v": np.full((5, 64), 200, np.uint8)}, "a_v must be integers from -128 to 127 (operand_bits), not 200"),
+    ({"a_q": np.ones((5, 64), bool)}, "a_q must be float or integer, not of type bool"),
+    ({"a_k": np.ones((5, 64), complex)}, "a_k must be float or integer, not of type complex128"),
+    ({"a_v": np.full((5, 64), "x")}, "a_v must be float or integer, not of type <U1"),
+    ({"a_q": FLOAT["a_q"]}, "a_q, a_k, a_v must be all float or all integer, not float32, int8, int8"),
+    ({"a_v": FLOAT["a_v"]}, "a_q, a_k, a_v must be all float or all integer, not int8, int8, float32"),
+    ({"a_v": INT["a_v"][:4]}, "a_k and a_v must have the same shape, not (5, 64) and (4, 64)"),
+    ({"a_scale": np.ones(2)}, SCALE + "[1.0, 1.0]"),
+    ({"a_scale": np.ones((3, 1))}, SCALE + "[[1.0], [1.0], [1.0]]"),
+    ({"a_scale": np.array([1, 0, 1])}, SCALE + "[1, 0, 1]"),
+    ({"a_scale": np.array([1.0, 1.0, -2.0])}, SCALE + "[1.0, 1.0, -2.0]"),
+    ({"a_scale": np.array([1.0, np.nan, 1.0])}, SCALE + "[1.0, nan, 1.0]"),
+    ({"a_scale": np.array([np.inf, 1.0, 1.0])}, SCALE + "[inf, 1.0, 1.0]"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_bad_arrays_are_refused_with_rule_and_value(tmp_path, changes, message):
+    content = {name: x for name, x in (INT | changes).items() if x is not None}
+    with pytest.raises(InputError) as error:
+        load(tmp_path, **content)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"plain text", "the heads file is no .npz of plain arrays ("),
+        (b"PK\x03\x04 and then nothing", "the heads file is no .npz of plain arrays ("),
+    ],
+)
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content, message):
+    file = tmp_path / "heads.npz"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{re.escape(message)}.*: {re.escape(str(file))}$"):
+        load_heads(file, CONFIG)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    load(tmp_path, **INT)
+    file = tmp_path / "heads.npz"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"^the heads file is no .npz of plain arrays \(.*heads\.npz$"):
+        load_heads(file, CONFIG)
+
+
+def test_python_objects_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"^the heads file is no .npz of plain arrays \(Object arrays cannot be loaded"
+    ):
+        load(tmp_path, a_q=np.array([{}], dtype=object))
+
+
+@pytest.mark.parametrize(("name", "why"), [("none.npz", "No such file or directory"), ("", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, why):
+    with pytest.raises(InputError, match=rf"^the heads file cannot be read \({why}\): "):
+        load_heads(tmp_path / name, CONFIG)
+
+
+def test_heads_come_in_the_order_of_their_names(tmp_path):
+    heads = load(tmp_path, **arrays("b"), **arrays("aa", np.float16), **arrays("c_k"), extra=np.ones(1))
+    assert [(head.name, head.is_integer) for head in heads] == [("aa", False), ("b", True), ("c_k", True)]
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"), [(None, (1.0, 1.0, 1.0)), ([0.5, 0.25, 2], (0.5, 0.25, 2.0)), ([1, 2, 3], (1.0, 2.0, 3.0))]
+)
+def test_integer_heads_keep_their_operands_and_scales(tmp_path, scale, expected):
+    content = INT | ({} if scale is None else {"a_scale": np.array(scale)})
+    (head,) = load(tmp_path, **content)
+    assert head.scales == expected
+    assert head.unquantized_attention(Job(queries=5, keys=5)) is None
+    heads = head.quantized(CONFIG)
+    for part in "qkv":
+        assert np.array_equal(np.squeeze(getattr(heads, part)), INT[f"a_{part}"])
+    assert (set(heads.scale_q.flat), heads.scale_k, heads.scale_v) == ({expected[0]}, *expected[1:])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int64])
+def test_every_integer_type_is_read_alike(tmp_path, dtype):
+    (head,) = load(tmp_path, **{name: x.astype(dtype) for name, x in INT.items()})
+    assert np.array_equal(head.quantized(CONFIG).q[0], INT["a_q"])
+
+
+def test_integers_are_those_of_the_operand_bits(tmp_path):
+    config = CONFIG.override(operand_bits=4, softmax_lanes=8)
+    content = {name: x // 16 for name, x in INT.items()}
+    np.savez(tmp_path / "heads.npz", **content)
+    assert load_heads(tmp_path / "heads.npz", config)[0].quantized(config).k.min() >= -8
+    np.savez(tmp_path / "heads.npz", **content | {"a_k": np.full((5, 64), 8)})
+    with pytest.raises(InputError, match=r"^a_k must be integers from -8 to 7 \(operand_bits\), not 8$"):
+        load_heads(tmp_path / "heads.npz", config)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_float_heads_are_quantized_without_the_mean_key(tmp_path, dtype):
+    random = np.random.default_rng(1)
+    content = {f"a_{part}": random.normal(size=(n, 64)).astype(dtype) for part, n in (("q", 3), ("k", 7), ("v", 7))}
+    content["a_k"] += 20
+    (head,) = load(tmp_path, **content)
+    assert not head.is_integer
+    q, k, v = (content[f"a_{part}"].astype(np.float64) for part in "qkv")
+    job = Job(queries=3, keys=7)
+    assert np.array_equal(head.unquantized_attention(job), attention(q[None], k, v, job))
+    heads = head.quantized(CONFIG)
+    assert np.abs(heads.k * heads.scale_k - (k - k.mean(axis=0))).max() <= heads.scale_k * 0.5001
+    assert heads.scale_k < 0.05
+    assert np.abs(heads.v * heads.scale_v - v).max() <= heads.scale_v * 0.5001
+
+
+def test_the_first_tokens_are_a_shorter_head(tmp_path):
+    (head,) = load(tmp_path, **INT, a_scale=np.array([1.0, 2.0, 3.0]))
+    short = head.first(2)
+    assert (short.name, short.scales) == ("a", (1.0, 2.0, 3.0))
+    for part in "qkv":
+        assert np.array_equal(getattr(short, part), INT[f"a_{part}"][:2])
+
+
+def test_the_fixture_loads():
+    heads = load_heads(fixture(), CONFIG)
+    assert [head.name for head in heads] == ["group0", "group1", "group2", "local", "mixed", "sink", "wide"]
+    assert not any(head.is_integer for head in heads)
+
+
+@pytest.mark.parametrize("content", ["npy", "empty", "text", "member"])
+def test_a_file_that_is_no_npz_of_arrays_is_refused(tmp_path, content):
+    path = tmp_path / "heads.npz"
+    if content == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    elif content == "member":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a_q", "no array")
+    else:
+        path.write_text("" if content == "empty" else "no zip", encoding="utf-8")
+    with pytest.raises(InputError, match=r"is no \.npz of plain arrays"):
+        load_heads(path, CONFIG)

@@ -1,0 +1,44 @@
+"""Blocks that rows add to O: those of the golden model, and by the length of the text."""
+
+import numpy as np
+import pytest
+
+from fusioncim_golden import engine as golden
+from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.pytorch.huggingface import Attention
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.read import fixture, load_heads
+from fusioncim_sim.llm.added_blocks import Counted, measure_additions
+from fusioncim_sim.llm.language_model import find_model
+
+HEADS = {head.name: head.first(200) for head in load_heads(fixture(), Config())}
+
+
+@pytest.mark.parametrize("name", ["sink", "local", "wide"])
+def test_a_layer_adds_what_the_integer_model_adds(name, causal, parts_of):
+    head, config = HEADS[name], Config(flush=8)
+    counted = Counted(config, equal=False)
+    counted(causal, *parts_of(head), None, 0.125)
+    expected = golden.run(config, head.quantized(config), Job(queries=200, keys=200)).counters
+    assert counted.layers == [(expected.additions, expected.scores)]
+    assert 0 < expected.additions < expected.row_updates
+
+
+def test_the_share_of_all_layers_by_length(tiny):
+    """Weights that are equal skip nothing: blocks of 1, 2, 3, 4, 4 + 1, .. keys of a row."""
+    tokens = np.random.default_rng(1).integers(0, 50, 96)
+    attention = Attention(Config(flush=14), engines=2)
+    found = measure_additions(find_model(str(tiny)), tokens, attention, (32, 96), 1)
+    blocks = {n: sum(-(-keys // 4) for keys in range(1, n + 1)) / (n * (n + 1) / 2) for n in (32, 96)}
+    assert found == {
+        "flush": 14,
+        "schedule": "diagonal_first",
+        "engines": 2,
+        "per_key": {str(n): pytest.approx(blocks[n], rel=1e-4) for n in (32, 96)},
+    }
+
+
+def test_a_text_that_is_too_short_is_refused(tiny):
+    with pytest.raises(InputError, match="at least 200 tokens, not 150"):
+        measure_additions(find_model(str(tiny)), np.zeros(150, np.int64), Attention(), (100, 200), 1)

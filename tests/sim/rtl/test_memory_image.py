@@ -1,0 +1,256 @@
+"""Jobs in memory: how operands are packed, where every vector lies, and what is left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.descriptor import Status
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.quantize import from_integers
+from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place, unpack_integers, view
+
+TINY = CHIP_PRESETS["tiny"]
+CHIPS = {
+    "tiny": TINY,
+    "4 bits": TINY.override(operand_bits=4, softmax_lanes=2),
+    "8-bit outputs": TINY.override(output_bits=8),
+    "1024-bit bus": CHIP_PRESETS["paper"].override(bus_bits=1024),
+}
+FILL = 0xA5
+
+
+def operands(chip=TINY, *, kv_heads=2, group=3, queries=4, keys=5, seed=0):
+    """Random operands of all bits, one `Heads` per key and value head, and another scale for every head."""
+    rng = np.random.default_rng(seed)
+    limit = 1 << (chip.engine.operand_bits - 1)
+    groups = []
+    for _ in range(kv_heads):
+        shapes = (group, queries), (keys,), (keys,)
+        parts = [rng.integers(-limit, limit, (*shape, chip.engine.columns)) for shape in shapes]
+        mantissa, shift = rng.integers(128, 256, (group, 1)), rng.integers(16, 32, (group, 1))
+        scales = {"mantissa": mantissa.repeat(queries, axis=1), "shift": shift.repeat(queries, axis=1)}
+        groups.append(replace(from_integers(*parts, scale_q=1e-3), **scales))
+    return groups
+
+
+def fill(size=1 << 16):
+    return np.full(size, FILL, np.uint8)
+
+
+def vector(memory, tensor, n, h, size):
+    """The bytes of vector n of head h."""
+    first = tensor.address + n * tensor.pitch + h * tensor.head_pitch
+    return memory[first : first + size].tobytes()
+
+
+def integers_of(data, bits):
+    """Signed integers from bytes, one by one: the first one is lowest."""
+    word, count = int.from_bytes(data, "little"), 8 * len(data) // bits
+    raw = [word >> (n * bits) & ((1 << bits) - 1) for n in range(count)]
+    return [x - (x >> (bits - 1) << bits) for x in raw]
+
+
+# Packing.
+
+
+@pytest.mark.parametrize(
+    ("bits", "values", "packed"),
+    [
+        (4, [1, 2, -1, -8, 7, 0], "21 8f 07"),
+        (8, [1, -1, -128, 127], "01 ff 80 7f"),
+        (16, [1, -2, -32768, 0x1234], "01 00 fe ff 00 80 34 12"),
+    ],
+)
+def test_the_first_element_is_lowest(bits, values, packed):
+    assert pack_integers(np.array(values), bits).tobytes() == bytes.fromhex(packed)
+    assert pack_integers(np.array([[values, values]] * 3), bits).shape == (3, 2, len(bytes.fromhex(packed)))
+
+
+@given(st.sampled_from([4, 8, 16]), st.integers(1, 3), st.integers(1, 2), st.integers(1, 6), st.integers(0, 99))
+def test_packed_integers_are_the_integers(bits, outer, inner, pairs, seed):
+    limit = 1 << (bits - 1)
+    values = np.random.default_rng(seed).integers(-limit, limit, (outer, 2 * inner, 2 * pairs))
+    for x in (values, values.transpose(1, 0, 2), values.transpose(0, 2, 1)):  # whatever their order in memory
+        packed = pack_integers(x, bits)
+        assert packed.dtype == np.uint8
+        assert packed.shape == (*x.shape[:2], x.shape[2] * bits // 8)
+        for where in np.ndindex(x.shape[:2]):
+            assert integers_of(packed[where].tobytes(), bits) == x[where].tolist()
+        if bits > 4:
+            for data in (packed, np.asfortranarray(packed)):
+                assert np.array_equal(unpack_integers(data, bits), x)
+                assert unpack_integers(data, bits).dtype == np.int64
+
+
+def test_bytes_with_gaps_are_unpacked():
+    memory = pack_integers(np.arange(-20, 20), 16)
+    assert unpack_integers(memory.reshape(10, 8)[::3, :4], 16).tolist() == [[-20, -19], [-8, -7], [4, 5], [16, 17]]
+
+
+# Places.
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+@pytest.mark.parametrize(("kv_heads", "group"), [(1, 1), (1, 4), (3, 1), (2, 3)])
+def test_every_vector_lies_where_the_descriptor_says(layout, chip, kv_heads, group):
+    groups = operands(chip, kv_heads=kv_heads, group=group)
+    memory = fill()
+    job = place(chip, memory, groups, layout=layout).descriptor
+    bits, size = chip.engine.operand_bits, chip.vector_bytes
+    for h in range(kv_heads * group):
+        heads, member = groups[h // group], h % group
+        for n in range(4):
+            assert integers_of(vector(memory, job.q, n, h, size), bits) == heads.q[member, n].tolist()
+            assert not any(vector(memory, job.o, n, h, chip.output_bytes))
+        word = int.from_bytes(memory[job.scales + 4 * h :][:4].tobytes(), "little")
+        assert word == heads.mantissa[member, 0] + (heads.shift[member, 0] << 8) < 1 << 13
+    for h, heads in enumerate(groups):
+        for n in range(5):
+            assert integers_of(vector(memory, job.k, n, h, size), bits) == heads.k[n].tolist()
+            assert integers_of(vector(memory, job.v, n, h, size), bits) == heads.v[n].tolist()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layouts_are_those_of_dense_arrays(layout):
+    groups = operands()
+    memory = fill()
+    job = place(TINY, memory, groups, layout=layout).descriptor
+    q = np.concatenate([heads.q for heads in groups])
+    k = np.stack([heads.k for heads in groups])
+    for tensor, x in ((job.q, q), (job.k, k)):
+        dense = (x if layout == "head" else x.transpose(1, 0, 2)).astype(np.int8).tobytes()
+        assert memory[tensor.address :][: len(dense)].tobytes() == dense
+    strides = {"head": ((16, 64), (32, 128), (16, 80)), "token": ((96, 16), (192, 32), (32, 16))}
+    tensors = (job.q, job.o, job.k)
+    assert tuple((tensor.pitch, tensor.head_pitch) for tensor in tensors) == strides[layout]
+
+
+shapes = st.fixed_dictionaries(
+    {"kv_heads": st.integers(1, 3), "group": st.integers(1, 3), "queries": st.integers(1, 9), "keys": st.integers(1, 9)}
+)
+
+
+@given(st.sampled_from(list(CHIPS)), shapes, st.sampled_from(LAYOUTS), st.integers(0, 5000))
+def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
+    chip, memory = CHIPS[name], fill()
+    groups = operands(chip, **shape)
+    image = place(chip, memory, groups, layout=layout, base=base)
+    job = image.descriptor
+    assert job.status(chip) == Status.OK
+    heads, kv_heads = shape["kv_heads"] * shape["group"], shape["kv_heads"]
+    assert (job.heads, job.kv_heads, job.queries, job.keys) == (heads, kv_heads, shape["queries"], shape["keys"])
+    # No byte belongs to two tensors, none lies before the base or behind the end.
+    parts = [
+        (job.q.address, shape["queries"] * heads * chip.vector_bytes),
+        (job.k.address, shape["keys"] * kv_heads * chip.vector_bytes),
+        (job.v.address, shape["keys"] * kv_heads * chip.vector_bytes),
+        (job.o.address, shape["queries"] * heads * chip.output_bytes),
+        (job.scales, 4 * heads),
+    ]
+    owners = np.zeros(len(memory), int)
+    for address, size in parts:
+        owners[address : address + size] += 1
+    assert owners.max() == 1
+    assert not owners[:base].any()
+    assert np.flatnonzero(owners)[-1] + 1 == image.end
+    # Everything else is as it was: a job comes behind another one.
+    assert (memory[owners == 0] == FILL).all()
+    behind = place(chip, memory, groups, layout=layout, base=image.end)
+    assert min(behind.descriptor.q.address, behind.descriptor.scales) >= image.end
+    assert behind.descriptor.q.address - image.end < max(chip.bus_bytes, 64)
+
+
+@pytest.mark.parametrize("base", [0, 1, 63, 64, 65, 1000])
+def test_a_job_begins_at_the_next_line_after_its_base(base):
+    job = place(TINY, fill(), operands(), base=base).descriptor
+    assert job.q.address == -(-base // 64) * 64
+    assert all(
+        address % 64 == 0 for address in (job.q.address, job.k.address, job.v.address, job.o.address, job.scales)
+    )
+
+
+def test_the_descriptor_says_how_the_job_is_to_be_run():
+    chip, memory = CHIPS["8-bit outputs"], fill()
+    job = place(chip, memory, operands(chip, queries=2, keys=9)).descriptor
+    assert (job.dimension, job.output_bits, job.start, job.causal) == (16, 8, 7, True)
+    job = place(chip, memory, operands(chip, queries=9, keys=2), causal=False).descriptor
+    assert (job.start, job.causal) == (0, False)
+    job = place(TINY, memory, operands(), start=33).descriptor
+    assert (job.output_bits, job.start) == (16, 33)
+
+
+# Outputs.
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_outputs_are_read_from_where_the_chip_writes_them(layout, chip):
+    memory = fill()
+    image = place(chip, memory, operands(chip), layout=layout, base=77)
+    assert not image.outputs(memory).any()
+    bits = chip.engine.output_bits
+    rng = np.random.default_rng(1)
+    out = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (6, 4, chip.engine.columns))
+    o = image.descriptor.o
+    for h in range(6):
+        for n in range(4):
+            first = o.address + n * o.pitch + h * o.head_pitch
+            data = out[h, n].astype(f"<i{bits // 8}").tobytes()
+            memory[first : first + len(data)] = np.frombuffer(data, np.uint8)
+    assert np.array_equal(image.outputs(memory), out)
+    assert image.outputs(memory).dtype == np.int64
+
+
+def test_a_view_writes_into_the_memory():
+    memory = fill()
+    job = place(TINY, memory, operands(), layout="token").descriptor
+    view(memory, job.o, 4, 6, 32)[2, 5, 31] = 7
+    assert memory[job.o.address + 2 * 192 + 5 * 32 + 31] == 7
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_memory_that_is_too_small_is_refused_and_left_alone(layout):
+    groups = operands()
+    memory = fill()
+    end = place(TINY, memory, groups, layout=layout, base=128).end
+    whole = fill(end)
+    exact = place(TINY, whole, groups, layout=layout, base=128)
+    assert np.array_equal(whole, memory[:end])
+    small = fill(end + 64)
+    message = rf"^the memory must have at least the {end} bytes of the job, not {end - 1}$"
+    with pytest.raises(InputError, match=message):
+        place(TINY, small[: end - 1], groups, layout=layout, base=128)
+    assert (small == FILL).all()
+    with pytest.raises(InputError, match=message):
+        exact.outputs(small[: end - 1])
+
+
+def test_an_unknown_layout_is_refused():
+    with pytest.raises(InputError, match=r"^layout must be one of token, head, not column$"):
+        place(TINY, fill(), operands(), layout="column")
+
+
+def test_operands_that_no_job_can_have_are_refused():
+    memory = fill()
+    with pytest.raises(InputError, match=r"^all groups must have the same shapes of q and k, "):
+        place(TINY, memory, [*operands(), *operands(keys=6)])
+    with pytest.raises(InputError, match=r"^a job needs at least one key and value head$"):
+        place(TINY, memory, [])
+    assert (memory == FILL).all()
+
+
+def test_an_image_ends_behind_its_last_tensor():
+    job = place(TINY, fill(), operands()).descriptor
+    for name in ("q", "k", "v", "o"):
+        size = {"q": 4 * 6 * 16, "o": 4 * 6 * 32}.get(name, 5 * 2 * 16)
+        far = replace(job, **{name: replace(getattr(job, name), address=1 << 20)})
+        assert Image(far, TINY).end == (1 << 20) + size
+    assert Image(job, TINY).end == job.scales + 24

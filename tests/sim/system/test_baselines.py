@@ -1,0 +1,160 @@
+"""The baselines: their arithmetic on hand-made sizes, their bounds, and published figures."""
+
+from dataclasses import replace
+
+import pytest
+
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.system.baselines import (
+    BASELINES,
+    Attention,
+    Effort,
+    _blocked,
+    _spilled,
+    baseline,
+    conventional,
+    energy_of,
+    pipelined,
+)
+from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.energy_table import corner, default_table, read_table
+from fusioncim_sim.system.published import PUBLISHED, a100_seconds, ratio
+from fusioncim_sim.system.workload import changed, model
+
+PAPER = CHIP_PRESETS["paper"]
+TABLE = read_table(default_table())
+ONE = changed(model("llama3-8b"), {"heads": 4, "kv_heads": 1, "layers": 1})
+
+
+def attention(queries, *, start=0, this=ONE, memory="hbm2", chip=PAPER, causal=True):
+    return Attention(
+        chip=chip,
+        model=changed(this, {"causal": causal}),
+        dram=dram(memory),
+        clock_mhz=400.0,
+        queries=queries,
+        start=start,
+        keys=start + queries,
+    )
+
+
+def test_a_phase_is_bound_by_the_slowest():
+    effort = Effort()
+    effort.phase("one", 10, 64, 0, 32)
+    effort.phase("two", 1, 64, 320, 32)
+    assert effort.phases == {"one": 10, "two": 10}
+    assert (effort.cycles, effort.memory) == (20, 448)
+
+
+def test_rows_of_a_tile():
+    """Four heads; the queries at positions 256 and later see key 256."""
+    causal, full = attention(512), attention(512, causal=False)
+    assert [causal.rows_of_tile(first) for first in (0, 256, 511, 512)] == [2048, 1024, 4, 0]
+    assert full.rows_of_tile(256) == 2048
+    assert attention(16, start=500).rows_of_tile(256) == 64
+
+
+def test_windows_and_tiles():
+    """Full attention over 4,096 keys: 16 engines hold 2,048 of them at 128 each, so every row passes two windows."""
+    engines, windows, tiles = attention(4096, causal=False).tiled(128)
+    assert (engines, windows, tiles) == (16, 2 * 16384, 32 * 16384)
+    engines, windows, tiles = attention(256).tiled(128)
+    assert (engines, windows, tiles) == (2, 1024, 1024 + 512)
+    assert attention(256).parallel(2) == 1
+    assert attention(256, this=model("llama3-8b")).parallel(2) == 8
+
+
+def test_the_pipeline_takes_eight_cycles_per_row_and_window():
+    this = attention(1024, causal=False)
+    effort = pipelined(this)
+    assert effort.phases == {"pipeline": 4096 * 8 + 128}
+    assert effort.array == 2 * 8 * 4096 * 8
+    assert effort.values == 8 * 4096 * 8
+    assert effort.softmax == 4096 * 1024 / 16
+    assert effort.weights == 2 * 1024
+    assert effort.memory == 4096 * (128 + 256) + 2 * 1024 * 128
+
+
+def test_partial_sums_that_do_not_fit_read_the_keys_again():
+    short, long = (pipelined(attention(n, causal=False)) for n in (2048, 4096))
+    assert short.weights == 2 * 2048
+    held = PAPER.buffer_bytes // (128 * 3 + 8 + 128)
+    assert long.weights == -(-4 * 4096 // held) * 2 * 4096
+
+
+def test_three_phases_follow_each_other():
+    this = attention(1024, causal=False)
+    effort = _spilled(this)
+    pairs = 4096 * 1024
+    assert list(effort.phases) == ["scores", "softmax", "values"]
+    assert effort.phases["softmax"] == max(pairs / 16 / 4, 2 * pairs / PAPER.bus_bytes)
+    assert effort.memory == 4096 * 384 + 2 * 1024 * 128 + 6 * pairs
+    assert effort.array == 2 * 4 * 4096 * 8 + 8 * 4096 * 8
+    assert effort.values == 8 * 4096 * 8
+
+
+def test_blocks_keep_scores_inside_and_read_keys_again():
+    this = attention(1024, causal=False)
+    effort = _blocked(this)
+    blocks = -(-4096 // (PAPER.buffer_bytes // 2048))
+    assert effort.memory == 4096 * 384 + blocks * 2 * 1024 * 128
+    assert effort.buffer > 6 * 4096 * 1024
+    assert effort.transposed == blocks * 1024 * 128
+
+
+@pytest.mark.parametrize("queries", [64, 512, 4096])
+def test_the_faster_way_counts(queries):
+    this = attention(queries)
+    assert conventional(this).cycles == min(_blocked(this).cycles, _spilled(this).cycles)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("queries", [100, 1024, 4096])
+def test_no_multiplier_does_more_than_it_can(name, queries):
+    """Unmasked work fits into the busy array cycles, and those into all cycles."""
+    this = attention(queries, this=model("llama3-8b"))
+    effort = baseline(name, this)
+    arrays = 2 * PAPER.engines  # of rows x columns: one twice as large, or two
+    macs = 2 * this.pairs * this.model.kv_heads * 128
+    assert macs <= effort.array * PAPER.engine.macs_per_cycle
+    assert effort.array <= arrays * effort.cycles
+    assert effort.softmax <= PAPER.engines * effort.cycles
+
+
+def test_energy_of_an_effort():
+    this, at = attention(64), corner("45 nm, 1.1 V")
+    event = TABLE.engine["IP-CIM"]
+    found = energy_of(Effort(array=1000.0), TABLE, this, at)
+    assert found["IP-CIM"] == pytest.approx(1000 * (event.stream.at(128) + event.idle.at(128)) * 1e-15)
+    few, many = (TABLE.seeing(attention(tokens).keys_per_row).added for tokens in (8192, 64))
+    assert few < 0.7 < many < 0.9
+    less = energy_of(Effort(array=1000.0, values=500.0), TABLE, this, at)["IP-CIM"]
+    assert less == pytest.approx((0.5 + 0.5 * many) * found["IP-CIM"])
+    assert sum(found.values()) == pytest.approx(found["IP-CIM"])
+    assert energy_of(Effort(memory=100.0), TABLE, this, at)["DRAM"] == pytest.approx(800 * 3.97e-12)
+    assert energy_of(Effort(cycles=400e6), TABLE, this, at)["leakage"] == pytest.approx(TABLE.leakage(PAPER) * 1e-3)
+    with pytest.raises(InputError, match="another configuration"):
+        energy_of(Effort(), TABLE, attention(64, chip=PAPER.override(words=8)), at)
+
+
+def test_levels_are_not_mixed():
+    paper, *others = PUBLISHED
+    macro = next(each for each in others if each.level == "macro")
+    with pytest.raises(InputError, match="figures of a system are not compared with those of a macro"):
+        ratio(paper, macro, "tops_per_w")
+    trancim = next(each for each in others if each.name == "TranCIM")
+    assert ratio(paper, trancim, "tops_per_w") == pytest.approx(2.0)
+    assert ratio(paper, replace(trancim, tops_per_w=None), "tops_per_w") is None
+    with pytest.raises(InputError, match="level must be one of macro, core, system, not chip"):
+        replace(paper, level="chip")
+
+
+def test_every_published_row_has_a_source():
+    assert all(each.source and each.precision and each.node for each in PUBLISHED)
+    assert len({each.name for each in PUBLISHED}) == len(PUBLISHED) == 8
+
+
+def test_a_roofline():
+    assert a100_seconds(312e12, 0) == 1
+    assert a100_seconds(1, 2039e9) == 1

@@ -1,0 +1,190 @@
+"""Whole models: what the command prints, writes and refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.cli.app import app
+from fusioncim_sim.studies.system import CASES, case, compared
+from fusioncim_sim.system import energy, energy_table, model
+from fusioncim_sim.system.cycles import run
+from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.workload import Phase, changed, job_of
+from fusioncim_sim.system.workload import model as model_of
+
+PAPER, SMALL = CHIP_PRESETS["paper"], CHIP_PRESETS["small"]
+TABLE = energy_table.read_table(energy_table.default_table())
+
+
+def evaluated(chip=PAPER, name="llama3-8b", changes=(), **phase):
+    this = changed(model_of(name), dict(changes))
+    table = TABLE if chip is PAPER else None
+    return model.evaluate(
+        chip, this, Phase(**phase), dram=dram("lpddr5"), table=table, at=energy_table.corner("28 nm, 0.9 V")
+    )
+
+
+PHASES = {
+    "prefill": {"tokens": 256},
+    "chunks": {"tokens": 300, "chunk": 128},
+    "decode": {"tokens": 700, "new": 8},
+    "one token": {"tokens": 1},
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_shares_are_of_all_engine_cycles(name):
+    result = evaluated(**PHASES[name])
+    assert result.exact
+    assert sum(result.shares.values()) == pytest.approx(1)
+    assert min(result.shares.values()) >= 0
+    assert result.shares["padded"] == 0
+    used = 2 * 32 * result.model.key_size * result.pairs // 32
+    assert result.macs == used
+
+
+def test_a_layer_is_a_job_and_the_model_its_layers():
+    result = evaluated(tokens=256)
+    job = job_of(PAPER, result.model, 256, 0, 256)
+    assert result.counters == run(PAPER, [job], dram("lpddr5").behind(PAPER, 400.0))
+    data = result.as_dict()
+    assert data["whole"]["cycles"] == 32 * data["layer"]["cycles"] == 32 * result.counters.cycles
+    assert data["whole"]["seconds"] == pytest.approx(32 * result.counters.cycles / 400e6)
+    assert sum(data["whole"]["energy_j"].values()) == pytest.approx(32 * result.joules)
+    assert data["whole"]["tops_per_w"] == pytest.approx(2 * result.macs / result.joules * 1e-12)
+    moved = {name: value for name, value in result.bytes.items() if name.startswith("memory")}
+    assert sum(moved.values()) == energy.moved(result.counters)
+
+
+def test_chunks_add_up():
+    whole, chunks = evaluated(tokens=300), evaluated(tokens=300, chunk=128)
+    assert chunks.pairs == whole.pairs
+    assert chunks.counters.bytes_output == whole.counters.bytes_output
+    assert chunks.counters.cycles > whole.counters.cycles
+
+
+def test_a_short_head_dimension_is_padded():
+    """BERT's 64 elements fill half of the columns; bytes and cycles are those of the whole vectors."""
+    result = evaluated(name="bert-base", tokens=128)
+    assert result.shares["padded"] == pytest.approx(result.shares["working"])
+    assert result.counters.bytes_query == 128 * 12 * 128
+    assert not result.model.causal
+    assert result.pairs == 12 * 128 * 128
+
+
+def test_a_chip_of_the_models_own_size():
+    result = evaluated(SMALL, "bert-base", tokens=64)
+    assert result.shares["padded"] == 0
+    assert result.joules is None
+    assert result.as_dict()["layer"]["energy_j"] is None
+
+
+def test_parallel_decode_fills_the_rows():
+    """Eight new tokens cost hardly more than one: the keys pass once."""
+    one, eight = (evaluated(tokens=2048, new=n) for n in (1, 8))
+    assert eight.counters.cycles < 1.05 * one.counters.cycles
+    assert eight.macs == pytest.approx(8 * one.macs, rel=0.01)
+
+
+def test_latent_attention_on_a_wide_chip():
+    wide = PAPER.override(columns=1024, bus_bits=512, engines=4, rows=32, softmax_lanes=4)
+    result = evaluated(wide, "deepseek-v3", tokens=64, new=4)
+    assert result.shares["padded"] / result.shares["working"] == pytest.approx(2048 / (576 + 512) - 1)
+    assert result.pairs == 128 * (61 + 62 + 63 + 64)
+
+
+@pytest.mark.parametrize("clock", [0.0, -1.0, float("nan"), 2e5])
+def test_a_clock_must_be_one(clock):
+    with pytest.raises(InputError, match="clock frequency must be above 0 and at most 100000 MHz"):
+        model.evaluate(
+            PAPER, model_of("llama3-8b"), Phase(tokens=8), dram=dram("lpddr5"), table=None,
+            at=energy_table.corner("28 nm, 0.9 V"), clock_mhz=clock,
+        )  # fmt: skip
+
+
+def test_the_stored_figures_are_of_all_cases():
+    data = json.loads((Path(__file__).parents[3] / "measurements" / "system.json").read_text(encoding="utf-8"))
+    assert data["chip"] == PAPER.as_dict()
+    assert data["runs"].keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("name", ["llama3-8b, 1,024", "llama3-8b, decode of 8 over 8,192", "bert-base, 512"])
+def test_the_stored_figures_are_found_again(name):
+    stored = json.loads((Path(__file__).parents[3] / "measurements" / "system.json").read_text(encoding="utf-8"))[
+        "runs"
+    ][name]
+    again = case(name)
+    assert again["layer"]["counters"] == stored["layer"]["counters"]
+    assert again["whole"]["energy_j"] == pytest.approx(stored["whole"]["energy_j"])
+
+
+def test_the_stored_baselines_are_found_again():
+    stored = json.loads((Path(__file__).parents[3] / "measurements" / "system.json").read_text(encoding="utf-8"))[
+        "baselines"
+    ]["512"]
+    again = json.loads(json.dumps(compared(512)))
+    assert again == stored
+
+
+# The command.
+
+
+def fusioncim(*arguments):
+    return CliRunner(env={"COLUMNS": None}).invoke(app, [str(each) for each in arguments], prog_name="fusioncim")
+
+
+def test_the_command_says_and_writes_it(tmp_path):
+    out = tmp_path / "out.json"
+    result = fusioncim("evaluate", "--tokens", 128, "--layers", 3, "--json", out)
+    assert result.exit_code == 0, result.output
+    data = json.loads(out.read_text(encoding="utf-8"))
+    assert data["model"]["name"] == "llama3-8b, changed"
+    assert data["whole"]["layers"] == 3
+    assert f"{data['layer']['cycles']:,} cycles per layer" in result.stdout
+    for name in ("working", "imbalance", "memory: keys", "network: delivered", "OP-CIM", "DRAM", "TOPS/W"):
+        assert name in result.stdout
+    assert fusioncim("evaluate", "--tokens", 64, "--json", out).exit_code == 0
+
+
+def test_without_energy():
+    result = fusioncim("evaluate", "--preset", "small", "--head-dimension", 64, "--tokens", 64, "--no-energy")
+    assert result.exit_code == 0, result.output
+    assert "TOPS/W" not in result.stdout
+
+
+REFUSED = {
+    "unknown model": (("--model", "llama9"), "not llama9"),
+    "no configuration": (("--model", "none.json"), "none.json"),
+    "heads that do not divide": (("--heads", 30), "kv_heads must divide heads = 30, not 8"),
+    "no tokens": (("--tokens", 0), "tokens must be from 1 to 1048575, not 0"),
+    "too many tokens": (("--tokens", 1 << 20), "not 1048576"),
+    "beyond the address space": (
+        ("--model", "gpt3-175b", "--tokens", 1 << 17),
+        "must fit into the 4,294,967,296 bytes",
+    ),
+    "chunk of a decode": (("--chunk", 8, "--new-tokens", 8), "a decode has no chunks"),
+    "vectors too long": (("--model", "deepseek-v3"), "not 128"),
+    "another chip's energies": (("--preset", "small", "--head-dimension", 64), "the energy table is of another config"),
+    "no energy table": (("--energy-table", "none.json"), "none.json"),
+    "unknown memory": (("--dram", "core"), "dram must be one of lpddr4, lpddr5, gddr5, hbm2, not core"),
+    "unknown corner": (("--corner", "7 nm"), "not 7 nm"),
+    "no clock": (("--clock-mhz", 0), "not 0.0"),
+    "json into nothing": (("--json", "none/out.json"), "none/out.json"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, text = REFUSED[name]
+    result = fusioncim("evaluate", *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert text in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,172 @@
+"""Models and their jobs: sizes, padding, latent attention, bad input."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.schedule import Job
+from fusioncim_sim.system.workload import MODELS, Phase, changed, job_of, model, scores
+
+PAPER = CHIP_PRESETS["paper"]
+
+
+def test_the_models_are_those_of_their_papers():
+    sizes = {
+        name: (each.layers, each.heads, each.kv_heads, each.key_size, each.value_size) for name, each in MODELS.items()
+    }
+    assert sizes == {
+        "llama3-8b": (32, 32, 8, 128, 128),
+        "llama3-70b": (80, 64, 8, 128, 128),
+        "llama2-7b": (32, 32, 32, 128, 128),
+        "gpt3-175b": (96, 96, 96, 128, 128),
+        "bert-base": (12, 12, 12, 64, 64),
+        "deepseek-v3": (61, 128, 1, 576, 512),
+    }
+    assert all(each.source for each in MODELS.values())
+    assert [name for name, each in MODELS.items() if not each.causal] == ["bert-base"]
+
+
+CONFIGS = {
+    "llama": (
+        {"num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 2, "hidden_size": 512},
+        (2, 8, 2, 64, 64, True),
+    ),
+    "head_dim": (
+        {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 100, "head_dim": 32},
+        (3, 4, 4, 32, 32, True),
+    ),
+    "gpt2": ({"n_layer": 12, "n_head": 12, "n_embd": 768, "model_type": "gpt2"}, (12, 12, 12, 64, 64, True)),
+    "bert": (
+        {"model_type": "bert", "num_hidden_layers": 4, "num_attention_heads": 4, "hidden_size": 256},
+        (4, 4, 4, 64, 64, False),
+    ),
+    "latent": (
+        {"num_hidden_layers": 61, "num_attention_heads": 128, "kv_lora_rank": 512, "qk_rope_head_dim": 64},
+        (61, 128, 1, 576, 512, True),
+    ),
+    "with pictures": (
+        {"text_config": {"num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 512}},
+        (2, 8, 8, 64, 64, True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_hugging_face_configuration(name, tmp_path):
+    values, expected = CONFIGS[name]
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    this = model(str(path))
+    assert (this.layers, this.heads, this.kv_heads, this.key_size, this.value_size, this.causal) == expected
+    assert this.name == name
+
+
+BAD = {
+    "no number": ({"num_hidden_layers": "two"}, "num_hidden_layers must be a whole number above 0, not two"),
+    "missing": ({"num_hidden_layers": 2}, "num_attention_heads must be a whole number above 0, not None"),
+    "heads that do not divide": (
+        {"num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 3, "head_dim": 64},
+        "kv_heads must divide heads = 8, not 3",
+    ),
+    "size that does not divide": (
+        {"num_hidden_layers": 2, "num_attention_heads": 3, "hidden_size": 100},
+        "hidden_size must be a multiple of the 3 heads",
+    ),
+    "a list": ([1], "must be a JSON object"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_configurations(name, tmp_path):
+    values, text = BAD[name]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(InputError, match=text):
+        model(str(path))
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(InputError, match=r"cannot be read \(No such file"):
+        model(str(tmp_path / "none.json"))
+    (tmp_path / "text.json").write_text("layers: 3", encoding="utf-8")
+    with pytest.raises(InputError, match="is no JSON"):
+        model(str(tmp_path / "text.json"))
+    with pytest.raises(InputError, match=r"model must be one of llama3-8b, .*, not llama9"):
+        model("llama9")
+
+
+def test_a_model_by_numbers():
+    this = changed(model("llama3-8b"), {"heads": 8, "kv_heads": 2, "key_size": 64, "value_size": 64, "layers": None})
+    assert (this.layers, this.heads, this.kv_heads, this.key_size) == (32, 8, 2, 64)
+    with pytest.raises(InputError, match="kv_heads must divide heads = 32, not 7"):
+        changed(model("llama3-8b"), {"kv_heads": 7})
+    assert changed(model("llama3-8b"), {"heads": None}) is model("llama3-8b")
+
+
+PIECES = {
+    "prefill": (Phase(tokens=10), [(0, 10)]),
+    "chunks": (Phase(tokens=10, chunk=4), [(0, 4), (4, 4), (8, 2)]),
+    "decode": (Phase(tokens=10, new=3), [(7, 3)]),
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_pieces(name):
+    phase, expected = PIECES[name]
+    assert phase.pieces() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"tokens": 0}, "tokens must be from 1 to 1048575, not 0"),
+        ({"tokens": 1 << 20}, "tokens must be from 1 to 1048575, not 1048576"),
+        ({"tokens": 8, "chunk": 0}, "chunk must be from 1 to 8, not 0"),
+        ({"tokens": 8, "new": 9}, "new tokens must be from 1 to 8, not 9"),
+        ({"tokens": 8, "new": 2, "chunk": 2}, "only one of chunk and new tokens"),
+    ],
+)
+def test_bad_phases(values, text):
+    with pytest.raises(InputError, match=text):
+        Phase(**values)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "deepseek-v3"])
+@pytest.mark.parametrize(("queries", "start"), [(1, 0), (200, 0), (3, 1000), (64, 65)])
+def test_a_job_is_one_that_the_chip_takes(name, queries, start):
+    this = model(name)
+    job = job_of(PAPER, this, queries, start, start + queries)
+    job.check(PAPER)
+    assert (job.heads, job.kv_heads, job.queries, job.keys) == (this.heads, this.kv_heads, queries, start + queries)
+    rows = queries * this.heads * 3 * 128 + 2 * (start + queries) * this.kv_heads * 128  # padded to the columns
+    assert job.scales == rows
+
+
+def test_latent_attention_reads_one_vector_as_key_and_value():
+    wide = PAPER.override(columns=1024, bus_bits=512)
+    job = job_of(wide, model("deepseek-v3"), 4, 96, 100)
+    job.check(wide)
+    assert job.k == job.v
+    assert (job.heads, job.kv_heads) == (128, 1)
+
+
+def test_vectors_that_the_arrays_cannot_hold():
+    with pytest.raises(InputError, match=r"have 576 elements and columns must be at least as many, .* not 128"):
+        job_of(PAPER, model("deepseek-v3"), 4, 0, 4)
+
+
+def test_tensors_that_the_chip_cannot_address():
+    with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,063,680"):
+        job_of(PAPER, model("gpt3-175b"), 1 << 17, 0, 1 << 17)
+
+
+@pytest.mark.parametrize(("queries", "start", "keys"), [(7, 0, 7), (4, 9, 13), (5, 0, 3), (6, 4, 7), (3, 8, 5)])
+@pytest.mark.parametrize("causal", [True, False])
+def test_unmasked_scores(queries, start, keys, causal):
+    this = changed(model("llama3-8b"), {"causal": causal})
+    job = Job(queries=queries, keys=keys, causal=causal, start=start)
+    seen = np.minimum(job.first_position() + np.arange(queries) + 1, keys) if causal else np.full(queries, keys)
+    assert scores(this, queries, start, keys) == this.heads * seen.sum()
