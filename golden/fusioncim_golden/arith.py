@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 
 def shift_floor(x: Int, n: Int | int) -> Int:

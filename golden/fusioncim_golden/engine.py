@@ -12,6 +12,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.config import REFERENCE_BITS, Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
+from fusioncim_golden.mask import sees
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
@@ -112,7 +113,7 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
             source = tile.head, np.minimum(tile.query, job.queries - 1)
             q, mantissa, shift = heads.q[source], heads.mantissa[source], heads.shift[source]
             score = scores(resident(q, config.operand_bits), k)[:, position]
-            visible = position < tile.visible[:, None, None]
+            visible = tile.sees(position)
             x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
             block = probabilities(config, x, visible)
             place = tile.engine, tile.word
@@ -136,9 +137,10 @@ def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
 
 def count_events(config: Config, step: TileTrace) -> Counters:
     """The events of one tile."""
-    in_slot = step.key_blocks.blocks * config.update_rank < step.tile.visible.max()
+    passing = step.tile.blocks(config.update_rank)
+    in_slot = sees(step.key_blocks.blocks, passing.start, passing.stop)
     slots = int(np.count_nonzero(in_slot))
-    visible = step.key_blocks.positions(config) < step.tile.visible[:, None, None]
+    visible = step.tile.sees(step.key_blocks.positions(config))
     skipped = step.updates.kind == int(Update.SKIP)
     zero = visible & ((step.block.p == 0) | skipped[..., None])
     idle = config.rows * (len(step.key_blocks.blocks) - slots)

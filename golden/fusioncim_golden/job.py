@@ -71,10 +71,10 @@ def traffic(chip: ChipConfig, job: Descriptor) -> Traffic:
     for resident in passes(chip.engine, group, chip.engines):
         blocks += len(resident.blocks)
         keys += min(len(resident.blocks) * rank, job.keys)
-        longest: dict[int, int] = {}
+        taken: dict[int, list[range]] = {}
         for tile in resident.tiles:
-            longest[tile.engine] = max(longest.get(tile.engine, 0), int(tile.visible.max()))
-        deliveries += sum(-(-visible // rank) for visible in longest.values())
+            taken.setdefault(tile.engine, []).append(tile.blocks(rank))
+        deliveries += sum(max(x.stop for x in own) - min(x.start for x in own) for own in taken.values())
     rows = job.queries * job.heads
     return Traffic(
         bytes_query=rows * chip.vector_bytes,

@@ -5,14 +5,15 @@ out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n
 
 import numpy as np
 
+from fusioncim_golden.arith import Bool
+from fusioncim_golden.mask import sees
 from fusioncim_golden.quantize import Float, Heads
 from fusioncim_golden.schedule import Job
 
 
-def visible(job: Job) -> np.ndarray:
-    """[queries, keys] bool: which keys each query may see."""
-    query, key = np.arange(job.queries)[:, None], np.arange(job.keys)[None, :]
-    return (key <= job.first_position() + query) if job.causal else np.ones((job.queries, job.keys), dtype=bool)
+def visible(job: Job) -> Bool:
+    """[queries, keys] bool: which keys each query sees."""
+    return sees(np.arange(job.keys), *job.interval(np.arange(job.queries)[:, None]))
 
 
 def attention(q: Float, k: Float, v: Float, job: Job, softmax_scale: float | None = None) -> Float:

@@ -9,8 +9,7 @@ left out.
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
 engine gets the same causal work.
 
-Every row carries the number of keys it may see, a prefix: min(position + 1, keys) if causal, keys if full, 0 for
-padding. Causal masks, ragged ends, chunked prefill and decode are all that one number.
+Every row carries the interval of keys that it sees, see `mask`.
 """
 
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusioncim_golden.arith import Int
+from fusioncim_golden import mask
+from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import POSITION_BITS, Config, check_range
 from fusioncim_golden.errors import InputError
 
@@ -42,6 +42,10 @@ class Job:
         """Position of query 0 among the keys."""
         return max(self.keys - self.queries, 0) if self.start is None else self.start
 
+    def interval(self, query: Int) -> tuple[Int, Int]:
+        """Low and high of the keys that these queries see, see `mask.interval`."""
+        return mask.interval(self.first_position() + query, self.keys, causal=self.causal)
+
     def check(self, config: Config) -> None:
         """Refuse a job that the engine cannot hold."""
         limit = (1 << POSITION_BITS) - 1
@@ -60,9 +64,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows in one word of one engine. head, query, visible [rows]: visible keys, 0 beyond the `count` rows in use.
+    """Rows in one word of one engine.
 
-    fresh: the first tile of the job in this word.
+    Members:
+        engine, word: where.
+        fresh: the first tile of the job in this word.
+        count: rows in use, the first ones.
+        head, query: int64 [rows], of each row.
+        low, high: int64 [rows], the interval of keys that each row sees; [0, 0) for the rows beyond `count`.
     """
 
     engine: int
@@ -71,7 +80,17 @@ class Tile:
     count: int
     head: Int
     query: Int
-    visible: Int
+    low: Int
+    high: Int
+
+    def sees(self, position: Int) -> Bool:
+        """[rows, *shape of position]: which of these keys each row sees."""
+        rows = (-1, *(1 for _ in position.shape))
+        return mask.sees(position, self.low.reshape(rows), self.high.reshape(rows))
+
+    def blocks(self, rank: int) -> range:
+        """The blocks of `rank` keys that pass the tile: from the first to the last key that any row sees."""
+        return mask.blocks(int(self.low[: self.count].min()), int(self.high.max()), rank)
 
 
 @dataclass(frozen=True)
@@ -106,8 +125,8 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
             resident.append(_tile(config, job, item, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])
-        seen = [-(-int(tile.visible.max()) // config.update_rank) for tile in resident]
-        blocks, common = max(seen), min(seen)
+        ends = [tile.blocks(config.update_rank).stop for tile in resident]
+        blocks, common = max(ends), min(ends)
         diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
         order = block_order(config.schedule, blocks, diagonal, common)
         yield Pass(tuple(resident), order, config.schedule != "in_order")
@@ -119,9 +138,9 @@ def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile
     count = min(config.rows, job.queries * job.heads - first)
     row = first + np.arange(config.rows)
     query, head = row // job.heads, row % job.heads
-    seen = np.minimum(job.first_position() + query + 1, job.keys) if job.causal else np.full(config.rows, job.keys)
-    visible = np.where(np.arange(config.rows) < count, seen, 0)
-    return Tile(engine, number % config.words, number < config.words, count, head, query, visible)
+    used = np.arange(config.rows) < count
+    low, high = (np.where(used, end, 0) for end in job.interval(query))
+    return Tile(engine, number % config.words, number < config.words, count, head, query, low, high)
 
 
 def block_order(schedule: str, blocks: int, diagonal: int, common: int) -> Int:

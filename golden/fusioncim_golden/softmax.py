@@ -19,12 +19,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fusioncim_golden.arith import Int, shift_floor, shift_round
+from fusioncim_golden.arith import Bool, Int, shift_floor, shift_round
 from fusioncim_golden.config import Config
-
-Bool = NDArray[np.bool_]
 
 
 class Update(IntEnum):

@@ -217,7 +217,7 @@ def counted(chip, job):
                 for name in ("bytes_key", "bytes_value"):
                     total[name] += len(held) * chip.vector_bytes
                 total["buffer_writes"] += 1
-                see = {tile.engine for tile in resident.tiles if any(seen > held[0] for seen in tile.visible)}
+                see = {tile.engine for tile in resident.tiles if any(seen > held[0] for seen in tile.high)}
                 total["deliveries"] += len(see)
             for tile in resident.tiles:
                 total["bytes_query"] += tile.count * chip.vector_bytes

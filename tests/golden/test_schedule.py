@@ -67,7 +67,7 @@ def test_folded_engines_have_the_same_work_with_every_pair_of_blocks(engines, he
     config = Config(rows=32, columns=64, words=4, update_rank=4, schedule="folded")
     tokens = 2 * engines * config.rows // heads
     (group,) = passes(config, Job(queries=tokens, keys=5 * tokens, heads=heads), engines)
-    need = np.array([int(tile.visible.max()) // config.update_rank for tile in group.tiles])
+    need = np.array([int(tile.high.max()) // config.update_rank for tile in group.tiles])
     triangle = group.blocks[1 : group.blocks.max() + 2 - need.min()]
     sees = need[:, None] > triangle
     work = np.array([sees[[tile.engine == n for tile in group.tiles]].sum(axis=0) for n in range(engines)])
@@ -93,7 +93,7 @@ def test_folded_engines_have_the_same_work_with_every_pair_of_blocks(engines, he
 )
 def test_visible_counts(job, seen):
     (group,) = passes(TINY, job)
-    assert [tile.visible.tolist() for tile in group.tiles] == [seen]
+    assert [tile.high.tolist() for tile in group.tiles] == [seen]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def names(tile):
 def test_visible_counts_belong_to_the_query_of_the_row():
     # Two heads of 3 queries at positions 3 to 5: rows of a tile see different numbers of keys.
     job = Job(queries=3, keys=6, heads=2)
-    seen = [tile.visible.tolist() for group in passes(TINY, job) for tile in group.tiles]
+    seen = [tile.high.tolist() for group in passes(TINY, job) for tile in group.tiles]
     assert seen == [[4, 4, 5, 5], [6, 6, 0, 0]]
 
 
@@ -132,9 +132,9 @@ def test_every_row_is_in_one_tile_and_sees_what_the_reference_sees(config, job, 
     assert [tile.count for tile in tiles[:-1]] == [config.rows] * (len(tiles) - 1)
     assert 1 <= tiles[-1].count <= config.rows
     for tile in tiles:
-        assert tile.visible[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
-        assert not tile.visible[tile.count :].any()
-        assert {len(x) for x in (tile.head, tile.query, tile.visible)} == {config.rows}
+        assert tile.high[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
+        assert not tile.high[tile.count :].any()
+        assert {len(x) for x in (tile.head, tile.query, tile.high)} == {config.rows}
 
 
 @given(configs, jobs, st.sampled_from(ENGINES))
@@ -154,7 +154,7 @@ def test_the_words_of_an_engine_take_turns(config, job, engines):
 @given(configs, jobs, st.sampled_from(ENGINES))
 def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job, engines):
     for group in passes(config, job, engines):
-        longest = max(tile.visible.max() for tile in group.tiles)
+        longest = max(tile.high.max() for tile in group.tiles)
         blocks = sorted(group.blocks.tolist())
         assert blocks == list(range(-(-longest // config.update_rank)))
         keys = np.sort(group.positions(config).reshape(-1))
@@ -193,7 +193,7 @@ def test_tiles_are_dealt_there_and_back(engines, words_per_pass, tiles, dealt):
 
 def slots(config, tile):
     """Blocks that pass the tile."""
-    return -(-int(tile.visible.max()) // config.update_rank)
+    return -(-int(tile.high.max()) // config.update_rank)
 
 
 def shares(group, engines, work):
@@ -213,8 +213,8 @@ def test_two_words_per_pass_give_every_engine_the_same_causal_work(config, queri
     job = Job(queries=queries, keys=start + queries, start=start, heads=heads, words_per_pass=2)
     *full, _ = passes(config, job, engines)
     for group in full:
-        assert len(set(shares(group, engines, lambda tile: int(tile.visible.sum())))) == 1
-        assert len(set(shares(group, engines, lambda tile: int(tile.visible.max())))) == 1
+        assert len(set(shares(group, engines, lambda tile: int(tile.high.sum())))) == 1
+        assert len(set(shares(group, engines, lambda tile: int(tile.high.max())))) == 1
 
 
 @pytest.mark.parametrize(("words", "resident"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AttentionInterface
@@ -25,6 +26,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from fusioncim_golden.config import Config, preset
 from fusioncim_golden.engine import check_scale
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import interval
 from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.quantize import Operands, quantize
 
@@ -139,8 +141,8 @@ def aligned(
     if mask is None:
         if queries > keys:
             raise InputError(f"queries must be at most as many as keys = {keys}, not {queries}")
-        count = torch.arange(keys - queries + 1, keys + 1, device=query.device)
-        return query, key, value, count.expand(batch, -1)
+        _, high = interval(np.arange(keys - queries, keys), keys, causal=True)
+        return query, key, value, torch.from_numpy(high).to(query.device).expand(batch, -1)
     shown = (mask if mask.dtype == torch.bool else mask == 0)[:, 0, :, :keys].expand(batch, -1, -1)
     own = shown.sum(dim=-1)
     last = keys - shown.flip(-1).int().argmax(dim=-1)

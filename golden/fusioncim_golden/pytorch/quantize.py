@@ -24,7 +24,7 @@ class Operands:
         q: integers as float32 [jobs, rows, columns]; row r is head r mod group of query r div group.
         k, v: the same [jobs, keys, columns].
         mantissa, shift: int32 [jobs, rows]; log2 score = q.k * mantissa / 2^shift.
-        visible: int32 [jobs, rows], how many keys, from the first, a row sees; 0 for padding.
+        visible: int32 [jobs, rows], high of `mask.interval`; low is 0. Rows of padding see no key.
         group: query heads of a job.
         scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
             after they were equalized.

@@ -1,6 +1,6 @@
 """A job descriptor as a bit layout: the fields of the golden `descriptor.Descriptor`, by the same names."""
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Value
 from amaranth.lib import data
 
 from fusioncim_golden.config import POSITION_BITS
@@ -40,11 +40,6 @@ def descriptor_layout() -> data.StructLayout:
 def result_layout() -> data.StructLayout:
     """The outcome of a job: a code of the golden `descriptor.Status`."""
     return data.StructLayout({"status": STATUS_BITS})
-
-
-def visible_keys(job: data.View, position: Signal) -> Value:
-    """How many keys the query at that position may see: min(position + 1, keys) if causal, else all."""
-    return Mux(job.causal & (position + 1 < job.keys), position + 1, job.keys)
 
 
 def next_query(tensor: data.View, group: Value) -> Value:

@@ -13,7 +13,8 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, visible_keys
+from fusioncim.chip import mask
+from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS
 from fusioncim.chip.descriptor_checker import ROW_BITS, job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.lib.arith import fits
@@ -123,7 +124,7 @@ class Planner(wiring.Component):
             end.eq(outlined <= config.rows),
             last_query.eq(Mux(end, this.queries - 1, query)),
             position.eq(this.start + last_query),
-            visible.eq(visible_keys(this, position)),
+            visible.eq(mask.high(this, position)),
             blocks.eq((visible + (config.update_rank - 1)) >> config.rank_bits),
         ]
         diagonal = position >> config.rank_bits

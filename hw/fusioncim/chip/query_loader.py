@@ -12,8 +12,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.chip import mask
 from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query, visible_keys
+from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.planner import tile_layout
@@ -110,7 +111,7 @@ class QueryLoader(wiring.Component):
             *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
             *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
-            asked.visible.eq(visible_keys(this, position)),
+            asked.visible.eq(mask.high(this, position)),
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
             notes.w_en.eq(step),
         ]

@@ -53,7 +53,7 @@ def count_moves(config: Config, head: Head) -> Moves:
 
 def scores_in_order(config: Config, tile: TileTrace) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Scores and their visibility [rows, keys] in the order in which the keys pass."""
-    visible = tile.key_blocks.positions(config) < tile.tile.visible[:, None, None]
+    visible = tile.tile.sees(tile.key_blocks.positions(config))
     return tile.score.reshape(config.rows, -1), visible.reshape(config.rows, -1)
 
 

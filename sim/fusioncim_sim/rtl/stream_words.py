@@ -63,7 +63,7 @@ def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
                 last = tile is group.tiles[-1]
                 command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
                 out.tiles.append(pack(tile_command_layout(config), command))
-                rows = zip(tile.head.tolist(), tile.query.tolist(), tile.visible.tolist(), strict=True)
+                rows = zip(tile.head.tolist(), tile.query.tolist(), tile.high.tolist(), strict=True)
                 for head, query, visible in list(rows)[: tile.count]:
                     out.places.append((index, head, query))
                     out.q.append(query_word(config, heads, head, query, visible))

@@ -19,12 +19,17 @@ windows; then come the next ones, and keys and values are read again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil
+
+import numpy as np
 
 from fusioncim.asic.memory_array import ArrayMacro
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
+from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.mask import interval
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import buffer_bank
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
@@ -103,11 +108,14 @@ class Attention:
         """Keys that a row sees, the mean."""
         return self.pairs / self.rows
 
+    @cached_property
+    def high(self) -> Int:
+        """[queries]: end of the keys that each query sees, see `mask.interval`."""
+        return interval(self.start + np.arange(self.queries), self.keys, causal=self.model.causal)[1]
+
     def rows_of_tile(self, first: int) -> int:
         """Rows of a head that see a key at or behind that one."""
-        if not self.model.causal:
-            return self.rows
-        return self.group * min(self.queries, max(self.queries - max(first - self.start, 0), 0))
+        return self.group * int(np.count_nonzero(self.high > first))
 
     def tiled(self, keys: int) -> tuple[int, float, float]:
         """Engines of a head with tiles of so many keys; rows that pass windows of them; rows that pass tiles."""

@@ -117,7 +117,7 @@ def work(chip: ChipConfig, job: Descriptor) -> dict[str, int]:
     group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, causal=job.causal, start=job.start)
     rank = chip.engine.update_rank
     slots = job.kv_heads * sum(
-        -(-int(tile.visible.max()) // rank) for each in passes(chip.engine, group, chip.engines) for tile in each.tiles
+        len(tile.blocks(rank)) for each in passes(chip.engine, group, chip.engines) for tile in each.tiles
     )
     return {"slots": slots, "mac_cycles": slots * chip.engine.block_cycles, **asdict(traffic(chip, job))}
 

@@ -22,6 +22,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
 from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import pairs
 
 MAX_LAYERS = 10_000
 
@@ -212,7 +213,4 @@ def job_of(
 
 def scores(this: Model, queries: int, start: int, keys: int) -> int:
     """Unmasked scores of a layer's job."""
-    if not this.causal:
-        return this.heads * queries * keys
-    inside = min(queries, max(keys - start, 0))  # queries that see less than all keys
-    return this.heads * (inside * (2 * start + inside + 1) // 2 + (queries - inside) * keys)
+    return this.heads * pairs(start, queries, keys, causal=this.causal)

@@ -61,14 +61,14 @@ def share(config, jobs, engine, engines):
                 continue
             for tile in mine:
                 q = []
-                for visible in tile.visible[: tile.count].tolist():
+                for visible in tile.high[: tile.count].tolist():
                     info = {"mantissa": int(rng.integers(256)), "shift": int(rng.integers(32)), "visible": visible}
                     data = int.from_bytes(rng.bytes(layout["data"].shape.size // 8), "little")
                     q.append(pack(layout["query"].shape, info) << layout["query"].offset | data)
                 n = len(tiles)
                 before = n - config.words if n >= config.words else None
                 tiles.append(LoadedTile(n % config.words, len(groups), tile, q, tile is mine[-1], before))
-            longest = max(int(tile.visible.max()) for tile in mine)
+            longest = max(int(tile.high.max()) for tile in mine)
             groups.append([block for block in group.blocks.tolist() if block * config.update_rank < longest])
     return tiles, groups
 
@@ -88,7 +88,7 @@ async def loads_every_tile_once(dut):
     for tile in tiles:
         for row in range(config.rows):
             word = tile.q[row] if row < tile.golden.count else None
-            want_rows.append((tile.word, row, int(tile.golden.visible[row]), word))
+            want_rows.append((tile.word, row, int(tile.golden.high[row]), word))
     words_of = [[tile for tile in tiles if tile.number == n] for n in range(len(groups))]
 
     stall = STALLS[this["stall"]]
@@ -118,7 +118,7 @@ async def loads_every_tile_once(dut):
             want = {"word": members[0].word, "count": len(members)}
             assert await pass_sink.receive() == pack(pass_layout(config), want)
             for tile in members:
-                assert getattr(dut, f"visible__{tile.word}").value == int(tile.golden.visible.max())
+                assert getattr(dut, f"visible__{tile.word}").value == int(tile.golden.high.max())
                 assert getattr(dut, f"fresh__{tile.word}").value == tile.golden.fresh
             # The pass computes for a while; then its words are free again.
             for _ in range(this["hold"]):
@@ -263,7 +263,7 @@ async def runs_the_slots_of_the_schedule(dut):
     slots = []  # (tile, block)
     for n, blocks in enumerate(groups):
         members = [index for index, tile in enumerate(tiles) if tile.number == n]
-        seen = {index: tiles[index].golden.visible.max() for index in members}
+        seen = {index: tiles[index].golden.high.max() for index in members}
         slots += [(index, block) for block in blocks for index in members if seen[index] > block * config.update_rank]
     opening = {index: n for n, (index, _) in reversed(list(enumerate(slots)))}
     last_slot = {tiles[index].number: n for n, (index, _) in enumerate(slots)}

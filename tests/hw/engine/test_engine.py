@@ -249,14 +249,14 @@ def share(config, jobs, engine=0, engines=1):
             last = n == len(mine) - 1 or mine[n + 1].key_blocks is not group
             command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
             words["i_tile"].append(pack(tile_command_layout(config), command))
-            for head, query, visible in zip(tile.head, tile.query, tile.visible[: tile.count], strict=False):
+            for head, query, visible in zip(tile.head, tile.query, tile.high[: tile.count], strict=False):
                 words["i_q"].append(query_word(config, heads, head, query, int(visible)))
                 beats = out[head, query].reshape(config.block_cycles, config.units).tolist()
                 words["o"] += [pack(beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
             words["o"][-1] |= 1 << beat_layout(config)["last"].offset
             add_events(config, events, step)
             if last:
-                longest = max(other.tile.visible.max() for other in mine if other.key_blocks is group)
+                longest = max(other.tile.high.max() for other in mine if other.key_blocks is group)
                 order = zip(group.blocks, group.positions(config), strict=True)
                 seen = [(block, positions) for block, positions in order if block * rank < longest]
                 for block, positions in seen:

@@ -5,6 +5,8 @@ Cycles in which no register changes are passed over at once, and so are engines 
 
 #include "common.h"
 
+#include "mask.h"
+
 #include "job_table.h"
 #include "planner.h"
 

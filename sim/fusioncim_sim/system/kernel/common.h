@@ -110,9 +110,3 @@ static int bit_length(int64_t x)
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Keys that the query at a position may see. */
-static int64_t visible_keys(const Job *job, int64_t position)
-{
-    return job->causal && position + 1 < job->keys ? position + 1 : job->keys;
-}

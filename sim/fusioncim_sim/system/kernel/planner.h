@@ -60,7 +60,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
         int64_t last = rows - p->outlined + least(p->outlined, config->rows) - 1;
         int64_t position = p->job->start + last / group;
-        int64_t visible = visible_keys(p->job, position);
+        int64_t visible = mask_high(p->job, position);
         p->blocks = (visible + config->rank - 1) / config->rank;
         if (p->n == 0)
             p->common = p->blocks;
