@@ -13,8 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from fusioncim_golden.errors import InputError
-
-ORDERS = ("in_order", "diagonal_first", "sink_first", "folded")
+from fusioncim_golden.key_order import ORDERS, KeyOrder
 
 SCALE_BITS = 8
 """Mantissa bits of the score scale c = mantissa / 2^shift; quantization snaps c onto this grid, so it costs nothing."""
@@ -50,7 +49,7 @@ class Config:
         slack: powers of two by which a probability may exceed 1 before the reference moves (0: the integer reference).
         seed: start a tile's references from those that its word ended with.
         flush: a row's block below 2^-flush of its reference is skipped.
-        schedule: order of the key blocks: in_order, diagonal_first, sink_first or folded, see `schedule.block_order`.
+        schedule: order of the key blocks, a name of `key_order.ORDERS`.
         output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
     """
 
@@ -112,7 +111,7 @@ class Config:
                 f"not {self.lut_size}"
             )
         check_range("slack", self.slack, 0, 6)
-        check_choice("schedule", self.schedule, ORDERS)
+        check_choice("schedule", self.schedule, tuple(ORDERS))
         check_choice("output_bits", self.output_bits, (8, 16))
         # |O| < 2^(accumulator_bits - 1) holds if the rounding of all additions together stays within a quarter of it:
         # because there are too few keys for more, or because each addition is large against its rounding.
@@ -124,6 +123,11 @@ class Config:
                 f"(a narrow accumulator: widen it, or lower slack or update_rank), not {self.flush}"
             )
         check_range("flush", self.flush, 1, most)
+
+    @property
+    def key_order(self) -> KeyOrder:
+        """The order of the key blocks."""
+        return ORDERS[self.schedule]
 
     # Array.
 

@@ -9,7 +9,7 @@ left out.
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
 engine gets the same causal work.
 
-Every row carries the interval of keys that it sees, see `mask`.
+Every row carries the interval of keys that it sees, see `mask`. The order of the blocks is one of `key_order`.
 """
 
 from collections.abc import Iterator
@@ -102,12 +102,10 @@ class Pass:
 
     tiles: tuple[Tile, ...]
     blocks: Int
-    descending: bool
 
     def positions(self, config: Config) -> Int:
         """Key positions [blocks, rank] in the order in which they pass; no row sees those beyond the last key."""
-        within = np.arange(config.update_rank)
-        return self.blocks[:, None] * config.update_rank + (within[::-1] if self.descending else within)
+        return self.blocks[:, None] * config.update_rank + config.key_order.within(config.update_rank)
 
 
 def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
@@ -128,8 +126,7 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
         ends = [tile.blocks(config.update_rank).stop for tile in resident]
         blocks, common = max(ends), min(ends)
         diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
-        order = block_order(config.schedule, blocks, diagonal, common)
-        yield Pass(tuple(resident), order, config.schedule != "in_order")
+        yield Pass(tuple(resident), config.key_order.blocks(blocks, diagonal, common))
 
 
 def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:
@@ -141,26 +138,3 @@ def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile
     used = np.arange(config.rows) < count
     low, high = (np.where(used, end, 0) for end in job.interval(query))
     return Tile(engine, number % config.words, number < config.words, count, head, query, low, high)
-
-
-def block_order(schedule: str, blocks: int, diagonal: int, common: int) -> Int:
-    """Indices of the blocks 0..blocks-1 in order.
-
-    diagonal: the block of the pass's last query; common: the blocks 0..common-1 are seen by every tile of the pass.
-
-    in_order: ascending. diagonal_first: from the diagonal back to 0, then, where keys follow the diagonal, from the
-    last block back to the diagonal. sink_first: block 0, then as diagonal_first. folded: as sink_first, but the blocks
-    that some tiles do not see, the causal triangle of the pass, are taken from both ends in turn: its last one, its
-    first one, the one before the last, ..
-    """
-    if schedule == "in_order":
-        return np.arange(blocks)
-    backward = (diagonal - np.arange(blocks)) % blocks
-    if schedule == "diagonal_first":
-        return backward
-    triangle = blocks - common
-    if schedule == "folded" and triangle:
-        half = np.arange(triangle) // 2
-        turns = np.where(np.arange(triangle) % 2, common + half, blocks - 1 - half)
-        backward = np.concatenate([turns, np.arange(common)[::-1]])
-    return np.concatenate([[0], backward[backward > 0]])

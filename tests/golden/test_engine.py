@@ -5,9 +5,10 @@ from time import process_time
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import ORDERS, PRESETS, REFERENCE_BITS, SEED_LIMIT, Config
+from fusioncim_golden.config import PRESETS, REFERENCE_BITS, SEED_LIMIT, Config
 from fusioncim_golden.engine import Counters, check_operands, run, trace
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import LOG2_E, Heads, from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
@@ -110,7 +111,7 @@ def test_the_three_orders_give_nearly_the_same_output():
     assert not np.array_equal(out[0], out[1])
 
 
-OF_ROWS = [order for order in ORDERS if order != "folded"]
+OF_ROWS = [name for name, order in ORDERS.items() if not order.folded]
 """Orders in which a row sees its keys whichever pass it is in; the folded one is that of the pass."""
 
 

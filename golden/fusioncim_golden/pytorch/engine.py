@@ -8,8 +8,8 @@ brings the rounding, so a block is one small matrix product, a floor and an addi
 either way. O has float64 where it needs more than 24 bits.
 
 Causal rows see the keys of one order from a point on, and no block before it changes them. So the order is that of the
-schedule for all rows together, and only `seed`, and `folded` with an order for every pass, have to know how rows are
-dealt to tiles.
+schedule for all rows together, and only `seed`, and a folded order, which every pass has of its own, have to know how
+rows are dealt to tiles.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from fusioncim_golden.pytorch.softmax import (
     row_type,
 )
 from fusioncim_golden.quantize import operand_max
-from fusioncim_golden.schedule import Job, block_order, passes
+from fusioncim_golden.schedule import Job, passes
 
 CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
@@ -133,13 +133,13 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
     """
     if operands.q.shape[-1] > MAX_COLUMNS:
         raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
-    if not config.seed and config.schedule != "folded":
+    if not config.seed and not config.key_order.folded:
         blocks = -(-int(operands.visible.max()) // config.update_rank)
-        order = block_order(config.schedule, blocks, blocks - 1, blocks) if blocks else np.arange(0)
+        order = config.key_order.blocks(blocks, blocks - 1, blocks) if blocks else np.arange(0)
         yield Part(slice(None), operands, order, fresh_rows(config, operands.visible, None))
         return
-    if config.schedule == "folded" and (operands.visible != operands.visible[0]).any():
-        raise InputError("sequences must have one length under the schedule folded, but they are padded")
+    if config.key_order.folded and (operands.visible != operands.visible[0]).any():
+        raise InputError(f"sequences must have one length under the schedule {config.schedule}, but they are padded")
     last = torch.full_like(operands.visible, HIDDEN)
     for index, source, order in pass_rows(config, operands, engines):
         part = operands.rows(index)
@@ -171,9 +171,7 @@ def chunks(config: Config, visible: Tensor, blocks: Int) -> Iterator[Chunk]:
     rank = config.update_rank
     most = visible.amax(dim=0).cummax(dim=0).values.cpu()
     size = max(CHUNK // rank, 1)
-    within = torch.arange(rank)
-    if config.schedule != "in_order":
-        within = within.flip(0)
+    within = torch.from_numpy(config.key_order.within(rank))
     for start in range(0, len(blocks), size):
         index = torch.from_numpy(blocks[start : start + size])
         keys = index[:, None] * rank + within

@@ -50,7 +50,7 @@ class Attention:
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
-        engines: how many share the rows, where the schedule asks (`folded`).
+        engines: how many share the rows, where the order of the key blocks is folded.
     """
 
     config: Config = DEFAULT_CONFIG

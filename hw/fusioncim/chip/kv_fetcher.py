@@ -1,10 +1,6 @@
-"""Key and value fetcher: reads the blocks of a pass from memory into the global buffer, in the order of the schedule.
+"""Key and value fetcher: reads the blocks of a pass from memory into the global buffer, in the schedule's order.
 
-    in_order         0 .. blocks - 1
-    diagonal_first   diagonal, diagonal - 1, .. 0, then, where keys follow the diagonal, blocks - 1 .. diagonal + 1
-    sink_first       0, then as diagonal_first without 0
-    folded           0, blocks - 1, common, blocks - 2, common + 1, .. until these meet, then common - 1 .. 1; as
-                     sink_first where all blocks are common
+The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's blocks, diagonal and common.
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
 they are neighbours in memory, else one per key; positions at or beyond the last key are not read.
@@ -58,7 +54,7 @@ class KvFetcher(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip, config = self.config, self.config.engine
-        schedule, rank = config.schedule, config.rank_bits
+        order, rank = config.key_order, config.rank_bits
         beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
         m.submodules.multiplier = once(platform, multiplier)
@@ -89,7 +85,7 @@ class KvFetcher(wiring.Component):
             with m.State("PASS"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [current.eq(self.i.payload), sent.eq(0), second.eq(0)]
-                m.d.sync += due.eq(self.i.payload.diagonal if schedule == "diagonal_first" else 0)
+                m.d.sync += due.eq(self.i.payload.diagonal if order.diagonal_first else 0)
                 with m.If(self.i.valid):
                     m.next = "JUMP"
             with m.State("JUMP"):
@@ -132,28 +128,28 @@ class KvFetcher(wiring.Component):
 
     def _step(self, m: Module, current: data.View, sent: Signal, here: data.View, due: Signal) -> None:
         """The block behind the one that went: a neighbour, the other end of a triangle, or a jump."""
-        schedule, rank = self.config.engine.schedule, self.config.engine.rank_bits
+        order, rank = self.config.engine.key_order, self.config.engine.rank_bits
         falls = Signal(init=1)  # in a triangle: this is its upper end
-        down = Const(0, 1) if schedule == "in_order" else falls
+        down = falls if order.backward else Const(0, 1)
         neighbour = Signal(place_layout())
         for name, one in (("block", 1), ("k_address", current.k_pitch << rank), ("v_address", current.v_pitch << rank)):
             m.d.comb += neighbour[name].eq(Mux(down, here[name] - one, here[name] + one))
 
         following = Signal(POSITION_BITS)
         m.d.comb += following.eq(neighbour.block)
-        sink = int(schedule in ("sink_first", "folded"))  # block 0 has gone: the walk backward passes over it
+        sink = int(order.sink_first)  # block 0 has gone: the walk backward passes over it
         triangle = current.blocks - current.common
-        if schedule != "in_order":
+        if order.backward:
             with m.If(here.block == sink):
                 m.d.comb += following.eq(current.blocks - 1)
-        if schedule == "folded":
+        if order.folded:
             with m.If(sent == triangle + 1):
                 m.d.comb += following.eq(current.common - 1)
-        if sink:
+        if order.sink_first:
             with m.If(sent == 1):
                 m.d.comb += following.eq(Mux(current.diagonal == 0, current.blocks - 1, current.diagonal))
         turns: Value = Const(0, 1)
-        if schedule == "folded":
+        if order.folded:
             there = Signal(place_layout(), reset_less=True)
             turns = (sent > 1) & (sent <= triangle)
             with m.If(turns):

@@ -134,14 +134,14 @@ class Network(wiring.Component):
         receivers = Signal(chip.engines)
         index = Mux(go, 0, vector)
         offset = Signal(range(rank + 1))  # of the vector that is shown, in its block
-        ascending = config.schedule == "in_order"
+        backward = config.key_order.backward
         m.d.comb += [
-            offset.eq(vector - 1 if ascending else rank - vector),
+            offset.eq(rank - vector if backward else vector - 1),
             self.absent.eq(offset >= rows),
             reading.eq(go | ((vector != 0) & (vector != rank))),
             done.eq(reading & (index == rank - 1)),
             self.read_enable.eq(reading),
-            self.read_row.eq((Mux(go, front, row) << config.rank_bits) + (index if ascending else (rank - 1) - index)),
+            self.read_row.eq((Mux(go, front, row) << config.rank_bits) + ((rank - 1) - index if backward else index)),
             self.kv_valid.eq(receivers),
         ]
         with m.If(go):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.engine import TileTrace, trace
+from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_golden.softmax import Rows, exact_rescales, merge

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusioncim.build.workers import run_all
-from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.config import Config
+from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.pytorch.engine import Events, chunks, count, parts
 from fusioncim_golden.pytorch.huggingface import fitting
 from fusioncim_golden.pytorch.quantize import Operands

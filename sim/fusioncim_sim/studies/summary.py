@@ -6,7 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fusioncim_golden.config import ORDERS, Config
+from fusioncim_golden.config import Config
+from fusioncim_golden.key_order import ORDERS
 from fusioncim_sim.heads.rescales import RULES, rule_name
 from fusioncim_sim.markdown import markdown
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import ORDERS, check_range
+from fusioncim_golden.config import check_range
 from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.errors import InputError
 
@@ -99,10 +99,10 @@ def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
 
 def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     """The fields of the kernel's Config, in order."""
-    engine = chip.engine
+    engine, order = chip.engine, chip.engine.key_order
     return [
         *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
-        *(engine.rows_per_lane, ORDERS.index(engine.schedule)),
+        *(engine.rows_per_lane, order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
         *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),

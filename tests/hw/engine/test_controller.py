@@ -514,7 +514,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
             control = log[start + c + bits + 3]["control"]
             assert control.enable == (plane < served)
             if control.enable:
-                position = block * rank + (n if config.schedule == "in_order" else rank - 1 - n)
+                position = block * rank + (rank - 1 - n if config.key_order.backward else n)
                 got = (control.row, control.index, control.last, control.word, control.position)
                 assert got == (plane, n, int(n == rank - 1), word, position)
                 assert control.first == (number in (0, 1))

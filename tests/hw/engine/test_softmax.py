@@ -165,9 +165,8 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
     """A tile of the scenario in a word; moves the word's `state` on."""
     shape = (config.rows, blocks, config.update_rank)
     keys, largest = blocks * config.update_rank, largest_score(config)
-    position = rng.permutation(blocks)[:, None] * config.update_rank + np.arange(config.update_rank)
-    if config.schedule != "in_order":
-        position = position[:, ::-1]
+    within = config.key_order.within(config.update_rank)
+    position = rng.permutation(blocks)[:, None] * config.update_rank + within
     rows = Rows.fresh((config.rows,)) if fresh else state.next_tile()
     mantissa, shift = np.full(config.rows, 128), np.full(config.rows, 10)
     visible = np.full(config.rows, keys)

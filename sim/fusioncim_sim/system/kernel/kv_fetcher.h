@@ -43,21 +43,20 @@ static Request fetcher_request(const KvFetcher *f, const Config *config)
 
 static void fetcher_step(KvFetcher *f, const Config *config)
 {
-    int64_t one = config->order == IN_ORDER || !f->falls ? 1 : -1;
-    int sink = config->order == SINK_FIRST || config->order == FOLDED;
+    int64_t one = config->backward && f->falls ? -1 : 1;
     Place neighbour = {
         .block = f->here.block + one,
         .k_address = f->here.k_address + one * config->rank * f->job->k.pitch,
         .v_address = f->here.v_address + one * config->rank * f->job->v.pitch,
     };
     int64_t following = neighbour.block, triangle = f->blocks - f->common;
-    if (config->order != IN_ORDER && f->here.block == sink)
+    if (config->backward && f->here.block == config->sink_first)
         following = f->blocks - 1;
-    if (config->order == FOLDED && f->sent == triangle + 1)
+    if (config->folded && f->sent == triangle + 1)
         following = f->common - 1;
-    if (sink && f->sent == 1)
+    if (config->sink_first && f->sent == 1)
         following = f->diagonal ? f->diagonal : f->blocks - 1;
-    if (config->order == FOLDED && f->sent > 1 && f->sent <= triangle) {
+    if (config->folded && f->sent > 1 && f->sent <= triangle) {
         f->here = f->there;
         f->there = neighbour;
         f->falls = !f->falls;
@@ -88,7 +87,7 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
             f->v_base = f->job->v.address + plan->kv_head * f->job->v.head_pitch;
             f->sent = 0;
             f->second = 0;
-            f->due = config->order == DIAGONAL_FIRST ? plan->diagonal : 0;
+            f->due = config->backward && !config->sink_first ? plan->diagonal : 0;
             f->state = FETCH_JUMP;
         }
         break;
