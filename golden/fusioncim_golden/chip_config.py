@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from fusioncim_golden.config import PRESETS, Config, check_choice, check_range
+from fusioncim_golden.config import Config, check_choice, check_range
 from fusioncim_golden.errors import InputError
 
 JOB_QUEUE = 4
@@ -80,6 +80,10 @@ class ChipConfig:
         engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
         return {name: getattr(self, name) for name in own} | {name: getattr(self.engine, name) for name in engine}
 
+    def alone(self) -> Config:
+        """The engine as it is where it works alone: in the order of the key blocks that `KeyOrder.alone` names."""
+        return self.engine.override(schedule=self.engine.key_order().alone or self.engine.schedule)
+
     def override(self, /, **changes: Any) -> Self:
         """The same chip with some values changed, its own or the engine's; an unknown name is refused."""
         own, engine = split(changes)
@@ -102,25 +106,6 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: values[name] for name in own if name in values}, {n: x for n, x in values.items() if n in engine}
 
 
-def _folded(name: str) -> Config:
-    return PRESETS[name].override(schedule="folded")
-
-
-CHIP_PRESETS: Mapping[str, ChipConfig] = {
-    "tiny": ChipConfig(engine=PRESETS["tiny"], engines=2, buffer_bytes=1 << 11, bus_bits=64),
-    "small": ChipConfig(engine=_folded("small"), engines=4, buffer_bytes=1 << 16, bus_bits=128),
-    "paper": ChipConfig(engine=_folded("paper"), engines=16, buffer_bytes=1 << 20, bus_bits=512),
-}
-"""The engine presets as chips, with the schedule that gives engines with two tiles each the same work; paper: the
-published 16 engines and 1 MB."""
-
-
 def chip_from_dict(values: Mapping[str, Any]) -> ChipConfig:
     """The inverse of `ChipConfig.as_dict`."""
     return ChipConfig().override(**values)
-
-
-def chip_preset(name: str) -> ChipConfig:
-    """The preset of that name."""
-    check_choice("preset", name, tuple(CHIP_PRESETS))
-    return CHIP_PRESETS[name]

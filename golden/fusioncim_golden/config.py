@@ -1,13 +1,10 @@
 """The numeric contract: one frozen dataclass from which the golden model, the RTL and the reports take every width.
 
-A configuration comes from a preset, from a TOML file or from keyword overrides, is validated when it is made, and never
-changes. Widths that follow from the parameters are properties, with the bound that makes them wide enough.
+A configuration is validated when it is made, and never changes. `presets` and files are where one begins.
+Widths that follow from the parameters are properties, with the bound that makes them wide enough.
 """
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -124,11 +121,6 @@ class Config:
             )
         check_range("flush", self.flush, 1, most)
 
-    @property
-    def key_order(self) -> KeyOrder:
-        """The order of the key blocks."""
-        return ORDERS[self.schedule]
-
     # Array.
 
     @property
@@ -214,7 +206,7 @@ class Config:
         table = np.floor(2.0 ** (self.probability_bits - 1 + fraction) + 0.5)
         return tuple(int(p) for p in np.minimum(table, (1 << self.probability_bits) - 1))
 
-    # Making one.
+    # Making one, and what its names stand for.
 
     def override(self, /, **changes: Any) -> Self:
         """The same configuration with some values changed; an unknown name is refused."""
@@ -223,6 +215,10 @@ class Config:
             if name not in known:
                 raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
         return replace(self, **changes)
+
+    def key_order(self) -> KeyOrder:
+        """The order of the key blocks."""
+        return ORDERS[self.schedule]
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters by name."""
@@ -239,45 +235,3 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Refuse a value that is none of the choices."""
     if value not in choices:
         raise InputError(f"{name} must be one of {', '.join(map(str, choices))}, not {value}")
-
-
-PRESETS: Mapping[str, Config] = {
-    "tiny": Config(rows=8, columns=16, words=2, softmax_lanes=1, update_rank=2),
-    "small": Config(rows=32, columns=64, words=4, softmax_lanes=4),
-    "paper": Config(
-        rows=128,
-        columns=128,
-        words=4,
-        softmax_lanes=16,
-        update_rank=8,
-        probability_bits=7,
-        accumulator_bits=23,
-        slack=6,
-        flush=11,
-        schedule="sink_first",
-    ),
-}
-"""tiny: seconds under Icarus; small: the demonstration, quick on short jobs; paper: the published 128 x 128 array with
-four words, and the cheapest numbers that lose nothing measurable (docs/quality.md)."""
-
-
-def preset(name: str) -> Config:
-    """The preset of that name."""
-    check_choice("preset", name, tuple(PRESETS))
-    return PRESETS[name]
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The table of a configuration file: an optional `preset` to start from, then any parameter by name."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error
-
-
-def load_toml(path: Path) -> Config:
-    """An engine's configuration from TOML."""
-    table = read_toml(path)
-    return preset(table.pop("preset", "small")).override(**table)

@@ -21,6 +21,7 @@ from fusioncim_golden import mask
 from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import POSITION_BITS, Config, check_range
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.key_order import KeyOrder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +98,19 @@ class Tile:
 class Pass:
     """Tiles resident together, and the key blocks in order.
 
-    blocks [n]: index of the block, which holds keys block * rank .. block * rank + rank - 1.
+    Members:
+        tiles: one after the other, as they are dealt to the engines.
+        blocks: [n], index of the block, which holds keys block * rank .. block * rank + rank - 1.
+        order: of which `blocks` is the result.
     """
 
     tiles: tuple[Tile, ...]
     blocks: Int
+    order: KeyOrder
 
     def positions(self, config: Config) -> Int:
         """Key positions [blocks, rank] in the order in which they pass; no row sees those beyond the last key."""
-        return self.blocks[:, None] * config.update_rank + config.key_order.within(config.update_rank)
+        return self.blocks[:, None] * config.update_rank + self.order.within(config.update_rank)
 
 
 def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
@@ -126,7 +131,8 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
         ends = [tile.blocks(config.update_rank).stop for tile in resident]
         blocks, common = max(ends), min(ends)
         diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
-        yield Pass(tuple(resident), config.key_order.blocks(blocks, diagonal, common))
+        order = config.key_order()
+        yield Pass(tuple(resident), order.blocks(blocks, diagonal, common), order)
 
 
 def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:

@@ -13,7 +13,7 @@ from rich.table import Table
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim.package import engine_files
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.config import Config
 from fusioncim_sim.files import check_directory, to_json, write_directory
 from fusioncim_sim.heads.judge import HeadResult, Run, choose, job_of, report
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -23,7 +23,6 @@ from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.head_run import evaluate
 from fusioncim_sim.screen.config_and_heads import cell, heads_table, pairs, table
 
-PRESET = "small"
 MIN_SQNR_DB = 40.0
 MAX_ERROR_LSB = 1.0
 PICTURE = "activity.png"
@@ -52,7 +51,7 @@ class Figures:
 def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Path, jobs: int) -> bool:
     """Run and print everything; False if a bit differs or an error is out of bounds."""
     start = time.monotonic()
-    config = PRESETS[PRESET]
+    config = Config()
     version = runner.require_icarus()
     check_directory(output)
     heads = load_heads(fixture(), config)
@@ -96,7 +95,7 @@ def print_page(
 
     heading("FusionCIM: one hybrid engine on real attention heads\n")
     about = {
-        "Engine": f"preset {PRESET}: {config.rows} queries x {config.columns} columns, {config.words} tiles resident, "
+        "Engine": f"the default: {config.rows} queries x {config.columns} columns, {config.words} tiles resident, "
         f"{config.operand_bits}-bit Q, K and V,",
         "": f"{config.macs_per_cycle:g} multiply-accumulates per cycle for QK^T and as many for PV, "
         f"{words(order)}, {rule}",

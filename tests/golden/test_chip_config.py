@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig, chip_from_dict, chip_preset, split
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.chip_config import ChipConfig, chip_from_dict, split
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 
 OWN = ("engines", "buffer_bytes", "bus_bits")
 
@@ -170,13 +171,13 @@ def test_a_chip_by_name_is_the_same_chip(values):
     assert chip_from_dict(chip.as_dict()) == chip
     assert chip_from_dict(json.loads(json.dumps(chip.as_dict()))) == chip
     assert chip.override() == chip
-    assert CHIP_PRESETS["tiny"].override(**chip.as_dict()) == chip
+    assert PRESETS["tiny"].override(**chip.as_dict()) == chip
     own, engine = split(chip.as_dict())
     assert ChipConfig(engine=Config(**engine), **own) == chip
 
 
 def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
-    chip = CHIP_PRESETS["tiny"]
+    chip = PRESETS["tiny"]
     engine = [item.name for item in fields(Config)]
     assert list(chip.as_dict()) == [*OWN, *engine]
     assert [chip.as_dict()[name] for name in OWN] == [2, 2048, 64]
@@ -186,10 +187,10 @@ def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
 
 
 def test_override_changes_chip_and_engine_and_nothing_else():
-    chip = CHIP_PRESETS["small"]
+    chip = PRESETS["small"]
     changed = chip.override(engines=8, words=2, bus_bits=256)
     assert changed == ChipConfig(engine=chip.engine.override(words=2), engines=8, buffer_bytes=1 << 16, bus_bits=256)
-    assert chip == CHIP_PRESETS["small"] == chip.override(engines=4)
+    assert chip == PRESETS["small"] == chip.override(engines=4)
     with pytest.raises(FrozenInstanceError):
         chip.engines = 2
 
@@ -209,25 +210,3 @@ def test_split_takes_the_chips_own_values_from_the_engines():
         {"engines": 2, "bus_bits": 64},
         {"rows": 8, "seed": True},
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    [
-        # engines, bytes of: buffer, beat, vector, output row, block; blocks
-        ("tiny", (2, 2048, 8, 16, 32, 64, 32)),
-        ("small", (4, 65536, 16, 64, 128, 512, 128)),
-        ("paper", (16, 1 << 20, 64, 128, 256, 2048, 512)),
-    ],
-)
-def test_presets_are_the_engines_as_documented_chips(name, shape):
-    chip = chip_preset(name)
-    assert chip.engine == PRESETS[name].override(schedule="diagonal_first" if name == "tiny" else "folded")
-    sizes = (chip.buffer_bytes, chip.bus_bytes, chip.vector_bytes, chip.output_bytes, chip.block_bytes)
-    assert (chip.engines, *sizes, chip.buffer_blocks) == shape
-    assert list(CHIP_PRESETS) == list(PRESETS)
-
-
-def test_an_unknown_preset_is_refused():
-    with pytest.raises(InputError, match=r"^preset must be one of tiny, small, paper, not huge$"):
-        chip_preset("huge")

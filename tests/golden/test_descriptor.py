@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim.chip.descriptor import STATUS_BITS
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 
-TINY = CHIP_PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
+TINY = PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
 JOB = Descriptor(
     q=Tensor(address=0x10000, pitch=16, head_pitch=64),  # 384 bytes
     k=Tensor(address=0x20000, pitch=16, head_pitch=96),  # 192 bytes
@@ -175,9 +175,9 @@ def test_the_first_rule_that_is_broken_is_the_one_that_counts():
             assert job.status(TINY) == min(broken, default=Status.OK), broken
 
 
-@pytest.mark.parametrize("name", CHIP_PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_rules_are_those_of_the_chip(name):
-    chip = CHIP_PRESETS[name]
+    chip = PRESETS[name]
     vector, row, beat = chip.vector_bytes, chip.output_bytes, chip.bus_bytes
     job = Descriptor(
         q=Tensor(address=0, pitch=vector, head_pitch=vector),
@@ -197,8 +197,8 @@ def test_the_rules_are_those_of_the_chip(name):
     assert changed(job, q_pitch=vector + beat // 2).status(chip) == Status.ALIGNMENT
     assert changed(job, queries=2, o_pitch=row - beat).status(chip) == Status.OVERLAP
     assert changed(job, output_bits=24 - chip.engine.output_bits).status(chip) == Status.FORMAT
-    for other in set(CHIP_PRESETS) - {name}:
-        assert job.status(CHIP_PRESETS[other]) == Status.DIMENSION
+    for other in set(PRESETS) - {name}:
+        assert job.status(PRESETS[other]) == Status.DIMENSION
 
 
 # Words.

@@ -5,11 +5,12 @@ from time import process_time
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import PRESETS, REFERENCE_BITS, SEED_LIMIT, Config
+from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, Config
 from fusioncim_golden.engine import Counters, check_operands, run, trace
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import LOG2_E, Heads, from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
@@ -17,8 +18,8 @@ from fusioncim_golden.softmax import Rows, Update, exact_rescales, merge
 from fusioncim_sim.heads.read import fixture, load_heads
 
 NAMES = ("group0", "group1", "group2", "local", "mixed", "sink", "wide")
-SMALL = PRESETS["small"]
-TINY = PRESETS["tiny"]
+SMALL = Config()
+TINY = PRESETS["tiny"].alone()
 
 
 @cache
@@ -77,7 +78,7 @@ def test_the_default_rescales_90_percent_less_than_exact_attention_in_order():
         (TINY, {"columns": 16, "queries": 100, "keys": 100}),
         (SMALL, {"columns": 64, "queries": 200, "keys": 200}),
         (SMALL, {"columns": 64, "queries": 64, "keys": 64, "size": 4}),
-        (PRESETS["paper"], {"columns": 128, "queries": 130, "keys": 300}),
+        (PRESETS["paper"].alone(), {"columns": 128, "queries": 130, "keys": 300}),
         (SMALL.override(operand_bits=4, softmax_lanes=8), {"columns": 64, "bits": 4}),
         (SMALL.override(probability_bits=12, accumulator_bits=32, seed=True), {"columns": 64, "queries": 200}),
         (SMALL.override(slack=0, schedule="in_order"), {"columns": 64}),
@@ -95,7 +96,7 @@ def test_random_heads_are_near_float(config, options, causal):
 @pytest.mark.parametrize("schedule", ORDERS)
 @pytest.mark.parametrize("name", PRESETS)
 def test_flat_scores_of_2048_keys_weigh_1_in_sum(name, schedule):
-    config = PRESETS[name].override(schedule=schedule)
+    config = PRESETS[name].alone().override(schedule=schedule)
     zero = np.zeros((1, config.rows, config.columns))
     for value in (100, -100, 1):
         heads = from_integers(zero, zero[0, :1].repeat(2048, axis=0), np.full((2048, config.columns), value))
@@ -270,7 +271,7 @@ def test_halvings_are_counted():
 
 @pytest.mark.parametrize("schedule", ORDERS)
 def test_a_head_of_the_paper_runs_within_a_second(schedule):
-    config = PRESETS["paper"].override(schedule=schedule)
+    config = PRESETS["paper"].alone().override(schedule=schedule)
     heads = gaussian(11, queries=128, keys=4096, columns=128)
 
     def seconds():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.config import Config
 from fusioncim_golden.engine import run
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.metrics import in_lsb, sqnr_db
@@ -12,7 +12,7 @@ from fusioncim_golden.reference import attention
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
 
-SMALL = PRESETS["small"]
+SMALL = Config()
 HEADS = {head.name: head for head in load_heads(fixture(), SMALL)}
 
 

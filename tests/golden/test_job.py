@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden import engine
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.descriptor import MAX_HEADS, Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import Traffic, check_groups, run, traffic
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job, passes
 
-TINY, SMALL = CHIP_PRESETS["tiny"], CHIP_PRESETS["small"]
+TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
 
 
 def gaussian(seed, chip=TINY, *, kv_heads=2, group=2, queries=9, keys=13, size=1.0):

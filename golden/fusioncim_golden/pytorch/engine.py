@@ -133,12 +133,12 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
     """
     if operands.q.shape[-1] > MAX_COLUMNS:
         raise InputError(f"the head dimension must be at most {MAX_COLUMNS}, not {operands.q.shape[-1]}")
-    if not config.seed and not config.key_order.folded:
+    if not config.seed and not config.key_order().folded:
         blocks = -(-int(operands.visible.max()) // config.update_rank)
-        order = config.key_order.blocks(blocks, blocks - 1, blocks) if blocks else np.arange(0)
+        order = config.key_order().blocks(blocks, blocks - 1, blocks) if blocks else np.arange(0)
         yield Part(slice(None), operands, order, fresh_rows(config, operands.visible, None))
         return
-    if config.key_order.folded and (operands.visible != operands.visible[0]).any():
+    if config.key_order().folded and (operands.visible != operands.visible[0]).any():
         raise InputError(f"sequences must have one length under the schedule {config.schedule}, but they are padded")
     last = torch.full_like(operands.visible, HIDDEN)
     for index, source, order in pass_rows(config, operands, engines):
@@ -171,7 +171,7 @@ def chunks(config: Config, visible: Tensor, blocks: Int) -> Iterator[Chunk]:
     rank = config.update_rank
     most = visible.amax(dim=0).cummax(dim=0).values.cpu()
     size = max(CHUNK // rank, 1)
-    within = torch.from_numpy(config.key_order.within(rank))
+    within = torch.from_numpy(config.key_order().within(rank))
     for start in range(0, len(blocks), size):
         index = torch.from_numpy(blocks[start : start + size])
         keys = index[:, None] * rank + within

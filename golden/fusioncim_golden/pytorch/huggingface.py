@@ -23,14 +23,15 @@ from torch import Tensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from fusioncim_golden.config import Config, preset
+from fusioncim_golden.config import Config
 from fusioncim_golden.engine import check_scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import interval
+from fusioncim_golden.presets import preset
 from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.quantize import Operands, quantize
 
-DEFAULT_CONFIG = preset("paper")
+DEFAULT_CONFIG = preset("paper").alone()
 
 UNSUPPORTED = {
     "softcap": "soft-capping of scores",

@@ -54,7 +54,7 @@ class KvFetcher(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip, config = self.config, self.config.engine
-        order, rank = config.key_order, config.rank_bits
+        order, rank = config.key_order(), config.rank_bits
         beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
         m.submodules.multiplier = once(platform, multiplier)
@@ -128,7 +128,7 @@ class KvFetcher(wiring.Component):
 
     def _step(self, m: Module, current: data.View, sent: Signal, here: data.View, due: Signal) -> None:
         """The block behind the one that went: a neighbour, the other end of a triangle, or a jump."""
-        order, rank = self.config.engine.key_order, self.config.engine.rank_bits
+        order, rank = self.config.engine.key_order(), self.config.engine.rank_bits
         falls = Signal(init=1)  # in a triangle: this is its upper end
         down = falls if order.backward else Const(0, 1)
         neighbour = Signal(place_layout())

@@ -134,7 +134,7 @@ class Network(wiring.Component):
         receivers = Signal(chip.engines)
         index = Mux(go, 0, vector)
         offset = Signal(range(rank + 1))  # of the vector that is shown, in its block
-        backward = config.key_order.backward
+        backward = config.key_order().backward
         m.d.comb += [
             offset.eq(rank - vector if backward else vector - 1),
             self.absent.eq(offset >= rows),

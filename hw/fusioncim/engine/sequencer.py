@@ -161,7 +161,7 @@ class Sequencer(wiring.Component):
         m.d.sync += [self.command.enable.eq(active), self.kv.plane_index.eq(plane)]
         control = Signal(softmax.control_layout(config))
         served = plane < config.rows_per_lane if config.rows_per_lane < config.operand_bits else 1
-        within = ~vector if config.key_order.backward else vector
+        within = ~vector if config.key_order().backward else vector
         m.d.comb += [
             *(control.enable.eq(active & served), control.row.eq(plane)),
             *(control.index.eq(vector), control.last.eq(vector == config.update_rank - 1)),

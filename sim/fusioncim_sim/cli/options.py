@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fusioncim_golden.chip_config import ChipConfig, chip_preset, split
-from fusioncim_golden.config import PRESETS, Config, preset, read_toml
+from fusioncim_golden.chip_config import ChipConfig, split
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS, preset, read_toml
 
 
 class Simulator(StrEnum):
@@ -62,13 +63,13 @@ def choose(name: str | None, file: Path | None, changes: list[str] | None) -> tu
 def choose_chip(name: str | None, file: Path | None, changes: list[str] | None) -> ChipConfig:
     """The chip that the three options select."""
     start, values = choose(name, file, changes)
-    return chip_preset(start).override(**values)
+    return preset(start).override(**values)
 
 
 def choose_config(name: str | None, file: Path | None, changes: list[str] | None) -> Config:
-    """The engine that the three options select; what they say about the chip around it does not matter."""
+    """The engine that the three options select, as it works alone; what they say about the chip does not matter."""
     start, values = choose(name, file, changes)
-    return preset(start).override(**split(values)[1])
+    return preset(start).alone().override(**split(values)[1])
 
 
 def parse_value(text: str) -> object:

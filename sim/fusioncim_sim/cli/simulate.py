@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, Names, Preset, Simulator, Tokens, choose_config, page
 
@@ -94,7 +94,7 @@ def capture(
         raise InputError(f"the output file must end in .npz, not {path}")
     if path.exists():
         try:
-            load_heads(path, PRESETS["small"])
+            load_heads(path, Config())
         except InputError as error:
             raise InputError(f"the output file exists and holds no captured heads; name another: {path}") from error
     with replacing(path) as scratch:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fusioncim.fpga.self_check import DIGITS, StoredJob
 from fusioncim_golden import engine as golden
-from fusioncim_golden.config import PRESETS, Config, check_range
+from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import Head, fixture, load_heads
@@ -16,7 +16,7 @@ from fusioncim_sim.rtl.stream_words import encode
 
 def captured_head(config: Config, tokens: int) -> Head:
     """The first tokens of captured heads, side by side; of the last one the columns that are left."""
-    heads = load_heads(fixture(), PRESETS["small"])
+    heads = load_heads(fixture(), Config())
     widest = sum(head.q.shape[1] for head in heads)
     check_range("columns of captured heads", config.columns, 1, widest)
     check_range("tokens", tokens, 1, min(len(head.q) for head in heads))

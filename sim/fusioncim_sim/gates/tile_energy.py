@@ -20,7 +20,7 @@ from fusioncim.asic.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
@@ -106,7 +106,7 @@ def unit_of(path: Sequence[str]) -> str:
 
 def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
     """As many of the captured heads as stand side by side in an engine: those named, or the first ones."""
-    heads = load_heads(fixture(), PRESETS["small"])
+    heads = load_heads(fixture(), Config())
     dimension = heads[0].q.shape[1]
     parts, rest = divmod(config.columns, dimension)
     if rest or not parts:

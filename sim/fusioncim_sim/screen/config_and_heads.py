@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.heads.judge import HeadResult
 
 
@@ -20,7 +21,7 @@ def describe(chip: ChipConfig) -> dict[str, Any]:
     return {
         "parameters": chip.as_dict(),
         "derived": {**widths, "lut": list(chip.engine.lut)},
-        "presets": {name: each.as_dict() for name, each in CHIP_PRESETS.items()},
+        "presets": {name: each.as_dict() for name, each in PRESETS.items()},
     }
 
 
@@ -64,7 +65,7 @@ def info_page(console: Console, chip: ChipConfig) -> None:
         widths.add_row(name, f"{len(value)} entries" if isinstance(value, tuple) else f"{value:g}", meaning)
     presets = table("preset", "meaning")
     defaults = ChipConfig().as_dict()
-    for name, each in CHIP_PRESETS.items():
+    for name, each in PRESETS.items():
         changed = {key: value for key, value in each.as_dict().items() if value != defaults[key]}
         presets.add_row(name, ", ".join(f"{key} = {value}" for key, value in changed.items()) or "the defaults")
     console.print(parameters, widths, presets)

@@ -20,8 +20,9 @@ import numpy as np
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig, chip_from_dict
+from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.rtl import runner
@@ -29,7 +30,7 @@ from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.studies.chip import MANY, PAPER_ENGINE, SMALL, UNFOLDED
 from fusioncim_sim.system.cycles import Counters, Memory, run
 
-TINY = CHIP_PRESETS["tiny"]
+TINY = PRESETS["tiny"]
 KEYS = ("cases",)
 COUNTERS = tuple(Counters.__dataclass_fields__)
 

@@ -16,21 +16,22 @@ from rich.console import Console
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers, quantize
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 
-SMALL = CHIP_PRESETS["small"]
+SMALL = PRESETS["small"]
 SQUARE = SMALL.override(rows=64, columns=64, softmax_lanes=8)
 """Four engines of 64 x 64."""
-PAPER_ENGINE = CHIP_PRESETS["paper"].override(engines=1, buffer_bytes=1 << 16)
+PAPER_ENGINE = PRESETS["paper"].override(engines=1, buffer_bytes=1 << 16)
 """One engine of 128 x 128 with its share of the global buffer."""
-MANY = CHIP_PRESETS["tiny"].override(engines=16, words=4, buffer_bytes=1 << 14, bus_bits=128, schedule="folded")
+MANY = PRESETS["tiny"].override(engines=16, words=4, buffer_bytes=1 << 14, bus_bits=128, schedule="folded")
 """Sixteen engines of 8 x 16, with a buffer of 256 blocks."""
 UNFOLDED = MANY.override(schedule="diagonal_first")
 """The same in the published order."""
@@ -171,9 +172,9 @@ GENERATE = """
 import json, resource, sys, time
 from fusioncim.chip.chip import Chip
 from fusioncim.verilog.emit import verilog
-from fusioncim_golden.chip_config import chip_preset
+from fusioncim_golden.presets import preset
 began = time.monotonic()
-text = verilog(Chip(chip_preset(sys.argv[1])))
+text = verilog(Chip(preset(sys.argv[1])))
 usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps({
     "bytes": len(text.encode()),
@@ -211,7 +212,7 @@ def run_chip_measurements(console: Console, *, output: Path, jobs: int, names: S
             console.print(name, value)
         return
     # Time is measured alone.
-    presets = run_all({name: partial(generated, name) for name in CHIP_PRESETS}, jobs=1, title="generate")
+    presets = run_all({name: partial(generated, name) for name in PRESETS}, jobs=1, title="generate")
     rates = run_all({"speed": partial(speed, SMALL)}, jobs=1, title="speed")
     make_directory(output)
     write_json(path, {"workloads": done, "generate": presets, **rates}, KEYS)

@@ -35,9 +35,9 @@ from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import engine as golden_engine
 from fusioncim_golden import job as golden
-from fusioncim_golden.chip_config import CHIP_PRESETS
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
@@ -48,7 +48,7 @@ from fusioncim_sim.studies.chip import Workload, captured
 from fusioncim_sim.studies.summary import costs, models
 from fusioncim_sim.system.energy_table import BUFFER, EVENTS, ROWS, STREAM, Line
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 SIZES = (8, 16, 24)
 """Rows of the engines that are simulated."""
 FIT_ROWS = SIZES[1]
@@ -286,7 +286,7 @@ class Additions:
 def added_per_key() -> dict[str, float]:
     """Blocks that a row adds to its O, per key that it sees, on each captured head, whole and causal."""
     added = {}
-    for head in load_heads(fixture(), PRESETS["small"]):
+    for head in load_heads(fixture(), Config()):
         tokens, columns = head.q.shape
         config = PAPER.engine.override(columns=columns)
         counters = golden_engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).counters

@@ -11,8 +11,9 @@ from rich.console import Console
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.config import Config
 from fusioncim_golden.metrics import in_lsb
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.files import check_json, make_directory, write_json
@@ -23,8 +24,8 @@ from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.head_run import evaluate
 from fusioncim_sim.studies.summary import summary
 
-SMALL = PRESETS["small"]
-INT4 = PRESETS["tiny"].override(operand_bits=4, update_rank=4, softmax_lanes=2)
+SMALL = Config()
+INT4 = PRESETS["tiny"].alone().override(operand_bits=4, update_rank=4, softmax_lanes=2)
 STEADY = {
     "int8_one_word": (SMALL, 1, 512),
     "int8_two_words": (SMALL, 2, 256),
@@ -107,14 +108,13 @@ def steady(config: Config, words: int, keys: int) -> dict[str, Any]:
 
 
 def causal() -> dict[str, Any]:
-    """One causal 512 x 512 head on `small`, from reset to the last output."""
+    """One causal 512 x 512 head on the default engine, from reset to the last output."""
     head = next(head for head in load_heads(fixture(), SMALL) if head.name == CAUSAL_HEAD)
     result, _ = evaluate(SMALL, head)
     if result.utilization is None:
         raise AssertionError("the head was not simulated")
     return {
         "bit_exact": result.bit_exact,
-        "preset": "small",
         "head": head.name,
         "queries": result.queries,
         "keys": result.keys,

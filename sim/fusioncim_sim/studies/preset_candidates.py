@@ -7,9 +7,10 @@ candidates`), and the table that decides in docs/quality.md.
 from collections.abc import Mapping
 from typing import Any
 
-from fusioncim_golden.config import PRESETS, Config
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import PRESETS
 
-PAPER = PRESETS["paper"]
+PAPER = PRESETS["paper"].alone()
 NAMES = ("accumulator_bits", "probability_bits", "slack", "flush")
 """What the candidates differ in: the numbers that gates and writes to O are spent on."""
 CANDIDATES: Mapping[str, tuple[int, ...]] = {

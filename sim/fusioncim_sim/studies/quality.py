@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.build.workers import run_all
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.llm.language_model import DEFAULT, Source, find_model, load_model, read_text, tokenize, windows
 from fusioncim_sim.llm.losses import evaluate, plain
@@ -25,7 +25,7 @@ from fusioncim_sim.llm.ways import alone_ways, operand_ways, page_ways
 from fusioncim_sim.studies.preset_candidates import CANDIDATES, LONG, PAPER, candidate, with_forced
 from fusioncim_sim.studies.quality_summary import write_picture
 
-CHIP = CHIP_PRESETS["paper"]
+CHIP = PRESETS["paper"]
 SIZES = {"default": (1024, 20), "long": (4096, 3), "candidates": (1024, 20), "large": (512, 2), "study": (1024, 2)}
 """Length and number of windows: of parts, of a model other than the default, of all else; patterns are those of the
 first."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.system import CORNER, MEMORY
@@ -25,7 +26,7 @@ from fusioncim_sim.system.energy_table import EnergyTable, corner, default_table
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.workload import Model, Phase, changed, model
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 KEYS = ("base", "ends", "turns")
 HEADLINES = ("B1: latency", "B2: latency", "B1: energy", "B2: energy")
 CLAIMS: Mapping[str, float] = {"B1: latency": 1.98, "B2: latency": 1 / (1 - 0.21), "B1: energy": 3.85}

@@ -8,7 +8,7 @@ from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.chip_config import CHIP_PRESETS
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.system.ablation import MECHANISMS, Rescale, combinations, named, read_moves, shares, variants
@@ -20,7 +20,7 @@ from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.published import A100_WATTS, a100_seconds
 from fusioncim_sim.system.workload import Phase, model
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 MEMORY, CORNER = "lpddr5", list(CORNERS)[1]
 KEYS = ("ablation", "baselines", "chip", "memory", "runs")
 ABLATED = (1024, 4096)

@@ -5,7 +5,8 @@ from typing import Any
 
 from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.gates.asic_figures import time_design
 
@@ -17,7 +18,7 @@ def write_timing(output: Path, jobs: int) -> None:
     path, library = output / "timing.json", load(default_liberty())
     if output.exists():
         check_json(path, KEYS)
-    presets = {name: timed(chip, jobs) for name, chip in CHIP_PRESETS.items()}
+    presets = {name: timed(chip, jobs) for name, chip in PRESETS.items()}
     make_directory(output)
     write_json(path, {"clock_mhz": CLOCK_MHZ, "library": library.name, "presets": presets}, KEYS)
     print(f"wrote {path}")

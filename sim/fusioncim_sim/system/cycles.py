@@ -99,7 +99,7 @@ def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
 
 def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     """The fields of the kernel's Config, in order."""
-    engine, order = chip.engine, chip.engine.key_order
+    engine, order = chip.engine, chip.engine.key_order()
     return [
         *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
         *(engine.rows_per_lane, order.backward, order.sink_first, order.folded),

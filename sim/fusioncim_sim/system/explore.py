@@ -23,9 +23,10 @@ from rich.progress import track
 
 from fusioncim.asic.scaling import scale
 from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.files import make_directory
 from fusioncim_sim.heads.judge import judge_golden
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -45,7 +46,7 @@ from fusioncim_sim.system.energy_table import (
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.workload import Phase, model
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 AXES: Mapping[str, tuple[Any, ...]] = {
     "rows": (32, 64, 128, 256),
     "engines": (2, 4, 8, 16),

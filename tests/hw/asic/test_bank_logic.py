@@ -11,8 +11,8 @@ from fusioncim.asic.synth import synthesize
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import module_name, used, verilog
-from fusioncim_golden.config import PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.gates.gate_level import build_gates
 from fusioncim_sim.rtl.runner import Program, compile_icarus, run
 
@@ -71,7 +71,7 @@ def test_mapped_netlist_does_what_the_macro_does(this, banks, library):
 
 def test_rows_hold_their_banks(library):
     """A module with logic around its bank: the logic is the same, the bank is flattened into it."""
-    config = PRESETS["tiny"]
+    config = PRESETS["tiny"].alone()
     designs = {banks: synthesize(IpCimRow(config), library, banks=banks) for banks in BANKS}
     bits = config.words * config.columns * config.operand_bits
     assert designs["sram"].banks() == {"2x128r1a": 1}

@@ -13,8 +13,8 @@ from fusioncim.asic.timing import macro_of_shape
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import verilog
-from fusioncim_golden.config import PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 
 CLOSE = 0.006
 """The ratios are stated to two digits after the point."""
@@ -102,5 +102,5 @@ def test_a_bank_says_whether_it_is_in_an_array():
     assert bank_macro(shape) == Macro(4, 1024)
     assert bank_macro(shape | {"ARRAY": 1}) == macro_of_shape("4x1024r1a") == QUERIES
     assert macro_of_shape("128x96r2") == Macro(128, 96, 2)
-    assert re.search(r"\.ARRAY\(32'\w+1\)", verilog(IpCimRow(PRESETS["tiny"])))
+    assert re.search(r"\.ARRAY\(32'\w+1\)", verilog(IpCimRow(PRESETS["tiny"].alone())))
     assert "ARRAY" not in verilog(Bank(depth=4, width=8))

@@ -33,8 +33,8 @@ from fusioncim.asic.synth import synthesize
 from fusioncim.asic.timing import without_wires
 from fusioncim.engine.kv_buffer import BitPlanes
 from fusioncim.engine.tile_loader import TileLoader
-from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import preset
 
 PERIOD = 2.5
 CYCLES = 100_000
@@ -185,7 +185,7 @@ def test_cells_agree_with_opensta(library, tmp_path, toggles, duty):
 def test_modules_agree_with_opensta(component, library, tmp_path):
     """Loads, transitions and sums of whole modules."""
     toggles, duty = 0.15, 0.5
-    design = synthesize(component(preset("tiny")), library)
+    design = synthesize(component(preset("tiny").alone()), library)
     modules = {name: design.netlist(name) for name in design.order}
     flat = flatten(modules, design.top)
     activity = uniform(flat, library, toggles, duty)

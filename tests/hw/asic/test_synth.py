@@ -16,8 +16,8 @@ from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim.verilog import emit
 from fusioncim.verilog.emit import once
-from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import preset
 
 
 class Counter(wiring.Component):
@@ -146,7 +146,7 @@ def test_a_library_without_a_cell_that_a_module_needs_is_refused(nangate, build,
 
 
 def test_ways_are_compared_and_the_smallest_is_kept(library):
-    row = synthesize(IpCimRow(preset("tiny")), library).modules["ip_cim_row"]
+    row = synthesize(IpCimRow(preset("tiny").alone()), library).modules["ip_cim_row"]
     assert row.way == "adders"
     assert row.cells["FA_X1"] > 50
     assert sum(row.banks.values()) == 1
@@ -154,9 +154,9 @@ def test_ways_are_compared_and_the_smallest_is_kept(library):
 
 def test_gates_equal_the_rtl(library, tmp_path):
     """2,000 random cycles; what the first leave undefined is gone after some."""
-    design = synthesize(TileLoader(preset("tiny")), library)
+    design = synthesize(TileLoader(preset("tiny").alone()), library)
     modules = emit.Modules()
-    top = modules.add(TileLoader(preset("tiny")))
+    top = modules.add(TileLoader(preset("tiny").alone()))
     (tmp_path / "rtl.v").write_text(modules.verilog(), encoding="utf-8")
     (tmp_path / "gates.v").write_text(design.verilog().replace(f"module {top}(", "module gates("), encoding="utf-8")
     (tmp_path / "cells.v").write_text(cells_verilog(library, list(design.cells())), encoding="utf-8")

@@ -11,8 +11,8 @@ from fusioncim.asic.netlist import Netlist, Part
 from fusioncim.asic.synth import synthesize
 from fusioncim.asic.timing import analyse, macro_of_shape, require_sta
 from fusioncim.engine.engine import Engine
-from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import preset
 
 IO_NS = delivery.IO_SHARE * 2.5
 SDC = f"""create_clock -name clk -period 2.5 [get_ports clk]
@@ -103,7 +103,7 @@ def test_copies_need_not_be_timed(library, monkeypatch):
 
     Modules that start paths elsewhere, behind all copies, may differ: here those whose ring of values is the second.
     """
-    config = preset("tiny")
+    config = preset("tiny").alone()
     component = Engine(config)
     ports = delivery.ports_of(component, component.ports)
     mapped = synthesize(component, library, jobs=2)

@@ -29,7 +29,7 @@ from fusioncim.chip.axi import (
     write_request_layout,
 )
 from fusioncim.verilog.emit import once, used, verilog
-from fusioncim_golden.chip_config import chip_preset
+from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.axi_memory import (
     ADDRESS_FIELDS,
     DATA_FIELDS,
@@ -46,7 +46,7 @@ TAG = unsigned(8)
 
 
 def configured(bus_bits):
-    return chip_preset("paper").override(bus_bits=bus_bits)
+    return preset("paper").override(bus_bits=bus_bits)
 
 
 def launch(component, coroutine, **this):

@@ -12,8 +12,8 @@ from cocotbext.axi import AxiResp
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.descriptor import Status
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.chip_bench import Bench
@@ -22,7 +22,7 @@ from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.runner import case
 from fusioncim_sim.rtl.stream import reset, within
 
-TINY, SMALL = CHIP_PRESETS["tiny"], CHIP_PRESETS["small"]
+TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
 HERE = (Path(__file__).stem, Path(__file__).parent)
 
 

@@ -14,13 +14,14 @@ from fusioncim.chip.counters import EVENT_BITS, Counters, counters
 from fusioncim.chip.descriptor import descriptor_layout, tensor_layout
 from fusioncim.chip.host_interface import HostInterface
 from fusioncim.chip.registers import OKAY, registers
-from fusioncim_golden.chip_config import JOB_QUEUE, chip_preset
+from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.descriptor import Status
+from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import STALLS, pack, reset, within
 
 MAP = registers()
-CONFIG = chip_preset("tiny")
+CONFIG = preset("tiny")
 
 
 def launch(component, coroutine, **data):

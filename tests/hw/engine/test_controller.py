@@ -13,12 +13,12 @@ from fusioncim.engine.controller import Controller, block_layout, state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout
 from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
-from fusioncim_golden.config import preset
+from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
 
-TINY = preset("tiny")
+TINY = preset("tiny").alone()
 
 
 def launch(component, coroutine, **data):
@@ -514,7 +514,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
             control = log[start + c + bits + 3]["control"]
             assert control.enable == (plane < served)
             if control.enable:
-                position = block * rank + (rank - 1 - n if config.key_order.backward else n)
+                position = block * rank + (rank - 1 - n if config.key_order().backward else n)
                 got = (control.row, control.index, control.last, control.word, control.position)
                 assert got == (plane, n, int(n == rank - 1), word, position)
                 assert control.first == (number in (0, 1))

@@ -13,7 +13,8 @@ from fusioncim.engine.normalizer import beat_layout
 from fusioncim.engine.softmax import events_layout
 from fusioncim.engine.tile_loader import tile_command_layout
 from fusioncim_golden import engine as golden
-from fusioncim_golden.config import Config, preset
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import preset
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -22,7 +23,7 @@ from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
 from fusioncim_sim.rtl.stream_words import pair_words, query_word
 
-TINY = preset("tiny")
+TINY = preset("tiny").alone()
 PORTS = ("i_tile", "i_q", "i_block", "i_kv", "o")
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fusioncim.engine.ip_cim import IpCim, command_layout, take_layout, write_layout
-from fusioncim_golden.config import preset
 from fusioncim_golden.ip_cim import offset_scores, resident
+from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import pack, pack_vector, unpack_vector
@@ -30,7 +30,7 @@ KEYS = 40
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_ip_cim(this):
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     run(IpCim(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
 
 
@@ -64,7 +64,7 @@ def key_cycles(rng, config, gaps, start):
 @cocotb.test()
 async def matches_golden(dut):
     this = case()
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     rng = np.random.default_rng(5)
     bits, per_lane = config.operand_bits, config.rows_per_lane
     entries = config.words * config.rows

@@ -14,7 +14,7 @@ from fusioncim.engine.kv_buffer import (
     ring_blocks,
     ring_depth,
 )
-from fusioncim_golden.config import preset
+from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import STALLS, pack_vector
@@ -36,14 +36,14 @@ RINGS = {
 
 
 def launch(unit, coroutine, this, **parameters):
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     run(unit(config, **parameters), Path(__file__).stem, coroutine, this, path=Path(__file__).parent)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["vectors", "blocks"])
 @pytest.mark.parametrize(("config", "stalls", "runs"), RINGS.values(), ids=RINGS)
 def test_vector_ring(config, stalls, runs, whole):
-    banks = preset("tiny").override(**CONFIGS[config]).update_rank if whole else 1
+    banks = preset("tiny").alone().override(**CONFIGS[config]).update_rank if whole else 1
     this = {"config": CONFIGS[config], "stalls": stalls, "runs": runs, "banks": banks}
     launch(VectorRing, "keeps_vectors_until_released", this, banks=banks)
 
@@ -66,7 +66,7 @@ def test_kv_buffer(config):
 @cocotb.test()
 async def keeps_vectors_until_released(dut):
     this = case()
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     rng = np.random.default_rng(2)
     depth, rank, size = ring_depth(config), config.update_rank, config.columns * config.operand_bits
     banks = this["banks"]
@@ -120,7 +120,7 @@ async def keeps_vectors_until_released(dut):
 
 @cocotb.test()
 async def gives_planes_of_vectors(dut):
-    config = preset("tiny").override(**case()["config"])
+    config = preset("tiny").alone().override(**case()["config"])
     rng = np.random.default_rng(3)
     bits = config.operand_bits
     x = rng.integers(-(1 << bits - 1), 1 << bits - 1, (40, config.columns))
@@ -137,7 +137,7 @@ async def gives_planes_of_vectors(dut):
 
 @cocotb.test()
 async def gives_columns_of_vectors(dut):
-    config = preset("tiny").override(**case()["config"])
+    config = preset("tiny").alone().override(**case()["config"])
     rng = np.random.default_rng(4)
     cycles, rank, width = 300, config.update_rank, config.units * config.operand_bits
     column = rng.integers(config.block_cycles, size=cycles)
@@ -154,7 +154,7 @@ async def gives_columns_of_vectors(dut):
 @cocotb.test()
 async def serves_blocks(dut):
     """Fill and empty the buffer over and over; the first block waits until its neighbours are there."""
-    config = preset("tiny").override(**case()["config"])
+    config = preset("tiny").alone().override(**case()["config"])
     rng = np.random.default_rng(5)
     bits, rank, width = config.operand_bits, config.update_rank, config.units * config.operand_bits
     pair, blocks = pair_layout(config), ring_blocks(config)

@@ -9,8 +9,8 @@ from cocotb.utils import get_sim_time
 from fusioncim.engine.normalizer import Normalizer, tile_layout
 from fusioncim.engine.op_cim import drain_layout
 from fusioncim.engine.softmax import state_layout
-from fusioncim_golden.config import preset
 from fusioncim_golden.normalizer import normalize
+from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.runner import case, run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
 
@@ -39,7 +39,7 @@ TILES = 24
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_normalizer(this):
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     run(Normalizer(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
 
 
@@ -74,7 +74,7 @@ def random_tile(rng, config):
 @cocotb.test()
 async def matches_golden(dut):
     this = case()
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     rng = np.random.default_rng(8)
     steps, units = config.block_cycles, config.units
     tiles = [random_tile(rng, config) for _ in range(TILES)]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fusioncim.engine.op_cim import OpCim, command_layout, drain_layout, load_layout
-from fusioncim_golden.config import preset
 from fusioncim_golden.op_cim import update
+from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Update
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import case, run
@@ -44,7 +44,7 @@ CASES = {
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_op_cim(this):
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     run(OpCim(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
 
 
@@ -160,7 +160,7 @@ def load_values(rng, config, port, lane, end):
 @cocotb.test()
 async def matches_golden(dut):
     this = case()
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     rng = np.random.default_rng(6)
     slots = plan(rng, config, this)
     kinds = np.concatenate([slot.kind for slot in slots])

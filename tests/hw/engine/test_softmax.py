@@ -7,7 +7,8 @@ import pytest
 
 from fusioncim.engine.op_cim import load_layout
 from fusioncim.engine.softmax import Softmax, control_layout, events_layout, query_layout, state_layout
-from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, preset
+from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT
+from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import case, run
@@ -101,7 +102,7 @@ CASES = {
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_softmax(this):
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     run(Softmax(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
 
 
@@ -165,7 +166,7 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
     """A tile of the scenario in a word; moves the word's `state` on."""
     shape = (config.rows, blocks, config.update_rank)
     keys, largest = blocks * config.update_rank, largest_score(config)
-    within = config.key_order.within(config.update_rank)
+    within = config.key_order().within(config.update_rank)
     position = rng.permutation(blocks)[:, None] * config.update_rank + within
     rows = Rows.fresh((config.rows,)) if fresh else state.next_tile()
     mantissa, shift = np.full(config.rows, 128), np.full(config.rows, 10)
@@ -321,7 +322,7 @@ def check_events(config, passes, wanted):
 @cocotb.test()
 async def matches_golden(dut):
     this = case()
-    config = preset("tiny").override(**this["config"])
+    config = preset("tiny").alone().override(**this["config"])
     rng = np.random.default_rng(7)
     state, passes = {}, []
     for tiles in this["passes"]:

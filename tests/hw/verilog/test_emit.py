@@ -17,8 +17,8 @@ from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.emit import Modules, once, used, verilog
-from fusioncim_golden.chip_config import chip_preset
-from fusioncim_golden.config import preset
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import preset
 
 # What Amaranth's text trips by construction.
 ALLOWED = {"WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
@@ -27,7 +27,7 @@ ALLOWED = {"WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     path = tmp_path_factory.mktemp("verilog") / "engine.v"
-    path.write_text(verilog(Engine(preset("tiny"))), encoding="utf-8")
+    path.write_text(verilog(Engine(preset("tiny").alone())), encoding="utf-8")
     return path
 
 
@@ -81,7 +81,7 @@ def test_a_clash_of_names_is_refused():
 
 
 def test_every_module_of_the_chip_appears_once():
-    text = verilog(Chip(chip_preset("tiny")))
+    text = verilog(Chip(preset("tiny")))
     bodies = re.findall(r"^module (\w+)(\(.*?)^endmodule$", text, re.MULTILINE | re.DOTALL)
     names = [name for name, _ in bodies]
     assert len(names) == len(set(names)) == text.count("\nendmodule")
@@ -106,7 +106,7 @@ def test_nothing_has_an_initial_value(tiny):
 def test_text_depends_on_the_configuration_alone(tiny):
     program = (
         "import sys; from fusioncim.verilog.emit import verilog; from fusioncim.engine.engine import Engine;"
-        "from fusioncim_golden.config import preset; sys.stdout.write(verilog(Engine(preset('tiny'))))"
+        "from fusioncim_golden.presets import preset; sys.stdout.write(verilog(Engine(preset('tiny').alone())))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     done = subprocess.run(
@@ -123,7 +123,7 @@ def processor_seconds():
 
 def test_small_takes_less_than_ten_seconds():
     start = processor_seconds()
-    text = verilog(Engine(preset("small")))
+    text = verilog(Engine(Config()))
     assert processor_seconds() - start < 10
     assert len(text) < 250_000
 

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM, Bank
 from fusioncim.verilog.emit import Modules, once
-from fusioncim_golden.config import preset
+from fusioncim_golden.presets import preset
 
 
 class Next(wiring.Component):
@@ -191,7 +191,7 @@ SIMULATED = ("softmax_lane",)
 """Modules whose multiplier keeps the proof from ending; their text is what every simulation of the engine runs on."""
 
 
-@pytest.mark.parametrize("component", [Sample, lambda: Engine(preset("tiny"))], ids=["sample", "engine"])
+@pytest.mark.parametrize("component", [Sample, lambda: Engine(preset("tiny").alone())], ids=["sample", "engine"])
 def test_nothing_that_is_computed_changes(component, tmp_path):
     """Every module against the text of Yosys, undefined values included; the modules inside it are opaque."""
     modules = modules_of(component())

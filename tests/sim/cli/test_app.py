@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from fusioncim.package import to_toml
-from fusioncim_golden.chip_config import CHIP_PRESETS
-from fusioncim_golden.config import PRESETS, load_toml
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import PRESETS, read_toml
 from fusioncim_sim.cli.app import app
-from fusioncim_sim.cli.options import parse_value
+from fusioncim_sim.cli.options import choose_config, parse_value
 from fusioncim_sim.files import hash_of
 from fusioncim_sim.heads import judge as judge_module
 from fusioncim_sim.rtl import head_run
@@ -191,22 +191,34 @@ def test_a_bug_keeps_its_traceback(place, monkeypatch):
 def test_info_shows_every_parameter():
     options = ("--preset", "paper", "--set", "seed=true", "--set", "engines=8")
     shown = json.loads(fusioncim("info", *options, "--json").stdout)
-    chip = CHIP_PRESETS["paper"].override(seed=True, engines=8)
+    chip = PRESETS["paper"].override(seed=True, engines=8)
     assert shown["parameters"] == chip.as_dict()
     assert (shown["parameters"]["engines"], shown["parameters"]["rows"]) == (8, 128)
     assert shown["derived"]["units"] == chip.engine.units
     assert shown["derived"]["buffer_blocks"] == chip.buffer_blocks
     assert shown["derived"]["lut"] == list(chip.engine.lut)
-    assert shown["presets"] == {name: each.as_dict() for name, each in CHIP_PRESETS.items()}
+    assert shown["presets"] == {name: each.as_dict() for name, each in PRESETS.items()}
     text = fusioncim("info").stdout
-    assert all(name in text for name in (*shown["parameters"], *shown["derived"], *CHIP_PRESETS))
+    assert all(name in text for name in (*shown["parameters"], *shown["derived"], *PRESETS))
 
 
 def test_a_file_starts_from_its_preset_and_options_change_it(place):
     (place / "chip.toml").write_text('preset = "tiny"\nengines = 4\nwords = 3\nbus_bits = 64\n', encoding="utf-8")
     result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json")
-    expected = CHIP_PRESETS["tiny"].override(engines=4, words=4, buffer_bytes=256)
+    expected = PRESETS["tiny"].override(engines=4, words=4, buffer_bytes=256)
     assert json.loads(result.stdout)["parameters"] == expected.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        (None, [], PRESETS["small"].engine.override(schedule="sink_first")),
+        ("paper", ["engines=2", "slack=4"], PRESETS["paper"].engine.override(schedule="sink_first", slack=4)),
+        ("paper", ["schedule=folded"], PRESETS["paper"].engine),
+    ],
+)
+def test_a_command_of_one_engine_takes_the_preset_alone(name, changes, expected):
+    assert choose_config(name, None, changes) == expected
 
 
 def test_help_and_version():
@@ -234,7 +246,7 @@ def test_generated_files_describe_themselves(place):
     names = {"engine.v", "sram.v", "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
     assert set(files) == names | {"manifest.json"}
     assert b"\nmodule engine(" in b"\n" + files["engine.v"]
-    assert load_toml(place / "out/config.toml") == PRESETS["tiny"].override(schedule="sink_first")
+    assert Config(**read_toml(place / "out/config.toml")) == PRESETS["tiny"].alone().override(schedule="sink_first")
     manifest = json.loads(files["manifest.json"])
     assert manifest["parameters"]["schedule"] == "sink_first"
     assert {name: entry["sha256"] for name, entry in manifest["files"].items()} == {
@@ -291,7 +303,7 @@ def test_results_as_json(place):
         assert result.exit_code == 0, result.output
     data = json.loads((place / "out.json").read_text(encoding="utf-8"))
     assert data["simulator"] == "golden"
-    assert data["config"] == PRESETS["tiny"].as_dict()
+    assert data["config"] == PRESETS["tiny"].alone().as_dict()
     assert [head["name"] for head in data["heads"]] == ["head", "other"]
     head = data["heads"][0]
     assert head["bit_exact"] is None
@@ -364,7 +376,7 @@ def test_the_simulator_is_an_option_or_comes_from_the_environment(place, monkeyp
 
 def test_json_has_no_infinity():
     heads = judge_module.Head("head", *(np.zeros((3, 16), dtype=np.int8) for _ in "qkv"))
-    result, _ = head_run.evaluate(PRESETS["tiny"], heads, rtl=False)
+    result, _ = head_run.evaluate(PRESETS["tiny"].alone(), heads, rtl=False)
     data = judge_module.plain(replace(result, sqnr_db=float("inf")))
     assert data["sqnr_db"] is None
     json.dumps(data, allow_nan=False)

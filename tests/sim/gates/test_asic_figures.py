@@ -17,8 +17,8 @@ from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.power import Energy
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
-from fusioncim_golden.chip_config import chip_preset
-from fusioncim_golden.config import preset
+from fusioncim_golden.config import Config
+from fusioncim_golden.presets import preset
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.gates.asic_figures import macs_per_cycle
 from fusioncim_sim.gates.tile_energy import UNITS, TileResult
@@ -139,7 +139,7 @@ def test_timing_says_whether_the_clock_is_reached(place):
 
 
 def tile(mismatches=0):
-    config = preset("small")
+    config = Config()
     energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(7))) for n, unit in enumerate(UNITS)}
     return TileResult(
         config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, additions=9,
@@ -158,7 +158,7 @@ def test_power_prints_and_writes_what_it_found(mismatches, place, monkeypatch):
     monkeypatch.setattr("fusioncim_sim.gates.tile_energy.run_tile", run_tile)
     options = ("--head", "sink", "--tokens", "64", "--clock-mhz", "500", "--json", "out.json")
     result = fusioncim("power", *options)
-    assert asked == [(preset("small"), ["sink"], 64, 2.0)]
+    assert asked == [(preset("small").alone(), ["sink"], 64, 2.0)]
     assert result.exit_code == (1 if mismatches else 0), result.output
     data = json.loads((place / "out.json").read_text(encoding="utf-8"))
     energy = tile().energy
@@ -237,7 +237,7 @@ def missing_distribution(name):
 
 
 def test_multipliers_are_those_of_both_arrays_of_all_engines():
-    small = chip_preset("small")
+    small = preset("small")
     assert macs_per_cycle(small.engine) == 2 * 32 * 64 / 8
     assert macs_per_cycle(small) == small.engines * macs_per_cycle(small.engine)
     assert replace(tile(), mismatches=1).bit_exact is False

@@ -12,8 +12,8 @@ from fusioncim.asic.liberty import cells_verilog
 from fusioncim.asic.netlist import flat_verilog, flatten
 from fusioncim.asic.synth import synthesize
 from fusioncim.engine.tile_loader import TileLoader
-from fusioncim_golden.config import preset
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import preset
 from fusioncim_sim.gates.gate_level import TOGGLES, counter, read_activities, require_gates
 from fusioncim_sim.rtl.runner import compile_icarus
 
@@ -73,7 +73,7 @@ def of_waveform(text, nets):
 
 
 def test_toggles_are_those_of_a_waveform(library, tmp_path):
-    design = synthesize(TileLoader(preset("tiny")), library)
+    design = synthesize(TileLoader(preset("tiny").alone()), library)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
     flat = replace(flat, ports={f"{name}_" if name == "release" else name: port for name, port in flat.ports.items()})
     activity, text = simulated(flat, library, 200, tmp_path)

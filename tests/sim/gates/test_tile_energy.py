@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import preset
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import preset
 from fusioncim_sim.gates import tile_energy as tile
 from fusioncim_sim.gates.gate_level import IDLE
 from fusioncim_sim.gates.tile_energy import UNITS, beside, captured_heads, run_tile, unit_of
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.rtl.engine_bench import PHASES
 
-TINY, SMALL = preset("tiny"), preset("small")
+TINY, SMALL = preset("tiny").alone(), Config()
 
 
 def narrow(head, columns):

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from fusioncim.chip import host_interface
 from fusioncim.chip.counters import counters
 from fusioncim.chip.registers import registers
-from fusioncim_golden.chip_config import CHIP_PRESETS, JOB_QUEUE
+from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.rtl.driver import RESULTS, ChipTimeoutError, Driver, JobError, MappedRegisters
 
-TINY = CHIP_PRESETS["tiny"]
+TINY = PRESETS["tiny"]
 CAPABILITIES = {
     "engines": 2,
     "rows": 8,

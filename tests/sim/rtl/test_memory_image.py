@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place, unpack_integers, view
 
-TINY = CHIP_PRESETS["tiny"]
+TINY = PRESETS["tiny"]
 CHIPS = {
     "tiny": TINY,
     "4 bits": TINY.override(operand_bits=4, softmax_lanes=2),
     "8-bit outputs": TINY.override(output_bits=8),
-    "1024-bit bus": CHIP_PRESETS["paper"].override(bus_bits=1024),
+    "1024-bit bus": PRESETS["paper"].override(bus_bits=1024),
 }
 FILL = 0xA5
 

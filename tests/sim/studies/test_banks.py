@@ -11,7 +11,7 @@ from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.asic.memory_array import bank_macro
 from fusioncim.asic.synth import design_texts
 from fusioncim.engine.engine import Engine
-from fusioncim_golden.config import PRESETS
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.banks import SHAPES, accesses, measure_cells, of_macro
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,7 @@ STORED = json.loads((ROOT / "measurements" / "banks.json").read_text(encoding="u
 
 
 def test_the_large_banks_of_an_engine_are_measured():
-    _, texts = design_texts(Engine(PRESETS["paper"]))
+    _, texts = design_texts(Engine(PRESETS["paper"].alone()))
     found = set()
     for instance in re.findall(r"cell \\fusioncim_sram (.*?)\n *end\n", "".join(texts.values()), re.DOTALL):
         values = dict(re.findall(r"parameter \\(\w+) (\d+)$", instance, re.MULTILINE))

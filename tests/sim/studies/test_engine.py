@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim_golden.config import preset
+from fusioncim_golden.config import Config
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.files import to_json
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -15,7 +15,7 @@ from fusioncim_sim.studies.engine import INT4, STEADY, accuracy, flat, run_measu
 
 ROOT = Path(__file__).parents[3]
 STORED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "measurements").glob("*.json")}
-HEADS = {head.name: head for head in load_heads(fixture(), preset("small"))}
+HEADS = {head.name: head for head in load_heads(fixture(), Config())}
 
 
 def test_files_are_written_as_stored():
@@ -52,7 +52,7 @@ def test_flat_scores_are_as_stored():
 
 @pytest.mark.parametrize("name", ["local", "sink"])
 def test_rescales_are_as_stored(name):
-    counted = as_dict(count_moves(preset("small"), HEADS[name]))
+    counted = as_dict(count_moves(Config(), HEADS[name]))
     assert counted == STORED["rescales"]["heads"][name]
 
 

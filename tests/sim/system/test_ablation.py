@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.system import CORNER, llama
 from fusioncim_sim.system.ablation import (
     MECHANISMS,
@@ -23,7 +23,7 @@ from fusioncim_sim.system.ablation import (
 from fusioncim_sim.system.baselines import baseline, energy_of
 from fusioncim_sim.system.energy_table import corner, default_table, read_table
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 ROOT = Path(__file__).parents[3]
 TABLE, AT = read_table(default_table()), corner(CORNER)
 MOVES = Moves(pattern=0.5, exact=6.0)

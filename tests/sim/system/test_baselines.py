@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system.baselines import (
     BASELINES,
     Attention,
@@ -22,7 +22,7 @@ from fusioncim_sim.system.energy_table import corner, default_table, read_table
 from fusioncim_sim.system.published import PUBLISHED, a100_seconds, ratio
 from fusioncim_sim.system.workload import changed, model
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 TABLE = read_table(default_table())
 ONE = changed(model("llama3-8b"), {"heads": 4, "kv_heads": 1, "layers": 1})
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim_golden.chip_config import CHIP_PRESETS, chip_from_dict
+from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.calibration import CASES, COUNTERS, Case, differences, read_calibration, simulated
 from fusioncim_sim.system import cycles
 from fusioncim_sim.system.cycles import Memory, run
 
 STORED = read_calibration(Path(__file__).parents[3] / "measurements" / "calibration.json")
-TINY = CHIP_PRESETS["tiny"]
+TINY = PRESETS["tiny"]
 
 
 def descriptor_of(stored):

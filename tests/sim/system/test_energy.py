@@ -7,8 +7,8 @@ import pytest
 
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.cost import PAPER
 from fusioncim_sim.system.cycles import Counters
 from fusioncim_sim.system.dram import DRAMS, dram
@@ -191,4 +191,4 @@ def test_a_memory_behind_a_bus():
     assert asdict(dram("lpddr5").behind(PAPER, 400.0)) == {"latency": 31, "period": 1}
     assert dram("lpddr4").behind(PAPER, 400.0).period == 2
     assert dram("hbm2").behind(PAPER.override(bus_bits=1024), 400.0).period == 1
-    assert dram("lpddr4").behind(CHIP_PRESETS["tiny"], 10.0).latency == 16
+    assert dram("lpddr4").behind(PRESETS["tiny"], 10.0).latency == 16

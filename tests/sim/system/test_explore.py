@@ -8,8 +8,8 @@ import pytest
 from distributed import LocalCluster
 from typer.testing import CliRunner
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.system.explore import (
     AXES,
@@ -26,7 +26,7 @@ from fusioncim_sim.system.explore import (
     quality,
 )
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 SHORT = Question(tokens=64)
 FEW = {"rows": (64, 128), "engines": (4, 8), "buffer_bytes": (1 << 18, 1 << 20)}
 
@@ -82,7 +82,7 @@ def test_area_grows_with_what_is_there():
 
 
 def test_fewer_bits_cost_quality():
-    small = CHIP_PRESETS["small"].engine
+    small = PRESETS["small"].engine
     assert quality(small.override(operand_bits=4, softmax_lanes=8)) < quality(small) - 5
 
 

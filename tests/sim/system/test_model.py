@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.studies.system import CASES, case, compared
 from fusioncim_sim.system import energy, energy_table, model
@@ -16,7 +16,7 @@ from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.workload import Phase, changed, job_of
 from fusioncim_sim.system.workload import model as model_of
 
-PAPER, SMALL = CHIP_PRESETS["paper"], CHIP_PRESETS["small"]
+PAPER, SMALL = PRESETS["paper"], PRESETS["small"]
 TABLE = energy_table.read_table(energy_table.default_table())
 
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.system.workload import MODELS, Phase, changed, job_of, model, scores
 
-PAPER = CHIP_PRESETS["paper"]
+PAPER = PRESETS["paper"]
 
 
 def test_the_models_are_those_of_their_papers():
