@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fusioncim_golden.config import check_choice
+from fusioncim_golden.equalize import factor_k, range_of
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import GRANULARITIES, LOG2_E, operand_max, snap_scale
 
@@ -75,10 +76,10 @@ def quantize(
     if subtract_mean_k or equal:
         k = torch.where(real_k, k - k.sum(dim=2, keepdim=True) / real_k.sum(dim=2, keepdim=True), 0.0)
     q = q.reshape(batch, kv_heads, group, queries, columns)
-    factor_v = torch.ones(batch, kv_heads, columns, dtype=torch.float64, device=v.device)
+    g = torch.ones(batch, kv_heads, columns, dtype=torch.float64, device=v.device)
     if equal:
-        factor_k, factor_v = (range_of(k, (2,)) / range_of(q, (2, 3))).sqrt_(), range_of(v, (2,))
-        q, k, v = q * factor_k[:, :, None, None], k / factor_k[:, :, None], v / factor_v[:, :, None]
+        f, g = factor_k(q.abs().amax(dim=(2, 3)), k.abs().amax(dim=2)), range_of(v.abs().amax(dim=2))
+        q, k, v = q * f[:, :, None, None], k / f[:, :, None], v / g[:, :, None]
     largest_q = q.abs().amax(dim=-1)
     if granularity == "head":
         largest_q = largest_q.amax(dim=-1, keepdim=True)
@@ -109,14 +110,8 @@ def quantize(
         group=group,
         scale_q=rows(scale_q),
         scale_k=per_job(scale_k),
-        scale_v=factor_v.view(-1, columns) * per_job(scale_v)[:, None],
+        scale_v=g.view(-1, columns) * per_job(scale_v)[:, None],
     )
-
-
-def range_of(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """As `equalize.range_of`."""
-    largest = x.abs().amax(dim=dims)
-    return torch.where(largest > 0, largest, 1.0)
 
 
 def scale_of(name: str, largest: Tensor, bits: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fusioncim_golden.config import check_choice
+from fusioncim_golden.equalize import factor_k
 from fusioncim_golden.pytorch.huggingface import Attention, aligned
 from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.quantize import operand_max
@@ -104,8 +105,11 @@ class ErrorAlone(Attention):
 class RoundedOperands:
     """Softmax attention on rounded operands, with scales that the hardware may not have; unpadded sequences.
 
-    Members: bits of the operands; q, k, v: what shares a scale; subtract_mean_k; balance: divide the columns of K by
-    factors that multiply those of Q, so that both have the same range.
+    Members:
+        bits: of the operands.
+        q, k, v: what shares a scale.
+        subtract_mean_k: take the mean key off all keys before they are rounded.
+        balance: divide the columns of K by the factors of `equalize.factor_k`, which multiply those of Q.
     """
 
     bits: int = 8
@@ -128,8 +132,8 @@ class RoundedOperands:
             key = key - key.mean(dim=2, keepdim=True)
         if self.balance:
             group = query.shape[1] // key.shape[1]
-            ranges = query.abs().amax(dim=2, keepdim=True).unflatten(1, (-1, group)).amax(dim=2)
-            factor = (key.abs().amax(dim=2, keepdim=True) / ranges).sqrt()
+            largest = query.abs().amax(dim=2, keepdim=True).unflatten(1, (-1, group)).amax(dim=2)
+            factor = factor_k(largest, key.abs().amax(dim=2, keepdim=True))
             query, key = query * factor.repeat_interleave(group, dim=1), key / factor
         q, k, v = (self.rounded(x, name) for x, name in ((query, self.q), (key, self.k), (value, self.v)))
         return float_attention(q, k, v, scaling), None
