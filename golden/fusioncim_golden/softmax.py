@@ -2,7 +2,7 @@
 
 For every row (query), with x the log2 score, floor(x) its integer part and f its fraction:
 
-1. log2 score         x = round(s * mantissa / 2^shift), fraction_bits fraction bits.
+1. log2 score         x = floor(s * mantissa / 2^shift), fraction_bits fraction bits.
 2. inside a block     p_n = LUT[f_n] >> (b - floor(x_n)), b = max of floor(x_n) so far in the block; when b rises by n,
                       the block's earlier p shift right by n. So the block is a block-floating-point number 2^b * p.
 3. between blocks     each row keeps a reference r and a row sum l. A block is added at exponent e = r - b:

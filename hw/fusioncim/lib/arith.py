@@ -48,7 +48,7 @@ def saturate(x: Signal, bits: int) -> Value:
 
 
 def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
-    """X after 1, 2, .. cycles, as registers."""
+    """The signal x after 1, 2, .. cycles: `cycles` registers, the first one first."""
     stages = []
     for n in range(1, cycles + 1):
         stage = Signal(x.shape(), name=f"{name}_{n}")
@@ -59,7 +59,7 @@ def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
 
 
 def pipelined(m: Module, x: data.View, cycles: int, name: str) -> tuple[list[data.View], list[Signal]]:
-    """X and its `enable` now and after 1, 2, .. cycles; a stage that nothing enters keeps still, only enables reset."""
+    """View x and its `enable` after 0, 1, .. cycles; a stage that nothing enters keeps still; enables alone reset."""
     stages = [x]
     enables = [x.enable]
     for n in range(1, cycles + 1):
