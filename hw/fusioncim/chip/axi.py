@@ -37,7 +37,7 @@ def read_request_layout(tag: Tag) -> data.StructLayout:
     return data.StructLayout({"address": ADDRESS_BITS, "beats": BEAT_BITS, "tag": tag})
 
 
-def beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
+def memory_beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
     """A beat that was read; last: of its request; error: the memory could not read it."""
     return data.StructLayout({"data": config.bus_bits, "tag": tag, "last": 1, "error": 1})
 
@@ -151,7 +151,7 @@ class ReadMaster(wiring.Component):
                 "i": In(stream.Signature(read_request_layout(tag))),
                 "stop": In(1),
                 "o_valid": Out(1),
-                "o": Out(beat_layout(config, tag)),
+                "o": Out(memory_beat_layout(config, tag)),
                 "idle": Out(1),
                 **read_members(config.bus_bits),
             }

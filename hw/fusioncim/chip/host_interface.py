@@ -5,14 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.counters import Counters, counters, event_layout
+from fusioncim.chip.counters import Counters, counters, increments_layout
 from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, result_layout
 from fusioncim.chip.registers import RegisterFile, axil_members
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.descriptor import Status
 
-COUNT_BITS = 16
+JOB_NUMBER_BITS = 16
 """Bits of the numbers of jobs."""
 RESULTS = 8
 """Results that software can read: those of the last jobs."""
@@ -45,7 +45,7 @@ class HostInterface(wiring.Component):
                 "i_result": In(stream.Signature(result_layout())),
                 "stop": Out(1),
                 "aborting": In(1),
-                "events": In(event_layout()),
+                "events": In(increments_layout()),
             }
         )
 
@@ -70,8 +70,8 @@ class HostInterface(wiring.Component):
         accept = Signal()
         finish = Signal()
         status = Signal(STATUS_BITS)
-        submitted = Signal(COUNT_BITS)
-        completed = Signal(COUNT_BITS)
+        submitted = Signal(JOB_NUMBER_BITS)
+        completed = Signal(JOB_NUMBER_BITS)
         results = [Signal(STATUS_BITS, name=f"result_{n}", reset_less=True) for n in range(RESULTS)]
         busy = submitted != completed
         m.d.comb += [

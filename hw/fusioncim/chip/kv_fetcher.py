@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import BEAT_BITS, read_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS
-from fusioncim.chip.planner import pass_layout
+from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
@@ -45,7 +45,7 @@ class KvFetcher(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(pass_layout())),
+                "i": In(stream.Signature(planned_pass_layout())),
                 "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
                 "room": In(1),
                 "entry": In(address_shape(config.buffer_blocks)),
@@ -62,7 +62,7 @@ class KvFetcher(wiring.Component):
         beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
         m.submodules.multiplier = once(platform, multiplier)
-        current = Signal(pass_layout(), reset_less=True)
+        current = Signal(planned_pass_layout(), reset_less=True)
         pitch = {"k": current.k_pitch, "v": current.v_pitch}
         sent = Signal(POSITION_BITS, reset_less=True)
         here = Signal(place_layout(), reset_less=True)  # of the block that is due, or went last

@@ -22,7 +22,7 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 
-PASSES = 4
+PASSES_AHEAD = 4
 """Passes that may be planned ahead of the one that is read."""
 SHORTEST_READ = 3
 """Cycles between two blocks: note of the next one, who takes it, read."""
@@ -69,9 +69,9 @@ class Network(wiring.Component):
         depth, rank = chip.buffer_blocks, config.update_rank
 
         # Passes, and how much of the one that is read is left, in all and for every engine.
-        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES)
+        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES_AHEAD)
         planned = data.View(need_layout(chip), passes.r_data)
-        resident = Signal(range(2 * PASSES))
+        resident = Signal(range(2 * PASSES_AHEAD))
         this = Signal(need_layout(chip), reset_less=True)
         left = Signal(POSITION_BITS)
         take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]

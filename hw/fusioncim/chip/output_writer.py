@@ -14,8 +14,8 @@ from fusioncim.chip.axi import write_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import SLOTS, slot_shape
-from fusioncim.chip.query_loader import place_layout
-from fusioncim.engine.normalizer import beat_layout
+from fusioncim.chip.query_loader import output_place_layout
+from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
@@ -37,8 +37,8 @@ class OutputPacker(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(beat_layout(config.engine))),
-                "i_place": In(stream.Signature(place_layout(config))),
+                "i": In(stream.Signature(output_beat_layout(config.engine))),
+                "i_place": In(stream.Signature(output_place_layout(config))),
                 "o": Out(stream.Signature(config.bus_bits)),
                 "row": Out(1),
                 "take": In(1),
@@ -56,7 +56,7 @@ class OutputPacker(wiring.Component):
         beats = chip.output_bytes // chip.bus_bytes
         parts = chip.bus_bits // (config.units * config.output_bits)
         m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=2 * beats)
-        m.submodules.places = places = SyncFIFOBuffered(width=place_layout(chip).size, depth=config.words + 2)
+        m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=config.words + 2)
 
         word = Signal(chip.bus_bits)
         part = Signal(address_shape(parts))
@@ -90,7 +90,7 @@ class OutputPacker(wiring.Component):
             *(places.w_data.eq(self.i_place.payload), places.w_en.eq(self.i_place.valid)),
             self.i_place.ready.eq(places.w_rdy),
         ]
-        layout = place_layout(self.config)
+        layout = output_place_layout(self.config)
         place = Signal(layout, reset_less=True)
         held = Signal()
         m.d.comb += [
@@ -118,8 +118,8 @@ class OutputWriter(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(beat_layout(config.engine))).array(config.engines),
-                "place": In(place_layout(config)),
+                "i": In(stream.Signature(output_beat_layout(config.engine))).array(config.engines),
+                "place": In(output_place_layout(config)),
                 "place_valid": In(config.engines),
                 "place_ready": Out(config.engines),
                 "opens": In(1),

@@ -22,7 +22,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 
 
-def tile_layout(chip: ChipConfig) -> data.StructLayout:
+def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
     """A tile to load.
 
     engine; rows; fresh, last: as of the engine; opens: first tile of the job; first: first tile of a group of query
@@ -41,7 +41,7 @@ def tile_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
-def pass_layout() -> data.StructLayout:
+def planned_pass_layout() -> data.StructLayout:
     """Keys and values of a pass: first vectors of the head, bytes from one to the next, how many, and the blocks.
 
     common: blocks that every tile of the pass sees; the others are its causal triangle.
@@ -81,8 +81,8 @@ class Planner(wiring.Component):
                 "i_slot": In(slot_shape()),
                 "job": Out(job_layout(config)),
                 "slot": Out(slot_shape()),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
-                "o_pass": Out(stream.Signature(pass_layout())),
+                "o_tile": Out(stream.Signature(planned_tile_layout(config))),
+                "o_pass": Out(stream.Signature(planned_pass_layout())),
                 "o_need": Out(stream.Signature(need_layout(config))),
             }
         )

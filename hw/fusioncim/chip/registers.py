@@ -21,7 +21,7 @@ from systemrdl.node import AddrmapNode, FieldNode, Node, RegNode
 from systemrdl.rdltypes.builtin_enums import OnWriteType
 
 SOURCE = Path(__file__).with_suffix(".rdl")
-ADDRESS_BITS = 12
+REGISTER_ADDRESS_BITS = 12
 """Bits of a byte address: the window is 4 KB."""
 OKAY, SLVERR = 0, 2
 """Responses of AXI4-Lite."""
@@ -124,7 +124,7 @@ def _field(node: FieldNode) -> Field:
 
 def axil_members() -> dict[str, wiring.Member]:
     """An AXI4-Lite subordinate's ports, by their usual flat names."""
-    address = {"addr": In(ADDRESS_BITS), "prot": In(3), "valid": In(1), "ready": Out(1)}
+    address = {"addr": In(REGISTER_ADDRESS_BITS), "prot": In(3), "valid": In(1), "ready": Out(1)}
     channels = {
         "aw": address,
         "w": {"data": In(32), "strb": In(4), "valid": In(1), "ready": Out(1)},
@@ -174,7 +174,7 @@ class RegisterFile(wiring.Component):
 
     def _writes(self, m: Module) -> tuple[dict[str, Signal], Signal, Signal]:
         """Channels of a write: when each register is written, the bits written, and which."""
-        address = Signal(ADDRESS_BITS, reset_less=True)
+        address = Signal(REGISTER_ADDRESS_BITS, reset_less=True)
         addressed = Signal()
         word = Signal(32, reset_less=True)
         strobe = Signal(4, reset_less=True)
@@ -225,7 +225,7 @@ class RegisterFile(wiring.Component):
 
     def _reads(self, m: Module, words: Mapping[str, Signal]) -> None:
         """Channels of a read."""
-        address = Signal(ADDRESS_BITS, reset_less=True)
+        address = Signal(REGISTER_ADDRESS_BITS, reset_less=True)
         addressed = Signal()
         data = Signal(32, reset_less=True)
         error = Signal(reset_less=True)

@@ -14,9 +14,9 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine import ip_cim, softmax
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
-from fusioncim.engine.normalizer import tile_layout
+from fusioncim.engine.normalizer import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
-from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
+from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
 from fusioncim.lib.arith import one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
@@ -28,7 +28,7 @@ def block_layout() -> data.StructLayout:
     return data.StructLayout({"block": POSITION_BITS, "last": 1})
 
 
-def state_layout() -> data.StructLayout:
+def engine_state_layout() -> data.StructLayout:
     """What an engine does in a cycle.
 
     active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; adds: values are
@@ -52,16 +52,16 @@ class Controller(wiring.Component):
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
                 "i_block": In(stream.Signature(block_layout())),
-                "write": Out(ip_cim.write_layout(config)),
+                "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(softmax.query_layout()),
                 "kv": Out(kv_signature(config)),
-                "command": Out(ip_cim.command_layout(config)),
+                "command": Out(ip_cim.plane_command_layout(config)),
                 "control": Out(softmax.control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
-                "state": Out(state_layout()),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
+                "state": Out(engine_state_layout()),
+                "o_tile": Out(stream.Signature(drained_tile_layout(config))),
                 "drained": In(config.words),
             }
         )
@@ -76,9 +76,9 @@ class Controller(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i_tile), loader.i_tile)
         wiring.connect(m, wiring.flipped(self.i_q), loader.i_q)
         wiring.connect(m, sequencer.kv, wiring.flipped(self.kv))
-        this_pass = stream.Signature(pass_layout(config)).create()
+        this_pass = stream.Signature(loaded_pass_layout(config)).create()
         queue(m, "passes", loader.o_pass, this_pass, 4)
-        tile = stream.Signature(tile_layout(config)).create()
+        tile = stream.Signature(drained_tile_layout(config)).create()
         queue(m, "tiles", loader.o_tile, tile, max(2 * config.words, 4))
 
         # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.

@@ -20,12 +20,12 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine.controller import Controller, block_layout, state_layout
+from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.ip_cim import IpCim
 from fusioncim.engine.kv_buffer import KvBuffer, pair_layout
-from fusioncim.engine.normalizer import Normalizer, beat_layout
+from fusioncim.engine.normalizer import Normalizer, output_beat_layout
 from fusioncim.engine.op_cim import OpCim
-from fusioncim.engine.softmax import Softmax, events_layout
+from fusioncim.engine.softmax import Softmax, softmax_events_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
@@ -55,9 +55,9 @@ class Engine(wiring.Component):
                 "i_q": In(stream.Signature(query_row_layout(config))),
                 "i_block": In(stream.Signature(block_layout())),
                 "i_kv": In(stream.Signature(pair_layout(config))),
-                "o": Out(stream.Signature(beat_layout(config))),
-                "state": Out(state_layout()),
-                "events": Out(events_layout(config)),
+                "o": Out(stream.Signature(output_beat_layout(config))),
+                "state": Out(engine_state_layout()),
+                "events": Out(softmax_events_layout(config)),
             }
         )
 

@@ -32,7 +32,7 @@ PART = 16
 """Columns whose share of a correction is summed in a cycle."""
 
 
-def command_layout(config: Config) -> data.StructLayout:
+def plane_command_layout(config: Config) -> data.StructLayout:
     """One cycle of the plane stream.
 
     enable: `plane` holds a bit-plane; first: it is the sign plane. read, word: fetch the resident word from the bank,
@@ -43,7 +43,7 @@ def command_layout(config: Config) -> data.StructLayout:
     )
 
 
-def write_layout(config: Config) -> data.StructLayout:
+def query_write_layout(config: Config) -> data.StructLayout:
     """A query for one row and word, in two's complement; any time, also while another word computes.
 
     The most negative operand, -2^(operand_bits-1), counts as the one above it.
@@ -136,7 +136,7 @@ class Correction(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "write": In(write_layout(config)),
+                "write": In(query_write_layout(config)),
                 "take": In(take_layout(config)),
                 "correction": Out(correction_shape(config)).array(config.softmax_lanes),
             }
@@ -199,7 +199,7 @@ def symmetric(x: Value) -> Value:
 class IpCim(wiring.Component):
     """All rows, the plane registers that skew them, and the corrections.
 
-    Members: command (command_layout), write (write_layout), take (take_layout), score: of all rows, too large by their
+    Members: command, write, take, score: of all rows, too large by their
     correction; correction: per lane. Row i with j = i mod rows_per_lane shows the score of a key at j + 3 cycles after
     the key's last plane was on `command`; `take` it then, and subtract the lane's `correction` one cycle later. This
     unit cannot stall.
@@ -209,8 +209,8 @@ class IpCim(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "command": In(command_layout(config)),
-                "write": In(write_layout(config)),
+                "command": In(plane_command_layout(config)),
+                "write": In(query_write_layout(config)),
                 "take": In(take_layout(config)),
                 "score": Out(signed(config.score_bits)).array(config.rows),
                 "correction": Out(correction_shape(config)).array(config.softmax_lanes),
@@ -220,7 +220,7 @@ class IpCim(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        layout = command_layout(config)
+        layout = plane_command_layout(config)
 
         stages = [self.command]
         enables = [self.command.enable]

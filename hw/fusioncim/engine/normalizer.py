@@ -14,7 +14,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import state_layout
+from fusioncim.engine.softmax import row_state_layout
 from fusioncim.lib.arith import fits, one_hot, saturate, shift_round
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
@@ -22,12 +22,12 @@ from fusioncim_golden.config import RECIPROCAL_BITS, Config
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 
 
-def tile_layout(config: Config) -> data.StructLayout:
+def drained_tile_layout(config: Config) -> data.StructLayout:
     """A tile to drain: its word and the number of its rows."""
     return data.StructLayout({"word": address_shape(config.words), "rows": fits(config.rows)})
 
 
-def beat_layout(config: Config) -> data.StructLayout:
+def output_beat_layout(config: Config) -> data.StructLayout:
     """`units` neighbouring outputs of a row; last: the end of the tile."""
     return data.StructLayout(
         {"data": data.ArrayLayout(signed(config.output_bits), config.units), "last": 1},
@@ -58,12 +58,12 @@ class Reciprocal(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(tile_layout(config))),
+                "i": In(stream.Signature(drained_tile_layout(config))),
                 "o": Out(stream.Signature(inverse_layout(config))),
                 "state_enable": Out(1),
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
-                "state": In(state_layout(config)),
+                "state": In(row_state_layout(config)),
             }
         )
 
@@ -179,15 +179,15 @@ class Normalizer(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(tile_layout(config))),
-                "o": Out(stream.Signature(beat_layout(config))),
+                "i": In(stream.Signature(drained_tile_layout(config))),
+                "o": Out(stream.Signature(output_beat_layout(config))),
                 "done": Out(config.words),
                 "drain": Out(drain_layout(config)),
                 "drain_data": In(config.units * config.accumulator_bits),
                 "state_enable": Out(1),
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
-                "state": In(state_layout(config)),
+                "state": In(row_state_layout(config)),
             }
         )
 

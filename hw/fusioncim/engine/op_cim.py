@@ -48,7 +48,7 @@ def load_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"enable": 1, "row": address_shape(config.rows_per_lane), "update": update_layout(config)})
 
 
-def command_layout(config: Config) -> data.StructLayout:
+def column_command_layout(config: Config) -> data.StructLayout:
     """One cycle of the value stream: columns `column * units + u` of all keys of the block, for the resident `word`.
 
     value[n][u] is the signed operand of key n and unit u.
@@ -226,7 +226,7 @@ class OpCimRow(wiring.Component):
 class OpCim(wiring.Component):
     """All rows and the registers that skew the values.
 
-    Members: load (load_layout) per lane, command (command_layout), drain (drain_layout), drain_data: the units'
+    Members: load (load_layout) per lane, command (column_command_layout), drain (drain_layout), drain_data: the units'
     elements of the drained row, one cycle after drain.enable, held.
     """
 
@@ -235,7 +235,7 @@ class OpCim(wiring.Component):
         super().__init__(
             {
                 "load": In(load_layout(config)).array(config.softmax_lanes),
-                "command": In(command_layout(config)),
+                "command": In(column_command_layout(config)),
                 "drain": In(drain_layout(config)),
                 "drain_data": Out(config.units * config.accumulator_bits),
             }

@@ -49,7 +49,7 @@ class Sequencer(wiring.Component):
                 "visible": In(POSITION_BITS).array(config.words),
                 "fresh": In(1).array(config.words),
                 "kv": Out(kv_signature(config)),
-                "command": Out(ip_cim.command_layout(config)),
+                "command": Out(ip_cim.plane_command_layout(config)),
                 "control": Out(softmax.control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),

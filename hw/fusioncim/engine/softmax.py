@@ -60,7 +60,7 @@ def query_layout() -> data.StructLayout:
     return data.StructLayout({"mantissa": SCALE_BITS, "shift": SCALE_SHIFT_BITS, "visible": POSITION_BITS})
 
 
-def state_layout(config: Config) -> data.StructLayout:
+def row_state_layout(config: Config) -> data.StructLayout:
     """A row between blocks: filled (a block was added), seeded, reference r, row sum l."""
     return data.StructLayout(
         {"filled": 1, "seeded": 1, "reference": signed(REFERENCE_BITS), "row_sum": config.row_sum_bits}
@@ -78,7 +78,7 @@ def lane_events_layout() -> data.StructLayout:
     return data.StructLayout({"update": 1, "rescale": 1, "halve": 1, "zero": 1})
 
 
-def events_layout(config: Config) -> data.StructLayout:
+def softmax_events_layout(config: Config) -> data.StructLayout:
     """Events of a cycle: row updates of all lanes by what they did, slots that end, and those without any addition."""
     lanes = fits(config.softmax_lanes)
     return data.StructLayout(
@@ -127,7 +127,7 @@ class SoftmaxLane(wiring.Component):
                 "drain_enable": In(1),
                 "drain_row": In(address_shape(config.rows_per_lane)),
                 "drain_word": In(address_shape(config.words)),
-                "drain_state": Out(state_layout(config)),
+                "drain_state": Out(row_state_layout(config)),
             }
         )
 
@@ -241,7 +241,7 @@ class SoftmaxLane(wiring.Component):
         """Stage 3: choose the update, move reference and row sum, command the OP-CIM row."""
         config = self.config
         control = self.control[3]
-        layout = state_layout(config)
+        layout = row_state_layout(config)
         states = Bank(depth=row_depth(config), width=layout.size, reads=2)
         m.submodules.states = once(platform, states)
         before = self.control[2]
@@ -335,11 +335,11 @@ class Softmax(wiring.Component):
                 "write_word": In(address_shape(config.words)),
                 "write_query": In(query_layout()),
                 "load": Out(load_layout(config)).array(config.softmax_lanes),
-                "events": Out(events_layout(config)),
+                "events": Out(softmax_events_layout(config)),
                 "drain_enable": In(1),
                 "drain_row": In(address_shape(config.rows)),
                 "drain_word": In(address_shape(config.words)),
-                "drain_state": Out(state_layout(config)),
+                "drain_state": Out(row_state_layout(config)),
             }
         )
 

@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine import ip_cim, softmax
-from fusioncim.engine.normalizer import tile_layout
+from fusioncim.engine.normalizer import drained_tile_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim_golden.config import POSITION_BITS, Config
@@ -29,7 +29,7 @@ def query_row_layout(config: Config) -> data.StructLayout:
     )
 
 
-def pass_layout(config: Config) -> data.StructLayout:
+def loaded_pass_layout(config: Config) -> data.StructLayout:
     """A loaded pass: its first word and how many words."""
     return data.StructLayout({"word": address_shape(config.words), "count": fits(config.words)})
 
@@ -56,9 +56,9 @@ class TileLoader(wiring.Component):
             {
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "o_pass": Out(stream.Signature(pass_layout(config))),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
-                "write": Out(ip_cim.write_layout(config)),
+                "o_pass": Out(stream.Signature(loaded_pass_layout(config))),
+                "o_tile": Out(stream.Signature(drained_tile_layout(config))),
+                "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(softmax.query_layout()),
                 "release": In(config.words),

@@ -50,8 +50,8 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counters:
-    """The chip's counters that do not depend on values, by the names of the registers."""
+class Counts:
+    """What the chip's counters show, of those that do not depend on values, by the names of the registers."""
 
     cycles: int = 0
     mac_cycles: int = 0
@@ -69,28 +69,28 @@ class Counters:
     buffer_reads: int = 0
     deliveries: int = 0
 
-    def __add__(self, other: "Counters") -> "Counters":
-        return Counters(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
 
-    def __mul__(self, factor: int) -> "Counters":
-        return Counters(**{item.name: getattr(self, item.name) * factor for item in fields(self)})
+    def __mul__(self, factor: int) -> "Counts":
+        return Counts(**{item.name: getattr(self, item.name) * factor for item in fields(self)})
 
 
 def run(
     chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
-) -> Counters:
+) -> Counts:
     """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart."""
     for job in jobs:
         job.check(chip)
     work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
     numbers = [x for job in work for x in job]
-    counters = (ctypes.c_int64 * len(fields(Counters)))()
+    counters = (ctypes.c_int64 * len(fields(Counts)))()
     ended = _library().fusioncim_run(
         _array(_config(chip, memory or Memory())), _array(numbers), len(jobs), ctypes.c_int64(LIMIT), counters
     )
     if ended != len(jobs):
         raise AssertionError(f"{ended} of {len(jobs)} jobs ended within {LIMIT} cycles")
-    return Counters(**dict(zip((item.name for item in fields(Counters)), counters, strict=True)))
+    return Counts(**dict(zip((item.name for item in fields(Counts)), counters, strict=True)))
 
 
 def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:

@@ -9,10 +9,10 @@ import pytest
 from cocotb.triggers import RisingEdge, gather
 
 from fusioncim.engine import ip_cim, normalizer, softmax
-from fusioncim.engine.controller import Controller, block_layout, state_layout
+from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout
-from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
+from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.runner import case, run
@@ -82,7 +82,7 @@ async def loads_every_tile_once(dut):
     config = configured(this["config"])
     seed = this["seed"]
     tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
-    query, write = query_row_layout(config), ip_cim.write_layout(config)
+    query, write = query_row_layout(config), ip_cim.query_write_layout(config)
 
     want_rows = []
     for tile in tiles:
@@ -116,7 +116,7 @@ async def loads_every_tile_once(dut):
     async def take_passes():
         for members in words_of:
             want = {"word": members[0].word, "count": len(members)}
-            assert await pass_sink.receive() == pack(pass_layout(config), want)
+            assert await pass_sink.receive() == pack(loaded_pass_layout(config), want)
             for tile in members:
                 assert getattr(dut, f"visible__{tile.word}").value == int(tile.golden.visible.max())
                 assert getattr(dut, f"fresh__{tile.word}").value == tile.golden.fresh
@@ -130,7 +130,7 @@ async def loads_every_tile_once(dut):
 
     async def take_tiles():
         for tile in tiles:
-            want = pack(normalizer.tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
+            want = pack(normalizer.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
             assert await tile_sink.receive() == want
             kept.add(tile.word)
 
@@ -236,7 +236,7 @@ class Ring:
         """After the clock edge that ends a cycle."""
         dut, size = self.dut, ring_blocks(self.config)
         room = self.came - min(self.keys_left, self.values_left) < size
-        state = state_layout().from_bits(int(dut.state.value))
+        state = engine_state_layout().from_bits(int(dut.state.value))
         assert dut.i_block__ready.value == room
         if dut.kv__claim.value == 1:
             assert self.claimed < self.whole
@@ -285,8 +285,8 @@ async def runs_the_slots_of_the_schedule(dut):
 
     async def watch():
         nonlocal cycle, active, handed
-        command, control = ip_cim.command_layout(config), softmax.control_layout(config)
-        write, tile_layout = ip_cim.write_layout(config), normalizer.tile_layout(config)
+        command, control = ip_cim.plane_command_layout(config), softmax.control_layout(config)
+        write, tile_layout = ip_cim.query_write_layout(config), normalizer.drained_tile_layout(config)
         while True:
             await RisingEdge(dut.clk)
             cycle += 1
@@ -379,7 +379,7 @@ async def tells_what_it_does(dut):
     """Two passes of one tile in the only word; everything that a pass needs comes late, one thing after the other."""
     config = configured(case()["config"])
     tiles, queries, blocks = (Source(dut, port) for port in ("i_tile", "i_q", "i_block"))
-    names = [name for name, _ in state_layout() if name != "adds"]
+    names = [name for name, _ in engine_state_layout() if name != "adds"]
     log, adds = [], []
     dut.o_tile__ready.value = 1
     dut.drained.value = 0
@@ -391,7 +391,7 @@ async def tells_what_it_does(dut):
         del log[:], adds[:]
         for _ in range(cycles):
             await RisingEdge(dut.clk)
-            state = state_layout().from_bits(int(dut.state.value))
+            state = engine_state_layout().from_bits(int(dut.state.value))
             log.append(tuple(name for name in names if state[name]))
             adds.append(state.adds)
         return [now for n, now in enumerate(log) if n == 0 or now != log[n - 1]]
@@ -458,7 +458,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
 
     async def watch():
         control = softmax.control_layout(config)
-        command = ip_cim.command_layout(config)
+        command = ip_cim.plane_command_layout(config)
         while True:
             await RisingEdge(dut.clk)
             log.append(

@@ -6,9 +6,9 @@ import pytest
 from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
-from fusioncim.engine.normalizer import Normalizer, tile_layout
+from fusioncim.engine.normalizer import Normalizer, drained_tile_layout
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import state_layout
+from fusioncim.engine.softmax import row_state_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.normalizer import normalize
 from fusioncim_sim.rtl.runner import case, run
@@ -116,9 +116,9 @@ async def matches_golden(dut):
             o[word] = values.reshape(config.rows, steps, units)
             for i in range(config.rows):
                 fields = {"filled": int(filled[i]), "seeded": 1, "reference": -1, "row_sum": int(row_sum[i])}
-                states[word][i] = pack(state_layout(config), fields)
+                states[word][i] = pack(row_state_layout(config), fields)
             given.append(cycle())
-            await source.send(pack(tile_layout(config), {"word": word, "rows": rows}))
+            await source.send(pack(drained_tile_layout(config), {"word": word, "rows": rows}))
 
     async def take():
         for _, _, _, rows in tiles:

@@ -94,7 +94,7 @@ static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, 
 }
 
 /* One cycle, and those behind it in which nothing happens; returns the cycle that follows. */
-static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now, int64_t limit, Counters *n)
+static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now, int64_t limit, Counts *n)
 {
     /* Jobs and tiles. */
     int table_offer = table_offers(&c->table, now);
@@ -187,7 +187,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
 }
 
 /* Run jobs, which the host pushes in order; returns how many ended before the cycle `limit`. */
-int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t limit, Counters *counters)
+int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t limit, Counts *counters)
 {
     Chip *c = calloc(1, sizeof *c);
     int64_t now = 0;

@@ -35,7 +35,7 @@ typedef struct {
     int64_t cycles, mac_cycles, idle_load, idle_memory, idle_drain, idle_imbalance, slots;
     int64_t bytes_query, bytes_key, bytes_value, bytes_scale, bytes_output;
     int64_t buffer_writes, buffer_reads, deliveries;
-} Counters;
+} Counts;
 
 /* An entry of a queue; what its fields mean is the queue's own. */
 typedef struct {
