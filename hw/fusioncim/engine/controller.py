@@ -12,10 +12,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine import ip_cim
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.normalizer import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
+from fusioncim.engine.softmax_layouts import control_layout, query_layout
 from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
 from fusioncim.lib.arith import one_hot, pick
 from fusioncim.lib.bank import address_shape
@@ -54,10 +55,10 @@ class Controller(wiring.Component):
                 "i_block": In(stream.Signature(block_layout())),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(softmax.query_layout()),
+                "query": Out(query_layout()),
                 "kv": Out(kv_signature(config)),
                 "command": Out(ip_cim.plane_command_layout(config)),
-                "control": Out(softmax.control_layout(config)),
+                "control": Out(control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
                 "state": Out(engine_state_layout()),

@@ -25,7 +25,8 @@ from fusioncim.engine.ip_cim import IpCim
 from fusioncim.engine.kv_buffer import KvBuffer, pair_layout
 from fusioncim.engine.normalizer import Normalizer, output_beat_layout
 from fusioncim.engine.op_cim import OpCim
-from fusioncim.engine.softmax import Softmax, softmax_events_layout
+from fusioncim.engine.softmax import Softmax
+from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config

@@ -14,7 +14,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import row_state_layout
+from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim.lib.arith import fits, one_hot, saturate, shift_round
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once

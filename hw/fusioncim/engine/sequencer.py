@@ -17,8 +17,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine import ip_cim
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
+from fusioncim.engine.softmax_layouts import control_layout
 from fusioncim.engine.tile_loader import word_after
 from fusioncim.lib.arith import delayed, fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
@@ -50,7 +51,7 @@ class Sequencer(wiring.Component):
                 "fresh": In(1).array(config.words),
                 "kv": Out(kv_signature(config)),
                 "command": Out(ip_cim.plane_command_layout(config)),
-                "control": Out(softmax.control_layout(config)),
+                "control": Out(control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
                 "finished": Out(config.words),
@@ -159,7 +160,7 @@ class Sequencer(wiring.Component):
             self.command.first.eq(self.kv.plane_index == 0),
         ]
         m.d.sync += [self.command.enable.eq(active), self.kv.plane_index.eq(plane)]
-        control = Signal(softmax.control_layout(config))
+        control = Signal(control_layout(config))
         served = plane < config.rows_per_lane if config.rows_per_lane < config.operand_bits else 1
         within = vector if config.schedule == "in_order" else ~vector
         m.d.comb += [

@@ -10,8 +10,9 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine import ip_cim
 from fusioncim.engine.normalizer import drained_tile_layout
+from fusioncim.engine.softmax_layouts import query_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim_golden.config import POSITION_BITS, Config
@@ -24,9 +25,7 @@ def tile_command_layout(config: Config) -> data.StructLayout:
 
 def query_row_layout(config: Config) -> data.StructLayout:
     """One query: signed operands in two's complement, score scale mantissa / 2^shift, how many keys it may see."""
-    return data.StructLayout(
-        {"data": data.ArrayLayout(config.operand_bits, config.columns), "query": softmax.query_layout()}
-    )
+    return data.StructLayout({"data": data.ArrayLayout(config.operand_bits, config.columns), "query": query_layout()})
 
 
 def loaded_pass_layout(config: Config) -> data.StructLayout:
@@ -60,7 +59,7 @@ class TileLoader(wiring.Component):
                 "o_tile": Out(stream.Signature(drained_tile_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(softmax.query_layout()),
+                "query": Out(query_layout()),
                 "release": In(config.words),
                 "visible": Out(POSITION_BITS).array(config.words),
                 "fresh": Out(1).array(config.words),

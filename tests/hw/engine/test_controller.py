@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge, gather
 
-from fusioncim.engine import ip_cim, normalizer, softmax
+from fusioncim.engine import ip_cim, normalizer, softmax_layouts
 from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout
@@ -104,7 +104,7 @@ async def loads_every_tile_once(dut):
             await RisingEdge(dut.clk)
             if dut.query_enable.value == 1:
                 entry = write.from_bits(int(dut.write.value))
-                info = softmax.query_layout().from_bits(int(dut.query.value))
+                info = softmax_layouts.query_layout().from_bits(int(dut.query.value))
                 assert entry.word not in kept
                 data = None
                 if entry.enable:
@@ -285,7 +285,7 @@ async def runs_the_slots_of_the_schedule(dut):
 
     async def watch():
         nonlocal cycle, active, handed
-        command, control = ip_cim.plane_command_layout(config), softmax.control_layout(config)
+        command, control = ip_cim.plane_command_layout(config), softmax_layouts.control_layout(config)
         write, tile_layout = ip_cim.query_write_layout(config), normalizer.drained_tile_layout(config)
         while True:
             await RisingEdge(dut.clk)
@@ -457,7 +457,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     log = []
 
     async def watch():
-        control = softmax.control_layout(config)
+        control = softmax_layouts.control_layout(config)
         command = ip_cim.plane_command_layout(config)
         while True:
             await RisingEdge(dut.clk)

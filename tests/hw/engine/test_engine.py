@@ -10,7 +10,7 @@ from cocotb.triggers import RisingEdge
 from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
 from fusioncim.engine.normalizer import output_beat_layout
-from fusioncim.engine.softmax import softmax_events_layout
+from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim.engine.tile_loader import tile_command_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config, preset

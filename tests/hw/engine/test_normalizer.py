@@ -8,7 +8,7 @@ from cocotb.utils import get_sim_time
 
 from fusioncim.engine.normalizer import Normalizer, drained_tile_layout
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import row_state_layout
+from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.normalizer import normalize
 from fusioncim_sim.rtl.runner import case, run

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fusioncim.engine.op_cim import load_layout
-from fusioncim.engine.softmax import Softmax, control_layout, query_layout, row_state_layout, softmax_events_layout
+from fusioncim.engine.softmax import Softmax
+from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.rtl.replay import play
