@@ -20,6 +20,8 @@ Tag: TypeAlias = data.Layout | Shape
 """What a request carries and its beats or answer bring back."""
 BEAT_BITS = 8
 """Bits of a request's number of beats."""
+MOST_BEATS = (1 << BEAT_BITS) - 1
+"""Most beats of a request."""
 BURST_BEATS = 32
 """Most beats of a burst, a power of two: what 4 KB hold on the widest bus, of 1024 bits, so that one constant keeps the
 rule of AXI4 that no burst crosses a multiple of 4 KB. An address then costs at most a cycle in 32."""
@@ -33,7 +35,7 @@ DATA_NONSECURE = 0b010
 
 
 def read_request_layout(tag: Tag) -> data.StructLayout:
-    """A read of 1 to 255 beats from an address that is a multiple of the beat; the tag comes back with every beat."""
+    """A read of 1 to MOST_BEATS beats, from a multiple of the beat; the tag comes back with every beat."""
     return data.StructLayout({"address": ADDRESS_BITS, "beats": BEAT_BITS, "tag": tag})
 
 

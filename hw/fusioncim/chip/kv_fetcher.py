@@ -17,7 +17,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import BEAT_BITS, read_request_layout
+from fusioncim.chip.axi import MOST_BEATS, read_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS
 from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
@@ -75,7 +75,7 @@ class KvFetcher(wiring.Component):
 
         whole = Signal()
         row_pitch = Mux(second, pitch["v"], pitch["k"])
-        if config.update_rank * beats < 1 << BEAT_BITS:
+        if config.update_rank * beats <= MOST_BEATS:
             m.d.comb += whole.eq(row_pitch == chip.vector_bytes)
         request = self.o_read.payload
         last_row = Signal()

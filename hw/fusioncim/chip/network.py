@@ -22,10 +22,10 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 
-PASSES_AHEAD = 4
+PASSES_PLANNED = 4
 """Passes that may be planned ahead of the one that is read."""
 SHORTEST_READ = 3
-"""Cycles between two blocks: note of the next one, who takes it, read."""
+"""Least cycles from a block to the next: read its note, find who takes it, read it."""
 
 
 class Network(wiring.Component):
@@ -69,9 +69,9 @@ class Network(wiring.Component):
         depth, rank = chip.buffer_blocks, config.update_rank
 
         # Passes, and how much of the one that is read is left, in all and for every engine.
-        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES_AHEAD)
+        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES_PLANNED)
         planned = data.View(need_layout(chip), passes.r_data)
-        resident = Signal(range(2 * PASSES_AHEAD))
+        resident = Signal(range(2 * PASSES_PLANNED))
         this = Signal(need_layout(chip), reset_less=True)
         left = Signal(POSITION_BITS)
         take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]

@@ -23,6 +23,13 @@ from fusioncim_golden.chip_config import ChipConfig
 
 ROWS_AHEAD = 4
 """Rows that are requested before their data goes out."""
+ROWS_PACKED = 2
+"""Rows for which a packer has room."""
+
+
+def tiles_placed(chip: ChipConfig) -> int:
+    """Tiles of an engine whose places are known ahead: those of all words, one that leaves, one that loads."""
+    return chip.engine.words + 2
 
 
 class OutputPacker(wiring.Component):
@@ -55,8 +62,8 @@ class OutputPacker(wiring.Component):
         chip, config = self.config, self.config.engine
         beats = chip.output_bytes // chip.bus_bytes
         parts = chip.bus_bits // (config.units * config.output_bits)
-        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=2 * beats)
-        m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=config.words + 2)
+        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=ROWS_PACKED * beats)
+        m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=tiles_placed(chip))
 
         word = Signal(chip.bus_bits)
         part = Signal(address_shape(parts))
@@ -76,7 +83,7 @@ class OutputPacker(wiring.Component):
             m.d.comb += word.eq(value)
 
         beat = Signal(address_shape(beats))
-        rows = Signal(range(4))
+        rows = Signal(range(ROWS_PACKED + 2))
         complete = Signal()
         m.d.comb += [complete.eq(fifo.w_en & (beat == beats - 1)), self.row.eq((rows != 0) & self._walk(m, places))]
         with m.If(fifo.w_en):

@@ -23,6 +23,14 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import POSITION_BITS, Config
 
+PASSES_LOADED = 4
+"""Loaded passes that may wait for the sequencer, the one that it works on included."""
+
+
+def tiles_ahead(config: Config) -> int:
+    """Tiles that may be loaded before the oldest is drained."""
+    return max(2 * config.words, 4)
+
 
 def block_layout() -> data.StructLayout:
     """Announces the update_rank keys and values of a block; last: the last block of its pass for this engine."""
@@ -78,9 +86,9 @@ class Controller(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i_q), loader.i_q)
         wiring.connect(m, sequencer.kv, wiring.flipped(self.kv))
         this_pass = stream.Signature(loaded_pass_layout(config)).create()
-        queue(m, "passes", loader.o_pass, this_pass, 4)
+        queue(m, "passes", loader.o_pass, this_pass, PASSES_LOADED)
         tile = stream.Signature(drained_tile_layout(config)).create()
-        queue(m, "tiles", loader.o_tile, tile, max(2 * config.words, 4))
+        queue(m, "tiles", loader.o_tile, tile, tiles_ahead(config))
 
         # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.
         accepted = stream.Signature(block_layout()).create()

@@ -28,8 +28,12 @@ from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 
+LATENCY = 3
+"""Cycles from a key's last plane on `command` to its score in the first row of a lane; row j is j cycles behind."""
 PART = 16
 """Columns whose share of a correction is summed in a cycle."""
+SUM_CYCLES = 2
+"""A correction is summed in so many cycles: parts of PART columns, then all."""
 
 
 def plane_command_layout(config: Config) -> data.StructLayout:
@@ -160,9 +164,9 @@ class Correction(wiring.Component):
         total = Signal(correction_shape(config), reset_less=True)
         place = Signal(data.StructLayout({name: self.write[name].shape() for name in ("enable", "row", "word")}))
         m.d.comb += [place[name].eq(self.write[name]) for name in ("enable", "row", "word")]
-        stages, enables = pipelined(m, place, 2, "write")
-        enable, row, word = enables[2], stages[2].row, stages[2].word
-        with m.If(enables[1]):
+        stages, enables = pipelined(m, place, SUM_CYCLES, "write")
+        enable, row, word = enables[-1], stages[-1].row, stages[-1].word
+        with m.If(enables[-2]):
             m.d.sync += total.eq(tree_sum(parts) - config.columns)
         for n in range(config.softmax_lanes):
             bank = Bank(depth=config.words << row_bits(config), width=len(total))

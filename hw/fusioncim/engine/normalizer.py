@@ -5,8 +5,8 @@
 The reciprocal of the next row is divided (14 restoring steps) while the current row streams out. Rows go out in order,
 a row as block_cycles beats of `units` neighbouring columns.
 
-Throughput: one beat per cycle, or one row per 18 cycles. Latency: 21 cycles for a tile's first beat. A stalled output
-holds everything still.
+Throughput: one beat per cycle, or one row per 17 cycles. Latency: 20 cycles from a tile to its first beat. A stalled
+output holds everything still.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -20,6 +20,13 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import RECIPROCAL_BITS, Config
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
+
+ROW_CYCLES = RECIPROCAL_BITS + 3
+"""Cycles of a row's reciprocal: read the row sum, normalize it, a division step per bit, send."""
+PIPELINE_CYCLES = 3
+"""Cycles of an element: read it from its bank, align, multiply."""
+LATENCY = ROW_CYCLES + PIPELINE_CYCLES
+"""Cycles from a tile to its first beat."""
 
 
 def drained_tile_layout(config: Config) -> data.StructLayout:
@@ -51,7 +58,7 @@ def inverse_layout(config: Config) -> data.StructLayout:
 class Reciprocal(wiring.Component):
     """Reads the row sums of a tile and divides.
 
-    Members: i: tiles; o: one inverse per row, about 17 cycles each; state_*: read port of the softmax macro.
+    Members: i: tiles; o: one inverse per row, ROW_CYCLES each; state_*: read port of the softmax macro.
     """
 
     def __init__(self, config: Config) -> None:
@@ -222,7 +229,7 @@ class Normalizer(wiring.Component):
         # Bank, align, multiply: each stage keeps what the next needs of the row's inverse.
         stages = [inverse]
         valid, last = [loaded], [last_column & inverse.last]
-        for n in range(2):
+        for n in range(PIPELINE_CYCLES - 1):
             stage = Signal(inverse_layout(config), name=f"inverse_{n}", reset_less=True)
             stage_valid = Signal(name=f"valid_{n}")
             stage_last = Signal(name=f"last_{n}")
@@ -242,5 +249,5 @@ class Normalizer(wiring.Component):
                 self.o.payload.data[u].eq(unit.quotient),
             ]
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(valid[2]), self.o.payload.last.eq(last[2])]
+            m.d.sync += [self.o.valid.eq(valid[-1]), self.o.payload.last.eq(last[-1])]
         return m

@@ -30,6 +30,9 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 from fusioncim_golden.softmax import Update
 
+LATENCY = 3
+"""Cycles from a column on `command` to its elements in the bank of a lane's first row; row j is j cycles behind."""
+
 
 def update_layout(config: Config) -> data.StructLayout:
     """A block for one row: probabilities p (all 0 for SKIP), Update kind, shift, halve: see the golden `op_cim`."""

@@ -1,29 +1,69 @@
 """Sequencer: runs the slots, one block of keys past one resident word each, back to back.
 
-Everything behind a slot's first cycle is a fixed rhythm: the macros and the softmax cannot stall, so a slot starts only
-when its keys, its values and its word are there, and every later event is a constant number of cycles after it. In
-cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank, j = row of a lane):
-
-    n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
-    n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
-    T + 5                   the block's values are read (first slot of a block)
-    T + 6 .. 2 T + 5        columns on the OP-CIM's command; row j's probabilities are there at T + 7 + j
-    2 T + 9 + rows_per_lane and later: the word may drain
+Everything behind a slot's first cycle is a fixed rhythm: see `Rhythm`. The macros and the softmax cannot stall. So a
+slot starts only when its keys, its values and its word are there, and every later step is a constant number of cycles
+after it.
 
 Throughput: a slot per block_cycles cycles.
 """
+
+from dataclasses import dataclass
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim
+from fusioncim.engine import ip_cim, op_cim, softmax_lane
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.softmax_layouts import control_layout
 from fusioncim.engine.tile_loader import word_after
 from fusioncim.lib.arith import delayed, fits, one_hot, pick
-from fusioncim.lib.bank import address_shape
+from fusioncim.lib.bank import READ_LATENCY, address_shape
 from fusioncim_golden.config import POSITION_BITS, Config
+
+SPARE_CYCLES = 3
+"""A word counts as finished so many cycles after the last of its elements is in the bank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """When the steps of a slot come, in cycles after its first. T = block_cycles, B = operand_bits.
+
+    Planes of key n leave the ring from n B to n B + B - 1, and the columns of the block leave it one per cycle. What a
+    macro does for row j of a lane comes j cycles later than for row 0.
+
+    Members:
+        plane: the first plane is on the IP-CIM's command.
+        score: the first key's score for row 0 enters the softmax; that of key n comes n B later.
+        last: the last cycle of the slot; the next slot may begin behind it.
+        values: the block's values are read, in the first slot of a block.
+        column: the first of T columns is on the OP-CIM's command, and row 0 takes over the block's probabilities.
+        finished: what the slot adds to O is in the banks, with SPARE_CYCLES to spare: the word may drain.
+    """
+
+    plane: int
+    score: int
+    last: int
+    values: int
+    column: int
+    finished: int
+
+
+def rhythm(config: Config) -> Rhythm:
+    """The rhythm of a slot: 1, B + 3, T - 1, T + 5, T + 6, 2 T + rows_per_lane + 10 with the latencies of today."""
+    last = config.block_cycles - 1
+    score = READ_LATENCY + config.operand_bits - 1 + ip_cim.LATENCY
+    update = config.block_cycles - config.operand_bits + score + softmax_lane.LATENCY
+    column = update  # a row takes the command of a column one cycle after `command` has it, and its update at once
+    written = column + last + op_cim.LATENCY + config.rows_per_lane - 1
+    return Rhythm(
+        plane=READ_LATENCY,
+        score=score,
+        last=last,
+        values=column - READ_LATENCY,
+        column=column,
+        finished=written + SPARE_CYCLES,
+    )
 
 
 def entry_layout(config: Config) -> data.StructLayout:
@@ -142,14 +182,15 @@ class Sequencer(wiring.Component):
             m.d.sync += [ends_block.eq(1), ending.eq(Mux(entry.last, members, 0))]
         with m.Elif(idle):
             m.d.sync += [ends_block.eq(0), ending.eq(0)]
-        m.d.comb += self.finished.eq(delayed(m, ended, config.block_cycles + config.rows_per_lane + 11, "ended")[-1])
+        steps = rhythm(config)
+        m.d.comb += self.finished.eq(delayed(m, ended, steps.finished - steps.last, "ended")[-1])
         m.d.sync += [
             begun.eq((begun & ~ended) | one_hot(start, word, config.words)),
             busy.eq((busy & ~self.drained) | one_hot(start, word, config.words)),
         ]
 
     def _keys(self, m: Module, active: Signal, cycle: Signal, now: data.View) -> None:
-        """Planes to the IP-CIM, and the control of the softmax operand_bits + 3 cycles later."""
+        """Planes to the IP-CIM, and the control of the softmax when their scores are there."""
         config = self.config
         plane_bits = config.operand_bits.bit_length() - 1
         plane, vector = cycle[:plane_bits], cycle[plane_bits:]
@@ -169,7 +210,7 @@ class Sequencer(wiring.Component):
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),
         ]
-        m.d.comb += self.control.eq(delayed(m, control, config.operand_bits + 3, "control")[-1])
+        m.d.comb += self.control.eq(delayed(m, control, rhythm(config).score, "control")[-1])
 
     def _values(self, m: Module, finish: Signal, now: data.View) -> None:
         """Read the block's values, then walk the columns."""
@@ -188,7 +229,8 @@ class Sequencer(wiring.Component):
             *(token.enable.eq(finish), token.opens.eq(finish & now.opens)),
             *(token.word.eq(now.word), token.ring.eq(now.ring)),
         ]
-        start = delayed(m, token, 6, "slot_end")[-1]
+        steps = rhythm(config)
+        start = delayed(m, token, steps.values - steps.last, "slot_end")[-1]
         m.d.comb += [
             *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
             self.kv.values_release.eq(start.opens),

@@ -14,9 +14,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
-from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import ORDERS, check_range
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim.chip import axi, job_table, network, output_writer, query_loader
+from fusioncim.engine import controller
+from fusioncim.engine.kv_buffer import ring_blocks
+from fusioncim.engine.sequencer import rhythm
+from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
+from fusioncim_golden.config import ORDERS, RECIPROCAL_BITS, check_range
+from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor
 from fusioncim_golden.errors import InputError
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -31,6 +35,23 @@ FIRST_PUSH, PUSH_CYCLES = 130, 80
 """When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
 LIMIT = 1 << 40
 """Cycles after which jobs are taken for stuck: longer than any job of the descriptor's largest sizes."""
+
+CONSTANTS = {
+    "BURST_BEATS": axi.BURST_BEATS,
+    "JOB_QUEUE": JOB_QUEUE,
+    "MOST_BEATS": axi.MOST_BEATS,
+    "OUTSTANDING": axi.OUTSTANDING,
+    "PASSES_LOADED": controller.PASSES_LOADED,
+    "PASSES_PLANNED": network.PASSES_PLANNED,
+    "RECIPROCAL_BITS": RECIPROCAL_BITS,
+    "ROWS_AHEAD": output_writer.ROWS_AHEAD,
+    "ROWS_IN_FLIGHT": query_loader.ROWS_IN_FLIGHT,
+    "ROWS_PACKED": output_writer.ROWS_PACKED,
+    "SCALE_BYTES": SCALE_BYTES,
+    "SHORTEST_READ": network.SHORTEST_READ,
+    "SLOTS": job_table.SLOTS,
+}
+"""Constants of the hardware, macros of the kernel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +121,15 @@ def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
 def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     """The fields of the kernel's Config, in order."""
     engine = chip.engine
+    steps = rhythm(engine)
     return [
         *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
         *(engine.rows_per_lane, ORDERS.index(engine.schedule)),
         *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
         *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
+        *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
+        *(steps.values - steps.last, steps.finished - steps.last),
     ]
 
 
@@ -120,12 +144,12 @@ def _job(job: Descriptor, arrival: int) -> list[int]:
 def _library() -> ctypes.CDLL:
     """The kernel, compiled once for this machine."""
     sources = sorted(KERNEL.iterdir())
-    compiler = (*COMPILER, f"-I{KERNEL}")
-    key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(COMPILER), os.uname().machine)
+    options = (*COMPILER, *(f"-D{name}={value}" for name, value in CONSTANTS.items()))
+    key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(options), os.uname().machine)
     place = build_root() / f"cycles-{key}"
     with filled_once(place) as scratch:
         if scratch:
-            command = [*compiler, str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
+            command = [*options, f"-I{KERNEL}", str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
             try:
                 done = subprocess.run(
                     command, capture_output=True, encoding="utf-8", timeout=COMPILE_SECONDS, check=False

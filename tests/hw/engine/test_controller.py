@@ -1,6 +1,6 @@
 """The controller and its parts, TileLoader and Sequencer, against the golden schedule."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cocotb
@@ -11,7 +11,7 @@ from cocotb.triggers import RisingEdge, gather
 from fusioncim.engine import ip_cim, normalizer, softmax_layouts
 from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
-from fusioncim.engine.sequencer import Sequencer, entry_layout
+from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
 from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.schedule import Job, Tile, passes
@@ -259,7 +259,7 @@ async def runs_the_slots_of_the_schedule(dut):
     config = configured(this["config"])
     tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
     rng = np.random.default_rng(3)
-    complete = 2 * config.block_cycles + 9 + config.rows_per_lane
+    complete = rhythm(config).finished
     slots = []  # (tile, block)
     for n, blocks in enumerate(groups):
         members = [index for index, tile in enumerate(tiles) if tile.number == n]
@@ -531,7 +531,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     ends = [t for t, now in enumerate(log) if now["finished"]]
     assert len(ends) == 1
     assert log[ends[0]]["finished"] == 0b11
-    assert ends[0] >= starts[-1] + 2 * cycles + 9 + served
+    assert ends[0] == starts[-1] + 2 * cycles + 10 + served
 
 
 @pytest.mark.parametrize("gap", [0, 9, 100])
@@ -549,3 +549,15 @@ def test_sequencer(config, gap):
     full = configured(config)
     assert ring_blocks(full) >= 4
     launch(Sequencer(full), "keeps_the_rhythm_of_its_docstring", config=config, gap=gap)
+
+
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [
+        ({}, (1, 11, 15, 21, 22, 50)),
+        ({"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8}, (1, 7, 3, 9, 10, 22)),
+    ],
+    ids=["tiny", "int4"],
+)
+def test_rhythm(config, steps):
+    assert astuple(rhythm(configured(config))) == steps

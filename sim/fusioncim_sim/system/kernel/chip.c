@@ -36,7 +36,6 @@ typedef struct {
 
 static void chip_reset(Chip *c, const Config *config)
 {
-    int64_t words = config->words;
     Entry *entries = c->entries;
     fifo_reset(&c->table.queue, JOB_QUEUE, &entries);
     fifo_reset(&c->loader.notes, ROWS_IN_FLIGHT, &entries);
@@ -45,12 +44,12 @@ static void chip_reset(Chip *c, const Config *config)
     fifo_reset(&c->writer.runs, OUTSTANDING, &entries);
     fifo_reset(&c->output.order, ROWS_AHEAD, &entries);
     for (int e = 0; e < config->engines; e++) {
-        fifo_reset(&c->network.passes[e], PASSES, &entries);
-        fifo_reset(&c->output.packers[e].beats, 2 * config->output_beats, &entries);
-        fifo_reset(&c->output.packers[e].places, words + 2, &entries);
-        fifo_reset(&c->engines[e].passes, PASSES, &entries);
-        fifo_reset(&c->engines[e].tiles, words > 2 ? 2 * words : 4, &entries);
-        fifo_reset(&c->engines[e].blocks, ring_blocks(config), &entries);
+        fifo_reset(&c->network.passes[e], PASSES_PLANNED, &entries);
+        fifo_reset(&c->output.packers[e].beats, ROWS_PACKED * config->output_beats, &entries);
+        fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
+        fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
+        fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);
+        fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
     }
     c->writer.ready = 1;
     c->fetcher.falls = 1;
