@@ -76,9 +76,9 @@ class Network(wiring.Component):
         left = Signal(POSITION_BITS)
         take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
         begin = Signal()
+        wiring.connect(m, wiring.flipped(self.i_need), passes.w_stream)
         m.d.comb += [
-            *(passes.w_data.eq(self.i_need.payload), passes.w_en.eq(self.i_need.valid)),
-            *(self.i_need.ready.eq(passes.w_rdy), passes.r_en.eq(begin)),
+            passes.r_en.eq(begin),
             begin.eq((left == 0) & passes.r_rdy & (resident != 0)),
         ]
         m.d.sync += resident.eq(resident + self.loaded - begin)

@@ -71,8 +71,8 @@ class OutputPacker(wiring.Component):
         m.d.comb += [
             *(self.i.ready.eq(fifo.w_rdy), taken.eq(self.i.valid & fifo.w_rdy)),
             *(fifo.w_en.eq(taken & (part == parts - 1)), fifo.w_data.eq(word)),
-            *(self.o.valid.eq(fifo.r_rdy), self.o.payload.eq(fifo.r_data), fifo.r_en.eq(self.o.ready)),
         ]
+        wiring.connect(m, fifo.r_stream, wiring.flipped(self.o))
         value = self.i.payload.data.as_value()
         if parts > 1:
             kept = Signal(chip.bus_bits - len(value), reset_less=True)
@@ -93,10 +93,7 @@ class OutputPacker(wiring.Component):
 
     def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:
         """Walk the rows of the oldest tile; returns whether there is one."""
-        m.d.comb += [
-            *(places.w_data.eq(self.i_place.payload), places.w_en.eq(self.i_place.valid)),
-            self.i_place.ready.eq(places.w_rdy),
-        ]
+        wiring.connect(m, wiring.flipped(self.i_place), places.w_stream)
         layout = output_place_layout(self.config)
         place = Signal(layout, reset_less=True)
         held = Signal()
