@@ -93,9 +93,12 @@ def connect_ports(m: Module, outer: wiring.Component, inner: wiring.Component, n
 class BurstSplitter(wiring.Component):
     """Cuts requests into bursts at the multiples of BURST_BEATS beats.
 
-    Latency: 1 cycle. Throughput: a burst per cycle, so a cycle for a request that is not cut.
+    Throughput: a burst per cycle, so a cycle for a request that is not cut. Latency: 1 cycle.
 
-    Members: i: requests, as `read_request_layout`; stop: take no new one; o: bursts.
+    Members:
+        i: requests, as of the read master.
+        stop: take no new one.
+        o: bursts.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:
@@ -138,11 +141,17 @@ class BurstSplitter(wiring.Component):
 class ReadMaster(wiring.Component):
     """Reads requests from memory, OUTSTANDING bursts ahead.
 
-    Beats come back in order and cannot be stalled: whoever asks has room for them. Latency: 2 cycles from a request to
-    its address, none from a beat to `o`. Throughput: a beat per cycle, and a burst's address per cycle.
+    Beats come back in order and cannot be stalled: whoever asks has room for them.
 
-    Members: i: requests; stop: take no new one (those taken are completed); o_valid, o: a beat; idle: nothing taken is
-    left to come; m_axi_ar*, m_axi_r*.
+    Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, none
+    from a beat to `o`.
+
+    Members:
+        i: requests.
+        stop: take no new one; those taken are completed.
+        o_valid, o: a beat.
+        idle: nothing taken is left to come.
+        m_axi_ar*, m_axi_r*: the read channels.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:
@@ -185,13 +194,19 @@ class ReadMaster(wiring.Component):
 class WriteMaster(wiring.Component):
     """Writes requests to memory, OUTSTANDING bursts ahead of their answers.
 
-    `i_data` has the words of the requests in their order, and its words do not wait for anything. Answers come in the
-    order of the requests and cannot be stalled; a dropped request therefore waits until all before it are answered.
-    Latency: 2 cycles from a request to its address, 3 to its first beat, none from a response to `o`. Throughput: a
-    beat per cycle, and a burst's address per cycle.
+    Answers come in the order of the requests and cannot be stalled. A dropped request therefore waits until all before
+    it are answered.
 
-    Members: i: requests; stop: take no new one (those taken are completed, with their data); i_data: words; o_valid, o:
-    an answer; idle: nothing taken is left to complete; m_axi_aw*, m_axi_w*, m_axi_b*.
+    Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, 3 to
+    its first beat, none from a response to `o`.
+
+    Members:
+        i: requests.
+        stop: take no new one; those taken are completed, with their data.
+        i_data: the words of the requests, in their order. They do not wait for anything.
+        o_valid, o: an answer.
+        idle: nothing taken is left to complete.
+        m_axi_aw*, m_axi_w*, m_axi_b*: the write channels.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:

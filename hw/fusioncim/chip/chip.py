@@ -50,8 +50,12 @@ from fusioncim_golden.chip_config import ChipConfig
 class Core(wiring.Component):
     """Everything between the host interface and the bus masters.
 
-    Members: i_job; o_result; o_read, beat_valid, beat: of the read master; o_write, o_data, answer_valid, answer: of
-    the write master; events: for the counters, bytes_output excepted.
+    Members:
+        i_job: jobs.
+        o_result: how they ended, in order.
+        o_read, beat_valid, beat: to and from the read master.
+        o_write, o_data, answer_valid, answer: to and from the write master.
+        events: for the counters, bytes_output excepted.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -200,7 +204,10 @@ class Core(wiring.Component):
 class Chip(wiring.Component):
     """The chip.
 
-    Members: s_axil_*: AXI4-Lite control port; m_axi_*: AXI4 memory port; irq: a job ended, as enabled.
+    Members:
+        s_axil_*: AXI4-Lite control port.
+        m_axi_*: AXI4 memory port.
+        irq: a job ended, as enabled.
     """
 
     ports: ClassVar[dict[str, str]] = {

@@ -36,7 +36,10 @@ class Counters(wiring.Component):
 
     Latency: 1 cycle. The high bits keep still but for the one cycle in 16 or more in which the low ones overflow.
 
-    Members: events; clear; and the counters by name, exact in every cycle.
+    Members:
+        events: increments of this cycle.
+        clear: set all counters to 0.
+        <name>: the counter of that name, exact in every cycle.
     """
 
     def __init__(self) -> None:

@@ -35,10 +35,17 @@ def place_layout() -> data.StructLayout:
 
 
 class KvFetcher(wiring.Component):
-    """Fetches pass after pass.
+    """Fetches pass after pass, a block when the buffer has room for it.
 
-    Members: i: passes; o_read: requests; room: the buffer has room for a block; entry: where in the buffer, in blocks;
-    reserve: take it, for `block` with `rows` keys and values.
+    Throughput: two requests per block of neighbours. Latency: about 45 cycles for a pass and for a jump of the order.
+
+    Members:
+        i: passes.
+        o_read: requests.
+        room: the buffer has room for a block.
+        entry: where in the buffer, in blocks.
+        reserve: take it.
+        block, rows: for this block, with so many keys and values.
     """
 
     def __init__(self, config: ChipConfig) -> None:

@@ -1,8 +1,6 @@
 """Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
 
-Every engine has a packer with room for two rows; whole rows are written in turn, one request per row.
-
-Throughput: a row per output_bytes / bus_bytes cycles. Latency: a few cycles from the last beat of a row.
+Every engine has a packer with room for two rows. Whole rows are written in turn, one request per row.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -35,9 +33,17 @@ def tiles_placed(chip: ChipConfig) -> int:
 class OutputPacker(wiring.Component):
     """Packs an engine's outputs.
 
-    Members: i: beats of the engine; i_place: its tiles; o: beats of the bus; row: a whole row is held that was not
-    taken; take: take it (its place stays on `place` for that cycle); place: address and slot of the next row; head: its
-    head. step: bytes from it to the next row, depending on `wrap`, which says that the next row is another query's.
+    Throughput: an output beat in and a bus beat out per cycle.
+
+    Members:
+        i: outputs of the engine.
+        i_place: places of its tiles.
+        o: beats of the bus.
+        row: a whole row is held that was not taken.
+        take: take it; its place stays for that cycle.
+        address, slot, head: place of the next row.
+        step: bytes from it to the row behind.
+        wrap: the row behind belongs to another query.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -114,8 +120,14 @@ class OutputPacker(wiring.Component):
 class OutputWriter(wiring.Component):
     """Packers and the turn they take.
 
-    Members: i: outputs of every engine; place, place_valid, place_ready: of the QueryLoader; opens, job, slot: a job
-    begins; o_write, o_data: to the write master; failed: slots whose rows are dropped.
+    Throughput: a row per output_bytes / bus_bytes cycles.
+
+    Members:
+        i: outputs of every engine.
+        place, place_valid, place_ready: places of tiles, from the query loader.
+        opens, job, slot: a job begins.
+        failed: slots whose rows are dropped.
+        o_write, o_data: to the write master.
     """
 
     def __init__(self, config: ChipConfig) -> None:

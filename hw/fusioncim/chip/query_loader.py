@@ -3,8 +3,7 @@
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
 of the next query. The same walk gives the place of the outputs. A job's score scales are read first.
 
-Throughput: a row per max(beats, 1) cycles, one request per cycle. Latency: memory latency + 2 cycles. A row is asked
-for only when its engine waits for it, so that what comes back is never held up.
+A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -47,10 +46,19 @@ def note_layout(chip: ChipConfig) -> data.StructLayout:
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
-    Members: i: tiles; job, slot: of the tile that i shows; o_read: requests; beat_valid, beat, beat_last, beat_scale:
-    what memory returns; tile_*, query_*: streams of the engines (payload shared, one valid and ready per engine);
-    place_*: the same for the output writer; opens: the first tile of a job is taken up; loaded: the last row of a pass
-    is delivered; loading: a row is asked for or on its way.
+    Throughput: a row per vector_bytes / bus_bytes cycles. Latency: memory latency + 2 cycles.
+
+    Members:
+        i: tiles.
+        job, slot: of the tile that i shows.
+        o_read: requests.
+        beat_valid, beat, beat_last, beat_scale: what memory returns.
+        tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
+        query, query_valid: the same for queries, which are never stalled.
+        place, place_valid, place_ready: the same for the output writer.
+        opens: the first tile of a job is taken up.
+        loaded: the last row of a pass is delivered.
+        loading: a row is asked for or on its way.
     """
 
     def __init__(self, config: ChipConfig) -> None:

@@ -138,14 +138,16 @@ def axil_members() -> dict[str, wiring.Member]:
 class RegisterFile(wiring.Component):
     """The registers as an AXI4-Lite subordinate.
 
-    A write acts in the cycle after the later one of its address and its data, and is answered in the cycle behind; the
+    A write acts in the cycle after the later one of its address and its data, and is answered in the cycle behind. The
     address and the data come in either order. A read samples in the cycle after its address and is answered in the
     cycle behind. Each takes two cycles, and reads pass writes. SLVERR, without effect: no register at the address, an
     unaligned address, or a write to a register without a field that software can write.
 
-    Members: s_axil_*: the bus; per field of the map, by `Register.member`, for an input: its value; for storage and
-    sticky: its value, changed in the cycle after the write acts; for a pulse: 1 in the cycle in which the write acts;
-    and `<sticky>_set`.
+    Members:
+        s_axil_*: the bus.
+        <field>: a field of the map, by `Register.member`. Input: its value. Storage and sticky: its value, changed in
+            the cycle after the write acts. Pulse: 1 in the cycle in which the write acts.
+        <field>_set: sets a sticky field.
     """
 
     def __init__(self) -> None:

@@ -33,25 +33,34 @@ def tiles_ahead(config: Config) -> int:
 
 
 def block_layout() -> data.StructLayout:
-    """Announces the update_rank keys and values of a block; last: the last block of its pass for this engine."""
+    """A block of update_rank keys and values that comes; last: the last one of its pass for this engine."""
     return data.StructLayout({"block": POSITION_BITS, "last": 1})
 
 
 def engine_state_layout() -> data.StructLayout:
     """What an engine does in a cycle.
 
-    active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; adds: values are
-    multiplied and added.
+    Members:
+        active: a bit-plane multiplies.
+        loaded: a pass is resident.
+        waits: it waits for its words to drain.
+        adds: values are multiplied and added.
     """
     return data.StructLayout({"active": 1, "loaded": 1, "waits": 1, "adds": 1})
 
 
 class Controller(wiring.Component):
-    """Loader, sequencer and the queues between them.
+    """Tile loader, sequencer and the queues between them.
 
-    Members: i_tile, i_q, i_block, state: as of the engine; write, query_enable, query: a query into the banks (row and
-    word as of write); kv, command, control, pv_enable, pv_word: as of the Sequencer; o_tile: tiles to drain; drained:
-    words whose tile has left.
+    A block is accepted while the rings of keys and values have room for all its vectors.
+
+    Members:
+        i_tile, i_q, i_block, state: as of the engine.
+        write: a query into the bank of the IP-CIM.
+        query_enable, query: the same query into the softmax; row and word as of `write`.
+        kv, command, control, pv_enable, pv_word: as of the sequencer.
+        o_tile: tiles to drain.
+        drained: words whose tile has left.
     """
 
     def __init__(self, config: Config) -> None:

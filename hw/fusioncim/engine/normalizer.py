@@ -4,9 +4,6 @@
 
 The reciprocal of the next row is divided (14 restoring steps) while the current row streams out. Rows go out in order,
 a row as block_cycles beats of `units` neighbouring columns.
-
-Throughput: one beat per cycle, or one row per 17 cycles. Latency: 20 cycles from a tile to its first beat. A stalled
-output holds everything still.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -42,7 +39,15 @@ def output_beat_layout(config: Config) -> data.StructLayout:
 
 
 def inverse_layout(config: Config) -> data.StructLayout:
-    """1 / l of a row: filled (else its outputs are 0), bits of l beyond the least, reciprocal; last: of the tile."""
+    """1 / l of a row.
+
+    Members:
+        filled: a block was added; else the row's outputs are 0.
+        excess: bits of l beyond the least.
+        reciprocal: of the mantissa of l.
+        last: the tile's last row.
+        row, word: which row.
+    """
     return data.StructLayout(
         {
             "filled": 1,
@@ -56,9 +61,14 @@ def inverse_layout(config: Config) -> data.StructLayout:
 
 
 class Reciprocal(wiring.Component):
-    """Reads the row sums of a tile and divides.
+    """Reads the row sums of a tile and divides: reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l.
 
-    Members: i: tiles; o: one inverse per row, ROW_CYCLES each; state_*: read port of the softmax macro.
+    Throughput: a row per 17 cycles. Latency: 16 cycles.
+
+    Members:
+        i: tiles.
+        o: one inverse per row.
+        state_enable, state_row, state_word, state: read port of the softmax, latency 1 cycle.
     """
 
     def __init__(self, config: Config) -> None:
@@ -134,9 +144,17 @@ def normalized(m: Module, x: Value) -> tuple[Value, Value]:
 
 
 class NormalizerUnit(wiring.Component):
-    """Aligns, multiplies, rounds and saturates one element per cycle; latency 2 cycles in which advance is set.
+    """Aligns, multiplies, rounds and saturates one element per cycle.
 
-    Members: advance; element, excess of its row: now; reciprocal and filled of its row: now; quotient.
+        quotient = saturate(shift_round(aligned * reciprocal, constant)) if filled else 0
+
+    Latency: 2 cycles in which `advance` is set.
+
+    Members:
+        advance: go on; else everything stands still.
+        element, excess: an element and the excess of its row.
+        reciprocal, filled: of its row.
+        quotient: the output.
     """
 
     def __init__(self, config: Config) -> None:
@@ -178,8 +196,15 @@ class NormalizerUnit(wiring.Component):
 class Normalizer(wiring.Component):
     """Drains tiles.
 
-    Members: i: tiles; o: beats; done: words whose last element was taken from the bank; drain, drain_data: read port of
-    the OP-CIM macro; state_*: of the softmax macro.
+    Throughput: one beat per cycle, or one row per 17 cycles. Latency: 20 cycles from a tile to its first beat. A
+    stalled output holds everything still.
+
+    Members:
+        i: tiles.
+        o: beats.
+        done: words whose last element was taken from the bank.
+        drain, drain_data: read port of the OP-CIM.
+        state_enable, state_row, state_word, state: read port of the softmax.
     """
 
     def __init__(self, config: Config) -> None:

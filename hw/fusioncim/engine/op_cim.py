@@ -10,11 +10,8 @@ switch nothing. Either the block or the old value is shifted, never both, so tha
 shifter serves for the block's exponent and for the rescale; it is shared by update_rank multipliers. A rescale takes no
 extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches.
 
-Row j of every softmax lane works j cycles behind row 0, like its probabilities.
-
-Throughput: update_rank keys per update_rank * operand_bits cycles. Latency: an element is in the bank 3 + j cycles
-after its column was on `command`. The drain port reads a word while another one accumulates. This unit cannot
-stall.
+Row j of every softmax lane works j cycles behind row 0, like its probabilities. The drain port reads a word while
+another one accumulates.
 """
 
 from functools import reduce
@@ -110,11 +107,16 @@ def drain_layout(config: Config) -> data.StructLayout:
 class OpCimRow(wiring.Component):
     """One row: probabilities, command, units and bank.
 
+        O[j] <- align(O[j]) + align(sum over the block's keys n of p[n] * v[n, j])
+
+    Throughput: `units` elements per cycle. Latency: 2 cycles from a column's command to its elements in the bank.
+
     Members:
         load, update: take over a block's probabilities and command.
         command: this cycle's values; the block's first column comes no earlier than one cycle after its load.
         write_word, write_column: those of the last enabled command before this cycle's.
-        drain_enable, drain_word, drain_column: read units' elements; drain_data shows them one cycle later and holds.
+        drain_enable, drain_word, drain_column: read units' elements.
+        drain_data: the elements one cycle later, held.
     """
 
     def __init__(self, config: Config) -> None:
@@ -229,8 +231,14 @@ class OpCimRow(wiring.Component):
 class OpCim(wiring.Component):
     """All rows and the registers that skew the values.
 
-    Members: load (load_layout) per lane, command (column_command_layout), drain (drain_layout), drain_data: the units'
-    elements of the drained row, one cycle after drain.enable, held.
+    Throughput: update_rank keys per block_cycles cycles. Latency: an element of row i with j = i mod rows_per_lane is
+    in the bank j + 3 cycles after its column was on `command`. This unit cannot stall.
+
+    Members:
+        load: every lane's update of a row. That of row j comes at most j cycles after the block's first column.
+        command: a column of the block's values.
+        drain: read a row's elements.
+        drain_data: the elements one cycle after drain.enable, held.
     """
 
     def __init__(self, config: Config) -> None:

@@ -3,8 +3,6 @@
 Everything behind a slot's first cycle is a fixed rhythm: see `Rhythm`. The macros and the softmax cannot stall. So a
 slot starts only when its keys, its values and its word are there, and every later step is a constant number of cycles
 after it.
-
-Throughput: a slot per block_cycles cycles.
 """
 
 from dataclasses import dataclass
@@ -67,19 +65,29 @@ def rhythm(config: Config) -> Rhythm:
 
 
 def entry_layout(config: Config) -> data.StructLayout:
-    """A block of keys: index, the words of the pass it belongs to, and whether it is the pass's last."""
+    """A block of keys: its number, first word and number of words of its pass; last: it is the last of its pass."""
     return data.StructLayout(
         {"block": POSITION_BITS, "word": address_shape(config.words), "count": fits(config.words), "last": 1}
     )
 
 
 class Sequencer(wiring.Component):
-    """Runs the slots.
+    """Runs the slots, one block of keys past one resident word each.
 
-    Members: i: blocks, in the order of the rings; visible, fresh: of the words (TileLoader); kv: key and value buffer;
-    command: IP-CIM, all but the plane; control: softmax; pv_enable, pv_word: OP-CIM, for the column that the buffer
-    shows; finished: words whose tile is complete; drained: words whose tile has left; active: a bit-plane multiplies;
-    waits: the next slot waits for its word to drain.
+    Throughput: a slot per block_cycles cycles. A slot starts once its keys and values are there and its word has
+    drained.
+
+    Members:
+        i: blocks, in the order of the rings.
+        visible, fresh: of the words, from the tile loader.
+        kv: to the key and value buffer.
+        command: to the IP-CIM, all but the plane.
+        control: to the softmax.
+        pv_enable, pv_word: to the OP-CIM, for the column that the buffer shows.
+        finished: words whose tile is complete.
+        drained: words whose tile has left.
+        active: a bit-plane multiplies.
+        waits: the next slot waits for its word to drain.
     """
 
     def __init__(self, config: Config) -> None:
@@ -183,7 +191,7 @@ class Sequencer(wiring.Component):
         with m.Elif(idle):
             m.d.sync += [ends_block.eq(0), ending.eq(0)]
         steps = rhythm(config)
-        m.d.comb += self.finished.eq(delayed(m, ended, steps.finished - steps.last, "ended")[-1])
+        m.d.comb += self.finished.eq(delayed(m, ended, steps.finished - steps.last, "ended"))
         m.d.sync += [
             begun.eq((begun & ~ended) | one_hot(start, word, config.words)),
             busy.eq((busy & ~self.drained) | one_hot(start, word, config.words)),
@@ -210,7 +218,7 @@ class Sequencer(wiring.Component):
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),
         ]
-        m.d.comb += self.control.eq(delayed(m, control, rhythm(config).score, "control")[-1])
+        m.d.comb += self.control.eq(delayed(m, control, rhythm(config).score, "control"))
 
     def _values(self, m: Module, finish: Signal, now: data.View) -> None:
         """Read the block's values, then walk the columns."""
@@ -230,7 +238,7 @@ class Sequencer(wiring.Component):
             *(token.word.eq(now.word), token.ring.eq(now.ring)),
         ]
         steps = rhythm(config)
-        start = delayed(m, token, steps.values - steps.last, "slot_end")[-1]
+        start = delayed(m, token, steps.values - steps.last, "slot_end")
         m.d.comb += [
             *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
             self.kv.values_release.eq(start.opens),

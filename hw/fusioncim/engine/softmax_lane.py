@@ -53,7 +53,9 @@ def row_depth(config: Config) -> int:
 
 
 class SoftmaxLane(wiring.Component):
-    """One lane.
+    """One lane: scores of its rows become probabilities and, block by block, updates of l and O: the golden `softmax`.
+
+        x = floor(s * mantissa / 2^shift),  p = LUT[fraction(x)] >> (b - floor(x)),  l = l * 2^-k + sum(p) * 2^-e
 
     Throughput: a score per cycle. Latency: 3 cycles from the score of a block's last key to the row's command. The lane
     cannot stall.

@@ -1,9 +1,7 @@
 """Tile loader: queries into the banks, tile by tile, one pass ahead of the computation.
 
-Tiles go into words 0, 1, .. words - 1, 0, ..; a tile whose `last` is set closes the pass: its tiles compute together.
+Tiles go into words 0, 1, .. words - 1, 0, .. A tile whose `last` is set closes the pass: its tiles compute together.
 A tile waits until its word is free. Rows beyond the tile's own see no key.
-
-Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first query.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal
@@ -44,9 +42,18 @@ def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
 class TileLoader(wiring.Component):
     """Loads queries tile by tile.
 
-    Members: i_tile; i_q: the tiles' queries, in order; o_pass; o_tile: every loaded tile, in order, for the drain;
-    write, query_*: ports of the macros; release: words that may be loaded again; visible, fresh: per word, the largest
-    number of keys that a row of its tile may see, and the tile's `fresh`.
+    Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first
+    query.
+
+    Members:
+        i_tile: tiles to load.
+        i_q: the tiles' queries, in order.
+        o_pass: loaded passes.
+        o_tile: every loaded tile, in order, for the drain.
+        write, query_enable, query: a query into the macros.
+        release: words that may be loaded again.
+        visible: per word, the largest number of keys that a row of its tile may see.
+        fresh: per word, its tile's `fresh`.
     """
 
     def __init__(self, config: Config) -> None:
