@@ -21,7 +21,7 @@ from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, m
 
 
 @dataclass
-class Counters:
+class Events:
     """Events of a job.
 
     Members: scores (visible), rescales (a row's O shifted because its reference moved), halvings (a row's O halved
@@ -44,7 +44,7 @@ class Counters:
         """Blocks that a row adds to its O."""
         return self.row_updates - self.skipped_row_updates
 
-    def add(self, other: "Counters") -> None:
+    def add(self, other: "Events") -> None:
         """Add another job's events."""
         for item in fields(self):
             setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
@@ -66,10 +66,10 @@ class TileTrace:
 
 @dataclass
 class Result:
-    """out int64 [heads, queries, columns], units of V's LSB (8 fraction bits for 16-bit outputs), and the counters."""
+    """out int64 [heads, queries, columns], units of V's LSB (8 fraction bits for 16-bit outputs), and the events."""
 
     out: Int
-    counters: Counters = field(default_factory=Counters)
+    events: Events = field(default_factory=Events)
 
 
 def check_operands(config: Config, heads: Heads) -> None:
@@ -125,17 +125,17 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
 
 
 def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
-    """All outputs and counters of a job."""
+    """All outputs and events of a job."""
     result = Result(np.zeros(heads.q.shape, np.int64))
     for step in trace(config, heads, job, engines):
         tile = step.tile
         out = normalize(config, step.o, np.where(step.rows.empty, 0, step.rows.row_sum))
         result.out[tile.head[: tile.count], tile.query[: tile.count]] = out[: tile.count]
-        result.counters.add(count_events(config, step))
+        result.events.add(count_events(config, step))
     return result
 
 
-def count_events(config: Config, step: TileTrace) -> Counters:
+def count_events(config: Config, step: TileTrace) -> Events:
     """The events of one tile."""
     passing = step.tile.blocks(config.update_rank)
     in_slot = sees(step.key_blocks.blocks, passing.start, passing.stop)
@@ -144,7 +144,7 @@ def count_events(config: Config, step: TileTrace) -> Counters:
     skipped = step.updates.kind == int(Update.SKIP)
     zero = visible & ((step.block.p == 0) | skipped[..., None])
     idle = config.rows * (len(step.key_blocks.blocks) - slots)
-    return Counters(
+    return Events(
         scores=int(visible.sum()),
         rescales=int(step.updates.rescale.sum()),
         halvings=int(step.updates.halve.sum()),

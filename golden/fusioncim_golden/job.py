@@ -33,7 +33,7 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
 
 
 def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, causal: bool = True) -> Result:
-    """Outputs [heads, queries, columns], group after group, and counters; start as of `schedule.Job`."""
+    """Outputs [heads, queries, columns], group after group, and events; start as of `schedule.Job`."""
     check_groups(chip, groups)
     parts = []
     for group in groups:
@@ -42,7 +42,7 @@ def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, 
         parts.append(engine.run(chip.engine, group, job, chip.engines))
     result = Result(np.concatenate([part.out for part in parts]))
     for part in parts:
-        result.counters.add(part.counters)
+        result.events.add(part.events)
     return result
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, Config
-from fusioncim_golden.engine import Counters, check_operands, run, trace
+from fusioncim_golden.engine import Events, check_operands, run, trace
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
@@ -66,7 +66,7 @@ def test_the_default_rescales_90_percent_less_than_exact_attention_in_order():
         heads = captured(name)
         scores = heads.q[0] @ heads.k.T
         exact += exact_rescales(scores, np.tri(512, dtype=bool))
-        counters = captured_run(name).counters
+        counters = captured_run(name).events
         events += counters.rescales + counters.halvings
     assert events <= 0.1 * exact
     assert exact > 1000
@@ -124,20 +124,20 @@ def test_heads_together_are_the_heads_alone(schedule):
     together = run(config, heads, job)
     alone = [run(config, one_head(heads, h), replace(job, heads=1)) for h in range(3)]
     assert np.array_equal(together.out, np.concatenate([result.out for result in alone]))
-    total = Counters()
+    total = Events()
     for result in alone:
-        total.add(result.counters)
+        total.add(result.events)
     # What rows do is the same. How they are packed is not: 210 rows are 7 tiles, and a head alone is 3.
-    assert of_rows(together.counters) == of_rows(total)
+    assert of_rows(together.events) == of_rows(total)
     assert total.rescales > 0
     assert total.slots == 3 * (8 + 16 + 18)
-    assert together.counters.slots == 3 + 6 + 8 + 11 + 14 + 16 + 18
+    assert together.events.slots == 3 + 6 + 8 + 11 + 14 + 16 + 18
 
 
-def of_rows(counters):
+def of_rows(events):
     """The events that belong to single rows: they do not depend on the rows that share a tile."""
-    added = counters.row_updates - counters.skipped_row_updates
-    return counters.scores, counters.rescales, counters.halvings, counters.zero_probabilities, added
+    added = events.row_updates - events.skipped_row_updates
+    return events.scores, events.rescales, events.halvings, events.zero_probabilities, added
 
 
 @pytest.mark.parametrize(("schedule", "causal"), [*((order, True) for order in OF_ROWS), ("in_order", False)])
@@ -149,10 +149,10 @@ def test_engines_and_words_per_pass_change_no_bit(schedule, causal):
         run(config, heads, Job(queries=50, keys=50, heads=3, causal=causal, words_per_pass=n), engines)
         for engines, n in [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (3, 4), (16, 2)]
     ]
-    assert results[0].counters.rescales > 0
+    assert results[0].events.rescales > 0
     for result in results[1:]:
         assert np.array_equal(result.out, results[0].out)
-        assert result.counters == results[0].counters
+        assert result.events == results[0].events
 
 
 def test_rows_that_decode_together_fill_a_tile():
@@ -161,12 +161,12 @@ def test_rows_that_decode_together_fill_a_tile():
     (step,) = trace(SMALL, heads, job)
     assert step.tile.count == SMALL.rows
     result = run(SMALL, heads, job)
-    assert result.counters.slots == 25
-    assert result.counters.row_updates == 25 * SMALL.rows
-    assert result.counters.scores == 4 * sum(range(93, 101))
+    assert result.events.slots == 25
+    assert result.events.row_updates == 25 * SMALL.rows
+    assert result.events.scores == 4 * sum(range(93, 101))
     alone = [run(SMALL, one_head(heads, h), replace(job, heads=1)) for h in range(4)]
     assert np.array_equal(result.out, np.concatenate([one.out for one in alone]))
-    assert sum(one.counters.slots for one in alone) == 4 * 25
+    assert sum(one.events.slots for one in alone) == 4 * 25
 
 
 @pytest.mark.parametrize(
@@ -223,23 +223,23 @@ def test_a_reference_is_seeded_by_the_tile_before_in_the_same_word(words, words_
 
 
 @pytest.mark.parametrize(("engines", "words_per_pass"), [(1, 1), (1, 2), (2, 1), (4, 2)])
-def test_the_counters_of_a_job_are_those_of_its_tiles(engines, words_per_pass):
+def test_the_events_of_a_job_are_those_of_its_tiles(engines, words_per_pass):
     heads = gaussian(10, heads=2, queries=45, keys=45, columns=16, size=4)
     job = Job(queries=45, keys=45, heads=2, words_per_pass=words_per_pass)
     config = TINY.override(slack=0)
     steps = list(trace(config, heads, job, engines))
-    counters = run(config, heads, job, engines).counters
-    assert counters.scores == 2 * 45 * 46 // 2
-    assert counters.rescales == sum(int(step.updates.rescale.sum()) for step in steps) > 0
-    assert counters.halvings == sum(int(step.updates.halve.sum()) for step in steps)
+    events = run(config, heads, job, engines).events
+    assert events.scores == 2 * 45 * 46 // 2
+    assert events.rescales == sum(int(step.updates.rescale.sum()) for step in steps) > 0
+    assert events.halvings == sum(int(step.updates.halve.sum()) for step in steps)
     # Twelve tiles of 4 tokens x 2 heads, each passed by the blocks of 2 that its last row sees.
     slots = 2 * sum(range(1, 12)) + 23
-    assert counters.slots == slots
-    assert counters.row_updates == 8 * slots
+    assert events.slots == slots
+    assert events.row_updates == 8 * slots
     added = sum(int((step.updates.kind != Update.SKIP).sum()) for step in steps)
-    assert counters.skipped_row_updates == 8 * slots - added
+    assert events.skipped_row_updates == 8 * slots - added
     used = sum(int(((step.block.p > 0) & (step.updates.kind != Update.SKIP)[..., None]).sum()) for step in steps)
-    assert counters.zero_probabilities == counters.scores - used > 0
+    assert events.zero_probabilities == events.scores - used > 0
 
 
 def test_slots_in_which_no_row_adds_anything_are_counted():
@@ -248,15 +248,15 @@ def test_slots_in_which_no_row_adds_anything_are_counted():
     q, k, v = np.full((1, 12, 16), 127), -np.arange(40)[:, None].repeat(16, axis=1), np.full((40, 16), 99)
     heads = from_integers(q, k, v, scale_q=0.01, scale_k=0.25 / LOG2_E)
     # The first tile sees 18 blocks, the second one all 20; they pass together.
-    counters = run(config, heads, Job(queries=12, keys=40, words_per_pass=2)).counters
-    assert (counters.slots, counters.zero_slots) == (18 + 20, 12 + 14)
-    assert counters.skipped_row_updates == 8 * 12 + 8 * 14 + 4 * 6
+    events = run(config, heads, Job(queries=12, keys=40, words_per_pass=2)).events
+    assert (events.slots, events.zero_slots) == (18 + 20, 12 + 14)
+    assert events.skipped_row_updates == 8 * 12 + 8 * 14 + 4 * 6
 
 
-def test_counters_add_field_by_field():
-    names = [item.name for item in fields(Counters)]
-    total = Counters(*range(1, len(names) + 1))
-    total.add(Counters(*(100 * n for n in range(1, len(names) + 1))))
+def test_events_add_field_by_field():
+    names = [item.name for item in fields(Events)]
+    total = Events(*range(1, len(names) + 1))
+    total.add(Events(*(100 * n for n in range(1, len(names) + 1))))
     assert list(asdict(total).values()) == [101 * n for n in range(1, len(names) + 1)]
 
 
@@ -264,8 +264,8 @@ def test_halvings_are_counted():
     config = TINY.override(probability_bits=8, accumulator_bits=16, flush=3, slack=0)
     heads = from_integers(np.zeros((1, 8, 16)), np.zeros((256, 16)), np.full((256, 16), 127))
     result = run(config, heads, Job(queries=8, keys=256, causal=False))
-    assert result.counters.halvings > 0
-    assert result.counters.rescales == 0
+    assert result.events.halvings > 0
+    assert result.events.rescales == 0
     assert np.abs(in_lsb(config, result.out) - 127).max() <= 1.27
 
 

@@ -68,9 +68,9 @@ def test_a_job_is_its_groups_one_after_the_other(shape):
     assert result.out.shape == (kv_heads * group, queries, 16)
     for n, one in enumerate(alone):
         assert np.array_equal(result.out[n * group : (n + 1) * group], one.out)
-    for name, value in asdict(result.counters).items():
-        assert value == sum(getattr(one.counters, name) for one in alone), name
-    assert result.counters.scores > 0
+    for name, value in asdict(result.events).items():
+        assert value == sum(getattr(one.events, name) for one in alone), name
+    assert result.events.scores > 0
 
 
 @pytest.mark.parametrize("shape", JOBS)
@@ -105,7 +105,7 @@ def test_engines_change_no_bit_of_a_causal_job(schedule):
     results = [run(TINY.override(schedule=schedule, engines=n), groups) for n in (1, 2, 4, 16)]
     for result in results[1:]:
         assert np.array_equal(result.out, results[0].out)
-        assert result.counters == results[0].counters
+        assert result.events == results[0].events
 
 
 # Refusals.

@@ -45,7 +45,7 @@ MAX_COLUMNS = 511
 
 @dataclass
 class Events:
-    """What happened in all jobs together: see `engine.Counters`.
+    """What happened in all jobs together: see `engine.Events`.
 
     Here row_updates are rows times the blocks of which they see a key, slots tiles times the blocks of which any row
     does; moved_slots: slots in which a row is rescaled or halved.
@@ -62,7 +62,7 @@ class Events:
 
     @property
     def additions(self) -> int:
-        """As of `engine.Counters`."""
+        """As of `engine.Events`."""
         return self.row_updates - self.skipped_row_updates
 
     def begin(self, config: Config, visible: Tensor) -> None:

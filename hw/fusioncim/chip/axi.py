@@ -20,6 +20,8 @@ Tag: TypeAlias = data.Layout | Shape
 """What a request carries and its beats or answer bring back."""
 BEAT_BITS = 8
 """Bits of a request's number of beats."""
+MOST_BEATS = (1 << BEAT_BITS) - 1
+"""Most beats of a request."""
 BURST_BEATS = 32
 """Most beats of a burst, a power of two: what 4 KB hold on the widest bus, of 1024 bits, so that one constant keeps the
 rule of AXI4 that no burst crosses a multiple of 4 KB. An address then costs at most a cycle in 32."""
@@ -33,11 +35,11 @@ DATA_NONSECURE = 0b010
 
 
 def read_request_layout(tag: Tag) -> data.StructLayout:
-    """A read of 1 to 255 beats from an address that is a multiple of the beat; the tag comes back with every beat."""
+    """A read of 1 to MOST_BEATS beats, from a multiple of the beat; the tag comes back with every beat."""
     return data.StructLayout({"address": ADDRESS_BITS, "beats": BEAT_BITS, "tag": tag})
 
 
-def beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
+def memory_beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
     """A beat that was read; last: of its request; error: the memory could not read it."""
     return data.StructLayout({"data": config.bus_bits, "tag": tag, "last": 1, "error": 1})
 
@@ -91,9 +93,12 @@ def connect_ports(m: Module, outer: wiring.Component, inner: wiring.Component, n
 class BurstSplitter(wiring.Component):
     """Cuts requests into bursts at the multiples of BURST_BEATS beats.
 
-    Latency: 1 cycle. Throughput: a burst per cycle, so a cycle for a request that is not cut.
+    Throughput: a burst per cycle, so a cycle for a request that is not cut. Latency: 1 cycle.
 
-    Members: i: requests, as `read_request_layout`; stop: take no new one; o: bursts.
+    Members:
+        i: requests, as of the read master.
+        stop: take no new one.
+        o: bursts.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:
@@ -136,11 +141,17 @@ class BurstSplitter(wiring.Component):
 class ReadMaster(wiring.Component):
     """Reads requests from memory, OUTSTANDING bursts ahead.
 
-    Beats come back in order and cannot be stalled: whoever asks has room for them. Latency: 2 cycles from a request to
-    its address, none from a beat to `o`. Throughput: a beat per cycle, and a burst's address per cycle.
+    Beats come back in order and cannot be stalled: whoever asks has room for them.
 
-    Members: i: requests; stop: take no new one (those taken are completed); o_valid, o: a beat; idle: nothing taken is
-    left to come; m_axi_ar*, m_axi_r*.
+    Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, none
+    from a beat to `o`.
+
+    Members:
+        i: requests.
+        stop: take no new one; those taken are completed.
+        o_valid, o: a beat.
+        idle: nothing taken is left to come.
+        m_axi_ar*, m_axi_r*: the read channels.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:
@@ -151,7 +162,7 @@ class ReadMaster(wiring.Component):
                 "i": In(stream.Signature(read_request_layout(tag))),
                 "stop": In(1),
                 "o_valid": Out(1),
-                "o": Out(beat_layout(config, tag)),
+                "o": Out(memory_beat_layout(config, tag)),
                 "idle": Out(1),
                 **read_members(config.bus_bits),
             }
@@ -183,13 +194,19 @@ class ReadMaster(wiring.Component):
 class WriteMaster(wiring.Component):
     """Writes requests to memory, OUTSTANDING bursts ahead of their answers.
 
-    `i_data` has the words of the requests in their order, and its words do not wait for anything. Answers come in the
-    order of the requests and cannot be stalled; a dropped request therefore waits until all before it are answered.
-    Latency: 2 cycles from a request to its address, 3 to its first beat, none from a response to `o`. Throughput: a
-    beat per cycle, and a burst's address per cycle.
+    Answers come in the order of the requests and cannot be stalled. A dropped request therefore waits until all before
+    it are answered.
 
-    Members: i: requests; stop: take no new one (those taken are completed, with their data); i_data: words; o_valid, o:
-    an answer; idle: nothing taken is left to complete; m_axi_aw*, m_axi_w*, m_axi_b*.
+    Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, 3 to
+    its first beat, none from a response to `o`.
+
+    Members:
+        i: requests.
+        stop: take no new one; those taken are completed, with their data.
+        i_data: the words of the requests, in their order. They do not wait for anything.
+        o_valid, o: an answer.
+        idle: nothing taken is left to complete.
+        m_axi_aw*, m_axi_w*, m_axi_b*: the write channels.
     """
 
     def __init__(self, config: ChipConfig, tag: Tag) -> None:

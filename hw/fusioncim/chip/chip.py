@@ -21,14 +21,14 @@ from fusioncim.chip.axi import (
     ReadMaster,
     WriteMaster,
     answer_layout,
-    beat_layout,
     connect_ports,
+    memory_beat_layout,
     read_members,
     read_request_layout,
     write_members,
     write_request_layout,
 )
-from fusioncim.chip.counters import event_layout
+from fusioncim.chip.counters import EVENT_BITS, increments_layout
 from fusioncim.chip.descriptor import descriptor_layout, result_layout
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.global_buffer import GlobalBuffer
@@ -50,8 +50,12 @@ from fusioncim_golden.chip_config import ChipConfig
 class Core(wiring.Component):
     """Everything between the host interface and the bus masters.
 
-    Members: i_job; o_result; o_read, beat_valid, beat: of the read master; o_write, o_data, answer_valid, answer: of
-    the write master; events: for the counters, bytes_output excepted.
+    Members:
+        i_job: jobs.
+        o_result: how they ended, in order.
+        o_read, beat_valid, beat: to and from the read master.
+        o_write, o_data, answer_valid, answer: to and from the write master.
+        events: for the counters, bytes_output excepted.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -63,12 +67,12 @@ class Core(wiring.Component):
                 "o_result": Out(stream.Signature(result_layout())),
                 "o_read": Out(stream.Signature(read_request_layout(tag))),
                 "beat_valid": In(1),
-                "beat": In(beat_layout(config, tag)),
+                "beat": In(memory_beat_layout(config, tag)),
                 "o_write": Out(stream.Signature(write_request_layout(slot_shape()))),
                 "o_data": Out(stream.Signature(config.bus_bits)),
                 "answer_valid": In(1),
                 "answer": In(answer_layout(slot_shape())),
-                "events": Out(event_layout()),
+                "events": Out(increments_layout()),
             }
         )
 
@@ -155,7 +159,11 @@ class Core(wiring.Component):
     ) -> None:
         """Events of the cycle before; an idle engine is booked to the first cause that holds."""
         chip = self.config
-        events = {name: Signal(12, name=f"event_{name}") for name in event_layout().members if name != "bytes_output"}
+        events = {
+            name: Signal(EVENT_BITS, name=f"event_{name}")
+            for name in increments_layout().members
+            if name != "bytes_output"
+        }
         left_to_load = Signal()
         working = Signal()
         m.d.comb += [
@@ -196,7 +204,10 @@ class Core(wiring.Component):
 class Chip(wiring.Component):
     """The chip.
 
-    Members: s_axil_*: AXI4-Lite control port; m_axi_*: AXI4 memory port; irq: a job ended, as enabled.
+    Members:
+        s_axil_*: AXI4-Lite control port.
+        m_axi_*: AXI4 memory port.
+        irq: a job ended, as enabled.
     """
 
     ports: ClassVar[dict[str, str]] = {

@@ -11,7 +11,7 @@ from fusioncim.chip.registers import model, sentence
 
 EVENT_BITS = 12
 """Bits by which a counter can grow in a cycle."""
-COUNT_BITS = 64
+COUNTER_BITS = 64
 LOW_BITS = 16
 """Bits of a counter that an adder serves; the others only ever grow by its carry."""
 
@@ -24,7 +24,7 @@ def counters() -> dict[str, str]:
     return {node.inst_name.lower(): sentence(node) for node in group.children()}
 
 
-def event_layout() -> data.StructLayout:
+def increments_layout() -> data.StructLayout:
     """What happened in a cycle: one unsigned increment per counter."""
     return data.StructLayout(dict.fromkeys(counters(), EVENT_BITS))
 
@@ -36,18 +36,21 @@ class Counters(wiring.Component):
 
     Latency: 1 cycle. The high bits keep still but for the one cycle in 16 or more in which the low ones overflow.
 
-    Members: events; clear; and the counters by name, exact in every cycle.
+    Members:
+        events: increments of this cycle.
+        clear: set all counters to 0.
+        <name>: the counter of that name, exact in every cycle.
     """
 
     def __init__(self) -> None:
-        counts = dict.fromkeys(counters(), Out(COUNT_BITS))
-        super().__init__({"events": In(event_layout()), "clear": In(1), **counts})
+        counts = dict.fromkeys(counters(), Out(COUNTER_BITS))
+        super().__init__({"events": In(increments_layout()), "clear": In(1), **counts})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for name in counters():
             low = Signal(LOW_BITS, name=f"{name}_low")
-            high = Signal(COUNT_BITS - LOW_BITS, name=f"{name}_high")
+            high = Signal(COUNTER_BITS - LOW_BITS, name=f"{name}_high")
             total = Signal(LOW_BITS + 1, name=f"{name}_total")
             m.d.comb += [total.eq(low + self.events[name]), getattr(self, name).eq(Cat(low, high))]
             m.d.sync += low.eq(total)

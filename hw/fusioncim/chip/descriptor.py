@@ -6,6 +6,7 @@ from amaranth.lib import data
 from fusioncim_golden.config import POSITION_BITS
 
 ADDRESS_BITS = 32
+"""Bits of a byte address in memory."""
 HEAD_BITS = 9
 DIMENSION_BITS = 11
 STATUS_BITS = 4

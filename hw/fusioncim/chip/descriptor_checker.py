@@ -2,8 +2,6 @@
 
 One serial multiplier works off all products: the ends of the tensors, the steps from one group of query heads to the
 next, the number of rows. Divisions are repeated subtractions.
-
-Latency: about 250 cycles and heads / kv_heads + rows / (heads / kv_heads) more. It works while earlier jobs run.
 """
 
 from collections.abc import Iterable
@@ -27,9 +25,14 @@ ROW_BITS = POSITION_BITS + HEAD_BITS
 def job_layout(chip: ChipConfig) -> data.StructLayout:
     """A checked job.
 
-    status: outcome if the job is refused. group: query heads per key and value head. tile_queries, tile_heads: rows of
-    a tile divided by group, quotient and remainder. rows: queries * heads; group_rows: queries * group. q_group,
-    o_group: bytes from the first query head of a group to that of the next.
+    Members:
+        descriptor: the job.
+        status: outcome if the job is refused.
+        group: query heads per key and value head.
+        tile_queries, tile_heads: rows of a tile divided by group, quotient and remainder.
+        rows: queries * heads.
+        group_rows: queries * group.
+        q_group, o_group: bytes from the first query head of a group to that of the next.
     """
     return data.StructLayout(
         {
@@ -47,7 +50,14 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 class DescriptorChecker(wiring.Component):
-    """Checks one descriptor after the other. Members: i; o: every job, good or refused."""
+    """Checks one descriptor after the other. It works while earlier jobs run.
+
+    Latency: about 250 cycles and heads / kv_heads + rows / (heads / kv_heads) more.
+
+    Members:
+        i: descriptors.
+        o: every job, good or refused.
+    """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config

@@ -1,7 +1,7 @@
 """Global buffer: blocks of keys and values between memory and the engines.
 
 Each half, keys and values, is as many banks as a vector has beats: a beat is written into one of them, a vector is read
-from all. Throughput: one beat in, one key and one value out per cycle. Read latency: 1 cycle, held.
+from all.
 """
 
 from amaranth.hdl import Cat, Module, Signal
@@ -16,10 +16,16 @@ from fusioncim_golden.chip_config import ChipConfig
 
 
 class GlobalBuffer(wiring.Component):
-    """The buffer.
+    """Keys and values between memory and the engines.
 
-    Members: beat_valid, beat, beat_tag, beat_last (of its request): from memory, keys and values alone count; written:
-    with the last beat of a block; read_enable, read_row, pair: read a key and a value.
+    Throughput: a beat in, a key and a value out per cycle. Latency: 1 cycle for a read.
+
+    Members:
+        beat_valid, beat, beat_tag: from memory; keys and values alone count.
+        beat_last: the last beat of its request.
+        written: with the last beat of a block.
+        read_enable, read_row: read a key and a value.
+        pair: the key and the value one cycle later, held.
     """
 
     def __init__(self, config: ChipConfig) -> None:

@@ -5,14 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.counters import Counters, counters, event_layout
+from fusioncim.chip.counters import Counters, counters, increments_layout
 from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, result_layout
 from fusioncim.chip.registers import RegisterFile, axil_members
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.descriptor import Status
 
-COUNT_BITS = 16
+JOB_NUMBER_BITS = 16
 """Bits of the numbers of jobs."""
 RESULTS = 8
 """Results that software can read: those of the last jobs."""
@@ -22,17 +22,23 @@ class HostInterface(wiring.Component):
     """Takes jobs from software and hands them to the chip one by one; tells software how they ended.
 
     A push enqueues the staged job: o_job offers it 2 cycles after the write acts. It is refused, with the sticky error,
-    while the queue is full and during an abort, so that a driver never has a job that it cannot account for: what was
-    pushed before an abort ends as ABORTED, what was refused has no number. A result is in the registers, and in irq if
+    while the queue is full and during an abort. So a driver never has a job that it cannot account for: what was pushed
+    before an abort ends as ABORTED, what was refused has no number. A result is in the registers, and in irq if
     enabled, in the cycle after i_result.
 
-    An abort empties the queue in the cycle of its pulse; a result in that cycle still counts. From the next cycle on
-    the jobs that were pushed and are not complete end as ABORTED, one per cycle, in order, and results from the chip
-    are ignored. The abort is over, at the earliest 3 cycles after the pulse, once none is left and `aborting`, which
-    the chip raises within 2 cycles, is 0. Until then a further abort does nothing, and o_job is not valid.
+    An abort empties the queue in the cycle of its pulse. A result in that cycle still counts. From the next cycle on
+    the jobs that were pushed and are not complete end as ABORTED, one per cycle, in order; results from the chip are
+    ignored. The abort is over once none is left and `aborting`, which the chip raises within 2 cycles, is 0: at the
+    earliest 3 cycles after the pulse. Until then a further abort does nothing, and o_job is not valid.
 
-    Members: s_axil_*: as of the RegisterFile; irq; o_job: jobs; i_result: one per job taken, in order, never stalled;
-    stop: pulse, the jobs that were taken are aborted; aborting: the chip still stops; events: for the counters.
+    Members:
+        s_axil_*: as of the register file.
+        irq: interrupt.
+        o_job: jobs.
+        i_result: one per job taken, in order, never stalled.
+        stop: pulse; the jobs that were taken are aborted.
+        aborting: the chip still stops.
+        events: for the counters.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -45,7 +51,7 @@ class HostInterface(wiring.Component):
                 "i_result": In(stream.Signature(result_layout())),
                 "stop": Out(1),
                 "aborting": In(1),
-                "events": In(event_layout()),
+                "events": In(increments_layout()),
             }
         )
 
@@ -70,8 +76,8 @@ class HostInterface(wiring.Component):
         accept = Signal()
         finish = Signal()
         status = Signal(STATUS_BITS)
-        submitted = Signal(COUNT_BITS)
-        completed = Signal(COUNT_BITS)
+        submitted = Signal(JOB_NUMBER_BITS)
+        completed = Signal(JOB_NUMBER_BITS)
         results = [Signal(STATUS_BITS, name=f"result_{n}", reset_less=True) for n in range(RESULTS)]
         busy = submitted != completed
         m.d.comb += [

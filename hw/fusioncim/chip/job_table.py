@@ -1,8 +1,6 @@
 """Job table: which jobs are under way, how many of their output rows are still to be written, and how they ended.
 
 Jobs enter in order and end in order. A refused job ends without a row.
-
-Throughput: a job per cycle in and out. Latency: 1 cycle from a job's last row to its result.
 """
 
 from amaranth.hdl import Array, Module, Shape, Signal, unsigned
@@ -27,9 +25,17 @@ def slot_shape() -> Shape:
 class JobTable(wiring.Component):
     """Follows the jobs under way.
 
-    Members: i: checked jobs; o: those of them that are good; slot: the slot of the job at o; row_written, row_slot: an
-    output row is in memory; read_error, write_error and their slots; failed: slots of jobs that met an error; o_result:
-    outcomes, in order; running: a job is under way.
+    Throughput: a job per cycle in and out. Latency: 1 cycle from a job's last row to its result.
+
+    Members:
+        i: checked jobs.
+        o: those of them that are good.
+        slot: the slot of the job at o.
+        row_written, row_slot, row_error: the write of an output row is answered.
+        read_error, read_slot: a beat could not be read.
+        failed: slots of jobs that met an error.
+        o_result: outcomes, in order.
+        running: a job is under way.
     """
 
     def __init__(self, config: ChipConfig) -> None:

@@ -22,19 +22,29 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 
-PASSES = 4
+PASSES_PLANNED = 4
 """Passes that may be planned ahead of the one that is read."""
 SHORTEST_READ = 3
-"""Cycles between two blocks: note of the next one, who takes it, read."""
+"""Least cycles from a block to the next: read its note, find who takes it, read it."""
 
 
 class Network(wiring.Component):
     """Queue of blocks and broadcast.
 
-    Members: i_need: passes; loaded: a pass is resident; room, entry, reserve, reserve_*: of the KvFetcher; written: a
-    block is whole; read_enable, read_row: of the GlobalBuffer, whose pair goes to the engines, or zeros if it is absent
-    (beyond the last key); block, block_last, block_valid, block_ready, kv_valid: streams of the engines (block is
-    shared, the rest one bit per engine); served: a block was read; delivered: to how many engines.
+    Throughput: a block per max(update_rank, 3) cycles. Latency: 4 cycles from a whole block to its first vectors.
+
+    Members:
+        i_need: passes.
+        loaded: a pass is resident.
+        room, entry, reserve, reserve_block, reserve_rows: to and from the key and value fetcher.
+        written: a block is whole.
+        read_enable, read_row: to the global buffer, whose pair goes to the engines.
+        absent: the pair is beyond the last key; zeros go to the engines.
+        block: number of the block, for all engines.
+        block_last, block_valid, block_ready: streams of blocks, one bit per engine.
+        kv_valid: streams of pairs, one bit per engine.
+        served: a block was read.
+        delivered: to how many engines.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -69,16 +79,16 @@ class Network(wiring.Component):
         depth, rank = chip.buffer_blocks, config.update_rank
 
         # Passes, and how much of the one that is read is left, in all and for every engine.
-        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES)
+        m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES_PLANNED)
         planned = data.View(need_layout(chip), passes.r_data)
-        resident = Signal(range(2 * PASSES))
+        resident = Signal(range(2 * PASSES_PLANNED))
         this = Signal(need_layout(chip), reset_less=True)
         left = Signal(POSITION_BITS)
         take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
         begin = Signal()
+        wiring.connect(m, wiring.flipped(self.i_need), passes.w_stream)
         m.d.comb += [
-            *(passes.w_data.eq(self.i_need.payload), passes.w_en.eq(self.i_need.valid)),
-            *(self.i_need.ready.eq(passes.w_rdy), passes.r_en.eq(begin)),
+            passes.r_en.eq(begin),
             begin.eq((left == 0) & passes.r_rdy & (resident != 0)),
         ]
         m.d.sync += resident.eq(resident + self.loaded - begin)

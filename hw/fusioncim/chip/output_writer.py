@@ -1,8 +1,6 @@
 """Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
 
-Every engine has a packer with room for two rows; whole rows are written in turn, one request per row.
-
-Throughput: a row per output_bytes / bus_bytes cycles. Latency: a few cycles from the last beat of a row.
+Every engine has a packer with room for two rows. Whole rows are written in turn, one request per row.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -14,8 +12,8 @@ from fusioncim.chip.axi import write_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import SLOTS, slot_shape
-from fusioncim.chip.query_loader import place_layout
-from fusioncim.engine.normalizer import beat_layout
+from fusioncim.chip.query_loader import output_place_layout
+from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
@@ -23,22 +21,37 @@ from fusioncim_golden.chip_config import ChipConfig
 
 ROWS_AHEAD = 4
 """Rows that are requested before their data goes out."""
+ROWS_PACKED = 2
+"""Rows for which a packer has room."""
+
+
+def tiles_placed(chip: ChipConfig) -> int:
+    """Tiles of an engine whose places are known ahead: those of all words, one that leaves, one that loads."""
+    return chip.engine.words + 2
 
 
 class OutputPacker(wiring.Component):
     """Packs an engine's outputs.
 
-    Members: i: beats of the engine; i_place: its tiles; o: beats of the bus; row: a whole row is held that was not
-    taken; take: take it (its place stays on `place` for that cycle); place: address and slot of the next row; head: its
-    head. step: bytes from it to the next row, depending on `wrap`, which says that the next row is another query's.
+    Throughput: an output beat in and a bus beat out per cycle.
+
+    Members:
+        i: outputs of the engine.
+        i_place: places of its tiles.
+        o: beats of the bus.
+        row: a whole row is held that was not taken.
+        take: take it; its place stays for that cycle.
+        address, slot, head: place of the next row.
+        step: bytes from it to the row behind.
+        wrap: the row behind belongs to another query.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(beat_layout(config.engine))),
-                "i_place": In(stream.Signature(place_layout(config))),
+                "i": In(stream.Signature(output_beat_layout(config.engine))),
+                "i_place": In(stream.Signature(output_place_layout(config))),
                 "o": Out(stream.Signature(config.bus_bits)),
                 "row": Out(1),
                 "take": In(1),
@@ -55,8 +68,8 @@ class OutputPacker(wiring.Component):
         chip, config = self.config, self.config.engine
         beats = chip.output_bytes // chip.bus_bytes
         parts = chip.bus_bits // (config.units * config.output_bits)
-        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=2 * beats)
-        m.submodules.places = places = SyncFIFOBuffered(width=place_layout(chip).size, depth=config.words + 2)
+        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=ROWS_PACKED * beats)
+        m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=tiles_placed(chip))
 
         word = Signal(chip.bus_bits)
         part = Signal(address_shape(parts))
@@ -64,8 +77,8 @@ class OutputPacker(wiring.Component):
         m.d.comb += [
             *(self.i.ready.eq(fifo.w_rdy), taken.eq(self.i.valid & fifo.w_rdy)),
             *(fifo.w_en.eq(taken & (part == parts - 1)), fifo.w_data.eq(word)),
-            *(self.o.valid.eq(fifo.r_rdy), self.o.payload.eq(fifo.r_data), fifo.r_en.eq(self.o.ready)),
         ]
+        wiring.connect(m, fifo.r_stream, wiring.flipped(self.o))
         value = self.i.payload.data.as_value()
         if parts > 1:
             kept = Signal(chip.bus_bits - len(value), reset_less=True)
@@ -76,7 +89,7 @@ class OutputPacker(wiring.Component):
             m.d.comb += word.eq(value)
 
         beat = Signal(address_shape(beats))
-        rows = Signal(range(4))
+        rows = Signal(range(ROWS_PACKED + 2))
         complete = Signal()
         m.d.comb += [complete.eq(fifo.w_en & (beat == beats - 1)), self.row.eq((rows != 0) & self._walk(m, places))]
         with m.If(fifo.w_en):
@@ -86,11 +99,8 @@ class OutputPacker(wiring.Component):
 
     def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:
         """Walk the rows of the oldest tile; returns whether there is one."""
-        m.d.comb += [
-            *(places.w_data.eq(self.i_place.payload), places.w_en.eq(self.i_place.valid)),
-            self.i_place.ready.eq(places.w_rdy),
-        ]
-        layout = place_layout(self.config)
+        wiring.connect(m, wiring.flipped(self.i_place), places.w_stream)
+        layout = output_place_layout(self.config)
         place = Signal(layout, reset_less=True)
         held = Signal()
         m.d.comb += [
@@ -110,16 +120,22 @@ class OutputPacker(wiring.Component):
 class OutputWriter(wiring.Component):
     """Packers and the turn they take.
 
-    Members: i: outputs of every engine; place, place_valid, place_ready: of the QueryLoader; opens, job, slot: a job
-    begins; o_write, o_data: to the write master; failed: slots whose rows are dropped.
+    Throughput: a row per output_bytes / bus_bytes cycles.
+
+    Members:
+        i: outputs of every engine.
+        place, place_valid, place_ready: places of tiles, from the query loader.
+        opens, job, slot: a job begins.
+        failed: slots whose rows are dropped.
+        o_write, o_data: to the write master.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(beat_layout(config.engine))).array(config.engines),
-                "place": In(place_layout(config)),
+                "i": In(stream.Signature(output_beat_layout(config.engine))).array(config.engines),
+                "place": In(output_place_layout(config)),
                 "place_valid": In(config.engines),
                 "place_ready": Out(config.engines),
                 "opens": In(1),

@@ -5,8 +5,6 @@ key blocks on their way, then the tiles. A pass is planned while the one before 
 
 The engines take turns: the first tile of a group of heads goes to the engine behind the one that got the last tile of
 the group before, so that small jobs on several heads fill the chip.
-
-Throughput: two cycles per tile and four per pass.
 """
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal
@@ -23,11 +21,15 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 
 
-def tile_layout(chip: ChipConfig) -> data.StructLayout:
+def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
     """A tile to load.
 
-    engine; rows; fresh, last: as of the engine; opens: first tile of the job; first: first tile of a group of query
-    heads; final: last of the pass.
+    Members:
+        engine: where it goes.
+        rows, fresh, last: as of the engine.
+        opens: first tile of the job.
+        first: first tile of a group of query heads.
+        final: last of the pass.
     """
     return data.StructLayout(
         {
@@ -42,10 +44,16 @@ def tile_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
-def pass_layout() -> data.StructLayout:
-    """Keys and values of a pass: first vectors of the head, bytes from one to the next, how many, and the blocks.
+def planned_pass_layout() -> data.StructLayout:
+    """Keys and values of a pass.
 
-    common: blocks that every tile of the pass sees; the others are its causal triangle.
+    Members:
+        k_address, v_address: first vectors of the head.
+        k_pitch, v_pitch: bytes from one vector to the next.
+        keys, blocks: how many.
+        common: blocks that every tile of the pass sees; the others are its causal triangle.
+        diagonal: the block of the last row's own position, or the last block.
+        slot: of the job.
     """
     return data.StructLayout(
         {
@@ -70,8 +78,15 @@ def need_layout(chip: ChipConfig) -> data.StructLayout:
 class Planner(wiring.Component):
     """Plans one job after the other.
 
-    Members: i: jobs; i_slot: slot of the job that i shows; job, slot: the job that is planned, stable until its last
-    tile is taken; o_tile, o_pass, o_need.
+    Throughput: two cycles per tile and four per pass.
+
+    Members:
+        i: jobs.
+        i_slot: slot of the job that i shows.
+        job, slot: the job that is planned, stable until its last tile is taken.
+        o_tile: tiles for the query loader.
+        o_pass: passes for the key and value fetcher.
+        o_need: the same passes for the network.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -82,8 +97,8 @@ class Planner(wiring.Component):
                 "i_slot": In(slot_shape()),
                 "job": Out(job_layout(config)),
                 "slot": Out(slot_shape()),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
-                "o_pass": Out(stream.Signature(pass_layout())),
+                "o_tile": Out(stream.Signature(planned_tile_layout(config))),
+                "o_pass": Out(stream.Signature(planned_pass_layout())),
                 "o_need": Out(stream.Signature(need_layout(config))),
             }
         )

@@ -3,8 +3,7 @@
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
 of the next query. The same walk gives the place of the outputs. A job's score scales are read first.
 
-Throughput: a row per max(beats, 1) cycles, one request per cycle. Latency: memory latency + 2 cycles. A row is asked
-for only when its engine waits for it, so that what comes back is never held up.
+A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -17,21 +16,21 @@ from fusioncim.chip.axi import read_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import slot_shape
-from fusioncim.chip.planner import tile_layout
+from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.lib.arith import fits, one_hot
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS
 from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES
 
 ROWS_IN_FLIGHT = 32
 """Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
 
 
-def place_layout(chip: ChipConfig) -> data.StructLayout:
+def output_place_layout(chip: ChipConfig) -> data.StructLayout:
     """Where the outputs of a tile go: address and head of its first row, how many rows, and the job's slot."""
     return data.StructLayout(
         {"address": ADDRESS_BITS, "head": HEAD_BITS, "rows": fits(chip.engine.rows), "slot": slot_shape()}
@@ -48,17 +47,26 @@ def note_layout(chip: ChipConfig) -> data.StructLayout:
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
-    Members: i: tiles; job, slot: of the tile that i shows; o_read: requests; beat_valid, beat, beat_last, beat_scale:
-    what memory returns; tile_*, query_*: streams of the engines (payload shared, one valid and ready per engine);
-    place_*: the same for the output writer; opens: the first tile of a job is taken up; loaded: the last row of a pass
-    is delivered; loading: a row is asked for or on its way.
+    Throughput: a row per vector_bytes / bus_bytes cycles. Latency: memory latency + 2 cycles.
+
+    Members:
+        i: tiles.
+        job, slot: of the tile that i shows.
+        o_read: requests.
+        beat_valid, beat, beat_last, beat_scale: what memory returns.
+        tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
+        query, query_valid: the same for queries, which are never stalled.
+        place, place_valid, place_ready: the same for the output writer.
+        opens: the first tile of a job is taken up.
+        loaded: the last row of a pass is delivered.
+        loading: a row is asked for or on its way.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(tile_layout(config))),
+                "i": In(stream.Signature(planned_tile_layout(config))),
                 "job": In(job_layout(config)),
                 "slot": In(slot_shape()),
                 "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
@@ -71,7 +79,7 @@ class QueryLoader(wiring.Component):
                 "tile_ready": In(config.engines),
                 "query": Out(query_row_layout(config.engine)),
                 "query_valid": Out(config.engines),
-                "place": Out(place_layout(config)),
+                "place": Out(output_place_layout(config)),
                 "place_valid": Out(config.engines),
                 "place_ready": In(config.engines),
                 "opens": Out(1),
@@ -219,6 +227,9 @@ class QueryLoader(wiring.Component):
         )[now.head[:bits]]
         m.d.comb += [
             *(self.query.data.as_value().eq(vector), self.query.query.visible.eq(now.visible)),
-            *(self.query.query.mantissa.eq(scale[:8]), self.query.query.shift.eq(scale[8:13])),
+            *(
+                self.query.query.mantissa.eq(scale[:SCALE_BITS]),
+                self.query.query.shift.eq(scale[SCALE_BITS : SCALE_BITS + SCALE_SHIFT_BITS]),
+            ),
             self.loaded.eq(self.query_valid.any() & now.final),
         ]

@@ -21,7 +21,7 @@ from systemrdl.node import AddrmapNode, FieldNode, Node, RegNode
 from systemrdl.rdltypes.builtin_enums import OnWriteType
 
 SOURCE = Path(__file__).with_suffix(".rdl")
-ADDRESS_BITS = 12
+REGISTER_ADDRESS_BITS = 12
 """Bits of a byte address: the window is 4 KB."""
 OKAY, SLVERR = 0, 2
 """Responses of AXI4-Lite."""
@@ -124,7 +124,7 @@ def _field(node: FieldNode) -> Field:
 
 def axil_members() -> dict[str, wiring.Member]:
     """An AXI4-Lite subordinate's ports, by their usual flat names."""
-    address = {"addr": In(ADDRESS_BITS), "prot": In(3), "valid": In(1), "ready": Out(1)}
+    address = {"addr": In(REGISTER_ADDRESS_BITS), "prot": In(3), "valid": In(1), "ready": Out(1)}
     channels = {
         "aw": address,
         "w": {"data": In(32), "strb": In(4), "valid": In(1), "ready": Out(1)},
@@ -138,14 +138,16 @@ def axil_members() -> dict[str, wiring.Member]:
 class RegisterFile(wiring.Component):
     """The registers as an AXI4-Lite subordinate.
 
-    A write acts in the cycle after the later one of its address and its data, and is answered in the cycle behind; the
+    A write acts in the cycle after the later one of its address and its data, and is answered in the cycle behind. The
     address and the data come in either order. A read samples in the cycle after its address and is answered in the
     cycle behind. Each takes two cycles, and reads pass writes. SLVERR, without effect: no register at the address, an
     unaligned address, or a write to a register without a field that software can write.
 
-    Members: s_axil_*: the bus; per field of the map, by `Register.member`, for an input: its value; for storage and
-    sticky: its value, changed in the cycle after the write acts; for a pulse: 1 in the cycle in which the write acts;
-    and `<sticky>_set`.
+    Members:
+        s_axil_*: the bus.
+        <field>: a field of the map, by `Register.member`. Input: its value. Storage and sticky: its value, changed in
+            the cycle after the write acts. Pulse: 1 in the cycle in which the write acts.
+        <field>_set: sets a sticky field.
     """
 
     def __init__(self) -> None:
@@ -174,7 +176,7 @@ class RegisterFile(wiring.Component):
 
     def _writes(self, m: Module) -> tuple[dict[str, Signal], Signal, Signal]:
         """Channels of a write: when each register is written, the bits written, and which."""
-        address = Signal(ADDRESS_BITS, reset_less=True)
+        address = Signal(REGISTER_ADDRESS_BITS, reset_less=True)
         addressed = Signal()
         word = Signal(32, reset_less=True)
         strobe = Signal(4, reset_less=True)
@@ -225,7 +227,7 @@ class RegisterFile(wiring.Component):
 
     def _reads(self, m: Module, words: Mapping[str, Signal]) -> None:
         """Channels of a read."""
-        address = Signal(ADDRESS_BITS, reset_less=True)
+        address = Signal(REGISTER_ADDRESS_BITS, reset_less=True)
         addressed = Signal()
         data = Signal(32, reset_less=True)
         error = Signal(reset_less=True)

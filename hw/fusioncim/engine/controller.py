@@ -12,37 +12,55 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine import ip_cim
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
-from fusioncim.engine.normalizer import tile_layout
+from fusioncim.engine.normalizer import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
-from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
+from fusioncim.engine.softmax_layouts import control_layout, query_layout
+from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
 from fusioncim.lib.arith import one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import POSITION_BITS, Config
 
+PASSES_LOADED = 4
+"""Loaded passes that may wait for the sequencer, the one that it works on included."""
+
+
+def tiles_ahead(config: Config) -> int:
+    """Tiles that may be loaded before the oldest is drained."""
+    return max(2 * config.words, 4)
+
 
 def block_layout() -> data.StructLayout:
-    """Announces the update_rank keys and values of a block; last: the last block of its pass for this engine."""
+    """A block of update_rank keys and values that comes; last: the last one of its pass for this engine."""
     return data.StructLayout({"block": POSITION_BITS, "last": 1})
 
 
-def state_layout() -> data.StructLayout:
+def engine_state_layout() -> data.StructLayout:
     """What an engine does in a cycle.
 
-    active: a bit-plane multiplies; loaded: a pass is resident; waits: it waits for its words to drain; adds: values are
-    multiplied and added.
+    Members:
+        active: a bit-plane multiplies.
+        loaded: a pass is resident.
+        waits: it waits for its words to drain.
+        adds: values are multiplied and added.
     """
     return data.StructLayout({"active": 1, "loaded": 1, "waits": 1, "adds": 1})
 
 
 class Controller(wiring.Component):
-    """Loader, sequencer and the queues between them.
+    """Tile loader, sequencer and the queues between them.
 
-    Members: i_tile, i_q, i_block, state: as of the engine; write, query_enable, query: a query into the banks (row and
-    word as of write); kv, command, control, pv_enable, pv_word: as of the Sequencer; o_tile: tiles to drain; drained:
-    words whose tile has left.
+    A block is accepted while the rings of keys and values have room for all its vectors.
+
+    Members:
+        i_tile, i_q, i_block, state: as of the engine.
+        write: a query into the bank of the IP-CIM.
+        query_enable, query: the same query into the softmax; row and word as of `write`.
+        kv, command, control, pv_enable, pv_word: as of the sequencer.
+        o_tile: tiles to drain.
+        drained: words whose tile has left.
     """
 
     def __init__(self, config: Config) -> None:
@@ -52,16 +70,16 @@ class Controller(wiring.Component):
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
                 "i_block": In(stream.Signature(block_layout())),
-                "write": Out(ip_cim.write_layout(config)),
+                "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(softmax.query_layout()),
+                "query": Out(query_layout()),
                 "kv": Out(kv_signature(config)),
-                "command": Out(ip_cim.command_layout(config)),
-                "control": Out(softmax.control_layout(config)),
+                "command": Out(ip_cim.plane_command_layout(config)),
+                "control": Out(control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
-                "state": Out(state_layout()),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
+                "state": Out(engine_state_layout()),
+                "o_tile": Out(stream.Signature(drained_tile_layout(config))),
                 "drained": In(config.words),
             }
         )
@@ -76,10 +94,10 @@ class Controller(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i_tile), loader.i_tile)
         wiring.connect(m, wiring.flipped(self.i_q), loader.i_q)
         wiring.connect(m, sequencer.kv, wiring.flipped(self.kv))
-        this_pass = stream.Signature(pass_layout(config)).create()
-        queue(m, "passes", loader.o_pass, this_pass, 4)
-        tile = stream.Signature(tile_layout(config)).create()
-        queue(m, "tiles", loader.o_tile, tile, max(2 * config.words, 4))
+        this_pass = stream.Signature(loaded_pass_layout(config)).create()
+        queue(m, "passes", loader.o_pass, this_pass, PASSES_LOADED)
+        tile = stream.Signature(drained_tile_layout(config)).create()
+        queue(m, "tiles", loader.o_tile, tile, tiles_ahead(config))
 
         # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.
         accepted = stream.Signature(block_layout()).create()

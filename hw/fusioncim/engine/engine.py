@@ -1,17 +1,7 @@
 """Hybrid engine: IP-CIM, softmax, OP-CIM and normalizer behind four streams in and one out.
 
-    i_tile  tiles to load (loader.tile_command_layout); the last one of a pass closes it
-    i_q     their queries, row after row
-    i_block key blocks in the order in which they pass, pass after pass; each may be seen by some resident row, and is
-            accepted when there is room for it
-    i_kv    the update_rank keys and values of each block, in the order of the schedule inside the block; positions that
-            no row may see may hold anything
-    o       outputs: the rows of each tile, `units` neighbouring columns per beat
-
-Each key and value vector enters once per pass, whatever the number of resident words; vectors that come after their
-block was accepted never wait. The tiles of the next pass load while the current one computes. In steady state a block
-of update_rank vectors takes block_cycles cycles per resident word, without a gap; softmax, PV, loads and drains are
-hidden.
+Each key and value vector enters once per pass, whatever the number of resident words. The tiles of the next pass load
+while the current one computes. Softmax, PV, loads and drains are hidden behind the scores.
 """
 
 from typing import ClassVar
@@ -20,19 +10,34 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine.controller import Controller, block_layout, state_layout
+from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.ip_cim import IpCim
 from fusioncim.engine.kv_buffer import KvBuffer, pair_layout
-from fusioncim.engine.normalizer import Normalizer, beat_layout
+from fusioncim.engine.normalizer import Normalizer, output_beat_layout
 from fusioncim.engine.op_cim import OpCim
-from fusioncim.engine.softmax import Softmax, events_layout
+from fusioncim.engine.softmax import Softmax
+from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 
 
 class Engine(wiring.Component):
-    """One hybrid engine. Members: the streams above; state: what it does in this cycle; events: of the softmax."""
+    """One hybrid engine: O = softmax(scale * Q K^T) V for tile after tile.
+
+    Throughput: in steady state a block of update_rank keys takes block_cycles cycles per resident word, without a gap.
+
+    Members:
+        i_tile: tiles to load; the last one of a pass closes it.
+        i_q: their queries, row after row.
+        i_block: key blocks in the order in which they pass, pass after pass. Some resident row may see each of them. A
+            block is accepted when there is room for it.
+        i_kv: the update_rank keys and values of each block, in the order of the schedule inside the block. Vectors that
+            come after their block was accepted never wait. Positions that no row may see may hold anything.
+        o: outputs, the rows of each tile, `units` neighbouring columns per beat.
+        state: what the engine does in this cycle.
+        events: what the softmax did.
+    """
 
     ports: ClassVar[dict[str, str]] = {
         "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
@@ -55,9 +60,9 @@ class Engine(wiring.Component):
                 "i_q": In(stream.Signature(query_row_layout(config))),
                 "i_block": In(stream.Signature(block_layout())),
                 "i_kv": In(stream.Signature(pair_layout(config))),
-                "o": Out(stream.Signature(beat_layout(config))),
-                "state": Out(state_layout()),
-                "events": Out(events_layout(config)),
+                "o": Out(stream.Signature(output_beat_layout(config))),
+                "state": Out(engine_state_layout()),
+                "events": Out(softmax_events_layout(config)),
             }
         )
 

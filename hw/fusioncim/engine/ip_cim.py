@@ -14,9 +14,6 @@ row and word: they are summed when the query is written, kept in a bank per soft
 Planes come most significant first, so that the shift-and-add at the edge of a row is Horner's rule: one adder, no
 shifter. Row j of every softmax lane works j cycles behind row 0 (the planes ripple through that many registers), which
 brings the scores to the lane one after the other and needs no holding register per row.
-
-Throughput: one key per operand_bits cycles. Latency: the score of row j is complete j + 3 cycles after its last plane
-was on `command`.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -28,22 +25,28 @@ from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 
+LATENCY = 3
+"""Cycles from a key's last plane on `command` to its score in the first row of a lane; row j is j cycles behind."""
 PART = 16
 """Columns whose share of a correction is summed in a cycle."""
+SUM_CYCLES = 2
+"""A correction is summed in so many cycles: parts of PART columns, then all."""
 
 
-def command_layout(config: Config) -> data.StructLayout:
+def plane_command_layout(config: Config) -> data.StructLayout:
     """One cycle of the plane stream.
 
-    enable: `plane` holds a bit-plane; first: it is the sign plane. read, word: fetch the resident word from the bank,
-    one cycle before the first plane that multiplies it.
+    Members:
+        enable: `plane` holds a bit-plane.
+        first: it is the sign plane.
+        read, word: fetch the resident word from the bank, one cycle before the first plane that multiplies it.
     """
     return data.StructLayout(
         {"enable": 1, "first": 1, "plane": config.columns, "read": 1, "word": address_shape(config.words)}
     )
 
 
-def write_layout(config: Config) -> data.StructLayout:
+def query_write_layout(config: Config) -> data.StructLayout:
     """A query for one row and word, in two's complement; any time, also while another word computes.
 
     The most negative operand, -2^(operand_bits-1), counts as the one above it.
@@ -68,11 +71,15 @@ def take_layout(config: Config) -> data.StructLayout:
 class IpCimRow(wiring.Component):
     """One row: bank, 1-bit multipliers, adder tree, shift-and-add.
 
+        score = sum over columns j of q[j] * k[j] + correction,  k in bit-planes
+
+    Throughput: a bit-plane per cycle. Latency: 2 cycles from a key's last plane to its score.
+
     Members:
         enable, first, plane: this cycle's bit-plane.
         read, word: fetch a word; it multiplies from the next cycle on.
         write_enable, write_word, write_data: bank write port, operands as magnitude and, in the highest bit, sign.
-        score: score plus correction, complete 2 cycles after the last plane, until the next key's first partial sum.
+        score: score plus correction, until the next key's first partial sum.
     """
 
     def __init__(self, config: Config) -> None:
@@ -126,17 +133,21 @@ class IpCimRow(wiring.Component):
 class Correction(wiring.Component):
     """What the rows' scores are too large by, for every row and word.
 
-    correction = sum over j of 2^(operand_bits-1) - 1 - m[j] * t[j]
+        correction = sum over j of 2^(operand_bits-1) - 1 - m[j] * t[j]
 
-    Members: write: as of the macro; take (take_layout), correction: of the lanes' rows that were taken, one cycle
-    later. A query's correction can be taken from 3 cycles after it was written on.
+    Latency: a query's correction can be taken from 3 cycles after it was written on.
+
+    Members:
+        write: as of the macro.
+        take: rows of the lanes.
+        correction: of the rows that were taken one cycle before.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "write": In(write_layout(config)),
+                "write": In(query_write_layout(config)),
                 "take": In(take_layout(config)),
                 "correction": Out(correction_shape(config)).array(config.softmax_lanes),
             }
@@ -160,9 +171,9 @@ class Correction(wiring.Component):
         total = Signal(correction_shape(config), reset_less=True)
         place = Signal(data.StructLayout({name: self.write[name].shape() for name in ("enable", "row", "word")}))
         m.d.comb += [place[name].eq(self.write[name]) for name in ("enable", "row", "word")]
-        stages, enables = pipelined(m, place, 2, "write")
-        enable, row, word = enables[2], stages[2].row, stages[2].word
-        with m.If(enables[1]):
+        stages, enables = pipelined(m, place, SUM_CYCLES, "write")
+        enable, row, word = enables[-1], stages[-1].row, stages[-1].word
+        with m.If(enables[-2]):
             m.d.sync += total.eq(tree_sum(parts) - config.columns)
         for n in range(config.softmax_lanes):
             bank = Bank(depth=config.words << row_bits(config), width=len(total))
@@ -199,18 +210,23 @@ def symmetric(x: Value) -> Value:
 class IpCim(wiring.Component):
     """All rows, the plane registers that skew them, and the corrections.
 
-    Members: command (command_layout), write (write_layout), take (take_layout), score: of all rows, too large by their
-    correction; correction: per lane. Row i with j = i mod rows_per_lane shows the score of a key at j + 3 cycles after
-    the key's last plane was on `command`; `take` it then, and subtract the lane's `correction` one cycle later. This
-    unit cannot stall.
+    Throughput: a key per operand_bits cycles. Latency: row i with j = i mod rows_per_lane shows the score of a key j +
+    3 cycles after the key's last plane was on `command`. This unit cannot stall.
+
+    Members:
+        command: bit-planes.
+        write: a query.
+        take: the rows whose scores are taken in this cycle.
+        score: of all rows, too large by their correction.
+        correction: of every lane's row that was taken one cycle before; to be subtracted.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "command": In(command_layout(config)),
-                "write": In(write_layout(config)),
+                "command": In(plane_command_layout(config)),
+                "write": In(query_write_layout(config)),
                 "take": In(take_layout(config)),
                 "score": Out(signed(config.score_bits)).array(config.rows),
                 "correction": Out(correction_shape(config)).array(config.softmax_lanes),
@@ -220,7 +236,7 @@ class IpCim(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        layout = command_layout(config)
+        layout = plane_command_layout(config)
 
         stages = [self.command]
         enables = [self.command.enable]

@@ -37,9 +37,14 @@ def ring_depth(config: Config) -> int:
 def kv_signature(config: Config) -> wiring.Signature:
     """What the sequencer drives, as an output of it.
 
-    available (driven by the buffer): a block waits whose keys and values are there; claim: take it. keys_*: release a
-    block, read a vector of the ring. plane_index: bit-plane of the key read last. values_*: release a block, read a
-    whole block. value_column: column step of the block read last.
+    Members:
+        available: driven by the buffer; a block waits whose keys and values are there.
+        claim: take it.
+        keys_release, values_release: release a block.
+        keys_enable, keys_address: read a vector of the ring.
+        plane_index: bit-plane of the key read last.
+        values_enable, values_address: read a whole block.
+        value_column: column step of the block read last.
     """
     return wiring.Signature(
         {
@@ -60,8 +65,14 @@ def kv_signature(config: Config) -> wiring.Signature:
 class VectorRing(wiring.Component):
     """First-in ring of vectors, claimed and released by the block; they go to `banks` banks in turn.
 
-    Members: i: vectors, in order; available: a whole block waits that was not claimed; claim, release: one block, the
-    oldest; read_enable, read_address, read_data: any place in the ring, a vector of every bank, latency 1 cycle, held.
+    Throughput: a vector in, and one of every bank out, per cycle. Latency: 1 cycle for a read.
+
+    Members:
+        i: vectors, in order.
+        available: a whole block waits that was not claimed.
+        claim, release: one block, the oldest.
+        read_enable, read_address: any place in the ring.
+        read_data: a vector of every bank, one cycle later, held.
     """
 
     def __init__(self, config: Config, *, banks: int) -> None:
@@ -111,7 +122,10 @@ class VectorRing(wiring.Component):
 
 
 class BitPlanes(wiring.Component):
-    """Bit-planes of a vector, most significant first: plane[j] = vector[j][operand_bits - 1 - index]."""
+    """Bit-planes of a vector, most significant first: plane[j] = vector[j][operand_bits - 1 - index].
+
+    Latency: none.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -132,7 +146,10 @@ class BitPlanes(wiring.Component):
 
 
 class ValueColumns(wiring.Component):
-    """value[n]: the operands of vector n in columns column * units .. column * units + units - 1."""
+    """Columns of a block: value[n] has the operands of vector n in `units` columns from column * units on.
+
+    Latency: none.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -155,10 +172,15 @@ class ValueColumns(wiring.Component):
 
 
 class KvBuffer(wiring.Component):
-    """Rings, bit-planes and value columns.
+    """Rings of keys and of values, bit-planes and value columns.
 
-    Members: i: keys and values, in the order of the blocks; kv: driven by the sequencer; plane: bit-plane of the key
-    that was read; value[n]: operands of vector n of the block that was read, in the shown column step.
+    Throughput: a key and a value in per cycle, a bit-plane and a column out per cycle. Latency: 1 cycle for a read.
+
+    Members:
+        i: keys and values, in the order of the blocks.
+        kv: driven by the sequencer.
+        plane: bit-plane of the key that was read.
+        value: value[n] has the operands of vector n of the block that was read, in the column step that `kv` shows.
     """
 
     def __init__(self, config: Config) -> None:

@@ -4,9 +4,6 @@
 
 The reciprocal of the next row is divided (14 restoring steps) while the current row streams out. Rows go out in order,
 a row as block_cycles beats of `units` neighbouring columns.
-
-Throughput: one beat per cycle, or one row per 18 cycles. Latency: 21 cycles for a tile's first beat. A stalled output
-holds everything still.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -14,20 +11,27 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import state_layout
+from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim.lib.arith import fits, one_hot, saturate, shift_round
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import RECIPROCAL_BITS, Config
 from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 
+ROW_CYCLES = RECIPROCAL_BITS + 3
+"""Cycles of a row's reciprocal: read the row sum, normalize it, a division step per bit, send."""
+PIPELINE_CYCLES = 3
+"""Cycles of an element: read it from its bank, align, multiply."""
+LATENCY = ROW_CYCLES + PIPELINE_CYCLES
+"""Cycles from a tile to its first beat."""
 
-def tile_layout(config: Config) -> data.StructLayout:
+
+def drained_tile_layout(config: Config) -> data.StructLayout:
     """A tile to drain: its word and the number of its rows."""
     return data.StructLayout({"word": address_shape(config.words), "rows": fits(config.rows)})
 
 
-def beat_layout(config: Config) -> data.StructLayout:
+def output_beat_layout(config: Config) -> data.StructLayout:
     """`units` neighbouring outputs of a row; last: the end of the tile."""
     return data.StructLayout(
         {"data": data.ArrayLayout(signed(config.output_bits), config.units), "last": 1},
@@ -35,7 +39,15 @@ def beat_layout(config: Config) -> data.StructLayout:
 
 
 def inverse_layout(config: Config) -> data.StructLayout:
-    """1 / l of a row: filled (else its outputs are 0), bits of l beyond the least, reciprocal; last: of the tile."""
+    """1 / l of a row.
+
+    Members:
+        filled: a block was added; else the row's outputs are 0.
+        excess: bits of l beyond the least.
+        reciprocal: of the mantissa of l.
+        last: the tile's last row.
+        row, word: which row.
+    """
     return data.StructLayout(
         {
             "filled": 1,
@@ -49,21 +61,26 @@ def inverse_layout(config: Config) -> data.StructLayout:
 
 
 class Reciprocal(wiring.Component):
-    """Reads the row sums of a tile and divides.
+    """Reads the row sums of a tile and divides: reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l.
 
-    Members: i: tiles; o: one inverse per row, about 17 cycles each; state_*: read port of the softmax macro.
+    Throughput: a row per 17 cycles. Latency: 16 cycles.
+
+    Members:
+        i: tiles.
+        o: one inverse per row.
+        state_enable, state_row, state_word, state: read port of the softmax, latency 1 cycle.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(tile_layout(config))),
+                "i": In(stream.Signature(drained_tile_layout(config))),
                 "o": Out(stream.Signature(inverse_layout(config))),
                 "state_enable": Out(1),
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
-                "state": In(state_layout(config)),
+                "state": In(row_state_layout(config)),
             }
         )
 
@@ -127,9 +144,17 @@ def normalized(m: Module, x: Value) -> tuple[Value, Value]:
 
 
 class NormalizerUnit(wiring.Component):
-    """Aligns, multiplies, rounds and saturates one element per cycle; latency 2 cycles in which advance is set.
+    """Aligns, multiplies, rounds and saturates one element per cycle.
 
-    Members: advance; element, excess of its row: now; reciprocal and filled of its row: now; quotient.
+        quotient = saturate(shift_round(aligned * reciprocal, constant)) if filled else 0
+
+    Latency: 2 cycles in which `advance` is set.
+
+    Members:
+        advance: go on; else everything stands still.
+        element, excess: an element and the excess of its row.
+        reciprocal, filled: of its row.
+        quotient: the output.
     """
 
     def __init__(self, config: Config) -> None:
@@ -171,23 +196,30 @@ class NormalizerUnit(wiring.Component):
 class Normalizer(wiring.Component):
     """Drains tiles.
 
-    Members: i: tiles; o: beats; done: words whose last element was taken from the bank; drain, drain_data: read port of
-    the OP-CIM macro; state_*: of the softmax macro.
+    Throughput: one beat per cycle, or one row per 17 cycles. Latency: 20 cycles from a tile to its first beat. A
+    stalled output holds everything still.
+
+    Members:
+        i: tiles.
+        o: beats.
+        done: words whose last element was taken from the bank.
+        drain, drain_data: read port of the OP-CIM.
+        state_enable, state_row, state_word, state: read port of the softmax.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(tile_layout(config))),
-                "o": Out(stream.Signature(beat_layout(config))),
+                "i": In(stream.Signature(drained_tile_layout(config))),
+                "o": Out(stream.Signature(output_beat_layout(config))),
                 "done": Out(config.words),
                 "drain": Out(drain_layout(config)),
                 "drain_data": In(config.units * config.accumulator_bits),
                 "state_enable": Out(1),
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
-                "state": In(state_layout(config)),
+                "state": In(row_state_layout(config)),
             }
         )
 
@@ -222,7 +254,7 @@ class Normalizer(wiring.Component):
         # Bank, align, multiply: each stage keeps what the next needs of the row's inverse.
         stages = [inverse]
         valid, last = [loaded], [last_column & inverse.last]
-        for n in range(2):
+        for n in range(PIPELINE_CYCLES - 1):
             stage = Signal(inverse_layout(config), name=f"inverse_{n}", reset_less=True)
             stage_valid = Signal(name=f"valid_{n}")
             stage_last = Signal(name=f"last_{n}")
@@ -242,5 +274,5 @@ class Normalizer(wiring.Component):
                 self.o.payload.data[u].eq(unit.quotient),
             ]
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(valid[2]), self.o.payload.last.eq(last[2])]
+            m.d.sync += [self.o.valid.eq(valid[-1]), self.o.payload.last.eq(last[-1])]
         return m

@@ -10,11 +10,8 @@ switch nothing. Either the block or the old value is shifted, never both, so tha
 shifter serves for the block's exponent and for the rescale; it is shared by update_rank multipliers. A rescale takes no
 extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches.
 
-Row j of every softmax lane works j cycles behind row 0, like its probabilities.
-
-Throughput: update_rank keys per update_rank * operand_bits cycles. Latency: an element is in the bank 3 + j cycles
-after its column was on `command`. The drain port reads a word while another one accumulates. This unit cannot
-stall.
+Row j of every softmax lane works j cycles behind row 0, like its probabilities. The drain port reads a word while
+another one accumulates.
 """
 
 from functools import reduce
@@ -29,6 +26,9 @@ from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 from fusioncim_golden.softmax import Update
+
+LATENCY = 3
+"""Cycles from a column on `command` to its elements in the bank of a lane's first row; row j is j cycles behind."""
 
 
 def update_layout(config: Config) -> data.StructLayout:
@@ -48,7 +48,7 @@ def load_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"enable": 1, "row": address_shape(config.rows_per_lane), "update": update_layout(config)})
 
 
-def command_layout(config: Config) -> data.StructLayout:
+def column_command_layout(config: Config) -> data.StructLayout:
     """One cycle of the value stream: columns `column * units + u` of all keys of the block, for the resident `word`.
 
     value[n][u] is the signed operand of key n and unit u.
@@ -107,11 +107,16 @@ def drain_layout(config: Config) -> data.StructLayout:
 class OpCimRow(wiring.Component):
     """One row: probabilities, command, units and bank.
 
+        O[j] <- align(O[j]) + align(sum over the block's keys n of p[n] * v[n, j])
+
+    Throughput: `units` elements per cycle. Latency: 2 cycles from a column's command to its elements in the bank.
+
     Members:
         load, update: take over a block's probabilities and command.
         command: this cycle's values; the block's first column comes no earlier than one cycle after its load.
         write_word, write_column: those of the last enabled command before this cycle's.
-        drain_enable, drain_word, drain_column: read units' elements; drain_data shows them one cycle later and holds.
+        drain_enable, drain_word, drain_column: read units' elements.
+        drain_data: the elements one cycle later, held.
     """
 
     def __init__(self, config: Config) -> None:
@@ -226,8 +231,14 @@ class OpCimRow(wiring.Component):
 class OpCim(wiring.Component):
     """All rows and the registers that skew the values.
 
-    Members: load (load_layout) per lane, command (command_layout), drain (drain_layout), drain_data: the units'
-    elements of the drained row, one cycle after drain.enable, held.
+    Throughput: update_rank keys per block_cycles cycles. Latency: an element of row i with j = i mod rows_per_lane is
+    in the bank j + 3 cycles after its column was on `command`. This unit cannot stall.
+
+    Members:
+        load: every lane's update of a row. That of row j comes at most j cycles after the block's first column.
+        command: a column of the block's values.
+        drain: read a row's elements.
+        drain_data: the elements one cycle after drain.enable, held.
     """
 
     def __init__(self, config: Config) -> None:
@@ -235,7 +246,7 @@ class OpCim(wiring.Component):
         super().__init__(
             {
                 "load": In(load_layout(config)).array(config.softmax_lanes),
-                "command": In(command_layout(config)),
+                "command": In(column_command_layout(config)),
                 "drain": In(drain_layout(config)),
                 "drain_data": Out(config.units * config.accumulator_bits),
             }

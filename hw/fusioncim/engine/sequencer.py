@@ -1,44 +1,93 @@
 """Sequencer: runs the slots, one block of keys past one resident word each, back to back.
 
-Everything behind a slot's first cycle is a fixed rhythm: the macros and the softmax cannot stall, so a slot starts only
-when its keys, its values and its word are there, and every later event is a constant number of cycles after it. In
-cycles after a slot's first (T = block_cycles, B = operand_bits, R = update_rank, j = row of a lane):
-
-    n B .. n B + B - 1      planes of key n leave the ring (1 cycle later they are on the IP-CIM's command)
-    n B + B + 3 + j         the score of key n and row j enters the softmax (stage 0)
-    T + 5                   the block's values are read (first slot of a block)
-    T + 6 .. 2 T + 5        columns on the OP-CIM's command; row j's probabilities are there at T + 7 + j
-    2 T + 9 + rows_per_lane and later: the word may drain
-
-Throughput: a slot per block_cycles cycles.
+Everything behind a slot's first cycle is a fixed rhythm: see `Rhythm`. The macros and the softmax cannot stall. So a
+slot starts only when its keys, its values and its word are there, and every later step is a constant number of cycles
+after it.
 """
+
+from dataclasses import dataclass
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
+from fusioncim.engine import ip_cim, op_cim, softmax_lane
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
+from fusioncim.engine.softmax_layouts import control_layout
 from fusioncim.engine.tile_loader import word_after
 from fusioncim.lib.arith import delayed, fits, one_hot, pick
-from fusioncim.lib.bank import address_shape
+from fusioncim.lib.bank import READ_LATENCY, address_shape
 from fusioncim_golden.config import POSITION_BITS, Config
+
+SPARE_CYCLES = 3
+"""A word counts as finished so many cycles after the last of its elements is in the bank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """When the steps of a slot come, in cycles after its first. T = block_cycles, B = operand_bits.
+
+    Planes of key n leave the ring from n B to n B + B - 1, and the columns of the block leave it one per cycle. What a
+    macro does for row j of a lane comes j cycles later than for row 0.
+
+    Members:
+        plane: the first plane is on the IP-CIM's command.
+        score: the first key's score for row 0 enters the softmax; that of key n comes n B later.
+        last: the last cycle of the slot; the next slot may begin behind it.
+        values: the block's values are read, in the first slot of a block.
+        column: the first of T columns is on the OP-CIM's command, and row 0 takes over the block's probabilities.
+        finished: what the slot adds to O is in the banks, with SPARE_CYCLES to spare: the word may drain.
+    """
+
+    plane: int
+    score: int
+    last: int
+    values: int
+    column: int
+    finished: int
+
+
+def rhythm(config: Config) -> Rhythm:
+    """The rhythm of a slot: 1, B + 3, T - 1, T + 5, T + 6, 2 T + rows_per_lane + 10 with the latencies of today."""
+    last = config.block_cycles - 1
+    score = READ_LATENCY + config.operand_bits - 1 + ip_cim.LATENCY
+    update = config.block_cycles - config.operand_bits + score + softmax_lane.LATENCY
+    column = update  # a row takes the command of a column one cycle after `command` has it, and its update at once
+    written = column + last + op_cim.LATENCY + config.rows_per_lane - 1
+    return Rhythm(
+        plane=READ_LATENCY,
+        score=score,
+        last=last,
+        values=column - READ_LATENCY,
+        column=column,
+        finished=written + SPARE_CYCLES,
+    )
 
 
 def entry_layout(config: Config) -> data.StructLayout:
-    """A block of keys: index, the words of the pass it belongs to, and whether it is the pass's last."""
+    """A block of keys: its number, first word and number of words of its pass; last: it is the last of its pass."""
     return data.StructLayout(
         {"block": POSITION_BITS, "word": address_shape(config.words), "count": fits(config.words), "last": 1}
     )
 
 
 class Sequencer(wiring.Component):
-    """Runs the slots.
+    """Runs the slots, one block of keys past one resident word each.
 
-    Members: i: blocks, in the order of the rings; visible, fresh: of the words (TileLoader); kv: key and value buffer;
-    command: IP-CIM, all but the plane; control: softmax; pv_enable, pv_word: OP-CIM, for the column that the buffer
-    shows; finished: words whose tile is complete; drained: words whose tile has left; active: a bit-plane multiplies;
-    waits: the next slot waits for its word to drain.
+    Throughput: a slot per block_cycles cycles. A slot starts once its keys and values are there and its word has
+    drained.
+
+    Members:
+        i: blocks, in the order of the rings.
+        visible, fresh: of the words, from the tile loader.
+        kv: to the key and value buffer.
+        command: to the IP-CIM, all but the plane.
+        control: to the softmax.
+        pv_enable, pv_word: to the OP-CIM, for the column that the buffer shows.
+        finished: words whose tile is complete.
+        drained: words whose tile has left.
+        active: a bit-plane multiplies.
+        waits: the next slot waits for its word to drain.
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,8 +98,8 @@ class Sequencer(wiring.Component):
                 "visible": In(POSITION_BITS).array(config.words),
                 "fresh": In(1).array(config.words),
                 "kv": Out(kv_signature(config)),
-                "command": Out(ip_cim.command_layout(config)),
-                "control": Out(softmax.control_layout(config)),
+                "command": Out(ip_cim.plane_command_layout(config)),
+                "control": Out(control_layout(config)),
                 "pv_enable": Out(1),
                 "pv_word": Out(address_shape(config.words)),
                 "finished": Out(config.words),
@@ -141,14 +190,15 @@ class Sequencer(wiring.Component):
             m.d.sync += [ends_block.eq(1), ending.eq(Mux(entry.last, members, 0))]
         with m.Elif(idle):
             m.d.sync += [ends_block.eq(0), ending.eq(0)]
-        m.d.comb += self.finished.eq(delayed(m, ended, config.block_cycles + config.rows_per_lane + 11, "ended")[-1])
+        steps = rhythm(config)
+        m.d.comb += self.finished.eq(delayed(m, ended, steps.finished - steps.last, "ended"))
         m.d.sync += [
             begun.eq((begun & ~ended) | one_hot(start, word, config.words)),
             busy.eq((busy & ~self.drained) | one_hot(start, word, config.words)),
         ]
 
     def _keys(self, m: Module, active: Signal, cycle: Signal, now: data.View) -> None:
-        """Planes to the IP-CIM, and the control of the softmax operand_bits + 3 cycles later."""
+        """Planes to the IP-CIM, and the control of the softmax when their scores are there."""
         config = self.config
         plane_bits = config.operand_bits.bit_length() - 1
         plane, vector = cycle[:plane_bits], cycle[plane_bits:]
@@ -159,7 +209,7 @@ class Sequencer(wiring.Component):
             self.command.first.eq(self.kv.plane_index == 0),
         ]
         m.d.sync += [self.command.enable.eq(active), self.kv.plane_index.eq(plane)]
-        control = Signal(softmax.control_layout(config))
+        control = Signal(control_layout(config))
         served = plane < config.rows_per_lane if config.rows_per_lane < config.operand_bits else 1
         within = ~vector if config.key_order().backward else vector
         m.d.comb += [
@@ -168,7 +218,7 @@ class Sequencer(wiring.Component):
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),
         ]
-        m.d.comb += self.control.eq(delayed(m, control, config.operand_bits + 3, "control")[-1])
+        m.d.comb += self.control.eq(delayed(m, control, rhythm(config).score, "control"))
 
     def _values(self, m: Module, finish: Signal, now: data.View) -> None:
         """Read the block's values, then walk the columns."""
@@ -187,7 +237,8 @@ class Sequencer(wiring.Component):
             *(token.enable.eq(finish), token.opens.eq(finish & now.opens)),
             *(token.word.eq(now.word), token.ring.eq(now.ring)),
         ]
-        start = delayed(m, token, 6, "slot_end")[-1]
+        steps = rhythm(config)
+        start = delayed(m, token, steps.values - steps.last, "slot_end")
         m.d.comb += [
             *(self.kv.values_enable.eq(start.opens), self.kv.values_address.eq(start.ring)),
             self.kv.values_release.eq(start.opens),

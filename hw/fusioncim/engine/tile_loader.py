@@ -1,17 +1,16 @@
 """Tile loader: queries into the banks, tile by tile, one pass ahead of the computation.
 
-Tiles go into words 0, 1, .. words - 1, 0, ..; a tile whose `last` is set closes the pass: its tiles compute together.
+Tiles go into words 0, 1, .. words - 1, 0, .. A tile whose `last` is set closes the pass: its tiles compute together.
 A tile waits until its word is free. Rows beyond the tile's own see no key.
-
-Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first query.
 """
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine import ip_cim, softmax
-from fusioncim.engine.normalizer import tile_layout
+from fusioncim.engine import ip_cim
+from fusioncim.engine.normalizer import drained_tile_layout
+from fusioncim.engine.softmax_layouts import query_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim_golden.config import POSITION_BITS, Config
@@ -24,12 +23,10 @@ def tile_command_layout(config: Config) -> data.StructLayout:
 
 def query_row_layout(config: Config) -> data.StructLayout:
     """One query: signed operands in two's complement, score scale mantissa / 2^shift, how many keys it may see."""
-    return data.StructLayout(
-        {"data": data.ArrayLayout(config.operand_bits, config.columns), "query": softmax.query_layout()}
-    )
+    return data.StructLayout({"data": data.ArrayLayout(config.operand_bits, config.columns), "query": query_layout()})
 
 
-def pass_layout(config: Config) -> data.StructLayout:
+def loaded_pass_layout(config: Config) -> data.StructLayout:
     """A loaded pass: its first word and how many words."""
     return data.StructLayout({"word": address_shape(config.words), "count": fits(config.words)})
 
@@ -45,9 +42,18 @@ def word_after(config: Config, word: Signal, count: Signal | int) -> Signal:
 class TileLoader(wiring.Component):
     """Loads queries tile by tile.
 
-    Members: i_tile; i_q: the tiles' queries, in order; o_pass; o_tile: every loaded tile, in order, for the drain;
-    write, query_*: ports of the macros; release: words that may be loaded again; visible, fresh: per word, the largest
-    number of keys that a row of its tile may see, and the tile's `fresh`.
+    Throughput: one query per cycle, 2 cycles more per tile and 1 per pass. Latency: 1 cycle from a tile to its first
+    query.
+
+    Members:
+        i_tile: tiles to load.
+        i_q: the tiles' queries, in order.
+        o_pass: loaded passes.
+        o_tile: every loaded tile, in order, for the drain.
+        write, query_enable, query: a query into the macros.
+        release: words that may be loaded again.
+        visible: per word, the largest number of keys that a row of its tile may see.
+        fresh: per word, its tile's `fresh`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -56,11 +62,11 @@ class TileLoader(wiring.Component):
             {
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "o_pass": Out(stream.Signature(pass_layout(config))),
-                "o_tile": Out(stream.Signature(tile_layout(config))),
-                "write": Out(ip_cim.write_layout(config)),
+                "o_pass": Out(stream.Signature(loaded_pass_layout(config))),
+                "o_tile": Out(stream.Signature(drained_tile_layout(config))),
+                "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(softmax.query_layout()),
+                "query": Out(query_layout()),
                 "release": In(config.words),
                 "visible": Out(POSITION_BITS).array(config.words),
                 "fresh": Out(1).array(config.words),

@@ -48,8 +48,9 @@ VERDICT, CYCLES, MISMATCHES = 0xC0, 0x80, 0x88
 class StoredJob:
     """A job as the words of an engine's streams, and the words of the outputs that it must give.
 
-    Members: i_tile, i_q, i_block, i_kv, o: words of the streams of these names, in order; limit: cycles after which
-    outputs that did not come never will.
+    Members:
+        i_tile, i_q, i_block, i_kv, o: words of the streams of these names, in order.
+        limit: cycles after which outputs that did not come never will.
     """
 
     i_tile: tuple[int, ...]
@@ -63,9 +64,11 @@ class StoredJob:
 class WordSource(wiring.Component):
     """Stored words, one after the other; nothing after the last, until a reset.
 
-    Throughput: a word per cycle, the first one in the cycle after the first.
+    Throughput: a word per cycle. Latency: the first word is there in the second cycle after a reset.
 
-    Members: o: the words; done: all were taken.
+    Members:
+        o: the words.
+        done: all were taken.
     """
 
     def __init__(self, words: Sequence[int], *, width: int) -> None:
@@ -98,7 +101,10 @@ class WordSource(wiring.Component):
 class Check(wiring.Component):
     """Runs the stored job on an engine, once after reset.
 
-    Members: done; complete: all outputs came; cycles, mismatches: decimal digits, the lowest first, final when done.
+    Members:
+        done: all outputs came, or the limit of cycles is reached.
+        complete: all outputs came.
+        cycles, mismatches: decimal digits, the lowest first, final when done.
     """
 
     def __init__(self, config: Config, job: StoredJob) -> None:
@@ -152,10 +158,15 @@ def count(m: Module, digits: Sequence[Signal], enable: Value) -> None:
 class SelfCheck(wiring.Component):
     """Checks the engine after reset and again and again, and tells.
 
-    divisor: cycles per bit of the serial line. interval: cycles from the end of a line to the next run.
+    Parameters:
+        divisor: cycles per bit of the serial line.
+        interval: cycles from the end of a line to the next run.
 
-    Members: tx: serial line; passed: a run ended, and all that did passed; failed: one did not, kept until reset;
-    running: a run is under way.
+    Members:
+        tx: serial line.
+        passed: a run ended, and all that did passed.
+        failed: one did not, kept until reset.
+        running: a run is under way.
     """
 
     def __init__(self, config: Config, job: StoredJob, *, divisor: int, interval: int) -> None:

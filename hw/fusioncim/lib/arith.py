@@ -47,19 +47,21 @@ def saturate(x: Signal, bits: int) -> Value:
     return Mux(x > high, high, Mux(x < low, low, x))[:bits].as_signed()
 
 
-def delayed(m: Module, x: Signal, cycles: int, name: str) -> list[Signal]:
-    """The signal x after 1, 2, .. cycles: `cycles` registers, the first one first."""
-    stages = []
+def delayed(m: Module, x: Signal, cycles: int, name: str) -> Signal:
+    """What `x` was that many cycles ago: a register per cycle, all of them reset."""
     for n in range(1, cycles + 1):
         stage = Signal(x.shape(), name=f"{name}_{n}")
         m.d.sync += stage.eq(x)
-        stages.append(stage)
         x = stage
-    return stages
+    return x
 
 
 def pipelined(m: Module, x: data.View, cycles: int, name: str) -> tuple[list[data.View], list[Signal]]:
-    """View x and its `enable` after 0, 1, .. cycles; a stage that nothing enters keeps still; enables alone reset."""
+    """The stages of a pipeline and their enables: `x` and `x.enable`, then a register of both per cycle.
+
+    A stage that nothing enters keeps still. Its own field `enable` is then of no use: the second list has it. Only that
+    is reset.
+    """
     stages = [x]
     enables = [x.enable]
     for n in range(1, cycles + 1):

@@ -17,6 +17,8 @@ from fusioncim.verilog.emit import Modules
 
 SRAM = Path(__file__).with_name("sram.v")
 """Model of the macro: every generated design is compiled together with it."""
+READ_LATENCY = 1
+"""Cycles from an enabled read to its word."""
 
 
 class Bank(wiring.Component):

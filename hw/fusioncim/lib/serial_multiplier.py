@@ -6,10 +6,15 @@ from amaranth.lib.wiring import In, Out
 
 
 class Multiplier(wiring.Component):
-    """Multiply and add without a multiplier array.
+    """Multiply and add without a multiplier array: total = start + count * step modulo 2^(count_bits + step_bits + 1).
 
-    Members: go: begin, with start, count and step; busy: not done yet; total: start + count * step modulo
-    2^(count_bits + step_bits + 1), held until the next `go`. Latency: bit length of count + 1 cycles.
+    Latency: bit length of count + 1 cycles.
+
+    Members:
+        go: begin.
+        start, count, step: the operands, read with `go`.
+        busy: not done yet.
+        total: the result, held until the next `go`.
     """
 
     def __init__(self, count_bits: int, step_bits: int) -> None:

@@ -13,7 +13,9 @@ class Transmitter(wiring.Component):
 
     Throughput: a byte per 10 * divisor cycles.
 
-    Members: i: bytes; tx: the line, high while it rests.
+    Members:
+        i: bytes.
+        tx: the line, high while it rests.
     """
 
     def __init__(self, *, divisor: int) -> None:

@@ -31,15 +31,13 @@ def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
     golden.check_operands(config, heads)
     streams = encode(config, [(heads, job)])
     out = golden.run(config, heads, job).out
-    beats_per_row = config.columns // config.units
-    cycles = streams.slots * config.block_cycles + len(streams.places) * (beats_per_row + 30)
     return StoredJob(
         i_tile=tuple(streams.tiles),
         i_q=tuple(streams.q),
         i_block=tuple(streams.blocks),
         i_kv=tuple(streams.kv[vector] for vector in streams.vectors),
         o=beat_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends),
-        limit=min(2 * cycles + 2000, 10**DIGITS - 1),
+        limit=min(streams.limit(config, 2), 10**DIGITS - 1),
     )
 
 

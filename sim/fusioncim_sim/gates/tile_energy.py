@@ -149,8 +149,8 @@ def run_tile(
         queries=len(head.q),
         period_ns=period_ns,
         cycles=run.cycles,
-        macs=expected.counters.scores * config.columns,
-        additions=expected.counters.additions,
+        macs=expected.events.scores * config.columns,
+        additions=expected.events.additions,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
         phases=by_phase(PowerModel(flat, library), activities, period_ns),
     )

@@ -79,15 +79,15 @@ def judge(
     unquantized: float attention on the operands before quantization, in V's own units.
     """
     result = golden.run(config, heads, job)
-    counters = result.counters
+    events = result.events
     reference = dequantized_attention(heads, job)
     out = in_lsb(config, result.out)
     mismatches = cycles = active = utilization = pace = None
     if run_of is not None:
         mismatches = int(np.count_nonzero(run_of.outputs[0] != result.out))
         cycles, active = run_of.cycles, int(run_of.activity["qk"].sum())
-        utilization = counters.scores * config.operand_bits / (cycles * config.rows)
-        pace = active / (counters.slots * config.update_rank)
+        utilization = events.scores * config.operand_bits / (cycles * config.rows)
+        pace = active / (events.slots * config.update_rank)
     return HeadResult(
         name=name,
         queries=job.queries,
@@ -101,15 +101,15 @@ def judge(
         active_cycles=active,
         utilization=utilization,
         cycles_per_vector=pace,
-        rescales=counters.rescales,
-        halvings=counters.halvings,
+        rescales=events.rescales,
+        halvings=events.halvings,
         rescales_in_order_exact=exact_rescales(
             scores(heads.q, heads.k), np.broadcast_to(visible(job), (job.heads, job.queries, job.keys))
         ),
-        scores=counters.scores,
-        zero_probabilities=counters.zero_probabilities,
-        row_updates=counters.row_updates,
-        skipped_row_updates=counters.skipped_row_updates,
+        scores=events.scores,
+        zero_probabilities=events.zero_probabilities,
+        row_updates=events.row_updates,
+        skipped_row_updates=events.skipped_row_updates,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fusioncim.chip.counters import counters
-from fusioncim.chip.registers import ADDRESS_BITS, Register, registers
+from fusioncim.chip.registers import REGISTER_ADDRESS_BITS, Register, registers
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.errors import InputError
@@ -41,7 +41,7 @@ class MappedRegisters:
 
     def __init__(self, path: Path, *, base: int = 0, seconds: float = 1e-4) -> None:
         with path.open("r+b") as file:
-            self._words = memoryview(mmap.mmap(file.fileno(), 1 << ADDRESS_BITS, offset=base)).cast("I")
+            self._words = memoryview(mmap.mmap(file.fileno(), 1 << REGISTER_ADDRESS_BITS, offset=base)).cast("I")
         self._seconds = seconds
 
     async def read(self, offset: int) -> int:

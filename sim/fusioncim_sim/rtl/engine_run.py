@@ -38,8 +38,7 @@ def simulate_jobs(
     streams = encode(config, jobs)
     beats_per_row = config.columns // config.units
     if cycles is None:
-        ideal = streams.slots * config.block_cycles + len(streams.places) * (beats_per_row + 30)
-        cycles = (20 if stall else 2) * ideal + 2000
+        cycles = streams.limit(config, 20 if stall else 2)
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         place = Path(scratch)

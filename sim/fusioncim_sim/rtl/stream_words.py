@@ -11,6 +11,11 @@ from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.rtl.stream import pack, pack_vector
 
+ROW_CYCLES = 30
+"""Cycles that a row may take besides its slots and beats: its reciprocal, and its share of what a tile loads."""
+START_CYCLES = 2000
+"""Cycles that the first slot and the last tile may take besides."""
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -30,6 +35,11 @@ class Streams:
     places: list[tuple[int, int, int]]
     tile_ends: list[int]
     slots: int
+
+    def limit(self, config: Config, times: int) -> int:
+        """Cycles within which all outputs come unless they need more than so many times what they should."""
+        rows = len(self.places) * (config.columns // config.units + ROW_CYCLES)
+        return times * (self.slots * config.block_cycles + rows) + START_CYCLES
 
 
 def query_word(config: Config, heads: Heads, head: int, query: int, visible: int) -> int:

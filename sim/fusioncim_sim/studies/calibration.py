@@ -28,11 +28,11 @@ from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.studies.chip import MANY, PAPER_ENGINE, SMALL, UNFOLDED
-from fusioncim_sim.system.cycles import Counters, Memory, run
+from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
 KEYS = ("cases",)
-COUNTERS = tuple(Counters.__dataclass_fields__)
+COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     }
 
 
-def modelled(stored: Mapping[str, Any]) -> Counters:
+def modelled(stored: Mapping[str, Any]) -> Counts:
     """The counters of the model on stored jobs."""
     jobs = [
         Descriptor(**{**job, **{name: Tensor(**job[name]) for name in ("q", "k", "v", "o")}}) for job in stored["jobs"]

@@ -127,7 +127,7 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
     traffic = golden.traffic(chip, descriptors[0])
     bus_cycles = (traffic.bytes_query + traffic.bytes_key + traffic.bytes_value + traffic.bytes_scale) / chip.bus_bytes
     cycles = counters["cycles"]
-    work = expected.counters.scores * workload.repeat * config.operand_bits / config.rows
+    work = expected.events.scores * workload.repeat * config.operand_bits / config.rows
     idle = {name: value for name, value in counters.items() if name.startswith("idle_")}
     return {
         "engines": chip.engines,

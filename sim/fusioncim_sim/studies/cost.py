@@ -289,8 +289,8 @@ def added_per_key() -> dict[str, float]:
     for head in load_heads(fixture(), Config()):
         tokens, columns = head.q.shape
         config = PAPER.engine.override(columns=columns)
-        counters = golden_engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).counters
-        added[head.name] = counters.additions / counters.scores
+        events = golden_engine.run(config, head.quantized(config), Job(queries=tokens, keys=tokens)).events
+        added[head.name] = events.additions / events.scores
     return added
 
 

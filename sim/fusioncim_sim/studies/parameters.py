@@ -15,7 +15,7 @@ from fusioncim.asic.timing import macro_of_shape
 from fusioncim.build.workers import run_all
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.engine.op_cim import OpCimRow
-from fusioncim.engine.softmax import SoftmaxLane
+from fusioncim.engine.softmax_lane import SoftmaxLane
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import check_json, make_directory, write_json

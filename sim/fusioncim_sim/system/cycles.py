@@ -14,9 +14,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
-from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim.chip import axi, job_table, network, output_writer, query_loader
+from fusioncim.engine import controller
+from fusioncim.engine.kv_buffer import ring_blocks
+from fusioncim.engine.sequencer import rhythm
+from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
+from fusioncim_golden.config import RECIPROCAL_BITS, check_range
+from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor
 from fusioncim_golden.errors import InputError
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -31,6 +35,23 @@ FIRST_PUSH, PUSH_CYCLES = 130, 80
 """When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
 LIMIT = 1 << 40
 """Cycles after which jobs are taken for stuck: longer than any job of the descriptor's largest sizes."""
+
+CONSTANTS = {
+    "BURST_BEATS": axi.BURST_BEATS,
+    "JOB_QUEUE": JOB_QUEUE,
+    "MOST_BEATS": axi.MOST_BEATS,
+    "OUTSTANDING": axi.OUTSTANDING,
+    "PASSES_LOADED": controller.PASSES_LOADED,
+    "PASSES_PLANNED": network.PASSES_PLANNED,
+    "RECIPROCAL_BITS": RECIPROCAL_BITS,
+    "ROWS_AHEAD": output_writer.ROWS_AHEAD,
+    "ROWS_IN_FLIGHT": query_loader.ROWS_IN_FLIGHT,
+    "ROWS_PACKED": output_writer.ROWS_PACKED,
+    "SCALE_BYTES": SCALE_BYTES,
+    "SHORTEST_READ": network.SHORTEST_READ,
+    "SLOTS": job_table.SLOTS,
+}
+"""Constants of the hardware, macros of the kernel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +71,8 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counters:
-    """The chip's counters that do not depend on values, by the names of the registers."""
+class Counts:
+    """What the chip's counters show, of those that do not depend on values, by the names of the registers."""
 
     cycles: int = 0
     mac_cycles: int = 0
@@ -69,28 +90,28 @@ class Counters:
     buffer_reads: int = 0
     deliveries: int = 0
 
-    def __add__(self, other: "Counters") -> "Counters":
-        return Counters(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
 
-    def __mul__(self, factor: int) -> "Counters":
-        return Counters(**{item.name: getattr(self, item.name) * factor for item in fields(self)})
+    def __mul__(self, factor: int) -> "Counts":
+        return Counts(**{item.name: getattr(self, item.name) * factor for item in fields(self)})
 
 
 def run(
     chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
-) -> Counters:
+) -> Counts:
     """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart."""
     for job in jobs:
         job.check(chip)
     work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
     numbers = [x for job in work for x in job]
-    counters = (ctypes.c_int64 * len(fields(Counters)))()
+    counters = (ctypes.c_int64 * len(fields(Counts)))()
     ended = _library().fusioncim_run(
         _array(_config(chip, memory or Memory())), _array(numbers), len(jobs), ctypes.c_int64(LIMIT), counters
     )
     if ended != len(jobs):
         raise AssertionError(f"{ended} of {len(jobs)} jobs ended within {LIMIT} cycles")
-    return Counters(**dict(zip((item.name for item in fields(Counters)), counters, strict=True)))
+    return Counts(**dict(zip((item.name for item in fields(Counts)), counters, strict=True)))
 
 
 def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
@@ -100,12 +121,15 @@ def _array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
 def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     """The fields of the kernel's Config, in order."""
     engine, order = chip.engine, chip.engine.key_order()
+    steps = rhythm(engine)
     return [
         *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
         *(engine.rows_per_lane, order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
         *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
+        *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
+        *(steps.values - steps.last, steps.finished - steps.last),
     ]
 
 
@@ -120,12 +144,12 @@ def _job(job: Descriptor, arrival: int) -> list[int]:
 def _library() -> ctypes.CDLL:
     """The kernel, compiled once for this machine."""
     sources = sorted(KERNEL.iterdir())
-    compiler = (*COMPILER, f"-I{KERNEL}")
-    key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(COMPILER), os.uname().machine)
+    options = (*COMPILER, *(f"-D{name}={value}" for name, value in CONSTANTS.items()))
+    key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(options), os.uname().machine)
     place = build_root() / f"cycles-{key}"
     with filled_once(place) as scratch:
         if scratch:
-            command = [*compiler, str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
+            command = [*options, f"-I{KERNEL}", str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
             try:
                 done = subprocess.run(
                     command, capture_output=True, encoding="utf-8", timeout=COMPILE_SECONDS, check=False

@@ -11,7 +11,7 @@ The lines are those of an `EnergyTable`.
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_sim.system.cycles import Counters
+from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, DRAM, ENGINE_PARTS, LEAKAGE, EnergyTable
 
@@ -21,7 +21,7 @@ def buffer_bank(chip: ChipConfig) -> Macro:
     return Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
 
 
-def buffer_accesses_fj(chip: ChipConfig, counters: Counters) -> float:
+def buffer_accesses_fj(chip: ChipConfig, counters: Counts) -> float:
     """Accesses of the global buffer: a bank per beat of a vector, for keys and for values; a read takes all of them."""
     beats = chip.vector_bytes // chip.bus_bytes
     bank = buffer_bank(chip)
@@ -32,7 +32,7 @@ def buffer_accesses_fj(chip: ChipConfig, counters: Counters) -> float:
 
 
 def energy(
-    table: EnergyTable, chip: ChipConfig, counters: Counters, memory: Dram, clock_mhz: float, at: Point
+    table: EnergyTable, chip: ChipConfig, counters: Counts, memory: Dram, clock_mhz: float, at: Point
 ) -> dict[str, float]:
     """Joules by component of `COMPONENTS`."""
     table.check(chip)
@@ -53,7 +53,7 @@ def energy(
     return found
 
 
-def moved(counters: Counters) -> int:
+def moved(counters: Counts) -> int:
     """Bytes between the chip and memory."""
     reads = counters.bytes_query + counters.bytes_key + counters.bytes_value + counters.bytes_scale
     return reads + counters.bytes_output

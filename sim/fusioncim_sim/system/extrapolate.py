@@ -18,7 +18,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes
-from fusioncim_sim.system.cycles import Counters, Memory, run
+from fusioncim_sim.system.cycles import Counts, Memory, run
 from fusioncim_sim.system.workload import Model, job_of, scores
 
 EXACT_CYCLES = 6_000_000
@@ -85,7 +85,7 @@ class Layer:
         return max(multiply, self.memory.period * max(read, write))
 
 
-def layer_counters(layer: Layer, size: Size) -> tuple[Counters, bool]:
+def layer_counters(layer: Layer, size: Size) -> tuple[Counts, bool]:
     """Counters of a layer, and whether it was walked through as it is."""
     job = layer.job(size)
     job.check(layer.chip)
@@ -104,10 +104,10 @@ def layer_counters(layer: Layer, size: Size) -> tuple[Counters, bool]:
     found = {name: round(share * getattr(largest, name)) for name in WAITING}
     cycles = ceil((whole["mac_cycles"] + sum(found.values())) / layer.chip.engines)
     reads = round(Fraction(largest.buffer_reads, largest.deliveries) * whole["deliveries"])
-    return Counters(**whole, **found, cycles=cycles, buffer_reads=max(reads, whole["buffer_writes"])), False
+    return Counts(**whole, **found, cycles=cycles, buffer_reads=max(reads, whole["buffer_writes"])), False
 
 
-def _waiting(counters: Counters) -> int:
+def _waiting(counters: Counts) -> int:
     """Engine-cycles idle."""
     return sum(int(getattr(counters, name)) for name in WAITING)
 

@@ -8,7 +8,7 @@ from fusioncim.asic.scaling import Point
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.system.cycles import Counters
+from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import DRAM, EnergyTable
@@ -31,7 +31,7 @@ class Evaluation:
     phase: Phase
     dram: Dram
     clock_mhz: float
-    counters: Counters
+    counters: Counts
     exact: bool
     pairs: int
     energy: Mapping[str, float] | None
@@ -146,7 +146,7 @@ def evaluate(
     if table:
         table.check(chip)
     layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz))
-    total, exact, pairs = Counters(), True, 0
+    total, exact, pairs = Counts(), True, 0
     for start, queries in phase.pieces():
         keys = start + queries if model.causal else phase.tokens
         before = start if model.causal else keys

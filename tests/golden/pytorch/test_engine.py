@@ -76,7 +76,7 @@ def assert_equal(config, heads, job, engines=1):
     out = engine.attend(config, operands(heads, visible), engines=engines, events=events)
     assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
     for name in ("scores", "rescales", "halvings", "zero_probabilities"):
-        assert getattr(events, name) == getattr(expected.counters, name), name
+        assert getattr(events, name) == getattr(expected.events, name), name
 
 
 @pytest.mark.parametrize("change", CONFIGS, ids=str)
@@ -144,7 +144,7 @@ def test_many_equal_keys_halve_rows():
     heads = from_integers(*(np.ones(shape, dtype=np.int64) for shape in ((1, 4, 64), (400, 64), (400, 64))))
     config = Config(update_rank=1, probability_bits=12, accumulator_bits=23, slack=6)
     job = Job(queries=4, keys=400)
-    assert golden.run(config, heads, job).counters.halvings > 0
+    assert golden.run(config, heads, job).events.halvings > 0
     assert_equal(config, heads, job)
 
 

@@ -21,8 +21,8 @@ from fusioncim.chip.axi import (
     ReadMaster,
     WriteMaster,
     answer_layout,
-    beat_layout,
     connect_ports,
+    memory_beat_layout,
     read_members,
     read_request_layout,
     write_members,
@@ -104,7 +104,7 @@ class Side:
         read = side == "read"
         self.dut, self.config = dut, config
         self.request = read_request_layout(TAG) if read else write_request_layout(TAG)
-        self.result = beat_layout(config, TAG) if read else answer_layout(TAG)
+        self.result = memory_beat_layout(config, TAG) if read else answer_layout(TAG)
         self.source = Source(dut, f"{side}__i", STALLS[stall](100 + seed))
         self.words = None if read else Source(dut, f"{side}__i_data", STALLS[stall](200 + seed))
         names = ("i__valid", "i__ready", "o_valid", "o", "stop", "idle")

@@ -70,7 +70,7 @@ def check(chip, jobs, run, descriptors):
     counters = run.counters
     names = {"skipped_row_updates": "zero_row_updates"}
     for name in ("rescales", "halvings", "row_updates", "skipped_row_updates", "slots", "zero_slots"):
-        assert counters[names.get(name, name)] == sum(getattr(result.counters, name) for result in results), name
+        assert counters[names.get(name, name)] == sum(getattr(result.events, name) for result in results), name
     moved = [golden.traffic(chip, descriptor) for descriptor in descriptors]
     for name in vars(moved[0]):
         assert counters[name] == sum(getattr(traffic, name) for traffic in moved), name

@@ -1,6 +1,6 @@
 """The controller and its parts, TileLoader and Sequencer, against the golden schedule."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cocotb
@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge, gather
 
-from fusioncim.engine import ip_cim, normalizer, softmax
-from fusioncim.engine.controller import Controller, block_layout, state_layout
+from fusioncim.engine import ip_cim, normalizer, softmax_layouts
+from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
-from fusioncim.engine.sequencer import Sequencer, entry_layout
-from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
+from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
+from fusioncim.engine.tile_loader import (
+    TileLoader,
+    loaded_pass_layout,
+    query_row_layout,
+    tile_command_layout,
+)
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.runner import case, run
@@ -82,7 +87,7 @@ async def loads_every_tile_once(dut):
     config = configured(this["config"])
     seed = this["seed"]
     tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
-    query, write = query_row_layout(config), ip_cim.write_layout(config)
+    query, write = query_row_layout(config), ip_cim.query_write_layout(config)
 
     want_rows = []
     for tile in tiles:
@@ -104,7 +109,7 @@ async def loads_every_tile_once(dut):
             await RisingEdge(dut.clk)
             if dut.query_enable.value == 1:
                 entry = write.from_bits(int(dut.write.value))
-                info = softmax.query_layout().from_bits(int(dut.query.value))
+                info = softmax_layouts.query_layout().from_bits(int(dut.query.value))
                 assert entry.word not in kept
                 data = None
                 if entry.enable:
@@ -116,7 +121,7 @@ async def loads_every_tile_once(dut):
     async def take_passes():
         for members in words_of:
             want = {"word": members[0].word, "count": len(members)}
-            assert await pass_sink.receive() == pack(pass_layout(config), want)
+            assert await pass_sink.receive() == pack(loaded_pass_layout(config), want)
             for tile in members:
                 assert getattr(dut, f"visible__{tile.word}").value == int(tile.golden.high.max())
                 assert getattr(dut, f"fresh__{tile.word}").value == tile.golden.fresh
@@ -130,7 +135,7 @@ async def loads_every_tile_once(dut):
 
     async def take_tiles():
         for tile in tiles:
-            want = pack(normalizer.tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
+            want = pack(normalizer.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
             assert await tile_sink.receive() == want
             kept.add(tile.word)
 
@@ -236,7 +241,7 @@ class Ring:
         """After the clock edge that ends a cycle."""
         dut, size = self.dut, ring_blocks(self.config)
         room = self.came - min(self.keys_left, self.values_left) < size
-        state = state_layout().from_bits(int(dut.state.value))
+        state = engine_state_layout().from_bits(int(dut.state.value))
         assert dut.i_block__ready.value == room
         if dut.kv__claim.value == 1:
             assert self.claimed < self.whole
@@ -259,7 +264,7 @@ async def runs_the_slots_of_the_schedule(dut):
     config = configured(this["config"])
     tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
     rng = np.random.default_rng(3)
-    complete = 2 * config.block_cycles + 9 + config.rows_per_lane
+    complete = rhythm(config).finished
     slots = []  # (tile, block)
     for n, blocks in enumerate(groups):
         members = [index for index, tile in enumerate(tiles) if tile.number == n]
@@ -285,8 +290,8 @@ async def runs_the_slots_of_the_schedule(dut):
 
     async def watch():
         nonlocal cycle, active, handed
-        command, control = ip_cim.command_layout(config), softmax.control_layout(config)
-        write, tile_layout = ip_cim.write_layout(config), normalizer.tile_layout(config)
+        command, control = ip_cim.plane_command_layout(config), softmax_layouts.control_layout(config)
+        write, tile_layout = ip_cim.query_write_layout(config), normalizer.drained_tile_layout(config)
         while True:
             await RisingEdge(dut.clk)
             cycle += 1
@@ -379,7 +384,7 @@ async def tells_what_it_does(dut):
     """Two passes of one tile in the only word; everything that a pass needs comes late, one thing after the other."""
     config = configured(case()["config"])
     tiles, queries, blocks = (Source(dut, port) for port in ("i_tile", "i_q", "i_block"))
-    names = [name for name, _ in state_layout() if name != "adds"]
+    names = [name for name, _ in engine_state_layout() if name != "adds"]
     log, adds = [], []
     dut.o_tile__ready.value = 1
     dut.drained.value = 0
@@ -391,7 +396,7 @@ async def tells_what_it_does(dut):
         del log[:], adds[:]
         for _ in range(cycles):
             await RisingEdge(dut.clk)
-            state = state_layout().from_bits(int(dut.state.value))
+            state = engine_state_layout().from_bits(int(dut.state.value))
             log.append(tuple(name for name in names if state[name]))
             adds.append(state.adds)
         return [now for n, now in enumerate(log) if n == 0 or now != log[n - 1]]
@@ -457,8 +462,8 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     log = []
 
     async def watch():
-        control = softmax.control_layout(config)
-        command = ip_cim.command_layout(config)
+        control = softmax_layouts.control_layout(config)
+        command = ip_cim.plane_command_layout(config)
         while True:
             await RisingEdge(dut.clk)
             log.append(
@@ -531,7 +536,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     ends = [t for t, now in enumerate(log) if now["finished"]]
     assert len(ends) == 1
     assert log[ends[0]]["finished"] == 0b11
-    assert ends[0] >= starts[-1] + 2 * cycles + 9 + served
+    assert ends[0] == starts[-1] + 2 * cycles + 10 + served
 
 
 @pytest.mark.parametrize("gap", [0, 9, 100])
@@ -549,3 +554,15 @@ def test_sequencer(config, gap):
     full = configured(config)
     assert ring_blocks(full) >= 4
     launch(Sequencer(full), "keeps_the_rhythm_of_its_docstring", config=config, gap=gap)
+
+
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [
+        ({}, (1, 11, 15, 21, 22, 50)),
+        ({"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8}, (1, 7, 3, 9, 10, 22)),
+    ],
+    ids=["tiny", "int4"],
+)
+def test_rhythm(config, steps):
+    assert astuple(rhythm(configured(config))) == steps

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
 
-from fusioncim.engine.controller import block_layout, state_layout
+from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
-from fusioncim.engine.normalizer import beat_layout
-from fusioncim.engine.softmax import events_layout
+from fusioncim.engine.normalizer import output_beat_layout
+from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim.engine.tile_loader import tile_command_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
@@ -138,7 +138,7 @@ def test_accumulators_about_to_overflow_are_halved():
     config = TINY.override(accumulator_bits=20, slack=0, flush=8)
     heads = corner(np.zeros((1, 8, 16)), np.zeros((60, 16)), np.full((60, 16), -128))
     job = Job(queries=8, keys=60, causal=False)
-    assert golden.run(config, heads, job).counters.halvings >= 8
+    assert golden.run(config, heads, job).events.halvings >= 8
     assert_bit_exact(config, [(heads, job)])
 
 
@@ -234,13 +234,13 @@ def test_drain_and_load_hide_behind_the_next_pass():
 # Events, and the share of one engine of several.
 
 COUNTERS = {"zero_row_updates": "skipped_row_updates"}
-"""Golden counters by event, where the names differ."""
+"""Golden events by the name in hardware, where the names differ."""
 
 
 def share(config, jobs, engine=0, engines=1):
     """Words of one engine's streams and beats, by port, and its events by name."""
     rank, words = config.update_rank, {port: [] for port in PORTS}
-    events = dict.fromkeys((name for name, _ in events_layout(config)), 0)
+    events = dict.fromkeys((name for name, _ in softmax_events_layout(config)), 0)
     for heads, job in jobs:
         pairs = [*pair_words(config, heads), *[0] * rank]
         out = golden.run(config, heads, job, engines).out
@@ -253,8 +253,8 @@ def share(config, jobs, engine=0, engines=1):
             for head, query, visible in zip(tile.head, tile.query, tile.high[: tile.count], strict=False):
                 words["i_q"].append(query_word(config, heads, head, query, int(visible)))
                 beats = out[head, query].reshape(config.block_cycles, config.units).tolist()
-                words["o"] += [pack(beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
-            words["o"][-1] |= 1 << beat_layout(config)["last"].offset
+                words["o"] += [pack(output_beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
+            words["o"][-1] |= 1 << output_beat_layout(config)["last"].offset
             add_events(config, events, step)
             if last:
                 longest = max(other.tile.high.max() for other in mine if other.key_blocks is group)
@@ -291,13 +291,13 @@ async def gives_beats_and_events(dut):
 
     async def watch():
         nonlocal active, blocks, vectors
-        layout = events_layout(config)
+        layout = softmax_events_layout(config)
         while True:
             await RisingEdge(dut.clk)
             now = layout.from_bits(int(dut.events.value))
             for name in events:
                 events[name] += now[name]
-            active += state_layout().from_bits(int(dut.state.value)).active
+            active += engine_state_layout().from_bits(int(dut.state.value)).active
             assert vectors >= blocks * config.update_rank or dut.i_kv__ready.value == 1
             blocks, vectors = blocks + moves("i_block"), vectors + moves("i_kv")
 
@@ -372,9 +372,9 @@ def test_events_are_the_counters_of_the_golden_model(name, stall, ahead):
     changes, jobs, wanted = EVENTS[name]
     events = run_share(changes, jobs, stall=stall, ahead=ahead)
     assert events[wanted] >= 3
-    total = golden.Counters()
+    total = golden.Events()
     for heads, job in jobs:
-        total.add(golden.run(TINY.override(**changes), heads, job).counters)
+        total.add(golden.run(TINY.override(**changes), heads, job).events)
     assert events == {name: getattr(total, COUNTERS.get(name, name)) for name in events}
 
 

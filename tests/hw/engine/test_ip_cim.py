@@ -4,7 +4,12 @@ import cocotb
 import numpy as np
 import pytest
 
-from fusioncim.engine.ip_cim import IpCim, command_layout, take_layout, write_layout
+from fusioncim.engine.ip_cim import (
+    IpCim,
+    plane_command_layout,
+    query_write_layout,
+    take_layout,
+)
 from fusioncim_golden.ip_cim import offset_scores, resident
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.replay import play
@@ -104,10 +109,10 @@ async def matches_golden(dut):
             "read": int(fetch is not None),
             "word": int(rng.integers(config.words) if fetch is None else word[fetch]),
         }
-        command.append(pack(command_layout(config), fields))
+        command.append(pack(plane_command_layout(config), fields))
         row, place = writes.get(n, (int(rng.integers(config.rows)), int(rng.integers(config.words))))
         fields = {"enable": int(n in writes), "row": row, "word": place, "data": pack_vector(data[n], bits)}
-        write.append(pack(write_layout(config), fields))
+        write.append(pack(query_write_layout(config), fields))
         j, key = takes.get(n, (int(rng.integers(per_lane)), None))
         place = int(rng.integers(config.words)) if key is None else int(word[key])
         take.append(pack(take_layout(config), {"enable": int(key is not None), "row": j, "word": place}))

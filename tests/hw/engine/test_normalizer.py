@@ -6,9 +6,9 @@ import pytest
 from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
-from fusioncim.engine.normalizer import Normalizer, tile_layout
+from fusioncim.engine.normalizer import LATENCY, ROW_CYCLES, Normalizer, drained_tile_layout
 from fusioncim.engine.op_cim import drain_layout
-from fusioncim.engine.softmax import state_layout
+from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.runner import case, run
@@ -116,9 +116,9 @@ async def matches_golden(dut):
             o[word] = values.reshape(config.rows, steps, units)
             for i in range(config.rows):
                 fields = {"filled": int(filled[i]), "seeded": 1, "reference": -1, "row_sum": int(row_sum[i])}
-                states[word][i] = pack(state_layout(config), fields)
+                states[word][i] = pack(row_state_layout(config), fields)
             given.append(cycle())
-            await source.send(pack(tile_layout(config), {"word": word, "rows": rows}))
+            await source.send(pack(drained_tile_layout(config), {"word": word, "rows": rows}))
 
     async def take():
         for _, _, _, rows in tiles:
@@ -146,11 +146,11 @@ async def matches_golden(dut):
         assert flags == (0,) * (rows * steps - 1) + (1,), index
         if this["o"] == "never":
             # A row takes as long as its beats or as its division.
-            assert cycles[-1] - cycles[0] <= rows * max(steps, 18), index
+            assert cycles[-1] - cycles[0] <= rows * max(steps, ROW_CYCLES), index
         position += rows * steps
         compared += out.size
     assert finished == [(word, rows) for word, (*_, rows) in zip(words, tiles, strict=True)]
     assert compared == beats * units > 0
     assert saturated > 5
     if (this["o"], this.get("i")) == ("never", None):
-        assert ended[0][1] - given[0] <= 21
+        assert ended[0][1] - given[0] == 1 + LATENCY  # the tile is there a cycle after it is given

@@ -5,7 +5,7 @@ import cocotb
 import numpy as np
 import pytest
 
-from fusioncim.engine.op_cim import OpCim, command_layout, drain_layout, load_layout
+from fusioncim.engine.op_cim import OpCim, column_command_layout, drain_layout, load_layout
 from fusioncim_golden.op_cim import update
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Update
@@ -130,7 +130,7 @@ def loads(rng, config, slots):
 
 def commands(rng, config, slots, end):
     """The command port, with garbage while it is not enabled."""
-    layout, units = command_layout(config), config.units
+    layout, units = column_command_layout(config), config.units
     steps = {n: (slot, step) for slot in slots for step, n in enumerate(slot.cycles)}
     for n in range(end):
         slot, step = steps.get(n, (None, 0))

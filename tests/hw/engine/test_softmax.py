@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fusioncim.engine.op_cim import load_layout
-from fusioncim.engine.softmax import Softmax, control_layout, events_layout, query_layout, state_layout
+from fusioncim.engine.softmax import Softmax
+from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
@@ -352,7 +353,7 @@ async def matches_golden(dut):
                     compare_load(load, tile, t, j, lane * config.rows_per_lane + j)
                 compared += 1
     for n, (i, tile) in drained.items():
-        for state in readings(state_layout(config), seen["drain_state"][n + 1]):
+        for state in readings(row_state_layout(config), seen["drain_state"][n + 1]):
             compare_state(state, tile.rows, i)
         if not inputs["drain_enable"][n + 1]:
             assert seen["drain_state"][n + 2] == seen["drain_state"][n + 1]
@@ -380,7 +381,7 @@ def compare_load(load, tile, t, j, i):
 
 def compare_events(config, commands, seen):
     """Events belong to the commands one cycle before; commands: (tile, block, row of a lane) by cycle."""
-    layout = events_layout(config)
+    layout = softmax_events_layout(config)
     names = [name for name, _ in layout]
     total = dict.fromkeys(names, 0)
     for n, bits in enumerate(seen):

@@ -10,7 +10,7 @@ from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.cost import PAPER
-from fusioncim_sim.system.cycles import Counters
+from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import DRAMS, dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import (
@@ -26,7 +26,7 @@ from fusioncim_sim.system.energy_table import (
 )
 
 TABLE = read_table(default_table())
-COUNTERS = Counters(
+COUNTERS = Counts(
     cycles=1000,
     mac_cycles=6000,
     bytes_query=10 * PAPER.vector_bytes,

@@ -5,7 +5,7 @@ moves a beat only in every `period`-th cycle. Writes are answered two cycles aft
 WRITES_TAKEN bursts to be written besides the one that it writes, as the one of the simulations does.
 */
 
-enum { BURST_BEATS = 32, OUTSTANDING = 16, WRITES_TAKEN = 2, ANSWER_CYCLES = 2 };
+enum { WRITES_TAKEN = 2, ANSWER_CYCLES = 2 };
 
 typedef struct {
     int64_t address;

@@ -38,7 +38,6 @@ typedef struct {
 
 static void chip_reset(Chip *c, const Config *config)
 {
-    int64_t words = config->words;
     Entry *entries = c->entries;
     fifo_reset(&c->table.queue, JOB_QUEUE, &entries);
     fifo_reset(&c->loader.notes, ROWS_IN_FLIGHT, &entries);
@@ -47,12 +46,12 @@ static void chip_reset(Chip *c, const Config *config)
     fifo_reset(&c->writer.runs, OUTSTANDING, &entries);
     fifo_reset(&c->output.order, ROWS_AHEAD, &entries);
     for (int e = 0; e < config->engines; e++) {
-        fifo_reset(&c->network.passes[e], PASSES, &entries);
-        fifo_reset(&c->output.packers[e].beats, 2 * config->output_beats, &entries);
-        fifo_reset(&c->output.packers[e].places, words + 2, &entries);
-        fifo_reset(&c->engines[e].passes, PASSES, &entries);
-        fifo_reset(&c->engines[e].tiles, words > 2 ? 2 * words : 4, &entries);
-        fifo_reset(&c->engines[e].blocks, ring_blocks(config), &entries);
+        fifo_reset(&c->network.passes[e], PASSES_PLANNED, &entries);
+        fifo_reset(&c->output.packers[e].beats, ROWS_PACKED * config->output_beats, &entries);
+        fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
+        fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
+        fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);
+        fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
     }
     c->writer.ready = 1;
     c->fetcher.falls = 1;
@@ -96,7 +95,7 @@ static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, 
 }
 
 /* One cycle, and those behind it in which nothing happens; returns the cycle that follows. */
-static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now, int64_t limit, Counters *n)
+static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now, int64_t limit, Counts *n)
 {
     /* Jobs and tiles. */
     int table_offer = table_offers(&c->table, now);
@@ -189,7 +188,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
 }
 
 /* Run jobs, which the host pushes in order; returns how many ended before the cycle `limit`. */
-int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t limit, Counters *counters)
+int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t limit, Counts *counters)
 {
     Chip *c = calloc(1, sizeof *c);
     int64_t now = 0;

@@ -2,7 +2,8 @@
 
 In every cycle each unit first says what it does, from registers alone, then all registers change (`*_update`; it
 returns whether any did, but for what happens at a time that is known: `*_next`). Data is left out: what a unit does depends on counts, places and times only. A unit has the name
-of its file in hw/fusioncim, and its registers the names that they have there.
+of its file in hw/fusioncim, and its registers the names that they have there. Constants of a unit are macros, which
+`cycles.py` defines from those in hw/fusioncim, or fields of Config where they depend on the configuration.
 */
 
 #include <stdint.h>
@@ -19,6 +20,7 @@ typedef struct {
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
     int64_t vector_bytes, bus_bytes, output_beats, parts, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
+    int64_t ring_blocks, tiles_ahead, tiles_placed, values_after, finished_after;
 } Config;
 
 typedef struct {
@@ -35,7 +37,7 @@ typedef struct {
     int64_t cycles, mac_cycles, idle_load, idle_memory, idle_drain, idle_imbalance, slots;
     int64_t bytes_query, bytes_key, bytes_value, bytes_scale, bytes_output;
     int64_t buffer_writes, buffer_reads, deliveries;
-} Counters;
+} Counts;
 
 /* An entry of a queue; what its fields mean is the queue's own. */
 typedef struct {
@@ -108,5 +110,8 @@ static int bit_length(int64_t x)
         n++;
     return n;
 }
+
+/* Cycles of the serial multiplier from the start to its product. */
+static int multiplier_cycles(int64_t count) { return bit_length(count) + 1; }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

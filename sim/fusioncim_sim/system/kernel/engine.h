@@ -1,8 +1,7 @@
 /* Engine: TileLoader, Controller, Sequencer, Normalizer. */
 
 enum { TILE, ROWS, DONE, PASS };
-enum { READ, NORMALIZE, DIVIDE, SEND, DIVIDE_CYCLES = 14 };
-enum { VALUES_AFTER = 6, SOFTMAX_CYCLES = 11 };
+enum { READ, NORMALIZE, DIVIDE, SEND };
 
 typedef struct {
     /* TileLoader */
@@ -34,11 +33,9 @@ typedef struct {
     int32_t advance, divides, handed;
 } Drain;
 
-static int ring_blocks(const Config *config) { return config->block_cycles >= 8 ? 4 : 8; }
-
 static int engine_room(const Engine *e, const Config *config)
 {
-    return e->keys != ring_blocks(config) && e->values != ring_blocks(config);
+    return e->keys != config->ring_blocks && e->values != config->ring_blocks;
 }
 
 static int engine_takes_tile(const Engine *e) { return e->state == TILE && !(e->loaded >> e->word & 1); }
@@ -122,9 +119,9 @@ static void sequencer_update(Engine *e, const Config *config, int64_t now, Slots
     int ended = s.idle ? e->ending : 0, finish = e->active && s.idle;
     e->multiplies = e->active;
     if (ended)
-        due_add(&e->finished, now + config->block_cycles + config->rows_per_lane + SOFTMAX_CYCLES, ended);
+        due_add(&e->finished, now + config->finished_after, ended);
     if (finish && e->opens)
-        due_add(&e->release, now + VALUES_AFTER, 0);
+        due_add(&e->release, now + config->values_after, 0);
     if (s.idle)
         e->ends_block = e->ending = 0;
     if (s.start) {
@@ -176,7 +173,7 @@ static void normalizer_update(Engine *e, const Config *config, int64_t now, Drai
             e->division = NORMALIZE;
         break;
     case NORMALIZE:
-        e->divided = now + DIVIDE_CYCLES;
+        e->divided = now + RECIPROCAL_BITS;
         e->division = DIVIDE;
         break;
     case DIVIDE:

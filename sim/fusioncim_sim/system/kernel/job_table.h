@@ -1,6 +1,6 @@
 /* HostInterface, DescriptorChecker and JobTable: from the push of a job to its end. */
 
-enum { JOB_QUEUE = 4, SLOTS = 4, PRODUCTS = 12 };
+enum { PRODUCTS = 12 };
 
 typedef struct {
     Fifo queue;
@@ -11,6 +11,9 @@ typedef struct {
     int64_t rows[SLOTS];
 } JobTable;
 
+/* Cycles of the checker's states IDLE, SIZE and JUDGE, of the last subtraction of GROUP and TILE; and of MULTIPLY. */
+enum { CHECK_CYCLES = 5, PRODUCT_CYCLES = 1 };
+
 /* Cycles from the checker's taking a job to its showing it: divisions by subtraction, a serial multiplier. */
 static int64_t check_cycles(const Config *config, const Job *job)
 {
@@ -19,9 +22,9 @@ static int64_t check_cycles(const Config *config, const Job *job)
         job->queries - 1, job->heads - 1, job->keys - 1, job->kv_heads - 1, job->keys - 1, job->kv_heads - 1,
         job->queries - 1, job->heads - 1, group, group, job->heads, group,
     };
-    int64_t cycles = 5 + group + config->rows / group;
+    int64_t cycles = CHECK_CYCLES + group + config->rows / group;
     for (int n = 0; n < PRODUCTS; n++)
-        cycles += 2 + bit_length(counts[n]);
+        cycles += PRODUCT_CYCLES + multiplier_cycles(counts[n]);
     return cycles;
 }
 

@@ -1,7 +1,6 @@
 /* KvFetcher: blocks of keys and values into the global buffer, in the order of the schedule. */
 
 enum { FETCH_PASS, FETCH_JUMP, FETCH_MULTIPLY, FETCH_BLOCK, FETCH_ROWS, FETCH_STEP };
-enum { MOST_BEATS = 255 };
 
 /* here: the block that is due, or went last; there: the other end of a triangle; due: where a jump leads. */
 typedef struct {
@@ -92,7 +91,7 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
         }
         break;
     case FETCH_JUMP:
-        f->multiplied = now + 1 + bit_length(f->due << config->rank_bits);
+        f->multiplied = now + multiplier_cycles(f->due << config->rank_bits);
         f->state = FETCH_MULTIPLY;
         break;
     case FETCH_MULTIPLY:

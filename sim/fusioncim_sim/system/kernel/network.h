@@ -1,7 +1,5 @@
 /* Network: the queue of blocks in the global buffer, and which engines take the next one. */
 
-enum { PASSES = 4, SHORTEST_READ = 3 };
-
 /* passes a: blocks that each engine takes, b: of the first engine: all blocks; resident: passes that wait in all engines;
    need, take: of the pass that is read, and what is left of it; front: the next block; vector: of the block that is read. */
 typedef struct {

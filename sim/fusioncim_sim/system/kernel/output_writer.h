@@ -1,7 +1,5 @@
 /* OutputWriter: a packer per engine, and the turn in which their rows are written. */
 
-enum { ROWS_AHEAD = 4 };
-
 typedef struct {
     Fifo beats, places; /* places: address, a: head, b: rows, c: slot */
     int32_t part, beat, rows, held;

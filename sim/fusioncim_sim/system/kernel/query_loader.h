@@ -1,7 +1,6 @@
 /* QueryLoader: rows of Q to the engines, tile by tile. */
 
 enum { LOAD_TILE, LOAD_OPEN, LOAD_SCALES, LOAD_RECEIVE, LOAD_GROUP, LOAD_COMMAND, LOAD_ROWS };
-enum { ROWS_IN_FLIGHT = 32, SCALE_BYTES = 4 };
 
 typedef struct {
     int32_t state, row, head, arrives, final; /* arrives: engine + 1 that a row reaches */
