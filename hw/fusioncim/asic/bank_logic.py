@@ -8,7 +8,8 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fusioncim.asic.liberty import Cell, Library, values
+from fusioncim.asic.boolean import truth_table
+from fusioncim.asic.cell_library import Cell, Library
 from fusioncim.asic.netlist import SRAM_MODULE
 from fusioncim.asic.yosys import run_yosys
 from fusioncim.build.cache import build_root, filled_once, kept_text, short_hash
@@ -103,7 +104,7 @@ def pulse_of(library: Library) -> tuple[Cell, Mapping[str, str]]:
     for cell in library.cells.values():
         if cell.kind == "comb" and len(cell.inputs) == 2 and len(cell.outputs) == 1:
             (output,) = cell.outputs
-            if values(cell.pins[output].function, tuple(cell.inputs)) == (True, False, False, False):
+            if truth_table(cell.pins[output].function, tuple(cell.inputs)) == (True, False, False, False):
                 found.append(
                     (cell.area, cell.name, {**dict(zip(cell.inputs, ("clk", "idle"), strict=True)), output: "pulse"})
                 )

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusioncim.asic.liberty import Library
+from fusioncim.asic.cell_library import Library
+from fusioncim.asic.loads import PortLoads, port_loads
+from fusioncim.asic.mapped_design import Design
 from fusioncim.asic.memory_array import bank_macro
 from fusioncim.asic.memory_liberty import liberty_view, macro_name
 from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog, port_loads
-from fusioncim.asic.synth import Design
+from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part
+from fusioncim.asic.netlist_verilog import instance_name, plain_verilog
 from fusioncim.package import IO_SHARE
 from fusioncim_golden.errors import InputError
 
@@ -193,7 +195,7 @@ def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
     units += re.findall(
         r"^\s*(?:capacitive_load_unit\s*\(|(?:input|output|slew)\w*_pct_\w+\s*:).*$", head, re.MULTILINE
     )
-    cache: dict[str, Mapping[str, Sequence[float]]] = {}
+    cache: dict[str, PortLoads] = {}
     types: set[int] = set()
     cells = []
     for name, netlist in netlists.items():

@@ -14,23 +14,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim.asic.liberty import Table, default_liberty, load
+from fusioncim.asic.activity import Activity, States
+from fusioncim.asic.boolean import minterms
+from fusioncim.asic.clock_tree import TREE_LOAD_FF, clock_tree_energy
+from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import ONE, Netlist, Part, flatten, plain_verilog
-from fusioncim.asic.power import (
-    TRANSITION,
-    TREE_LOAD_FF,
-    Activity,
-    Energy,
-    PowerModel,
-    States,
-    clock_tree_energy,
-    lookup,
-    minterms,
-    toggle_energy,
-)
+from fusioncim.asic.netlist import ONE, Netlist, Part, flatten
+from fusioncim.asic.netlist_verilog import plain_verilog
+from fusioncim.asic.power import Energy, PowerModel
 from fusioncim.asic.synth import synthesize
+from fusioncim.asic.table_lookup import lookup, toggle_energy
 from fusioncim.asic.timing import without_wires
+from fusioncim.asic.transitions import TRANSITION
 from fusioncim.engine.kv_buffer import BitPlanes
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.config import preset
@@ -338,12 +333,6 @@ def test_other_units_give_the_same_power(small_library, small_library_rescaled):
     assert found[0].internal > 0
 
 
-def test_tables_go_on_linearly():
-    table = Table((1.0, 2.0), (10.0, 20.0), ((11.0, 21.0), (12.0, 22.0)))
-    at = lookup(table, np.array([1.0, 1.5, 3.0, 0.0]), np.array([10.0, 15.0, 30.0, 0.0]))
-    assert at.tolist() == [1 + 10, 1.5 + 15, 3 + 30, 0]
-
-
 REFUSED = {
     "internal_power": (r"internal_power\s*\(", "internal_pother (", "must have internal_power tables"),
     "leakage": (r"(cell_leakage_power|leakage_power)(\s*[:(])", r"x\1\2", "must have leakage power"),
@@ -378,9 +367,3 @@ def test_cells_of_another_library_and_loops_are_refused(library, small_library):
     ring = [Part("a", "INV_X1", {"A": [2], "ZN": [3]}), Part("b", "INV_X1", {"A": [3], "ZN": [2]})]
     with pytest.raises(InputError, match="no combinational loop"):
         PowerModel(flatten({"ring": Netlist("ring", {}, ring, 4)}, "ring"), library)
-
-
-def test_a_clock_tree_needs_a_buffer(library):
-    bare = replace(library, cells={"INV_X1": library.cells["INV_X1"]})
-    with pytest.raises(InputError, match="must have a buffer for the clock tree"):
-        clock_tree_energy(bare, TREE_LOAD_FF)
