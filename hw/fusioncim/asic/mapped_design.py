@@ -23,7 +23,7 @@ class Mapped:
         area: of its cells, in um2.
         cells: their number by type.
         instances: of other modules, their number by name.
-        banks: their number by DEPTHxWIDTHrREADS, with an `a` after it in an array.
+        banks: their number by `memory_array.bank_shape`.
         depth: cells on its longest combinational path.
         way: of mapping, one of `synth_recipe.WAYS`.
         seconds: that mapping took.

@@ -22,6 +22,7 @@ validation data of KU Leuven's ZigZag for the first, the database of UIUC-IMC-Be
 Chih et al., ISSCC 2021, 16.4, have one word per multiplier: 64 Kb in 0.202 mm2, 3.08 um2 per bit.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, log
@@ -162,3 +163,14 @@ def bank_macro(parameters: Mapping[str, int]) -> Macro:
     """The model of a bank with the parameters of `fusioncim_sram`."""
     shape = (parameters["DEPTH"], parameters["WIDTH"], parameters["READS"])
     return ArrayMacro(*shape) if parameters.get("ARRAY") else Macro(*shape)
+
+
+def bank_shape(parameters: Mapping[str, int]) -> str:
+    """A bank with the parameters of `fusioncim_sram` in short: DEPTHxWIDTHrREADS, and an `a` after it in an array."""
+    return f"{parameters['DEPTH']}x{parameters['WIDTH']}r{parameters['READS']}{'a' * parameters.get('ARRAY', 0)}"
+
+
+def macro_of_shape(shape: str) -> Macro:
+    """The model of a `bank_shape`."""
+    depth, width, reads = map(int, re.findall(r"\d+", shape))
+    return bank_macro({"DEPTH": depth, "WIDTH": width, "READS": reads, "ARRAY": shape.endswith("a")})

@@ -42,7 +42,13 @@ LOWEST_V = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class _Node:
-    """Rows of tables 2, 4 and 5: area against 45 nm, nominal voltage in V, coefficients from the highest power down."""
+    """Rows of tables 2, 4 and 5.
+
+    Members:
+        area: against 45 nm.
+        nominal_v: supply in V.
+        delay, energy: coefficients, the highest power first.
+    """
 
     area: float
     nominal_v: float

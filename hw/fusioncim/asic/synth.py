@@ -28,6 +28,7 @@ from fusioncim.asic.bank_logic import with_banks
 from fusioncim.asic.cell_library import Library
 from fusioncim.asic.liberty import load
 from fusioncim.asic.mapped_design import Design, Mapped
+from fusioncim.asic.memory_array import bank_shape
 from fusioncim.asic.netlist import SRAM_MODULE, Netlist, read_netlist
 from fusioncim.asic.synth_recipe import LIBERTY, MODULE, Recipe, recipe, ways_of
 from fusioncim.asic.yosys import run_yosys
@@ -102,9 +103,8 @@ def map_module(name: str, recipes: Mapping[str, Recipe], liberty: str, place: Pa
 
 def bank_counts(netlist: Netlist) -> dict[str, int]:
     """Number of banks by shape."""
-    shapes = (part.parameters for part in netlist.parts if part.kind == SRAM_MODULE)
-    names = (f"{p['DEPTH']}x{p['WIDTH']}r{p['READS']}{'a' * p.get('ARRAY', 0)}" for p in shapes)
-    return dict(sorted(Counter(names).items()))
+    shapes = Counter(bank_shape(part.parameters) for part in netlist.parts if part.kind == SRAM_MODULE)
+    return dict(sorted(shapes.items()))
 
 
 def with_buffers(top: str, places: Mapping[str, Path], library: Library) -> dict[str, Path]:

@@ -12,9 +12,10 @@ from fusioncim import package as delivery
 from fusioncim.asic.cell_library import Library
 from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.asic.mapped_design import Design, report
+from fusioncim.asic.memory_array import macro_of_shape
 from fusioncim.asic.synth import synthesize
 from fusioncim.asic.synth_recipe import fallbacks
-from fusioncim.asic.timing import Timing, analyse, macro_of_shape
+from fusioncim.asic.timing import Timing, analyse
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine

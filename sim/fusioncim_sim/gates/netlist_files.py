@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.memory_array import bank_macro
+from fusioncim.asic.memory_array import bank_macro, macro_of_shape
 from fusioncim.asic.memory_liberty import liberty_view, macro_name
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.netlist import SRAM_MODULE, Netlist
 from fusioncim.asic.netlist_verilog import plain_verilog
-from fusioncim.asic.timing import macro_of_shape
 from fusioncim.lib.bank import SRAM
 from fusioncim_sim.files import to_json
 

@@ -5,11 +5,10 @@ import re
 import pytest
 
 from fusioncim.asic import memory_array
-from fusioncim.asic.memory_array import LOGIC_UM2, ArrayMacro, bank_macro
+from fusioncim.asic.memory_array import LOGIC_UM2, ArrayMacro, bank_macro, bank_shape, macro_of_shape
 from fusioncim.asic.memory_model import Macro, area_at
 from fusioncim.asic.memory_technology import CELL_UM2, SUPPLY_V
 from fusioncim.asic.scaling import LIBRARY, Point
-from fusioncim.asic.timing import macro_of_shape
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import verilog
@@ -100,5 +99,6 @@ def test_a_bank_says_whether_it_is_in_an_array():
     assert bank_macro(shape) == Macro(4, 1024)
     assert bank_macro(shape | {"ARRAY": 1}) == macro_of_shape("4x1024r1a") == QUERIES
     assert macro_of_shape("128x96r2") == Macro(128, 96, 2)
+    assert [bank_shape(shape | array) for array in ({}, {"ARRAY": 1})] == ["4x1024r1", "4x1024r1a"]
     assert re.search(r"\.ARRAY\(32'\w+1\)", verilog(IpCimRow(PRESETS["tiny"])))
     assert "ARRAY" not in verilog(Bank(depth=4, width=8))
