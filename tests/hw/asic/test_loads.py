@@ -48,6 +48,7 @@ def test_nets_carry_what_their_ports_do(library, boxes):
     expected = port_loads(MODULES, "top", library, {})
     for port in ("clk", "a"):
         assert load[flat.ports[port][1]] == pytest.approx(expected[port])
+    assert load[flat.ports["z"][1]] == [0]  # the output of a bank loads nothing
 
 
 def test_loads_are_in_the_unit_of_the_library(small_library, small_library_rescaled):
