@@ -32,7 +32,7 @@ test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run th
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(LLM_TESTS) $(PYTEST_ARGS)
 
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/hw/fpga/test_bitstream.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/hw/fpga $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure

@@ -8,7 +8,8 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fusioncim.asic.liberty import Cell, Library, values
+from fusioncim.asic.boolean import truth_table
+from fusioncim.asic.cell_library import Cell, Library
 from fusioncim.asic.netlist import SRAM_MODULE
 from fusioncim.asic.yosys import run_yosys
 from fusioncim.build.cache import build_root, filled_once, kept_text, short_hash
@@ -63,21 +64,21 @@ def with_banks(name: str, text: str, below: Sequence[str], banks: str, library: 
     for role, (cell, pins) in cells.items():
         ends = ", ".join(f".{pin}({net})" for pin, net in pins.items())
         mapping = mapping.replace(f"{role}_PINS", ends).replace(f"{role} ", f"{cell.name} ")
-    versions = (importlib.metadata.version("pyosys"), source.read_text(encoding="utf-8"), mapping)
-    place = build_root() / "banks" / short_hash(name, text, *below, *boxes, *versions)
+    commands = [
+        *("read_rtlil before.il", "read_verilog -D SYNTHESIS bank.v", f"hierarchy -top {name}", "proc"),
+        *(["techmap -map map.v t:$dlatch t:fusioncim_pulse"] if cells else []),
+        *("flatten", "opt_clean", f"select -module {name}", "write_rtlil -selected module.il"),
+    ]
+    files = {
+        "before.il": "".join([*below, *boxes, text]),
+        "bank.v": source.read_text(encoding="utf-8"),
+        "map.v": mapping,
+    }
+    place = build_root() / "banks" / short_hash(importlib.metadata.version("pyosys"), *files.values(), *commands)
     with filled_once(place) as scratch:
         if scratch:
-            (scratch / "before.il").write_text("".join([*below, *boxes, text]), encoding="utf-8")
-            (scratch / "map.v").write_text(mapping, encoding="utf-8")
-            commands = [
-                f"read_rtlil {scratch}/before.il",
-                f"read_verilog -D SYNTHESIS {source}",
-                *(f"hierarchy -top {name}", "proc"),
-                *([f"techmap -map {scratch}/map.v t:$dlatch t:fusioncim_pulse"] if cells else []),
-                *("flatten", "opt_clean"),
-                f"select -module {name}",
-                f"write_rtlil -selected {scratch}/module.il",
-            ]
+            for file, content in files.items():
+                (scratch / file).write_text(content, encoding="utf-8")
             run_yosys(name, commands, scratch / "log")
     return kept_text(place / "module.il"), boxes
 
@@ -103,7 +104,7 @@ def pulse_of(library: Library) -> tuple[Cell, Mapping[str, str]]:
     for cell in library.cells.values():
         if cell.kind == "comb" and len(cell.inputs) == 2 and len(cell.outputs) == 1:
             (output,) = cell.outputs
-            if values(cell.pins[output].function, tuple(cell.inputs)) == (True, False, False, False):
+            if truth_table(cell.pins[output].function, tuple(cell.inputs)) == (True, False, False, False):
                 found.append(
                     (cell.area, cell.name, {**dict(zip(cell.inputs, ("clk", "idle"), strict=True)), output: "pulse"})
                 )

@@ -5,12 +5,13 @@ module so buffers what its ports carry, and no net needs to know more than the p
 a tree of buffers with BUFFER_FF each. Clocks are left to their own tree (`power`).
 """
 
+import inspect
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fusioncim.asic.liberty import Cell, Library
-from fusioncim.asic.memory_model import INPUT_FF, LOAD_FF
+from fusioncim.asic.cell_library import Cell, Library
+from fusioncim.asic.memory_technology import INPUT_FF, LOAD_FF
 from fusioncim.asic.netlist import ONE, SRAM_MODULE, ZERO, Netlist, Part
 
 PORT_FF = 40.0
@@ -21,6 +22,12 @@ BUFFER_FF = 80.0
 Loads = Mapping[str, Sequence[float]]
 Sink = tuple[float, int, str, int]
 """Capacitance, index of the part, its pin and the bit of the pin."""
+
+
+def decisions() -> str:
+    """All that decides where buffers go besides netlist and library, as a key."""
+    functions = (buffer_cell, buffered, _groups, _ends, input_loads)
+    return "\n".join([repr((PORT_FF, BUFFER_FF, INPUT_FF, LOAD_FF)), *(inspect.getsource(each) for each in functions)])
 
 
 def buffer_cell(library: Library) -> Cell | None:

@@ -6,8 +6,8 @@ amplifier and no output latch; nothing moves while the same word stays selected.
 of the array, which share the drivers and the latches of the write data. A row has for itself the register of the
 selected word, the select lines and the write word lines.
 
-Cells, wires and drivers are those of `memory_model`, at the same corner. The load on `read_data` is the netlist's. The
-netlist's load on the write data, one pin per row, comes on top of the bit lines, which are counted here in full.
+Cells, wires and drivers are those of `memory_technology`, at the same corner. The load on `read_data` is the netlist's.
+The netlist's load on the write data, one pin per row, comes on top of the bit lines, which are counted here in full.
 
 A bank of 4 x 1024 bits at 28 nm against published digital macros of that node, which hold all their arithmetic, too:
 
@@ -22,30 +22,27 @@ validation data of KU Leuven's ZigZag for the first, the database of UIUC-IMC-Be
 Chih et al., ISSCC 2021, 16.4, have one word per multiplier: 64 Kb in 0.202 mm2, 3.08 um2 per bit.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, log
 
-from fusioncim.asic.memory_model import (
+from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.memory_technology import (
     BUFFERED,
     CELL_CURRENT_UA,
     CELL_HEIGHT_UM,
     CELL_LEAKAGE_NW,
     CELL_UM2,
-    DRIVER_FF,
-    DRIVER_NW,
-    DRIVER_UM2,
+    DRIVER,
     FO4_NS,
     GATE_FF,
     JUNCTION_FF,
-    LATCH_FJ,
+    LATCH,
     LATCH_NS,
-    LATCH_NW,
-    LATCH_UM2,
     LAYOUT,
-    NAND_NW,
-    NAND_UM2,
-    PRECHARGE_FF,
+    NAND,
+    PRECHARGE,
     RANDOM,
     READ_PORT,
     SUBARRAY,
@@ -53,7 +50,6 @@ from fusioncim.asic.memory_model import (
     TREE_NS_MM,
     WIRE_FF_UM,
     WRITE_DRIVER_UM2,
-    Macro,
 )
 from fusioncim_golden.errors import InputError
 
@@ -107,8 +103,8 @@ class ArrayMacro(Macro):
     @property
     def periphery_um2(self) -> float:
         """Area of everything else: a row's own, and its share of the columns' latch and driver of both bit lines."""
-        column = (LATCH_UM2 + WRITE_DRIVER_UM2 + 2 * DRIVER_UM2) / self.rows
-        parts = self.width * column + self._drivers * (NAND_UM2 + DRIVER_UM2) + self._inputs_um2
+        column = (LATCH.um2 + WRITE_DRIVER_UM2 + 2 * DRIVER.um2) / self.rows
+        parts = self.width * column + self._drivers * (NAND.um2 + DRIVER.um2) + self._inputs_um2
         return LAYOUT * parts + (LAYOUT - 1) * self.cells_um2
 
     @property
@@ -129,7 +125,7 @@ class ArrayMacro(Macro):
     @property
     def _segments_fj(self) -> float:
         """Inputs of the drivers of a line's pieces."""
-        return ceil(self.width / SUBARRAY) * DRIVER_FF * SUPPLY_V**2
+        return ceil(self.width / SUBARRAY) * DRIVER.ff * SUPPLY_V**2
 
     @property
     def read_energy_fj(self) -> float:
@@ -140,21 +136,21 @@ class ArrayMacro(Macro):
     @property
     def write_energy_fj(self) -> float:
         """One write: the word line of a row, and in half of the columns one bit line rises."""
-        columns = self.width * (LATCH_FJ + self._bit_line_ff / 2 * BUFFERED * SUPPLY_V**2)
+        columns = self.width * (LATCH.fj + self._bit_line_ff / 2 * BUFFERED * SUPPLY_V**2)
         return self._sample_fj + self._word_line_fj(2) + self._segments_fj + columns
 
     @property
     def leakage_nw(self) -> float:
         """Leakage, the shared latches and drivers by their share."""
         cells = self.depth * self.width * CELL_LEAKAGE_NW * STATIC_TRANSISTORS / 6
-        columns = self.width * (LATCH_NW + 2 * DRIVER_NW) / self.rows
-        return cells + columns + self._drivers * (NAND_NW + DRIVER_NW) + self._inputs_nw
+        columns = self.width * (LATCH.nw + 2 * DRIVER.nw) / self.rows
+        return cells + columns + self._drivers * (NAND.nw + DRIVER.nw) + self._inputs_nw
 
     @property
     def access_ns(self) -> float:
         """Clock edge to read data: register, select line as a chain of fan-out-4 stages, local node."""
         load = min(self.width, SUBARRAY) * (self._row_um / self.width * WIRE_FF_UM + GATE_FF)
-        effort = max(load / PRECHARGE_FF * self._drivers, 4)
+        effort = max(load / PRECHARGE.ff * self._drivers, 4)
         return LATCH_NS + FO4_NS * (log(effort, 4) + 1) + self._node_ff * SUPPLY_V / 2 / CELL_CURRENT_UA
 
     @property
@@ -167,3 +163,14 @@ def bank_macro(parameters: Mapping[str, int]) -> Macro:
     """The model of a bank with the parameters of `fusioncim_sram`."""
     shape = (parameters["DEPTH"], parameters["WIDTH"], parameters["READS"])
     return ArrayMacro(*shape) if parameters.get("ARRAY") else Macro(*shape)
+
+
+def bank_shape(parameters: Mapping[str, int]) -> str:
+    """A bank with the parameters of `fusioncim_sram` in short: DEPTHxWIDTHrREADS, and an `a` after it in an array."""
+    return f"{parameters['DEPTH']}x{parameters['WIDTH']}r{parameters['READS']}{'a' * parameters.get('ARRAY', 0)}"
+
+
+def macro_of_shape(shape: str) -> Macro:
+    """The model of a `bank_shape`."""
+    depth, width, reads = map(int, re.findall(r"\d+", shape))
+    return bank_macro({"DEPTH": depth, "WIDTH": width, "READS": reads, "ARRAY": shape.endswith("a")})

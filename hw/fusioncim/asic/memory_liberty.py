@@ -1,7 +1,8 @@
 """A Liberty view of a bank, for synthesis and timing beside the cell library.
 
 One library with one cell, whose ports are those of `fusioncim_sram` with its parameters put in. Units, corner and
-thresholds are those of the Nangate library: ns, fF, nW, V, and so fJ. All values come from `memory_model`.
+thresholds are those of the Nangate library: ns, fF, nW, V, and so fJ. All values come from `memory_model` and
+`memory_technology`.
 
 Power: the clock pin's rising edge costs `idle_energy_fj`, and in a cycle with an enable also the access of that port.
 OpenSTA 2.0.17 adds the energies of both edges and counts both edges too: what it reports for a clock pin is twice that.
@@ -9,7 +10,8 @@ Timing: every input against the rising clock edge, read data after it with a del
 """
 
 from fusioncim.asic.memory_array import ArrayMacro
-from fusioncim.asic.memory_model import (
+from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.memory_technology import (
     CLOCK_FF,
     HOLD_NS,
     INPUT_FF,
@@ -19,7 +21,6 @@ from fusioncim.asic.memory_model import (
     SLEW_NS,
     SLEW_NS_FF,
     SUPPLY_V,
-    Macro,
 )
 
 

@@ -1,29 +1,31 @@
 """Mapped netlists: modules of library cells, instances and memory banks, and the flat view of a whole design."""
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fusioncim.asic.liberty import Library, substituted
-from fusioncim.asic.memory_model import CLOCK_FF, INPUT_FF
+from fusioncim.asic.cell_library import Library
 from fusioncim.build.cache import kept_json
 
 ZERO, ONE = 0, 1
 """Nets of the constants, in every netlist."""
 
 SRAM_MODULE = "fusioncim_sram"
-
-KEYWORDS = frozenset({"begin", "buf", "case", "end", "input", "large", "output", "reg", "release", "small", "wire"})
-"""Of Verilog, those that a port might be called by."""
+"""Type of the banks."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A cell, an instance of a module, or a bank. pins: nets of each port, the lowest bit first."""
+    """A cell, an instance of a module, or a bank.
+
+    Members:
+        kind: the cell's or the module's type, or SRAM_MODULE.
+        pins: nets of each port, the lowest bit first.
+        parameters: of a bank.
+    """
 
     name: str
     kind: str
@@ -33,7 +35,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Netlist:
-    """A module. ports: direction and nets, the lowest bit first; nets: their number, the two constants included."""
+    """A module.
+
+    Members:
+        ports: direction and nets, the lowest bit first.
+        parts: what it is made of.
+        nets: their number, the two constants included.
+    """
 
     name: str
     ports: Mapping[str, tuple[str, Sequence[int]]]
@@ -103,9 +111,15 @@ def _integer(value: Any) -> int:
 
 @dataclass(frozen=True)
 class Flat:
-    """A whole design. cells: path of the module around it, as instance names, and the part; banks, boxes alike.
+    """A whole design, whose net numbers are its own.
 
-    Boxes are instances of modules that were not resolved. Net numbers are those of the whole design.
+    Members:
+        name: of the top.
+        ports: direction and nets, the lowest bit first.
+        cells: path of the module around it, as instance names, and the part.
+        banks: alike.
+        boxes: alike, instances of modules that were not resolved.
+        nets: their number, the two constants included.
     """
 
     name: str
@@ -171,74 +185,6 @@ def flatten(modules: Mapping[str, Netlist], top: str, keep: Collection[str] = ()
     return Flat(top, ends, cells, banks, boxes, len(dense))
 
 
-def instance_name(part: Part, number: int) -> str:
-    """Name of the part `number` of a module in plain Verilog."""
-    return part.name if re.fullmatch(r"[A-Za-z]\w*", part.name) else f"g{number}"
-
-
-def written(port: str) -> str:
-    """A port's name as Verilog has it: keywords are escaped."""
-    return f"\\{port} " if port in KEYWORDS else port
-
-
-def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
-    """A module in the simplest Verilog: declarations, instances, and assignments where two ports share a net.
-
-    kinds: the type under which a part appears; its parameters are left out.
-    """
-    names = {ZERO: "1'b0", ONE: "1'b1"}
-    head, assigns = [], []
-    for direction in ("input", "output"):
-        for port, (side, bits) in netlist.ports.items():
-            if side == direction:
-                head.append(f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{written(port)};")
-                for n, bit in enumerate(bits):
-                    name = f"{written(port)}[{n}]" if len(bits) > 1 else written(port)
-                    if names.setdefault(bit, name) != name:
-                        assigns.append(f"  assign {name} = {names[bit]};")
-    wires = [bit for bit in range(2, netlist.nets) if bit not in names]
-    names.update((bit, f"n{bit}") for bit in wires)
-    lines = [
-        f"module {netlist.name}({', '.join(map(written, netlist.ports))});",
-        *head,
-        *(f"  wire n{bit};" for bit in wires),
-    ]
-    for number, part in enumerate(netlist.parts):
-        pins = []
-        for pin, bits in part.pins.items():
-            if bits:
-                joined = ", ".join(names[bit] for bit in reversed(bits))
-                pins.append(f".{written(pin)}({joined if len(bits) == 1 else '{' + joined + '}'})")
-        lines.append(f"  {kinds(part)} {instance_name(part, number)} ({', '.join(pins)});")
-    return "\n".join([*lines, *assigns, "endmodule", ""])
-
-
-def port_loads(
-    netlists: Mapping[str, Netlist], name: str, library: Library, cache: dict[str, Mapping[str, Sequence[float]]]
-) -> Mapping[str, Sequence[float]]:
-    """Capacitance of each bit of the input ports of a module, with everything below it."""
-    if name in cache:
-        return cache[name]
-    netlist = netlists[name]
-    load: dict[int, float] = defaultdict(float)
-    scale = 1e-15 / library.units.capacitance
-    for part in netlist.parts:
-        below = port_loads(netlists, part.kind, library, cache) if part.kind in netlists else {}
-        cell = library.cells.get(part.kind)
-        for pin, bits in part.pins.items():
-            for n, bit in enumerate(bits):
-                if cell:
-                    load[bit] += cell.pins[pin].capacitance if cell.pins[pin].direction == "input" else 0
-                elif part.kind == SRAM_MODULE:
-                    load[bit] += 0 if pin == "read_data" else scale * (CLOCK_FF if pin == "clk" else INPUT_FF)
-                else:
-                    load[bit] += below[pin][n] if pin in below else 0
-    cache[name] = {
-        port: [load[bit] for bit in bits] for port, (direction, bits) in netlist.ports.items() if direction == "input"
-    }
-    return cache[name]
-
-
 def clock_nets(flat: Flat, library: Library) -> set[int]:
     """Nets on the clock pins of cells and banks."""
     nets = {net for _, part in flat.banks for net in part.pins["clk"]}
@@ -246,37 +192,3 @@ def clock_nets(flat: Flat, library: Library) -> set[int]:
         cell = library.cells[part.kind]
         nets.update(net for name, pin in cell.pins.items() if pin.clock for net in part.pins.get(name, ()))
     return nets - {ZERO, ONE}
-
-
-def flat_verilog(flat: Flat, library: Library) -> str:
-    """The flat design for simulation; net number n is `n<n>`, or `c<n>` if it is a clock's.
-
-    Gates are their library functions, other cells and banks are instances: a simulator is half as fast again as on
-    instances of everything.
-    """
-    clocks = clock_nets(flat, library)
-    names = ["1'b0", "1'b1", *(f"{'c' if net in clocks else 'n'}{net}" for net in range(2, flat.nets))]
-    ports = [
-        f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{port}"
-        for port, (direction, bits) in flat.ports.items()
-    ]
-    lines = [f"module {flat.name}(", ",\n".join(ports), ");", *(f"  wire {name};" for name in names[2:])]
-    for port, (direction, bits) in flat.ports.items():
-        for n, bit in enumerate(bits):
-            sides = (names[bit], f"{port}[{n}]" if len(bits) > 1 else port)
-            lines.append(f"  assign {' = '.join(sides if direction == 'input' else sides[::-1])};")
-    for number, (_, part) in enumerate([*flat.cells, *flat.banks, *flat.boxes]):
-        pins = {
-            pin: names[bits[0]] if len(bits) == 1 else "{" + ", ".join(names[bit] for bit in reversed(bits)) + "}"
-            for pin, bits in part.pins.items()
-            if bits
-        }
-        cell = library.cells.get(part.kind)
-        if cell and cell.kind == "comb":
-            driven = [pin for pin in cell.outputs if pin in pins]
-            lines += [f"  assign {pins[pin]} = {substituted(cell.pins[pin].function, pins)};" for pin in driven]
-        else:
-            values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
-            ends = ", ".join(f".{pin}({nets})" for pin, nets in pins.items())
-            lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({ends});")
-    return "\n".join([*lines, "endmodule", ""])

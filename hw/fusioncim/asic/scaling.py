@@ -21,7 +21,7 @@ the result differs by less than 6 %. From 45 nm and 1.1 V:
 
 The last two columns are classical scaling (area with the square of the feature, C with the feature, E = C V^2), which
 is 5 % above in area and 19 to 23 % above in energy: part of the difference is that the paper's 20 nm device is a
-multi-gate one. The published bit cells (`memory_model`) shrink by 0.367 between the two nodes.
+multi-gate one. The published bit cells (`memory_technology`) shrink by 0.367 between the two nodes.
 
 Limits. Logic gates with a fixed fan-out: no wires, no leakage, and no sense amplifier. Between 0.7 V, chosen here, and
 the nominal voltage of the node the energies are within 6 % of the paper's own table 2 at 45 and 32 nm. The cubic of
@@ -42,7 +42,13 @@ LOWEST_V = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class _Node:
-    """Rows of tables 2, 4 and 5: area against 45 nm, nominal voltage in V, coefficients from the highest power down."""
+    """Rows of tables 2, 4 and 5.
+
+    Members:
+        area: against 45 nm.
+        nominal_v: supply in V.
+        delay, energy: coefficients, the highest power first.
+    """
 
     area: float
     nominal_v: float

@@ -15,12 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusioncim.asic.liberty import Library
-from fusioncim.asic.memory_array import bank_macro
+from fusioncim.asic.cell_library import Library
+from fusioncim.asic.loads import PortLoads, port_loads
+from fusioncim.asic.mapped_design import Design
+from fusioncim.asic.memory_array import bank_macro, macro_of_shape
 from fusioncim.asic.memory_liberty import liberty_view, macro_name
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part, instance_name, plain_verilog, port_loads
-from fusioncim.asic.synth import Design
+from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part
+from fusioncim.asic.netlist_verilog import instance_name, plain_verilog
 from fusioncim.package import IO_SHARE
 from fusioncim_golden.errors import InputError
 
@@ -51,10 +52,12 @@ SUFFIX = "_copy"
 
 @dataclass(frozen=True)
 class Slowest:
-    """The path that ends in a module and limits the clock the most. start, end: pins or ports.
+    """The path that ends in a module and limits the clock the most.
 
-    slack_ns: at the period asked for. period_ns: the shortest at which it is met; what is outside of ports takes
-    IO_SHARE of every period.
+    Members:
+        start, end: pins or ports.
+        slack_ns: at the period asked for.
+        period_ns: the shortest at which it is met; what is outside of ports takes IO_SHARE of every period.
     """
 
     module: str
@@ -66,9 +69,13 @@ class Slowest:
 
 @dataclass(frozen=True)
 class Timing:
-    """Of a design. period_ns: asked for; paths: of each module, the slowest first; report: OpenSTA's of the slowest.
+    """Of a design.
 
-    bank_ns: the longest of the shortest clock periods of the banks, 0 without banks.
+    Members:
+        period_ns: asked for.
+        paths: of each module, the slowest first.
+        report: OpenSTA's of the slowest.
+        bank_ns: the longest of the shortest clock periods of the banks, 0 without banks.
     """
 
     top: str
@@ -165,12 +172,6 @@ def without_wires(liberty: str) -> str:
     return re.sub(r"(?m)^\s*default_wire_load\s*:.*$", "", liberty)
 
 
-def macro_of_shape(shape: str) -> Macro:
-    """The memory model of a shape such as 32x57r2, or 4x1024r1a in an array."""
-    depth, width, reads = map(int, re.findall(r"\d+", shape))
-    return bank_macro({"DEPTH": depth, "WIDTH": width, "READS": reads, "ARRAY": shape.endswith("a")})
-
-
 def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
     """A module's netlist with one instance of every kind; banks by the names of their Liberty views."""
     first: dict[str, Part] = {}
@@ -193,7 +194,7 @@ def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
     units += re.findall(
         r"^\s*(?:capacitive_load_unit\s*\(|(?:input|output|slew)\w*_pct_\w+\s*:).*$", head, re.MULTILINE
     )
-    cache: dict[str, Mapping[str, Sequence[float]]] = {}
+    cache: dict[str, PortLoads] = {}
     types: set[int] = set()
     cells = []
     for name, netlist in netlists.items():

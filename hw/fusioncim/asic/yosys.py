@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fusioncim_golden.errors import InputError
@@ -11,13 +12,21 @@ LIMIT_S = 1800
 """A single mapping that takes longer is an error."""
 
 
-def run_yosys(name: str, commands: list[str], log: Path) -> None:
-    """Run commands for the module `name`."""
-    program = f"import pyosys.libyosys as y; d = y.Design(); [y.run_pass(p, d) for p in {commands!r}]"
+def run_yosys(name: str, commands: Sequence[str], log: Path) -> None:
+    """Run commands for the module `name` in the directory of the log.
+
+    Errors: a flip-flop that the library lacks is one of the input; all others are RuntimeError with the end of the log.
+    """
+    program = f"import pyosys.libyosys as y; d = y.Design(); [y.run_pass(p, d) for p in {list(commands)!r}]"
     with log.open("w", encoding="utf-8") as output:
         try:
             done = subprocess.run(
-                [sys.executable, "-c", program], stdout=output, stderr=output, timeout=LIMIT_S, check=False
+                [sys.executable, "-c", program],
+                cwd=log.parent,
+                stdout=output,
+                stderr=output,
+                timeout=LIMIT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"mapping {name} took more than {LIMIT_S} s") from None

@@ -21,6 +21,8 @@ from fusioncim_golden.errors import InputError
 
 RESET_US = 15
 """Block RAM of an iCE40 reads as zero for some 3 us after configuration; amaranth.vendor takes the same margin."""
+HIGHEST_MHZ = 1000
+"""No FPGA here comes near it."""
 
 Light = tuple[str, int] | tuple[str, int, str]
 """Name and number of a resource, and of which part of it."""
@@ -30,9 +32,13 @@ Light = tuple[str, int] | tuple[str, int, str]
 class Board:
     """A board.
 
-    Members: platform: module and class of amaranth-boards; config, tokens: the largest engine that was routed
-    (docs/fpga.md), and the tokens of its job; clock_mhz: a frequency that it reaches; lights: which tell that the check
-    passed, failed, runs; loader: command that loads a bitstream.
+    Members:
+        platform: module and class of amaranth-boards.
+        config: the largest engine that was routed (docs/fpga.md).
+        tokens: of the job of that engine.
+        clock_mhz: a frequency that the engine reaches.
+        lights: which tell that the check passed, failed, runs.
+        loader: command that loads a bitstream.
     """
 
     name: str
@@ -87,8 +93,8 @@ class Board:
 
     def clock(self, mhz: float) -> pll.Pll | None:
         """How a clock is made: None if it is the board's own."""
-        if not 0 < mhz < 1000:
-            raise InputError(f"the clock frequency must be above 0 and below 1000 MHz, not {mhz}")
+        if not 0 < mhz < HIGHEST_MHZ:
+            raise InputError(f"the clock frequency must be above 0 and below {HIGHEST_MHZ} MHz, not {mhz}")
         return None if mhz == self.crystal_mhz else pll.nearest(self.family, self.crystal_mhz, mhz)
 
     def plan(self, design: wiring.Component, clock: pll.Pll | None) -> BuildPlan:

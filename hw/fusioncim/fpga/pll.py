@@ -17,12 +17,22 @@ from fusioncim_golden.errors import InputError
 PERCENT_OFF = 2.0
 """A frequency that is missed by more is refused."""
 FILTERS = ((17, 1), (26, 2), (44, 3), (66, 4), (101, 5))
-"""iCE40: FILTER_RANGE below these frequencies at the phase detector, else 6."""
+"""iCE40: FILTER_RANGE below these frequencies at the phase detector."""
+HIGHEST_FILTER = 6
+"""iCE40: FILTER_RANGE above them."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a family: at the phase detector, of the oscillator, of the output, and of the dividers."""
+    """Of a family.
+
+    Members:
+        detector: lowest and highest frequency at the phase detector, in MHz.
+        oscillator: of the oscillator, in MHz.
+        output: of the output, in MHz.
+        divide, multiply: largest dividers of the input and of the loop.
+        outputs: dividers of the output.
+    """
 
     detector: tuple[float, float]
     oscillator: tuple[float, float]
@@ -32,15 +42,36 @@ class Limits:
     outputs: tuple[int, ...]
 
 
-FAMILIES = {
-    "ice40": Limits((10, 133), (533, 1066), (16, 275), 16, 128, tuple(1 << q for q in range(1, 7))),
-    "ecp5": Limits((10, 400), (400, 800), (3.125, 400), 128, 128, tuple(range(1, 129))),
+LIMITS = {
+    "ice40": Limits(
+        detector=(10, 133),
+        oscillator=(533, 1066),
+        output=(16, 275),
+        divide=16,
+        multiply=128,
+        outputs=tuple(1 << q for q in range(1, 7)),
+    ),
+    "ecp5": Limits(
+        detector=(10, 400),
+        oscillator=(400, 800),
+        output=(3.125, 400),
+        divide=128,
+        multiply=128,
+        outputs=tuple(range(1, 129)),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Pll:
-    """A setting. output: f_vco / f_out."""
+    """A setting.
+
+    Members:
+        family: ice40 or ecp5.
+        input_mhz: frequency of the reference.
+        divide, multiply: dividers of the input and of the loop.
+        output: f_vco / f_out.
+    """
 
     family: str
     input_mhz: float
@@ -56,7 +87,7 @@ class Pll:
 
 def nearest(family: str, input_mhz: float, output_mhz: float) -> Pll:
     """The setting that comes nearest to a frequency."""
-    limits = FAMILIES[family]
+    limits = LIMITS[family]
 
     def within(mhz: float, bounds: tuple[float, float]) -> bool:
         return bounds[0] <= mhz <= bounds[1]
@@ -90,7 +121,7 @@ def instance(pll: Pll, reference: IOPort | Signal, output: Signal, locked: Signa
             p_DIVR=Const(pll.divide - 1, 4),
             p_DIVF=Const(pll.multiply - 1, 7),
             p_DIVQ=Const(pll.output.bit_length() - 1, 3),
-            p_FILTER_RANGE=Const(next((value for below, value in FILTERS if detector < below), 6), 3),
+            p_FILTER_RANGE=Const(next((value for below, value in FILTERS if detector < below), HIGHEST_FILTER), 3),
             i_PACKAGEPIN=reference,
             i_RESETB=Const(1),
             i_BYPASS=Const(0),

@@ -43,7 +43,8 @@ def synth(
     from fusioncim.asic.synth import require_pyosys, synthesize
     from fusioncim.build.workers import cores
     from fusioncim_sim.files import check_directory, check_json, write_directory, write_json
-    from fusioncim_sim.gates.asic_figures import component_of, read_library, synth_figures, synth_files
+    from fusioncim_sim.gates.asic_figures import component_of, read_library, synth_figures
+    from fusioncim_sim.gates.netlist_files import netlist_files
     from fusioncim_sim.screen.asic import synth_page
 
     chosen = (choose_config if engine else choose_chip)(preset, config, changes)
@@ -57,7 +58,7 @@ def synth(
     figures = synth_figures(design, chosen)
     synth_page(page(), figures)
     if output:
-        files = synth_files(design, chosen)
+        files = netlist_files(design, figures)
         write_directory(output, files, chosen.as_dict())
         print(f"{output}: {len(files)} files; the cells are those of {library.path}")
     if json_out:
@@ -164,7 +165,8 @@ def fpga(
     from fusioncim.fpga.bitstream import build
     from fusioncim.fpga.boards import board as board_of
     from fusioncim_sim.files import check_directory, write_directory
-    from fusioncim_sim.gates.fpga_netlist import bitstream_files, board_figures, checked, netlist_shows, passes
+    from fusioncim_sim.gates.fpga_figures import bitstream_files, board_figures, self_check_of
+    from fusioncim_sim.gates.fpga_netlist import netlist_shows, passes
     from fusioncim_sim.screen.fpga import fpga_page
 
     chosen = board_of(board)
@@ -172,7 +174,7 @@ def fpga(
     output = output or Path("build/fpga") / board
     check_directory(output)
     mhz = chosen.clock_mhz if clock_mhz is None else clock_mhz
-    design = checked(chosen, config, tokens or chosen.tokens, mhz)
+    design = self_check_of(chosen, config, tokens or chosen.tokens, mhz)
     done = build(chosen, design, mhz)
     shown = board_figures(chosen, config, tokens or chosen.tokens, done)
     done.require_clock()

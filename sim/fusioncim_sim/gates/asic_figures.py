@@ -1,4 +1,4 @@
-"""What the commands synth, timing and power do before they print: library, mapping, files, figures."""
+"""What the commands synth, timing and power do before they print: library, mapping, figures."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,26 +9,23 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fusioncim import package as delivery
-from fusioncim.asic import synth
-from fusioncim.asic.liberty import Library, default_liberty, load
-from fusioncim.asic.memory_array import bank_macro
-from fusioncim.asic.memory_liberty import liberty_view, macro_name
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import SRAM_MODULE, Netlist, plain_verilog
-from fusioncim.asic.synth import Design
-from fusioncim.asic.timing import Timing, analyse, macro_of_shape
+from fusioncim.asic.cell_library import Library
+from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.mapped_design import Design, report
+from fusioncim.asic.memory_array import macro_of_shape
+from fusioncim.asic.synth import synthesize
+from fusioncim.asic.synth_recipe import fallbacks
+from fusioncim.asic.timing import Timing, analyse
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
-from fusioncim.lib.bank import SRAM
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import to_json
 from fusioncim_sim.gates.tile_energy import TileResult
 
-MACROS = ("IP-CIM", "OP-CIM")
-"""Arrays of an engine, each with `macs_per_cycle` multiply-accumulates per cycle."""
+ARRAYS = ("IP-CIM", "OP-CIM")
+"""Compute arrays of an engine, each with `macs_per_cycle` multiply-accumulates per cycle."""
 
 HIGHEST_MHZ = 100_000
 """Clock frequencies beyond this are refused: constraints state times in ps."""
@@ -56,7 +53,7 @@ def component_of(config: ChipConfig | Config) -> wiring.Component:
 def macs_per_cycle(config: ChipConfig | Config) -> float:
     """Of all arrays, of those of QK^T and of those of PV."""
     engines, engine = (config.engines, config.engine) if isinstance(config, ChipConfig) else (1, config)
-    return len(MACROS) * engines * engine.macs_per_cycle
+    return len(ARRAYS) * engines * engine.macs_per_cycle
 
 
 def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]:
@@ -67,12 +64,12 @@ def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]
     }
     banks_um2 = sum(bank["count"] * bank["um2"] for bank in banks.values())
     macs = macs_per_cycle(config)
-    modules = synth.report(design)["modules"]
+    modules = report(design)["modules"]
     for figures in modules.values():
         kinds = {cell: design.library.cells[cell].kind for cell in figures["cells"]}
         figures["flip_flops"] = sum(n for cell, n in figures["cells"].items() if kinds[cell] == "ff")
     return {
-        **synth.report(design),
+        **report(design),
         "parameters": config.as_dict(),
         "modules": modules,
         "banks": banks,
@@ -80,54 +77,8 @@ def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]
         "macs_per_cycle": macs,
         "um2_per_mac_per_cycle": round(design.area() / macs, 2),
         "um2_per_mac_per_cycle_with_banks": round((design.area() + banks_um2) / macs, 2),
-        "fallbacks": synth.fallbacks(design.library),
+        "fallbacks": fallbacks(design.library),
     }
-
-
-def synth_files(design: Design, config: ChipConfig | Config) -> dict[str, bytes]:
-    """What `fusioncim synth --output` writes: mapped netlists, views and models of the banks, the figures."""
-    macros = [macro_of_shape(shape) for shape in sorted(design.banks())]
-    modules = {name: with_views(design.netlist(name)) for name in design.order}
-    head = (
-        f"// Cells: library {design.library.name}, {design.library.path.name}. Banks: the views banks/*.lib;\n"
-        f"// for simulation banks.v and {SRAM.name}.\n\n"
-    )
-    files = {f"modules/{name}.v": head + text for name, text in modules.items()}
-    files[f"{design.top}_netlist.v"] = head + "\n".join(modules.values())
-    files |= {f"banks/{macro_name(macro)}.lib": liberty_view(macro_name(macro), macro) for macro in macros}
-    files["banks.v"] = "\n".join(wrapper(macro) for macro in macros)
-    files[SRAM.name] = SRAM.read_text(encoding="utf-8")
-    content = {name: text.encode() for name, text in files.items()}
-    return {**content, "synth.json": to_json(synth_figures(design, config))}
-
-
-def with_views(netlist: Netlist) -> str:
-    """A mapped module as Verilog, whose banks have the names of their views."""
-    return plain_verilog(
-        netlist, lambda part: macro_name(bank_macro(part.parameters)) if part.kind == SRAM_MODULE else part.kind
-    )
-
-
-def wrapper(macro: Macro) -> str:
-    """A bank by the name of its view, for simulation."""
-    address = macro.address_bits
-    ports = {
-        "clk": 1,
-        "write_enable": 1,
-        "write_address": address,
-        "write_data": macro.width,
-        "read_enable": macro.reads,
-        "read_address": macro.reads * address,
-        "read_data": macro.reads * macro.width,
-    }
-    lines = [f"  {'output' if name == 'read_data' else 'input'} [{bits - 1}:0] {name}" for name, bits in ports.items()]
-    pins = ", ".join(f".{name}({name})" for name in ports)
-    values = f".DEPTH({macro.depth}), .WIDTH({macro.width}), .READS({macro.reads})"
-    return (
-        f"module {macro_name(macro)}(\n"
-        + ",\n".join(lines)
-        + f"\n);\n  {SRAM_MODULE} #({values}) bank({pins});\nendmodule\n"
-    )
 
 
 def time_design(config: ChipConfig | Config, library: Library, clock_mhz: float, jobs: int) -> Timing:
@@ -135,7 +86,7 @@ def time_design(config: ChipConfig | Config, library: Library, clock_mhz: float,
     period = period_of(clock_mhz)
     component = component_of(config)
     ports = delivery.ports_of(component, component.ports)
-    design = synth.synthesize(component, library, jobs=jobs)
+    design = synthesize(component, library, jobs=jobs)
     sdc = delivery.constraints(design.top, ports, clock_mhz)
     timing: Timing = run_all({"OpenSTA": partial(analyse, design, sdc, period)}, jobs=1, title="timing")["OpenSTA"]
     return timing
@@ -170,11 +121,11 @@ def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
         "period_ns": result.period_ns,
         "cycles": result.cycles,
         "clock_cycles": result.clock_cycles,
-        "macs": len(MACROS) * result.macs,
+        "macs": len(ARRAYS) * result.macs,
         "bit_exact": result.bit_exact,
         "mismatches": result.mismatches,
         "energy_fj": {unit: energies(energy) for unit, energy in result.energies.items()},
         "total_fj": round(result.energy.total, 1),
-        "fj_per_mac": round(result.energy.total / (len(MACROS) * result.macs), 2),
+        "fj_per_mac": round(result.energy.total / (len(ARRAYS) * result.macs), 2),
         "power_mw": round(result.power_mw, 4),
     }

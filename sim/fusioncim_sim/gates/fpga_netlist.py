@@ -1,4 +1,4 @@
-"""Engines on FPGA boards: the design of a bitstream, and its netlist simulated."""
+"""Simulates the mapped netlist of an FPGA, the one that the bitstream is made from, under Icarus."""
 
 import json
 import shutil
@@ -9,44 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.build.cache import build_root, filled_once
-from fusioncim.fpga.bitstream import Build, figures
+from fusioncim.fpga.bitstream import Build
 from fusioncim.fpga.boards import Board
 from fusioncim.fpga.self_check import SelfCheck
-from fusioncim_golden.config import Config
-from fusioncim_golden.schedule import Job
-from fusioncim_sim.files import to_json
-from fusioncim_sim.gates.stored_job import captured_head, stored_job
 from fusioncim_sim.rtl.runner import Program, compile_icarus, require_icarus, run
 
-BAUD = 115200
-LINE_CYCLES = 70 * 10
-"""Bits of a line at most."""
+LINE_BITS = 70 * 10
+"""Of a line at most: 70 characters, 10 bits each."""
+SPARE_CYCLES = 10_000
+"""Beyond the limit of the job, for reset and verdict."""
 ECP5_CELLS = Path(__file__).with_name("ecp5_cells.v")
-
-
-def checked(board: Board, config: Config, tokens: int, mhz: float) -> SelfCheck:
-    """The engine of a board with a causal job on captured heads; a line per second."""
-    heads = captured_head(config, tokens).quantized(config)
-    job = stored_job(config, heads, Job(queries=tokens, keys=tokens))
-    clock = board.clock(mhz)
-    hertz = (clock.output_mhz if clock else mhz) * 1e6
-    return SelfCheck(config, job, divisor=round(hertz / BAUD), interval=round(hertz))
-
-
-def board_figures(board: Board, config: Config, tokens: int, done: Build) -> dict[str, Any]:
-    """A build and its engine in numbers; peak_gops: QK^T and PV, two operations per multiply-accumulate."""
-    return {
-        "board": board.name,
-        "device": board.device,
-        "config": config.as_dict(),
-        "tokens": tokens,
-        "peak_gops": round(4 * config.macs_per_cycle * done.mhz / 1e3, 3),
-        **figures(done),
-    }
+"""Models of the cells of which Yosys has none."""
 
 
 def netlist_shows(board: Board, done: Build, design: SelfCheck) -> dict[str, str]:
-    """What the mapped netlist, the one that the bitstream is made from, shows under Icarus from power-up.
+    """What a mapped netlist shows from power-up.
 
     On an iCE40 `serial`, the first line that it sends. On an ECP5, whose netlists are too large to wait for a whole
     line, `light`: passed or failed.
@@ -60,11 +37,11 @@ def netlist_shows(board: Board, done: Build, design: SelfCheck) -> dict[str, str
                 (scratch / name).write_text(text, encoding="utf-8")
             compile_icarus(scratch, "top", ("cells.v",))
     ports = {"clk": f"{board.clock_pin}_0__io"}
-    case: dict[str, Any] = {"cycles": design.job.limit + 10_000, "ports": ports}
+    case: dict[str, Any] = {"cycles": design.job.limit + SPARE_CYCLES, "ports": ports}
     if board.family == "ice40":
         bench, ports["tx"] = "tells", "uart_0__tx__io"
         case |= {"divisor": design.divisor, "lines": 1}
-        case["cycles"] += LINE_CYCLES * design.divisor
+        case["cycles"] += LINE_BITS * design.divisor
     else:
         bench = "lights"
         ports |= {name: light_port(board, name) for name in ("passed", "failed")}
@@ -103,15 +80,3 @@ def cell_models(board: Board) -> dict[str, str]:
     }
     own = ECP5_CELLS.read_text(encoding="utf-8")
     return {**included, "cells.v": f'`include "common_sim.vh"\n`include "ccu2c_sim.vh"\n{own}'}
-
-
-def bitstream_files(board: Board, done: Build, shown: Mapping[str, Any]) -> dict[str, bytes]:
-    """What `fusioncim fpga` writes: bitstream, pins, mapped netlist, report of the tools, figures."""
-    names = {
-        f"fusioncim.{done.suffix}": f"top.{done.suffix}",
-        board.pin_file: f"top.{Path(board.pin_file).suffix[1:]}",
-        "netlist.v": "netlist.v",
-        "nextpnr.log": "top.tim",
-    }
-    files = {name: (done.place / source).read_bytes() for name, source in names.items()}
-    return files | {"report.json": to_json(shown)}

@@ -36,12 +36,12 @@ def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
         i_q=tuple(streams.q),
         i_block=tuple(streams.blocks),
         i_kv=tuple(streams.kv[vector] for vector in streams.vectors),
-        o=beat_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends),
+        o=output_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends),
         limit=min(streams.limit(config, 2), 10**DIGITS - 1),
     )
 
 
-def beat_words(config: Config, rows: Sequence[np.ndarray], tile_ends: Sequence[int]) -> tuple[int, ...]:
+def output_words(config: Config, rows: Sequence[np.ndarray], tile_ends: Sequence[int]) -> tuple[int, ...]:
     """Words of the output stream for rows of outputs; tile_ends: number of rows up to the end of every tile."""
     words = []
     bits = config.output_bits

@@ -13,9 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from fusioncim.asic.liberty import Library
+from fusioncim.asic.activity import Activity
+from fusioncim.asic.cell_library import Library
 from fusioncim.asic.netlist import flatten
-from fusioncim.asic.power import Activity, Energy, PowerModel
+from fusioncim.asic.power import Energy, PowerModel
 from fusioncim.asic.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
@@ -33,7 +34,7 @@ UNITS = (
 )
 """Parts of an engine; `engine` is what lies between the others, and the nets of the input ports."""
 
-BY_INSTANCE = {
+UNIT_OF_INSTANCE = {
     "ip_cim": "IP-CIM broadcast and correction",
     "softmax": "softmax",
     "op_cim": "OP-CIM broadcast",
@@ -41,17 +42,24 @@ BY_INSTANCE = {
     "controller": "controller",
     "normalizer": "normalizer",
 }
-ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
+UNIT_OF_ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TileResult:
-    """A tile's run. cycles: from the end of reset to the last output; energies: in fJ by `UNITS`, of these cycles.
+    """A tile's run.
 
-    macs: unmasked multiply-accumulates of QK^T; PV has as many. additions: blocks that rows add to O, all others are
-    skipped. mismatches: outputs that are not the golden model's.
-    clock_cycles: `cycles`, and those of the reset. phases: cycles and energies by `UNITS` of each of
-    `engine_bench.PHASES`; what comes after the last output is `idle`, and in none of the sums.
+    Members:
+        heads: names of the heads that stand side by side.
+        tokens: the tile ends at this one.
+        queries: rows of the tile.
+        period_ns: of the clock.
+        cycles: from the end of reset to the last output.
+        macs: unmasked multiply-accumulates of QK^T; PV has as many.
+        additions: blocks that rows add to O; all others are skipped.
+        mismatches: outputs that are not the golden model's.
+        phases: cycles and energies by `UNITS` of each of `engine_bench.PHASES`; what comes after the last output is
+            `idle`, and in none of the sums.
     """
 
     config: Config
@@ -99,9 +107,9 @@ class TileResult:
 
 def unit_of(path: Sequence[str]) -> str:
     """The unit of `UNITS` that a module belongs to, by its path of instances in an engine."""
-    if len(path) > 1 and path[0] in ROWS and path[1].startswith("row_"):
-        return ROWS[path[0]]
-    return BY_INSTANCE.get(path[0], "engine") if path else "engine"
+    if len(path) > 1 and path[0] in UNIT_OF_ROWS and path[1].startswith("row_"):
+        return UNIT_OF_ROWS[path[0]]
+    return UNIT_OF_INSTANCE.get(path[0], "engine") if path else "engine"
 
 
 def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
@@ -132,7 +140,7 @@ def run_tile(
     jobs: int = 1,
 ) -> TileResult:
     """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
-    head = beside(heads, tiles * config.rows, tokens)
+    head = side_by_side(heads, tiles * config.rows, tokens)
     library.require_power()
     design = synthesize(Engine(config), library, jobs=jobs)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
@@ -152,11 +160,11 @@ def run_tile(
         macs=expected.events.scores * config.columns,
         additions=expected.events.additions,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
-        phases=by_phase(PowerModel(flat, library), activities, period_ns),
+        phases=energy_by_phase(PowerModel(flat, library), activities, period_ns),
     )
 
 
-def by_phase(
+def energy_by_phase(
     model: PowerModel, activities: Mapping[str, Activity], period_ns: float
 ) -> dict[str, tuple[int, dict[str, Energy]]]:
     """Cycles and energy of every unit of an engine, by phase."""
@@ -169,7 +177,7 @@ def by_phase(
     return phases
 
 
-def beside(heads: Sequence[Head], queries: int, tokens: int) -> Head:
+def side_by_side(heads: Sequence[Head], queries: int, tokens: int) -> Head:
     """One head of the columns of all; its queries are the last of the first `tokens`."""
     shortest = min(min(len(head.q), len(head.k)) for head in heads)
     if not 1 <= tokens <= shortest:

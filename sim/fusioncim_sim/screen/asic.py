@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from fusioncim.asic.liberty import Library
+from fusioncim.asic.cell_library import Library
 from fusioncim.asic.power import Energy
 from fusioncim.asic.timing import Timing
-from fusioncim_sim.gates.asic_figures import MACROS
+from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
 from fusioncim_sim.screen.config_and_heads import table
 
@@ -90,7 +90,7 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
 def power_page(console: Console, result: TileResult, library: Library) -> None:
     """Energy by unit and kind."""
     names = [field.name for field in fields(Energy)]
-    macs = len(MACROS) * result.macs
+    macs = len(ARRAYS) * result.macs
     grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
     total = result.energy.total
     for unit, energy in {**result.energies, "all": result.energy}.items():

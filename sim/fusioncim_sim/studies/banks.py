@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from fusioncim.asic.bank_logic import BANKS
-from fusioncim.asic.liberty import Library, default_liberty, load
+from fusioncim.asic.cell_library import Library
+from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.mapped_design import Design
 from fusioncim.asic.memory_array import bank_macro
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.netlist import Flat, flatten
 from fusioncim.asic.power import Energy, PowerModel
-from fusioncim.asic.synth import Design, synthesize
+from fusioncim.asic.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import used

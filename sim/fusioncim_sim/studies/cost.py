@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 
 from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.netlist import flatten, port_loads
+from fusioncim.asic.loads import port_loads
+from fusioncim.asic.mapped_design import Design
+from fusioncim.asic.memory_array import macro_of_shape
+from fusioncim.asic.netlist import flatten
 from fusioncim.asic.power import Energy, PowerModel
 from fusioncim.asic.scaling import Point, scale
-from fusioncim.asic.synth import Design, synthesize
-from fusioncim.asic.timing import macro_of_shape
+from fusioncim.asic.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ

@@ -8,7 +8,8 @@ from fusioncim.fpga.bitstream import build, figures
 from fusioncim.fpga.boards import BOARDS, Board
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import check_json, make_directory, write_file, write_json
-from fusioncim_sim.gates.fpga_netlist import board_figures, checked, netlist_shows
+from fusioncim_sim.gates.fpga_figures import board_figures, self_check_of
+from fusioncim_sim.gates.fpga_netlist import netlist_shows
 
 KEYS = ("boards", "tried")
 """What fpga.json holds."""
@@ -26,7 +27,7 @@ def write_fpga(output: Path, _jobs: int) -> None:
         check_json(path, KEYS)
     boards, tried = {}, {}
     for name, board in BOARDS.items():
-        design = checked(board, board.config, board.tokens, board.clock_mhz)
+        design = self_check_of(board, board.config, board.tokens, board.clock_mhz)
         done = build(board, design, board.clock_mhz)
         done.require_clock()
         boards[name] = board_figures(board, board.config, board.tokens, done) | netlist_shows(board, done, design)
@@ -45,7 +46,7 @@ def attempt(board: Board, changes: Mapping[str, int]) -> dict[str, Any]:
     """An engine that was tried on a board: its figures, or what it lacked."""
     config = board.config.override(**changes)
     try:
-        done = build(board, checked(board, config, board.tokens, board.clock_mhz), board.clock_mhz)
+        done = build(board, self_check_of(board, config, board.tokens, board.clock_mhz), board.clock_mhz)
     except InputError as error:
         return {"changes": dict(changes), "error": str(error)}
     return {"changes": dict(changes), **figures(done)}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.memory_array import macro_of_shape
 from fusioncim.asic.synth import synthesize
-from fusioncim.asic.timing import macro_of_shape
 from fusioncim.build.workers import run_all
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.engine.op_cim import OpCimRow

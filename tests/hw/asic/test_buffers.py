@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fusioncim.asic.buffers import BUFFER_FF, PORT_FF, buffer_cell, buffered, input_loads
-from fusioncim.asic.liberty import Library, default_liberty, load
+from fusioncim.asic.cell_library import Library
+from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.asic.netlist import Netlist, Part
 
 

@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 
-from fusioncim.asic.liberty import cells_verilog
-from fusioncim.asic.netlist import ONE, ZERO, Netlist, Part, flat_verilog, flatten, plain_verilog, read_netlist
+from fusioncim.asic.cell_verilog import cells_verilog
+from fusioncim.asic.netlist import ONE, ZERO, Netlist, Part, flatten, read_netlist
+from fusioncim.asic.netlist_verilog import flat_verilog, plain_verilog
 from fusioncim_golden.errors import InputError
 
 PAIR = Netlist(

@@ -14,23 +14,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim.asic.liberty import Table, default_liberty, load
+from fusioncim.asic.activity import Activity
+from fusioncim.asic.boolean import minterms
+from fusioncim.asic.clock_tree import TREE_LOAD_FF, clock_tree_energy
+from fusioncim.asic.liberty import default_liberty, load
 from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import ONE, Netlist, Part, flatten, plain_verilog
-from fusioncim.asic.power import (
-    TRANSITION,
-    TREE_LOAD_FF,
-    Activity,
-    Energy,
-    PowerModel,
-    States,
-    clock_tree_energy,
-    lookup,
-    minterms,
-    toggle_energy,
-)
+from fusioncim.asic.netlist import ONE, Netlist, Part, flatten
+from fusioncim.asic.netlist_verilog import plain_verilog
+from fusioncim.asic.power import Energy, PowerModel
 from fusioncim.asic.synth import synthesize
+from fusioncim.asic.table_lookup import lookup, toggle_energy
 from fusioncim.asic.timing import without_wires
+from fusioncim.asic.transitions import TRANSITION
 from fusioncim.engine.kv_buffer import BitPlanes
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.errors import InputError
@@ -306,25 +301,6 @@ def test_a_clock_that_stands_still_costs_nothing(library):
     assert off.clock > 0
 
 
-def test_a_flip_flop_whose_input_equals_its_output_stays(library):
-    """The two differ as often as it toggles: at no toggles, never."""
-    flat = flop_and_bank()
-    toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
-    (d,), (q,) = flat.ports["d"][1], flat.ports["q"][1]
-    high[[d, q]] = 60
-    model = PowerModel(flat, library)
-    (group,) = (group for group in model.groups if group.cell.name == "DFF_X1")
-    (clock,) = group.pins["CK"]
-    toggles[clock] = 200
-    for moves, differ in ((0, 0.0), (20, 0.1)):
-        toggles[q] = moves
-        activity = Activity(100, toggles, high)
-        states = States(group, activity, activity.high / 100)
-        assert states.probability("(D & (~Q))") == pytest.approx(differ)
-        assert states.probability("((~D) & Q)") == pytest.approx(differ)
-        assert states.probability("(D & Q)") == pytest.approx(0.6 - differ)
-
-
 def test_other_units_give_the_same_power(small_library, small_library_rescaled):
     found = []
     for each in (small_library, small_library_rescaled):
@@ -336,12 +312,6 @@ def test_other_units_give_the_same_power(small_library, small_library_rescaled):
         for name in ("switching", "internal", "leakage", "tree"):
             assert getattr(one, name) == pytest.approx(getattr(other, name))
     assert found[0].internal > 0
-
-
-def test_tables_go_on_linearly():
-    table = Table((1.0, 2.0), (10.0, 20.0), ((11.0, 21.0), (12.0, 22.0)))
-    at = lookup(table, np.array([1.0, 1.5, 3.0, 0.0]), np.array([10.0, 15.0, 30.0, 0.0]))
-    assert at.tolist() == [1 + 10, 1.5 + 15, 3 + 30, 0]
 
 
 REFUSED = {
@@ -368,19 +338,3 @@ def test_an_activity_of_another_netlist_is_refused(library):
     none = np.zeros(flat.nets, np.int64)
     with pytest.raises(InputError, match="at least one cycle, not 0"):
         model.energies(Activity(0, none, none), PERIOD)
-
-
-def test_cells_of_another_library_and_loops_are_refused(library, small_library):
-    parts = [Part("n", "NAND4_X4", {"A1": [2], "ZN": [3]})]
-    flat = flatten({"one": Netlist("one", {"a": ("input", [2])}, parts, 4)}, "one")
-    with pytest.raises(InputError, match="not NAND4_X4"):
-        PowerModel(flat, small_library)
-    ring = [Part("a", "INV_X1", {"A": [2], "ZN": [3]}), Part("b", "INV_X1", {"A": [3], "ZN": [2]})]
-    with pytest.raises(InputError, match="no combinational loop"):
-        PowerModel(flatten({"ring": Netlist("ring", {}, ring, 4)}, "ring"), library)
-
-
-def test_a_clock_tree_needs_a_buffer(library):
-    bare = replace(library, cells={"INV_X1": library.cells["INV_X1"]})
-    with pytest.raises(InputError, match="must have a buffer for the clock tree"):
-        clock_tree_energy(bare, TREE_LOAD_FF)

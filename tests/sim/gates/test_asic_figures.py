@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from typer.testing import CliRunner
 
-from fusioncim.asic.liberty import cells_verilog
+from fusioncim.asic.cell_verilog import cells_verilog
 from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.power import Energy
 from fusioncim.lib.bank import Bank

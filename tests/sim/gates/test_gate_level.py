@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim.asic.liberty import cells_verilog
-from fusioncim.asic.netlist import flat_verilog, flatten
+from fusioncim.asic.cell_verilog import cells_verilog
+from fusioncim.asic.netlist import flatten
+from fusioncim.asic.netlist_verilog import flat_verilog
 from fusioncim.asic.synth import synthesize
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.errors import InputError

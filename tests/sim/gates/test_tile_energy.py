@@ -8,7 +8,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
 from fusioncim_sim.gates import tile_energy as tile
 from fusioncim_sim.gates.gate_level import IDLE
-from fusioncim_sim.gates.tile_energy import UNITS, beside, captured_heads, run_tile, unit_of
+from fusioncim_sim.gates.tile_energy import UNITS, captured_heads, run_tile, side_by_side, unit_of
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.rtl.engine_bench import PHASES
 
@@ -88,11 +88,11 @@ def test_heads_stand_side_by_side():
     assert [head.name for head in captured_heads(SMALL)] == ["group0"]
     assert [head.name for head in captured_heads(wide)] == ["group0", "group1"]
     heads = captured_heads(wide, ["sink", "wide"])
-    joined = beside(heads, 32, 100)
+    joined = side_by_side(heads, 32, 100)
     assert joined.name == "sink wide"
     assert (joined.q.shape, joined.k.shape, joined.v.shape) == ((32, 128), (100, 128), (100, 128))
     assert np.array_equal(joined.q[:, 64:], heads[1].q[68:100])
-    assert beside(heads, 32, 5).q.shape == (5, 128)
+    assert side_by_side(heads, 32, 5).q.shape == (5, 128)
 
 
 REFUSED = {
