@@ -146,7 +146,5 @@ def queue(m: Module, name: str, source: stream.Interface, sink: stream.Interface
     """A FIFO from a source stream to a sink stream."""
     fifo = SyncFIFOBuffered(width=source.payload.shape().size, depth=depth)
     m.submodules[name] = fifo
-    m.d.comb += [
-        *(fifo.w_data.eq(source.payload), fifo.w_en.eq(source.valid), source.ready.eq(fifo.w_rdy)),
-        *(sink.payload.eq(fifo.r_data), sink.valid.eq(fifo.r_rdy), fifo.r_en.eq(sink.ready)),
-    ]
+    wiring.connect(m, source, fifo.w_stream)
+    wiring.connect(m, fifo.r_stream, wiring.flipped(sink))
