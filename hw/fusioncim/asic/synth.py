@@ -29,10 +29,11 @@ from fusioncim.asic.buffers import buffered, input_loads
 from fusioncim.asic.liberty import Library
 from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part, kept_netlist, plain_verilog, read_netlist
 from fusioncim.asic.yosys import run_yosys as _yosys
-from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash, source_hash
+from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim.build.workers import run_all
 from fusioncim.lib.bank import SRAM
-from fusioncim.verilog.emit import Modules, module_name, parameters, used
+from fusioncim.verilog.cached import design_key
+from fusioncim.verilog.emit import Modules, module_name, used
 from fusioncim_golden.errors import InputError
 
 GATED = 4
@@ -226,8 +227,7 @@ def kind_with_parameters(part: Part) -> str:
 def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
     """Name of the top and the RTLIL of every distinct module; kept by what they are made from."""
     used(component)
-    key = short_hash(source_hash(), repr((type(component).__qualname__, parameters(component))))
-    place = build_root() / "rtlil" / key
+    place = build_root() / "rtlil" / design_key(component)
     with filled_once(place) as scratch:
         if scratch:
             modules = Modules()

@@ -7,8 +7,8 @@ from typing import Any
 
 import cocotb
 
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case
 
 
 @cocotb.test()

@@ -16,8 +16,8 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
-from fusioncim_sim.rtl.runner import case
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 

@@ -75,7 +75,7 @@ def simulate_chip(
     stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); faults: beats that fail, from
     the descriptors; change: another descriptor for job n, which the driver then does not check; cycles: limit of the
     run; bench, path, extra: another bench, where its module is, and what it finds in its case besides; simulator: of
-    `runner.SIMULATORS`; program: instead of the chip's own.
+    `SIMULATORS`; program: instead of the chip's own.
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
@@ -87,8 +87,8 @@ def simulate_chip(
             "chip": chip.as_dict(),
             "jobs": [asdict(descriptor) for descriptor in descriptors],
             "check": descriptors == [image.descriptor for image in images],
-            "memory": str(folder / "memory.bin"),
-            "out": str(folder / "out.json"),
+            "memory": "memory.bin",
+            "out": "out.json",
             "stall": stall,
             "seed": seed,
             "latency": latency,

@@ -10,7 +10,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from fusioncim_sim.rtl.runner import case
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, unpack_vector, within
 
 ACTIVITY = ("load", "vector", "qk", "pv", "drain")

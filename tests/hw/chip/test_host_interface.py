@@ -16,7 +16,8 @@ from fusioncim.chip.host_interface import HostInterface
 from fusioncim.chip.registers import OKAY, registers
 from fusioncim_golden.chip_config import JOB_QUEUE, chip_preset
 from fusioncim_golden.descriptor import Status
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, pack, reset, within
 
 MAP = registers()

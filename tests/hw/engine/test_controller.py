@@ -15,7 +15,8 @@ from fusioncim.engine.sequencer import Sequencer, entry_layout
 from fusioncim.engine.tile_loader import TileLoader, pass_layout, query_row_layout, tile_command_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.schedule import Job, Tile, passes
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
 
 TINY = preset("tiny")

@@ -7,8 +7,9 @@ import pytest
 from fusioncim.engine.ip_cim import IpCim, command_layout, take_layout, write_layout
 from fusioncim_golden.config import preset
 from fusioncim_golden.ip_cim import offset_scores, resident
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack, pack_vector, unpack_vector
 
 INT4 = {"operand_bits": 4, "softmax_lanes": 2}

@@ -9,8 +9,9 @@ from fusioncim.engine.op_cim import load_layout
 from fusioncim.engine.softmax import Softmax, control_layout, events_layout, query_layout, state_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack
 
 STAGES = 3

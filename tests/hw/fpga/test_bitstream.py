@@ -19,7 +19,8 @@ from fusioncim_golden.schedule import Job
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.gates.fpga_netlist import cell_models, checked, netlist_shows, passes
 from fusioncim_sim.gates.stored_job import captured_head, stored_job
-from fusioncim_sim.rtl.runner import compile_icarus, run
+from fusioncim_sim.rtl.programs import compile_icarus
+from fusioncim_sim.rtl.runner import run
 
 ROOT = Path(__file__).parents[3]
 LEAST = Config(rows=1, columns=4, words=1, operand_bits=4, softmax_lanes=1, update_rank=1)
@@ -37,10 +38,9 @@ def told(job, tmp_path, lines=2):
     """What the self-check sends: lines and lights."""
     ports = {name: name for name in ("clk", "rst", "tx", "passed", "failed", "running")}
     case = {"ports": ports, "divisor": DIVISOR, "lines": lines, "cycles": job.limit + 4000}
-    out = tmp_path / "lines.json"
     design = SelfCheck(LEAST, job, divisor=DIVISOR, interval=10)
-    run(design, "fusioncim_sim.rtl.serial_bench", "tells", {**case, "out": str(out)})
-    return json.loads(out.read_bytes())["lines"]
+    run(design, "fusioncim_sim.rtl.serial_bench", "tells", {**case, "out": "lines.json"}, results=tmp_path)
+    return json.loads((tmp_path / "lines.json").read_bytes())["lines"]
 
 
 @pytest.mark.parametrize("what", ["PASS", "FAIL", "HANG"])
