@@ -19,7 +19,7 @@ from fusioncim.asic.synth import Design
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
-from fusioncim.verilog.cached import cached_verilog
+from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
@@ -87,7 +87,9 @@ def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
     """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes."""
     text = flat_verilog(flat, design.library)
     models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
-    place = build_root() / "designs" / f"gates-{flat.name}-{short_hash(text, models, boxes, require_icarus())}"
+    boxes, bank = without_comments(boxes), without_comments(SRAM.read_text(encoding="utf-8"))
+    key = short_hash(text, models, boxes, bank, require_icarus())
+    place = build_root() / "designs" / f"gates-{flat.name}-{key}"
     with filled_once(place) as scratch:
         if scratch:
             (scratch / "cells.v").write_text(models + boxes, encoding="utf-8")

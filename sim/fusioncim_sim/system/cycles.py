@@ -37,8 +37,9 @@ LIMIT = 1 << 40
 class Memory:
     """Memory as the chip's bus sees it.
 
-    latency: cycles from the address of a burst to its first beat; bursts overlap. period: a beat moves in every
-    period-th cycle, in each direction.
+    Members:
+        latency: cycles from the address of a burst to its first beat; bursts overlap.
+        period: a beat moves in every period-th cycle, in each direction.
     """
 
     latency: int = 30
@@ -79,7 +80,10 @@ class Counters:
 def run(
     chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
 ) -> Counters:
-    """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart."""
+    """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart.
+
+    Errors: a job that the chip refuses; no C compiler.
+    """
     for job in jobs:
         job.check(chip)
     work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
