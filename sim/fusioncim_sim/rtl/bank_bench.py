@@ -1,6 +1,6 @@
 """The cocotb bench of a bank: plays accesses.
 
-Run by `banks`, which makes the case from `banks.accesses`.
+Run by `studies.banks`, which makes the case from its `accesses`.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """The cocotb bench of a whole chip: runs jobs through the driver on a third-party AXI memory, and saves the memory.
 
-Run by `simulate_chip`, which places the operands and compares the outputs.
+Run by `chip_run.simulate_chip`, which places the operands and compares the outputs.
 """
 
 import json
