@@ -588,7 +588,7 @@ def test_the_bench_finds_broken_rules():
 def test_verilator_finds_only_what_amaranth_trips_by_construction(tmp_path):
     path = tmp_path / "masters.v"
     path.write_text(verilog(Masters(configured(1024))), encoding="utf-8")
-    (top,) = re.findall(r"^module (masters_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    (top,) = re.findall(r"^module (masters)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
     tool = Path(verilator.__file__).parent / "bin" / "verilator"
     command = [tool, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", top, path]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
