@@ -1,5 +1,6 @@
 """Hypothesis settings of all tests, and the cell library: whole, or parts of it that are read in no time."""
 
+import os
 import re
 import shutil
 
@@ -10,6 +11,9 @@ from fusioncim.asic.liberty import default_liberty, load
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=False)
 settings.load_profile("repeatable")
+
+# A simulation that passed is not repeated while its design, bench and case stay as they are.
+os.environ.setdefault("FUSIONCIM_KEEP_RUNS", "1")
 
 CELLS = (
     *("INV_X1", "INV_X4", "BUF_X1", "CLKBUF_X3", "NAND2_X1", "NAND3_X1", "NOR2_X1", "NOR3_X1", "AND2_X1", "OR2_X1"),

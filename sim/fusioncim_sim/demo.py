@@ -13,14 +13,16 @@ from rich.table import Table
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim.package import engine_files
+from fusioncim.verilog.cached import cached_verilog
 from fusioncim_golden.config import Config
 from fusioncim_sim.files import check_directory, to_json, write_directory
 from fusioncim_sim.heads.judge import HeadResult, Run, choose, job_of, report
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.heads.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
 from fusioncim_sim.pages.picture import draw
-from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.head_run import evaluate
+from fusioncim_sim.rtl.programs import build
+from fusioncim_sim.rtl.simulators import require_icarus
 from fusioncim_sim.screen.config_and_heads import cell, heads_table, pairs, table
 
 MIN_SQNR_DB = 40.0
@@ -52,12 +54,12 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     """Run and print everything; False if a bit differs or an error is out of bounds."""
     start = time.monotonic()
     config = Config()
-    version = runner.require_icarus()
+    version = require_icarus()
     check_directory(output)
     heads = load_heads(fixture(), config)
     chosen = [head.first(tokens) for head in choose(heads, names)]
 
-    place, top = runner.build(Engine(config))
+    build(Engine(config))  # once, not in every process
     work: dict[str, Callable[[], Any]] = {}
     work |= {f"{head.name}, {len(head.q)} tokens on Icarus": partial(evaluate, config, head) for head in chosen}
     work |= {f"{head.name}, every schedule": partial(count_moves, config, head) for head in heads}
@@ -74,7 +76,7 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     _, run = figures.simulated[pictured.name]
     title = f"Head {pictured.name} of SmolLM2-135M, first {len(chosen[-1].q)} tokens, under Icarus Verilog"
     moved = f"Head {pictured.name}, all {len(pictured.q)} tokens: where a row of O is moved"
-    files = engine_files(config, (place / f"{top}.v").read_text(encoding="utf-8"))  # the very text that was simulated
+    files = engine_files(config, cached_verilog(Engine(config))[1])  # the very text that was simulated
     files["results.json"] = to_json(report(config, "icarus", [result for result, _ in figures.simulated.values()]))
     files[PICTURE] = draw(config, run, title, figures.places, moved)
     write_directory(output, files, config.as_dict())

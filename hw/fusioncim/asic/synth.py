@@ -32,9 +32,10 @@ from fusioncim.asic.memory_array import bank_shape
 from fusioncim.asic.netlist import SRAM_MODULE, Netlist, read_netlist
 from fusioncim.asic.synth_recipe import LIBERTY, MODULE, Recipe, recipe, ways_of
 from fusioncim.asic.yosys import run_yosys
-from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash, source_hash
+from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim.build.workers import run_all
-from fusioncim.verilog.emit import Modules, module_name, parameters, used
+from fusioncim.verilog.cached import design_key
+from fusioncim.verilog.emit import Modules, module_name, used
 from fusioncim_golden.errors import InputError
 
 
@@ -134,8 +135,7 @@ def with_buffers(top: str, places: Mapping[str, Path], library: Library) -> dict
 def design_texts(component: wiring.Component) -> tuple[str, dict[str, str]]:
     """Name of the top and the RTLIL of every distinct module; kept by what they are made from."""
     used(component)
-    key = short_hash(source_hash(), repr((type(component).__qualname__, parameters(component))))
-    place = build_root() / "rtlil" / key
+    place = build_root() / "rtlil" / design_key(component)
     with filled_once(place) as scratch:
         if scratch:
             modules = Modules()

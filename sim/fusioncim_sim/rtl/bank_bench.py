@@ -1,14 +1,14 @@
 """The cocotb bench of a bank: plays accesses.
 
-Run by `banks`, which makes the case from `banks.accesses`.
+Run by `studies.banks`, which makes the case from its `accesses`.
 """
 
 from typing import Any
 
 import cocotb
 
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case
 
 
 @cocotb.test()

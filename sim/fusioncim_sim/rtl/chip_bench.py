@@ -1,6 +1,6 @@
 """The cocotb bench of a whole chip: runs jobs through the driver on a third-party AXI memory, and saves the memory.
 
-Run by `simulate_chip`, which places the operands and compares the outputs.
+Run by `chip_run.simulate_chip`, which places the operands and compares the outputs.
 """
 
 import json
@@ -16,8 +16,8 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
-from fusioncim_sim.rtl.runner import case
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 

@@ -16,13 +16,13 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.quantize import Heads
 from fusioncim_sim.rtl.axi_memory import Fault
-from fusioncim_sim.rtl.memory_image import Bytes, Image, place
+from fusioncim_sim.rtl.memory_image import Bytes, Image, place_job
 from fusioncim_sim.rtl.runner import Program, run
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipJob:
-    """Operands, one `Heads` per key and value head, and how the job is to be run (see `image.place`)."""
+    """A job to be run (see `memory_image.place_job`); groups: operands, one `Heads` per key and value head."""
 
     groups: Sequence[Heads]
     start: int | None = None
@@ -32,7 +32,13 @@ class ChipJob:
 
 @dataclass(frozen=True)
 class ChipRun:
-    """What the chip did: status and outputs [heads, queries, columns] per job; its event counters."""
+    """What the chip did.
+
+    Members:
+        statuses: by job.
+        outputs: by job, [heads, queries, columns].
+        counters: event counters by name.
+    """
 
     statuses: list[Status]
     outputs: list[Int]
@@ -49,7 +55,9 @@ def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Imag
     images: list[Image] = []
     for job in jobs:
         base = images[-1].end if images else 0
-        images.append(place(chip, memory, job.groups, start=job.start, causal=job.causal, layout=job.layout, base=base))
+        images.append(
+            place_job(chip, memory, job.groups, start=job.start, causal=job.causal, layout=job.layout, base=base)
+        )
     return memory, images
 
 
@@ -72,10 +80,10 @@ def simulate_chip(
 ) -> ChipRun:
     """Push the jobs one after the other.
 
-    stall: pauses of every AXI channel; latency, share: of the memory (`axi.AxiMemory`); faults: beats that fail, from
-    the descriptors; change: another descriptor for job n, which the driver then does not check; cycles: limit of the
-    run; bench, path, extra: another bench, where its module is, and what it finds in its case besides; simulator: of
-    `runner.SIMULATORS`; program: instead of the chip's own.
+    stall: pauses of every AXI channel. latency, share: of the memory (`axi_memory.AxiMemory`). faults: beats that fail,
+    from the descriptors. change: another descriptor for job n, which the driver then does not check. cycles: limit of
+    the run. bench, path, extra: another bench, where its module is, and what it finds in its case besides. simulator:
+    of `SIMULATORS`. program: instead of the chip's own.
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
@@ -87,8 +95,8 @@ def simulate_chip(
             "chip": chip.as_dict(),
             "jobs": [asdict(descriptor) for descriptor in descriptors],
             "check": descriptors == [image.descriptor for image in images],
-            "memory": str(folder / "memory.bin"),
-            "out": str(folder / "out.json"),
+            "memory": "memory.bin",
+            "out": "out.json",
             "stall": stall,
             "seed": seed,
             "latency": latency,

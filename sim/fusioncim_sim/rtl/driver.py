@@ -1,7 +1,7 @@
 """Host driver: builds and checks jobs, pushes them, waits for them, over any transport.
 
 A transport moves 32-bit words at byte offsets of the register map: cocotbext-axi in a simulation, memory-mapped
-registers elsewhere. All waiting is polling, and every wait has a limit.
+registers elsewhere. All waiting is polling. Every wait has a limit.
 """
 
 import asyncio
@@ -70,19 +70,19 @@ class ChipTimeoutError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """A field of a register."""
+class BitField:
+    """A field of a register: bits `low` and above of its word, as many as `mask` has."""
 
     register: Register
     low: int
     mask: int
 
 
-def place(register: str, field: str) -> Place:
+def bit_field(register: str, field: str) -> BitField:
     """The field of that name."""
     found = registers()[register]
     this = found.fields[field]
-    return Place(found, this.low, (1 << this.width) - 1)
+    return BitField(found, this.low, (1 << this.width) - 1)
 
 
 class Driver:
@@ -98,14 +98,14 @@ class Driver:
 
     async def get(self, register: str, field: str) -> int:
         """A field."""
-        this = place(register, field)
+        this = bit_field(register, field)
         return (await self.transport.read(this.register.offset)) >> this.low & this.mask
 
     async def put(self, register: str, **values: int) -> None:
         """Write a register: the named fields, 0 elsewhere."""
         word = 0
         for field, value in values.items():
-            this = place(register, field)
+            this = bit_field(register, field)
             if not 0 <= value <= this.mask:
                 raise InputError(f"{register}.{field} must be from 0 to {this.mask}, not {value}")
             word |= value << this.low

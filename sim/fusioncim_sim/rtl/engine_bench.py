@@ -1,6 +1,6 @@
 """The cocotb bench of a whole engine: feeds the streams of jobs, collects the outputs and the activity of every cycle.
 
-Run by `simulate`, which makes the case from `encode.Streams` and compares the outputs.
+Run by `engine_run.simulate_jobs`, which makes the case from `stream_words.Streams` and compares the outputs.
 """
 
 import os
@@ -10,7 +10,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from fusioncim_sim.rtl.runner import case
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, unpack_vector, within
 
 ACTIVITY = ("load", "vector", "qk", "pv", "drain")

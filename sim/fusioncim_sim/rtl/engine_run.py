@@ -14,7 +14,8 @@ from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.rtl.engine_bench import ACTIVITY
-from fusioncim_sim.rtl.runner import Program, SimulationError, run
+from fusioncim_sim.rtl.runner import Program, run
+from fusioncim_sim.rtl.simulators import SimulationError
 from fusioncim_sim.rtl.stream_words import encode
 
 
@@ -54,7 +55,7 @@ def simulate_jobs(
             "seed": seed,
             "cycles": cycles,
             "idle": idle,
-            "out": str(place / "out.npz"),
+            "out": "out.npz",
         }
         run(Engine(config), "fusioncim_sim.rtl.engine_bench", "runs_job", case, results=place, program=program)
         with np.load(place / "out.npz") as file:

@@ -8,8 +8,8 @@ from fusioncim.engine.engine import Engine
 from fusioncim_golden.config import Config
 from fusioncim_sim.heads.judge import HeadResult, Run, job_of, judge
 from fusioncim_sim.heads.read import Head
-from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.engine_run import simulate_jobs
+from fusioncim_sim.rtl.programs import build
 
 
 def evaluate(config: Config, head: Head, *, causal: bool = True, rtl: bool = True) -> tuple[HeadResult, Run | None]:
@@ -24,7 +24,7 @@ def evaluate_all(
 ) -> dict[str, tuple[HeadResult, Run | None]]:
     """Run heads in parallel, the longest first; results by name in the order of the heads."""
     if rtl:
-        runner.build(Engine(config))  # once, not in every process
+        build(Engine(config))  # once, not in every process
     work = {
         head.name: partial(evaluate, config, head, causal=causal, rtl=rtl)
         for head in sorted(heads, key=lambda head: -len(head.q) * len(head.k))

@@ -64,7 +64,7 @@ def view(memory: Bytes, tensor: Tensor, vectors: int, heads: int, vector_bytes: 
     return np.lib.stride_tricks.as_strided(memory[tensor.address :], (vectors, heads, vector_bytes), strides)
 
 
-def place(
+def place_job(
     chip: ChipConfig,
     memory: Bytes,
     groups: Sequence[Heads],

@@ -8,7 +8,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, First, RisingEdge, Timer, with_timeout
 
 from fusioncim_sim.files import to_json
-from fusioncim_sim.rtl.runner import case
+from fusioncim_sim.rtl.case import case
 
 PERIOD_NS = 10
 

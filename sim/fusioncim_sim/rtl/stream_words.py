@@ -21,10 +21,15 @@ START_CYCLES = 2000
 class Streams:
     """Words of jobs that follow each other on one engine.
 
-    Members: tiles, q, blocks: words of i_tile, i_q and i_block, in order; kv: word of every key and value, job after
-    job, and a last one for positions without a key; vectors: which of them i_kv brings, in order; places: (job, head,
-    query) of every output row, in order; tile_ends: number of output rows up to the end of every tile; slots: blocks
-    that pass words.
+    Members:
+        tiles: words of i_tile, in order.
+        q: words of i_q, in order.
+        blocks: words of i_block, in order.
+        kv: word of every key and value, job after job, and a last one for positions without a key.
+        vectors: which of them i_kv brings, in order.
+        places: (job, head, query) of every output row, in order.
+        tile_ends: number of output rows up to the end of every tile.
+        slots: blocks that pass words.
     """
 
     tiles: list[int]

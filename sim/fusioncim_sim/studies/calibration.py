@@ -25,7 +25,7 @@ from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
 from fusioncim_sim.files import check_json, make_directory, write_json
-from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.studies.chip import MANY, PAPER_ENGINE, SMALL, UNFOLDED
 from fusioncim_sim.system.cycles import Counts, Memory, run
@@ -184,4 +184,4 @@ def read_calibration(path: Path) -> dict[str, dict[str, Any]]:
 
 def build(chip: ChipConfig, simulator: str) -> str:
     """Build the simulation of a chip."""
-    return str(runner.build(Chip(chip), simulator=simulator)[0])
+    return str(programs.build(Chip(chip), simulator=simulator)[0])

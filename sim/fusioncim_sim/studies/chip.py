@@ -23,8 +23,9 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers, quantize
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.heads.read import fixture, load_heads
-from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.rtl.simulators import SIMULATORS
 
 SMALL = PRESETS["small"]
 SQUARE = SMALL.override(rows=64, columns=64, softmax_lanes=8)
@@ -160,7 +161,7 @@ def speed(chip: ChipConfig) -> dict[str, Any]:
     workload = Workload(chip=chip, kv_heads=1, group=4, queries=64, keys=64)
     start = replace(workload, group=1, queries=1, keys=1)
     result: dict[str, float] = {}
-    for simulator in runner.SIMULATORS:
+    for simulator in SIMULATORS:
         long, short = (measured(one, simulator) for one in (workload, start))
         rate = (long["cycles"] - short["cycles"]) / (long["seconds"] - short["seconds"])
         result[f"{simulator}_cycles_per_second"] = round(rate)
@@ -221,4 +222,4 @@ def run_chip_measurements(console: Console, *, output: Path, jobs: int, names: S
 
 def build(chip: ChipConfig) -> str:
     """Build the simulation of a chip."""
-    return str(runner.build(Chip(chip), simulator="verilator")[0])
+    return str(programs.build(Chip(chip), simulator="verilator")[0])

@@ -19,9 +19,10 @@ from fusioncim_golden.schedule import Job
 from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.heads.read import Head, fixture, load_heads
 from fusioncim_sim.heads.rescales import Moves, as_dict, below_exact, count_moves, total
-from fusioncim_sim.rtl import runner
+from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.head_run import evaluate
+from fusioncim_sim.rtl.simulators import require_icarus
 from fusioncim_sim.studies.summary import summary
 
 SMALL = Config()
@@ -45,9 +46,9 @@ def run_measurements(console: Console, *, quick: bool, output: Path, jobs: int) 
             check_json(output / f"{name}.json", KEYS[name])
     work: dict[str, Any] = {}
     if not quick:
-        runner.require_icarus()
+        require_icarus()
         for config in (SMALL, INT4):
-            runner.build(Engine(config))
+            programs.build(Engine(config))
         work = {"engine: causal": causal} | {f"engine: {name}": partial(steady, *case) for name, case in STEADY.items()}
     heads = load_heads(fixture(), SMALL)
     work |= {f"rescales: {head.name}": partial(count_moves, SMALL, head) for head in heads}

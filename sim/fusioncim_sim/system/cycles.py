@@ -58,8 +58,9 @@ CONSTANTS = {
 class Memory:
     """Memory as the chip's bus sees it.
 
-    latency: cycles from the address of a burst to its first beat; bursts overlap. period: a beat moves in every
-    period-th cycle, in each direction.
+    Members:
+        latency: cycles from the address of a burst to its first beat; bursts overlap.
+        period: a beat moves in every period-th cycle, in each direction.
     """
 
     latency: int = 30
@@ -100,7 +101,10 @@ class Counts:
 def run(
     chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
 ) -> Counts:
-    """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart."""
+    """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart.
+
+    Errors: a job that the chip refuses; no C compiler.
+    """
     for job in jobs:
         job.check(chip)
     work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]

@@ -14,7 +14,8 @@ from fusioncim.verilog.emit import module_name, used, verilog
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.gates.gate_level import build_gates
-from fusioncim_sim.rtl.runner import Program, compile_icarus, run
+from fusioncim_sim.rtl.programs import compile_icarus
+from fusioncim_sim.rtl.runner import Program, run
 
 CASES = {
     "one word": {"depth": 1, "width": 5, "reads": 1},

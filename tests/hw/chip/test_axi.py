@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from hashlib import sha256
 from pathlib import Path
 
 import cocotb
@@ -39,7 +38,8 @@ from fusioncim_sim.rtl.axi_memory import (
     strobe_check,
     watch,
 )
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Source, pack, reset, within
 
 TAG = unsigned(8)
@@ -58,7 +58,6 @@ class Masters(wiring.Component):
 
     def __init__(self, config):
         self.config = config
-        self.parameters = (sha256(Path(__file__).read_bytes()).hexdigest()[:16],)
         self.units = {"read": ReadMaster(config, TAG), "write": WriteMaster(config, TAG)}
         for unit in self.units.values():
             used(unit)
@@ -87,7 +86,7 @@ class Wires(wiring.Component):
     """Both masters' ports, driven by the bench."""
 
     def __init__(self, bus_bits):
-        self.parameters = (bus_bits, sha256(Path(__file__).read_bytes()).hexdigest()[:16])
+        self.parameters = (bus_bits,)
         members = {**read_members(bus_bits), **write_members(bus_bits)}
         super().__init__({**{name: In(member.shape) for name, member in members.items()}, "any": Out(1)})
 
@@ -589,7 +588,7 @@ def test_the_bench_finds_broken_rules():
 def test_verilator_finds_only_what_amaranth_trips_by_construction(tmp_path):
     path = tmp_path / "masters.v"
     path.write_text(verilog(Masters(configured(1024))), encoding="utf-8")
-    (top,) = re.findall(r"^module (masters_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    (top,) = re.findall(r"^module (masters)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
     tool = Path(verilator.__file__).parent / "bin" / "verilator"
     command = [tool, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", top, path]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)

@@ -17,7 +17,8 @@ from fusioncim.chip.registers import OKAY, registers
 from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.descriptor import Status
 from fusioncim_golden.presets import preset
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, pack, reset, within
 
 MAP = registers()

@@ -20,7 +20,8 @@ from fusioncim.chip.counters import counters
 from fusioncim.chip.descriptor import descriptor_layout
 from fusioncim.chip.registers import OKAY, SLVERR, RegisterFile, files, model, read, registers
 from fusioncim_golden.descriptor import Status
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 MAP = registers()

@@ -20,7 +20,8 @@ from fusioncim.engine.tile_loader import (
 )
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
 
 TINY = preset("tiny").alone()

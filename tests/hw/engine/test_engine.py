@@ -18,8 +18,9 @@ from fusioncim_golden.presets import preset
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.engine_run import simulate_jobs
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
 from fusioncim_sim.rtl.stream_words import pair_words, query_word
 

@@ -15,8 +15,9 @@ from fusioncim.engine.kv_buffer import (
     ring_depth,
 )
 from fusioncim_golden.presets import preset
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, pack_vector
 
 CONFIGS = {

@@ -11,7 +11,8 @@ from fusioncim.engine.op_cim import drain_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.presets import preset
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
 
 SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}

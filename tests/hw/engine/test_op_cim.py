@@ -9,8 +9,9 @@ from fusioncim.engine.op_cim import OpCim, column_command_layout, drain_layout, 
 from fusioncim_golden.op_cim import update
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Update
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack, unpack_vector
 
 NARROW = {"accumulator_bits": 16, "flush": 6, "slack": 4, "probability_bits": 8}

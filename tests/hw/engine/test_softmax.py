@@ -11,8 +11,9 @@ from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_s
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack
 
 STAGES = 3

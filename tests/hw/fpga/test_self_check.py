@@ -25,10 +25,9 @@ def told(job, tmp_path, lines=2):
     """What the self-check sends: lines and lights."""
     ports = {name: name for name in ("clk", "rst", "tx", "passed", "failed", "running")}
     case = {"ports": ports, "divisor": DIVISOR, "lines": lines, "cycles": job.limit + 4000}
-    out = tmp_path / "lines.json"
     design = SelfCheck(LEAST, job, divisor=DIVISOR, interval=10)
-    run(design, "fusioncim_sim.rtl.serial_bench", "tells", {**case, "out": str(out)})
-    return json.loads(out.read_bytes())["lines"]
+    run(design, "fusioncim_sim.rtl.serial_bench", "tells", {**case, "out": "lines.json"}, results=tmp_path)
+    return json.loads((tmp_path / "lines.json").read_bytes())["lines"]
 
 
 @pytest.mark.parametrize("what", ["PASS", "FAIL", "HANG"])

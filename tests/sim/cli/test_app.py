@@ -18,7 +18,7 @@ from fusioncim_sim.cli.options import choose_config, parse_value
 from fusioncim_sim.files import hash_of
 from fusioncim_sim.heads import judge as judge_module
 from fusioncim_sim.rtl import head_run
-from fusioncim_sim.rtl.runner import choose
+from fusioncim_sim.rtl.simulators import choose
 
 TINY = ("--preset", "tiny")
 GOLDEN = (*TINY, "--simulator", "golden", "--jobs", "1")

@@ -7,7 +7,7 @@ import pytest
 from fusioncim.asic.yosys import run_yosys
 from fusioncim.fpga.boards import board
 from fusioncim_sim.gates.fpga_netlist import cell_models, passes
-from fusioncim_sim.rtl.runner import compile_icarus
+from fusioncim_sim.rtl.programs import compile_icarus
 
 MODELLED = """
 module memory #(parameter WIDTH = 1, DEPTH = 2, BITS = 1) (

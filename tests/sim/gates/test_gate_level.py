@@ -16,7 +16,7 @@ from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
 from fusioncim_sim.gates.gate_level import TOGGLES, counter, read_activities, require_gates
-from fusioncim_sim.rtl.runner import compile_icarus
+from fusioncim_sim.rtl.programs import compile_icarus
 
 
 def simulated(flat, library, cycles, place):

