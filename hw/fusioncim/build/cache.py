@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,8 @@ import amaranth
 import fusioncim
 import fusioncim_golden
 from fusioncim_golden.errors import InputError
+
+LOG = logging.getLogger(__name__)
 
 SOURCES = (".py", ".rdl", ".v")
 """Files of the packages that a design depends on."""
@@ -52,14 +55,17 @@ def source_hash() -> str:
 def filled_once(place: Path) -> Iterator[Path | None]:
     """A scratch directory that becomes `place` when it is filled; None if it is there, or another process fills it."""
     if place.exists():
+        LOG.debug("kept: %s", place)
         yield None
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f"{place.name}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if place.exists():
+            LOG.debug("kept, made by another process: %s", place)
             yield None
             return
+        LOG.debug("making: %s", place)
         with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
             yield Path(scratch)
             Path(scratch).rename(place)

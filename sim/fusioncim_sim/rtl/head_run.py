@@ -24,7 +24,8 @@ def evaluate_all(
 ) -> dict[str, tuple[HeadResult, Run | None]]:
     """Run heads in parallel, the longest first; results by name in the order of the heads."""
     if rtl:
-        runner.build(Engine(config))  # once, not in every process
+        # Once, not in every process.
+        run_all({"build": partial(runner.build, Engine(config))}, jobs=1, title="simulate")
     work = {
         head.name: partial(evaluate, config, head, causal=causal, rtl=rtl)
         for head in sorted(heads, key=lambda head: -len(head.q) * len(head.k))

@@ -190,7 +190,7 @@ def test_a_bug_keeps_its_traceback(place, monkeypatch):
 
 def test_info_shows_every_parameter():
     options = ("--preset", "paper", "--set", "seed=true", "--set", "engines=8")
-    shown = json.loads(fusioncim("info", *options, "--json").stdout)
+    shown = json.loads(fusioncim("info", *options, "--json", "-").stdout)
     chip = CHIP_PRESETS["paper"].override(seed=True, engines=8)
     assert shown["parameters"] == chip.as_dict()
     assert (shown["parameters"]["engines"], shown["parameters"]["rows"]) == (8, 128)
@@ -204,7 +204,7 @@ def test_info_shows_every_parameter():
 
 def test_a_file_starts_from_its_preset_and_options_change_it(place):
     (place / "chip.toml").write_text('preset = "tiny"\nengines = 4\nwords = 3\nbus_bits = 64\n', encoding="utf-8")
-    result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json")
+    result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json", "-")
     expected = CHIP_PRESETS["tiny"].override(engines=4, words=4, buffer_bytes=256)
     assert json.loads(result.stdout)["parameters"] == expected.as_dict()
 
