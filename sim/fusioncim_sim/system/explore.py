@@ -210,12 +210,13 @@ def explore(
     """All points of the space, or the first `limit`; those that results.jsonl has already are not evaluated again."""
     asked = {"axes": {name: list(values) for name, values in axes.items()}, "question": asdict(question)}
     todo = points(axes)[:limit]
+    workers = _Workers(jobs, scheduler)
     judge(todo[0], question)  # bad input is found before anything is written
     make_directory(output)
     path = output / RESULTS
     done = _resume(path, asked)
     missing = [point for point in todo if _key(point) not in done]
-    with path.open("a", encoding="utf-8") as file, _Workers(jobs, scheduler) as parallel:
+    with path.open("a", encoding="utf-8") as file, workers as parallel:
         batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
         for batch in _shown(batches):
             for found in parallel(judge, batch, question):
@@ -257,6 +258,9 @@ class _Workers:
     """Evaluates batches of points, on local processes or on a Dask cluster."""
 
     def __init__(self, jobs: int, scheduler: str | None) -> None:
+        import joblib  # before anything is written
+
+        self.joblib: Any = joblib
         self.jobs, self.scheduler = jobs, scheduler
         self.client: Any = None
 
@@ -278,13 +282,12 @@ class _Workers:
     def __call__(
         self, judge: Callable[..., dict[str, Any]], batch: Sequence[Mapping[str, Any]], question: Question
     ) -> list[dict[str, Any]]:
-        from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         backend = {"backend": "dask"} if self.scheduler else {"backend": "loky", "n_jobs": self.jobs}
         try:
-            with parallel_config(**backend):
-                return list(Parallel()(delayed(judge)(point, question) for point in batch))
+            with self.joblib.parallel_config(**backend):
+                return list(self.joblib.Parallel()(self.joblib.delayed(judge)(point, question) for point in batch))
         except TerminatedWorkerError as error:
             raise InputError("a worker died; what was finished is kept, run the same command again") from error
 

@@ -347,17 +347,22 @@ def test_rtl_is_compared_bit_by_bit(place, monkeypatch):
 def test_the_simulator_is_an_option_or_comes_from_the_environment(place, monkeypatch):
     chosen = []
 
-    def evaluate_all(config, heads, **options):
-        chosen.append(options["rtl"] and choose())
+    def on_rtl(config, heads, **options):
+        chosen.append(choose())
         return {}
 
-    monkeypatch.setattr(head_run, "evaluate_all", evaluate_all)
+    def on_the_golden_model(config, heads, **options):
+        chosen.append("golden")
+        return {}
+
+    monkeypatch.setattr(head_run, "evaluate_all", on_rtl)
+    monkeypatch.setattr(judge_module, "judge_all", on_the_golden_model)
     monkeypatch.setenv("FUSIONCIM_SIMULATOR", "verilator")  # and what it was afterwards
     save(place / "heads.npz")
     for arguments in ((), ("--simulator", "icarus"), ("--simulator", "verilator"), ("--simulator", "golden")):
         result = fusioncim("simulate", "heads.npz", *TINY, *arguments)
         assert result.exit_code == 0, result.output
-    assert chosen == ["verilator", "icarus", "verilator", False]
+    assert chosen == ["verilator", "icarus", "verilator", "golden"]
     monkeypatch.setenv("FUSIONCIM_SIMULATOR", "spice")
     ends_with_one_line(fusioncim("simulate", "heads.npz", *TINY), "spice")
 
