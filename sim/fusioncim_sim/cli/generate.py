@@ -43,7 +43,7 @@ def generate(
 ) -> None:
     """Write a chip: Verilog, file list, constraints, FuseSoC core, register map, configuration and manifest.
 
-    Example: fusioncim generate --preset small --set schedule=sink_first -o build/sink
+    Example: fusioncim generate --preset tiny --set schedule=sink_first -o build/sink
     """
     from fusioncim.build.workers import run_all
     from fusioncim.package import chip_files, engine_files

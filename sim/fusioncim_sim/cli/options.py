@@ -38,7 +38,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Simulations at a time. Default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at a time. Default: one per core.")]
 Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
 Liberty = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")

@@ -133,7 +133,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML file: architecture, cost, models, baselines, ablation, sensitivity, Pareto front.
 
-    Example: fusioncim report build/report.html --exploration build/explore
+    Example: fusioncim report report.html
     """
     from fusioncim_sim.files import is_stream, stored_measurements
     from fusioncim_sim.pages.html_report import write_report

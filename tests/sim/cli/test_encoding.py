@@ -63,7 +63,7 @@ def test_files_with_other_signs_are_named(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: ")
     assert done.stderr.isascii()
-    done = fusioncim(tmp_path, "generate", "--preset", "tiny", "-o", "ü")
+    done = fusioncim(tmp_path, "generate", "--engine", "--preset", "tiny", "-o", "ü")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "ü" / "manifest.json").exists()
 
