@@ -12,7 +12,6 @@ and one that asks for something else is refused.
 
 import functools
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -45,8 +44,6 @@ from fusioncim_sim.system.energy_table import (
 )
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.workload import Phase, model
-
-LOG = logging.getLogger(__name__)
 
 PAPER = CHIP_PRESETS["paper"]
 AXES: Mapping[str, tuple[Any, ...]] = {
@@ -210,13 +207,12 @@ def explore(
     """All points of the space, or the first `limit`; those that results.jsonl has already are not evaluated again."""
     asked = {"axes": {name: list(values) for name, values in axes.items()}, "question": asdict(question)}
     todo = points(axes)[:limit]
-    workers = _Workers(jobs, scheduler)
     judge(todo[0], question)  # bad input is found before anything is written
     make_directory(output)
     path = output / RESULTS
     done = _resume(path, asked)
     missing = [point for point in todo if _key(point) not in done]
-    with path.open("a", encoding="utf-8") as file, workers as parallel:
+    with path.open("a", encoding="utf-8") as file, _Workers(jobs, scheduler) as parallel:
         batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
         for batch in _shown(batches):
             for found in parallel(judge, batch, question):
@@ -228,8 +224,8 @@ def explore(
 
 def _shown(batches: Sequence[list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
     """With their progress on the standard error."""
-    console, silent = Console(stderr=True), not LOG.isEnabledFor(logging.INFO)
-    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True, disable=silent)
+    console = Console(stderr=True)
+    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True)
 
 
 def _key(point: Mapping[str, Any]) -> str:
@@ -258,9 +254,6 @@ class _Workers:
     """Evaluates batches of points, on local processes or on a Dask cluster."""
 
     def __init__(self, jobs: int, scheduler: str | None) -> None:
-        import joblib  # before anything is written
-
-        self.joblib: Any = joblib
         self.jobs, self.scheduler = jobs, scheduler
         self.client: Any = None
 
@@ -282,12 +275,13 @@ class _Workers:
     def __call__(
         self, judge: Callable[..., dict[str, Any]], batch: Sequence[Mapping[str, Any]], question: Question
     ) -> list[dict[str, Any]]:
+        from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         backend = {"backend": "dask"} if self.scheduler else {"backend": "loky", "n_jobs": self.jobs}
         try:
-            with self.joblib.parallel_config(**backend):
-                return list(self.joblib.Parallel()(self.joblib.delayed(judge)(point, question) for point in batch))
+            with parallel_config(**backend):
+                return list(Parallel()(delayed(judge)(point, question) for point in batch))
         except TerminatedWorkerError as error:
             raise InputError("a worker died; what was finished is kept, run the same command again") from error
 
