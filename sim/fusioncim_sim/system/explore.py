@@ -5,15 +5,15 @@ SQNR of a captured head against float64 attention on the same integers). Energie
 where a point differs from it in more than what they are a line over (`energy.FREE`), they are taken as they are, per
 event, and the point says so in `estimated`.
 
-Points are evaluated in batches through joblib, on local cores or, unchanged, on a Dask cluster. Every finished point is
-a line of results.jsonl, whose first line says what was asked; an exploration that is run again goes on where it ended,
-and one that asks for something else is refused.
+Points are evaluated in batches, on local cores or on a Dask cluster. Every finished point is a line of results.jsonl,
+whose first line says what was asked. An exploration that is run again goes on where it ended; one that asks for
+something else is refused.
 """
 
-import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fusioncim.asic.scaling import scale
+from fusioncim.build.workers import Workers
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import CHIP_PRESETS, ChipConfig
 from fusioncim_golden.config import Config
@@ -171,7 +172,7 @@ def area(chip: ChipConfig, name: str) -> float:
     return chip.engines * engine + around + buffer + table[BUFFER]["logic_mm2"]
 
 
-@functools.cache
+@cache
 def _areas() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(default_table("cost.json").read_bytes())
     return data
@@ -184,7 +185,7 @@ def _numbers(config: Config) -> Config:
     return replace(small, softmax_lanes=lanes, **{name: getattr(config, name) for name in NUMBERS})
 
 
-@functools.cache
+@cache
 def quality(config: Config) -> float:
     """SQNR in dB of the first tokens of a captured head."""
     head = next(head for head in load_heads(fixture(), config) if head.name == HEAD)
@@ -212,12 +213,13 @@ def explore(
     path = output / RESULTS
     done = _resume(path, asked)
     missing = [point for point in todo if _key(point) not in done]
-    with path.open("a", encoding="utf-8") as file, _Workers(jobs, scheduler) as parallel:
+    with path.open("a", encoding="utf-8") as file, Workers(jobs, scheduler) as workers:
         batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
         for batch in _shown(batches):
-            for found in parallel(judge, batch, question):
-                file.write(json.dumps(found, sort_keys=True) + "\n")
-                done[_key(found["point"])] = found
+            judged = dict(workers.finished({_key(point): partial(judge, point, question) for point in batch}))
+            for name in map(_key, batch):
+                file.write(json.dumps(judged[name], sort_keys=True) + "\n")
+            done |= judged
             file.flush()
     return [done[_key(point)] for point in todo]
 
@@ -248,42 +250,6 @@ def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
     path.write_text("".join(whole), encoding="utf-8")
     return done
-
-
-class _Workers:
-    """Evaluates batches of points, on local processes or on a Dask cluster."""
-
-    def __init__(self, jobs: int, scheduler: str | None) -> None:
-        self.jobs, self.scheduler = jobs, scheduler
-        self.client: Any = None
-
-    def __enter__(self) -> "_Workers":
-        if self.scheduler:
-            import distributed
-
-            connect: Any = distributed.Client
-            try:
-                self.client = connect(self.scheduler, timeout="10s")
-            except (OSError, ValueError, TimeoutError) as error:
-                raise InputError(f"no Dask scheduler answers ({type(error).__name__}): {self.scheduler}") from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.client is not None:
-            self.client.close()
-
-    def __call__(
-        self, judge: Callable[..., dict[str, Any]], batch: Sequence[Mapping[str, Any]], question: Question
-    ) -> list[dict[str, Any]]:
-        from joblib import Parallel, delayed, parallel_config
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-        backend = {"backend": "dask"} if self.scheduler else {"backend": "loky", "n_jobs": self.jobs}
-        try:
-            with parallel_config(**backend):
-                return list(Parallel()(delayed(judge)(point, question) for point in batch))
-        except TerminatedWorkerError as error:
-            raise InputError("a worker died; what was finished is kept, run the same command again") from error
 
 
 # Pareto.
