@@ -127,6 +127,7 @@ def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[
     A new directory appears whole. In an existing one, files of these names are replaced, each in one step, and all
     others stay; `check_directory` says whether they may be.
     """
+    _refuse_standard_output(path)
     path = path.resolve()
     manifest = {
         "generator": GENERATOR,

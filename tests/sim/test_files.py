@@ -10,7 +10,14 @@ from threading import Thread
 import pytest
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import STANDARD_OUTPUT, check_directory, check_json, make_directory, write_json
+from fusioncim_sim.files import (
+    STANDARD_OUTPUT,
+    check_directory,
+    check_json,
+    make_directory,
+    write_directory,
+    write_json,
+)
 
 DATA = {"rows": 3}
 START = (sys.executable, "-c", "from fusioncim_sim.cli.app import app; app()")
@@ -43,7 +50,7 @@ def test_a_report_goes_to_the_standard_output(tmp_path):
 @pytest.mark.parametrize("name", STANDARD_OUTPUT)
 def test_it_is_no_directory(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for use in (check_directory, make_directory):
+    for use in (check_directory, make_directory, lambda path: write_directory(path, {}, {})):
         with pytest.raises(InputError, match=rf"^the output must be a directory, not the standard output \({name}\)$"):
             use(Path(name))
     assert list(tmp_path.iterdir()) == []
