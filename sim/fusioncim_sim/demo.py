@@ -22,7 +22,8 @@ from fusioncim_sim.heads.rescales import RULES, Moves, Places, below_exact, coun
 from fusioncim_sim.pages.picture import draw
 from fusioncim_sim.rtl import runner
 from fusioncim_sim.rtl.head_run import evaluate
-from fusioncim_sim.screen.config_and_heads import cell, heads_table, pairs, table
+from fusioncim_sim.screen.heads import heads_table
+from fusioncim_sim.screen.tables import cell, pairs, table
 
 PRESET = "small"
 MIN_SQNR_DB = 40.0

@@ -21,7 +21,7 @@ def info(
 
     Examples: fusioncim info; fusioncim info --preset paper --set operand_bits=4 --set softmax_lanes=32 --json -
     """
-    from fusioncim_sim.screen.config_and_heads import describe, info_page
+    from fusioncim_sim.screen.info import describe, info_page
 
     chosen = choose_chip(preset, config, changes)
     results = Results(json_out, "parameters", "derived", "presets")

@@ -52,7 +52,7 @@ def simulate(
     from fusioncim.build.workers import cores
     from fusioncim_sim.heads.judge import choose, judge_all, report
     from fusioncim_sim.heads.read import load_heads
-    from fusioncim_sim.screen.config_and_heads import heads_table
+    from fusioncim_sim.screen.heads import heads_table
 
     chosen = choose_config(preset, config, changes)
     rtl = simulator != Simulator.golden

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from fusioncim.asic.liberty import Library
 from fusioncim.asic.timing import Timing
-from fusioncim_sim.screen.config_and_heads import table
+from fusioncim_sim.screen.tables import table
 
 
 def synth_page(console: Console, figures: Mapping[str, Any]) -> None:

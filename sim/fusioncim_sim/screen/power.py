@@ -7,7 +7,7 @@ from rich.console import Console
 from fusioncim.asic.power import Energy
 from fusioncim_sim.gates.asic_figures import MACROS
 from fusioncim_sim.gates.tile_energy import TileResult
-from fusioncim_sim.screen.config_and_heads import table
+from fusioncim_sim.screen.tables import table
 
 TITLES = {
     "switching": "switch-\ning",
