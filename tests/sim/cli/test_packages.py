@@ -31,7 +31,7 @@ BASE = {
     ("info",): set(),
     ("generate", "--preset", "tiny"): CHIP | {"peakrdl-markdown"},
     ("evaluate", "--tokens", "64", "--layers", "1"): CHIP,
-    ("report", "report.html"): CHIP,
+    ("report", "report.html"): CHIP | {"matplotlib"},
     ("simulate", "heads.npz", *TINY, "--simulator", "golden"): set(),
     ("explore", "--limit", "2", "--tokens", "64", "--jobs", "1"): CHIP,
 }
