@@ -1,7 +1,7 @@
 """The demonstration: generate an engine, run real attention heads through it, and print one page."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,16 @@ from fusioncim.package import engine_files
 from fusioncim.verilog.cached import cached_verilog
 from fusioncim_golden.config import Config
 from fusioncim_sim.files import check_directory, to_json, write_directory
-from fusioncim_sim.heads.judge import HeadResult, Run, choose, job_of, report
+from fusioncim_sim.heads import rescales
+from fusioncim_sim.heads.judge import HeadResult, Run, choose, job_of, plain, report
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.heads.rescales import RULES, Moves, Places, below_exact, count_moves, find_moves, rule_name, total
 from fusioncim_sim.pages.picture import draw
 from fusioncim_sim.rtl.head_run import evaluate
 from fusioncim_sim.rtl.programs import build
 from fusioncim_sim.rtl.simulators import require_icarus
-from fusioncim_sim.screen.config_and_heads import cell, heads_table, pairs, table
+from fusioncim_sim.screen.heads import heads_table
+from fusioncim_sim.screen.tables import cell, pairs, table
 
 MIN_SQNR_DB = 40.0
 MAX_ERROR_LSB = 1.0
@@ -32,8 +34,17 @@ PICTURE = "activity.png"
 
 @dataclass(frozen=True)
 class Figures:
-    """What the demonstration found: heads on the RTL, whole heads on the golden model, and their row moves."""
+    """What the demonstration found.
 
+    Members:
+        config: the engine.
+        simulated: judgement and run of each head on the RTL, by name.
+        whole: judgement of each whole head on the golden model.
+        moves: rescales and halvings of all whole heads together.
+        places: where rows of the pictured head were moved.
+    """
+
+    config: Config
     simulated: dict[str, tuple[HeadResult, Run]]
     whole: list[HeadResult]
     moves: Moves
@@ -49,9 +60,23 @@ class Figures:
         """Every whole head is within the bounds."""
         return all(result.sqnr_db >= MIN_SQNR_DB and result.max_error_lsb <= MAX_ERROR_LSB for result in self.whole)
 
+    @property
+    def good(self) -> bool:
+        """No bit differs, and no error is out of bounds."""
+        return self.exact and self.accurate
 
-def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Path, jobs: int) -> bool:
-    """Run and print everything; False if a bit differs or an error is out of bounds."""
+    def results(self) -> Mapping[str, Any]:
+        """The heads on the RTL as JSON data, as `fusioncim simulate --json` writes them."""
+        return report(self.config, "icarus", [result for result, _ in self.simulated.values()])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that the page shows, as JSON data."""
+        whole = [plain(result) for result in self.whole]
+        return {**self.results(), "whole": whole, "moves": rescales.as_dict(self.moves), "good": self.good}
+
+
+def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Path, jobs: int) -> Figures:
+    """Run, write and print everything."""
     start = time.monotonic()
     config = Config()
     version = require_icarus()
@@ -59,7 +84,7 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     heads = load_heads(fixture(), config)
     chosen = [head.first(tokens) for head in choose(heads, names)]
 
-    build(Engine(config))  # once, not in every process
+    run_all({"Verilog and Icarus": partial(build, Engine(config))}, jobs=1, title="demo")  # once, not in every process
     work: dict[str, Callable[[], Any]] = {}
     work |= {f"{head.name}, {len(head.q)} tokens on Icarus": partial(evaluate, config, head) for head in chosen}
     work |= {f"{head.name}, every schedule": partial(count_moves, config, head) for head in heads}
@@ -67,6 +92,7 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     done = list(run_all(work, jobs=jobs, title="demo").values())
     pictured = next(head for head in heads if head.name == chosen[-1].name)
     figures = Figures(
+        config,
         {head.name: result for head, result in zip(chosen, done, strict=False)},
         [result for result, _ in done[len(chosen) + len(heads) :]],
         total(done[len(chosen) : len(chosen) + len(heads)]),
@@ -77,13 +103,13 @@ def run_demo(console: Console, *, tokens: int, names: Sequence[str], output: Pat
     title = f"Head {pictured.name} of SmolLM2-135M, first {len(chosen[-1].q)} tokens, under Icarus Verilog"
     moved = f"Head {pictured.name}, all {len(pictured.q)} tokens: where a row of O is moved"
     files = engine_files(config, cached_verilog(Engine(config))[1])  # the very text that was simulated
-    files["results.json"] = to_json(report(config, "icarus", [result for result, _ in figures.simulated.values()]))
+    files["results.json"] = to_json(figures.results())
     files[PICTURE] = draw(config, run, title, figures.places, moved)
     write_directory(output, files, config.as_dict())
     sizes = {name: len(content) for name, content in files.items()}
     print_page(console, config, version, output, sizes, figures)
     console.print(f"{time.monotonic() - start:.0f} s.")
-    return figures.exact and figures.accurate
+    return figures
 
 
 def print_page(

@@ -2,11 +2,15 @@
 
 A file is written beside its place and renamed into it. A directory that this tool wrote holds `manifest.json`, which
 names every file with its hash; a directory without one, or whose files were changed since, is refused.
+
+The name `-` is the standard output, and so is /dev/stdout. A pipe or a device is written to; it is neither read nor
+replaced.
 """
 
 import hashlib
 import importlib.metadata
 import json
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +22,7 @@ from fusioncim_golden.errors import InputError
 MANIFEST = "manifest.json"
 GENERATOR = "fusioncim"
 SCRATCH = ".fusioncim-"
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def stored_measurements() -> Path:
@@ -31,8 +36,20 @@ def to_json(data: Mapping[str, Any]) -> bytes:
     return (json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
+def is_standard_output(path: Path) -> bool:
+    """The name stands for the standard output."""
+    return str(path) in STANDARD_OUTPUT
+
+
+def is_stream(path: Path) -> bool:
+    """The standard output, a pipe or a device: it can be written to, and holds nothing that could be lost."""
+    return is_standard_output(path) or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 def check_json(path: Path, keys: Iterable[str]) -> None:
     """Refuse a path whose directory is missing, or that exists and is no JSON file with these keys."""
+    if is_stream(path):
+        return
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")
     if not path.exists():
@@ -54,9 +71,19 @@ def write_json(path: Path, data: Mapping[str, Any], keys: Iterable[str] = ()) ->
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file in one step."""
-    with replacing(path) as scratch:
-        scratch.write_bytes(content)
+    """Write a file in one step, or to a stream."""
+    if is_standard_output(path):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    elif is_stream(path):
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    else:
+        with replacing(path) as scratch:
+            scratch.write_bytes(content)
 
 
 @contextmanager
@@ -73,6 +100,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def make_directory(path: Path) -> None:
     """Make a directory and those above it, unless it exists."""
+    _refuse_standard_output(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,6 +109,7 @@ def make_directory(path: Path) -> None:
 
 def check_directory(path: Path) -> None:
     """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist."""
+    _refuse_standard_output(path)
     above = next(each for each in (path, *path.resolve().parents) if each.exists())
     if not above.is_dir():
         raise InputError(f"the output must be a directory, not the file {above}")
@@ -98,6 +127,7 @@ def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[
     A new directory appears whole. In an existing one, files of these names are replaced, each in one step, and all
     others stay; `check_directory` says whether they may be.
     """
+    _refuse_standard_output(path)
     path = path.resolve()
     manifest = {
         "generator": GENERATOR,
@@ -131,6 +161,11 @@ def hash_of(content: bytes) -> str:
 def cannot_write(path: Path, error: OSError) -> InputError:
     """The error for a path that the system refuses."""
     return InputError(f"the output cannot be written ({error.strerror or error}): {path}")
+
+
+def _refuse_standard_output(path: Path) -> None:
+    if is_standard_output(path):
+        raise InputError(f"the output must be a directory, not the standard output ({path})")
 
 
 def _listed(path: Path) -> dict[str, dict[str, Any]]:

@@ -96,7 +96,7 @@ RULES = {
     Status.OVERLAP: [
         *(({"o_address": start}, {"o_address": start + SIZES[name]}) for name, start in STARTS.items()),
         *(({"o_address": start + SIZES[name] - 8}, {"o_address": start - 768}) for name, start in STARTS.items()),
-        *(({"o_address": start - 768 + 8}, {"o_address": start - 768}) for name, start in STARTS.items()),
+        *(({"o_address": start - 768 + 8}, {"o_address": start - 768}) for start in STARTS.values()),
         # Operands inside the output, and the output inside a gap of an operand, which counts as its own.
         ({"q_address": 0x1100}, {"q_address": 0x1300}),
         ({"scales": 0x1000 + 768 - 8}, {"scales": 0x1000 + 768}),

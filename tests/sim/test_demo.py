@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fusioncim_golden.config import Config
 from fusioncim_sim.demo import Figures, run_demo
-from fusioncim_sim.files import hash_of
+from fusioncim_sim.files import hash_of, to_json
 from fusioncim_sim.heads.judge import Run, job_of
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.heads.rescales import Moves, below_exact, count_moves, find_moves, rule_name, total
@@ -26,9 +26,10 @@ def test_demo_compares_and_writes_everything(tmp_path, monkeypatch):
     short = [head.first(24) for head in HEADS.values() if head.name in ("local", "wide")]
     monkeypatch.setattr("fusioncim_sim.demo.load_heads", lambda *_: short)
     with (tmp_path / "page.txt").open("w", encoding="utf-8") as file:
-        good = run_demo(Console(file=file, width=110), tokens=6, names=["wide"], output=tmp_path / "demo", jobs=1)
+        console = Console(file=file, width=110)
+        figures = run_demo(console, tokens=6, names=["wide"], output=tmp_path / "demo", jobs=1)
     page = (tmp_path / "page.txt").read_text(encoding="utf-8")
-    assert good, page
+    assert figures.good, page
     assert "Every output bit equal: yes." in page
     assert "within 40 dB and 1 LSB of float64: yes" in page
     assert "all 384" in page  # 6 tokens of 64 outputs
@@ -40,6 +41,11 @@ def test_demo_compares_and_writes_everything(tmp_path, monkeypatch):
         assert f"{len(content):,} bytes" in page
     (head,) = json.loads((tmp_path / "demo/results.json").read_text(encoding="utf-8"))["heads"]
     assert head["bit_exact"] is True
+    written = json.loads(to_json(figures.as_dict()))
+    assert written["heads"] == [head]
+    assert [each["name"] for each in written["whole"]] == ["local", "wide"]
+    assert written["moves"]["exact"] == figures.moves.exact
+    assert written["good"] is True
     assert (tmp_path / "demo/activity.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -51,7 +57,7 @@ def test_verdict_follows_bits_and_bounds():
 
     def figures(**changed):
         result = replace(good, **changed)
-        return Figures({"wide": (result, run)}, [result], moves, places)
+        return Figures(SMALL, {"wide": (result, run)}, [result], moves, places)
 
     assert figures(bit_exact=True).exact
     assert not figures(bit_exact=False).exact
@@ -59,6 +65,9 @@ def test_verdict_follows_bits_and_bounds():
     assert figures(sqnr_db=40.0, max_error_lsb=1.0).accurate
     assert not figures(sqnr_db=39.9).accurate
     assert not figures(max_error_lsb=1.01).accurate
+    assert figures(bit_exact=True).good
+    assert not figures(bit_exact=False).good
+    assert not figures(bit_exact=True, sqnr_db=39.9).good
 
 
 @pytest.mark.parametrize("name", ["wide", "sink"])

@@ -5,6 +5,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import zlib
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+
+LOG = logging.getLogger(__name__)
 
 
 def build_root() -> Path:
@@ -29,14 +32,17 @@ def short_hash(*texts: str) -> str:
 def filled_once(place: Path) -> Iterator[Path | None]:
     """A scratch directory that becomes `place` when it is filled; None if it is there, or another process fills it."""
     if place.exists():
+        LOG.debug("kept: %s", place)
         yield None
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f"{place.name}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if place.exists():
+            LOG.debug("kept, made by another process: %s", place)
             yield None
             return
+        LOG.debug("making: %s", place)
         with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
             yield Path(scratch)
             Path(scratch).rename(place)

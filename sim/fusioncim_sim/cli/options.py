@@ -23,12 +23,23 @@ class Simulator(StrEnum):
     golden = "golden"
 
 
-Preset = Annotated[str | None, typer.Option(help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.")]
+def preset_names() -> list[str]:
+    """The presets, for the completion of a shell."""
+    return list(PRESETS)
+
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.",
+        autocompletion=preset_names,
+    ),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of parameters, instead of a preset.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Simulations at a time. Default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at a time. Default: one per core.")]
 Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
 Liberty = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
@@ -38,7 +49,12 @@ ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
 Processes = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
 ]
-JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write the results as JSON.")]
+JsonOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Write the results as JSON; - is the standard output, without the tables."
+    ),
+]
 Model = Annotated[
     str, typer.Option(help="smollm2 (from its pip package), a Hugging Face directory, or a GGUF file; float32.")
 ]
@@ -81,7 +97,9 @@ def parse_value(text: str) -> object:
     return table["value"] if len(table) == 1 else text
 
 
-def page() -> Console:
-    """Where results are printed: as wide as the terminal, or 110 columns into a file."""
-    console = Console(highlight=False)
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=110)
+def page(*, quiet: bool = False) -> Console:
+    """The standard output: as wide as the terminal, or 110 columns into a file."""
+    console = Console(highlight=False, quiet=quiet)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(highlight=False, quiet=quiet, width=110)

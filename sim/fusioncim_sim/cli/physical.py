@@ -18,8 +18,8 @@ from fusioncim_sim.cli.options import (
     choose,
     choose_chip,
     choose_config,
-    page,
 )
+from fusioncim_sim.cli.results import Results
 
 
 def synth(
@@ -29,7 +29,8 @@ def synth(
     engine: OneEngine = False,
     liberty: Liberty = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the mapped netlists and Liberty views of the banks.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Write the mapped netlists and Liberty views of the banks."),
     ] = None,
     jobs: Processes = None,
     json_out: JsonOut = None,
@@ -38,31 +39,29 @@ def synth(
 
     What the library lacks is said, with what is done instead. Every distinct module is mapped once, and kept.
 
-    Example: fusioncim synth --preset tiny --engine --output build/netlist
+    Example: fusioncim synth --preset tiny --engine -o build/netlist
     """
     from fusioncim.asic.synth import require_pyosys, synthesize
     from fusioncim.build.workers import cores
-    from fusioncim_sim.files import check_directory, check_json, write_directory, write_json
+    from fusioncim_sim.files import check_directory, write_directory
     from fusioncim_sim.gates.asic_figures import component_of, read_library, synth_figures
     from fusioncim_sim.gates.netlist_files import netlist_files
     from fusioncim_sim.screen.asic import synth_page
 
     chosen = (choose_config if engine else choose_chip)(preset, config, changes)
     require_pyosys()
-    if json_out:
-        check_json(json_out, ("library", "modules", "banks", "um2_per_mac_per_cycle"))
+    results = Results(json_out, "library", "modules", "banks", "um2_per_mac_per_cycle")
     if output:
         check_directory(output)
     library = read_library(liberty)
     design = synthesize(component_of(chosen), library, jobs=jobs or cores())
     figures = synth_figures(design, chosen)
-    synth_page(page(), figures)
+    synth_page(results.console, figures)
     if output:
         files = netlist_files(design, figures)
         write_directory(output, files, chosen.as_dict())
-        print(f"{output}: {len(files)} files; the cells are those of {library.path}")
-    if json_out:
-        write_json(json_out, figures)
+        results.say(f"{output}: {len(files)} files; the cells are those of {library.path}")
+    results.write(figures)
 
 
 def timing(
@@ -84,7 +83,6 @@ def timing(
     from fusioncim.asic.synth import require_pyosys
     from fusioncim.asic.timing import require_sta
     from fusioncim.build.workers import cores
-    from fusioncim_sim.files import check_json, write_json
     from fusioncim_sim.gates.asic_figures import period_of, read_library, time_design, timing_figures
     from fusioncim_sim.screen.asic import timing_page
 
@@ -92,13 +90,11 @@ def timing(
     period_of(clock_mhz)
     require_sta()
     require_pyosys()
-    if json_out:
-        check_json(json_out, ("library", "modules", "shortest_period_ns"))
+    results = Results(json_out, "library", "modules", "shortest_period_ns")
     library = read_library(liberty)
     timed = time_design(chosen, library, clock_mhz, jobs or cores())
-    timing_page(page(), timed, library)
-    if json_out:
-        write_json(json_out, timing_figures(timed, chosen, library))
+    timing_page(results.console, timed, library)
+    results.write(timing_figures(timed, chosen, library))
     if not timed.reached:
         raise typer.Exit(1)
 
@@ -123,24 +119,22 @@ def power(
     """
     from fusioncim.asic.synth import require_pyosys
     from fusioncim.build.workers import cores
-    from fusioncim_sim.files import check_json, write_json
-    from fusioncim_sim.gates.asic_figures import period_of, power_figures, read_library
+    from fusioncim_sim.gates.asic_figures import period_of, read_library
     from fusioncim_sim.gates.gate_level import require_gates
+    from fusioncim_sim.gates.power_figures import power_figures
     from fusioncim_sim.gates.tile_energy import captured_heads, run_tile
-    from fusioncim_sim.screen.asic import power_page
+    from fusioncim_sim.screen.power import power_page
 
     chosen = choose_config(preset, config, changes)
     period = period_of(clock_mhz)
     heads = captured_heads(chosen, head or ())
     require_gates()
     require_pyosys()
-    if json_out:
-        check_json(json_out, ("library", "energy_fj", "power_mw"))
+    results = Results(json_out, "library", "energy_fj", "power_mw")
     library = read_library(liberty)
     result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
-    power_page(page(), result, library)
-    if json_out:
-        write_json(json_out, power_figures(result, library))
+    power_page(results.console, result, library.name)
+    results.write(power_figures(result, library.name))
     if not result.bit_exact:
         raise typer.Exit(1)
 
@@ -153,24 +147,30 @@ def fpga(
     check: Annotated[
         bool, typer.Option("--check", help="Simulate the mapped netlist until it tells (minutes).")
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="Directory. Default: build/fpga/ and the board.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory. Default: build/fpga/ and the board.")
+    ] = None,
+    json_out: JsonOut = None,
 ) -> None:
     """Make a bitstream: the largest engine that fits a board, which checks itself on stored results again and again.
 
     Lights tell whether it passed; the serial line (115200 baud, 8N1) says so with the number of cycles, every second. A
     clock that is not reached is an error.
 
-    Example: fusioncim fpga --board icebreaker --output build/bitstream
+    Example: fusioncim fpga --board icebreaker -o build/bitstream
     """
     from fusioncim.fpga.bitstream import build
     from fusioncim.fpga.boards import board as board_of
     from fusioncim_sim.files import check_directory, write_directory
+
+    chosen = board_of(board)
+    chosen.make_platform()  # without the extra fpga this names it; what follows would name a part of it
     from fusioncim_sim.gates.fpga_figures import bitstream_files, board_figures, self_check_of
     from fusioncim_sim.gates.fpga_netlist import netlist_shows, passes
     from fusioncim_sim.screen.fpga import fpga_page
 
-    chosen = board_of(board)
     config = chosen.config.override(**choose(None, None, changes)[1])
+    results = Results(json_out, "board", "config", "used", "clock_mhz")
     output = output or Path("build/fpga") / board
     check_directory(output)
     mhz = chosen.clock_mhz if clock_mhz is None else clock_mhz
@@ -180,9 +180,10 @@ def fpga(
     done.require_clock()
     if check:
         shown |= netlist_shows(chosen, done, design)
-    fpga_page(page(), shown)
+    fpga_page(results.console, shown)
     files = bitstream_files(chosen, done, shown)
     write_directory(output, files, config.as_dict())
-    print(f"{output}: {len(files)} files; load: {chosen.loader} {output / f'fusioncim.{done.suffix}'}")
+    results.say(f"{output}: {len(files)} files; load: {chosen.loader} {output / f'fusioncim.{done.suffix}'}")
+    results.write(shown)
     if check and not passes(shown):
         raise typer.Exit(1)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, JsonOut, Model, Preset, Text, choose_config, page
+from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, JsonOut, Model, Preset, Text, choose_config
+from fusioncim_sim.cli.results import Results
 
 
 def quality(
@@ -27,7 +28,6 @@ def quality(
     Example: fusioncim quality --set probability_bits=8 --quick
     """
     from fusioncim.build.workers import cores
-    from fusioncim_sim.files import check_json, write_json
     from fusioncim_sim.llm.language_model import find_model, read_text, tokenize, windows
     from fusioncim_sim.llm.losses import quality_report
     from fusioncim_sim.screen.quality import quality_page
@@ -35,11 +35,9 @@ def quality(
 
     chosen = choose_config("paper" if preset is None and config is None else preset, config, changes)
     source = find_model(model)
-    if json_out:
-        check_json(json_out, ("config", "model", "ways"))
+    results = Results(json_out, "config", "model", "ways")
     length, limit = QUICK if quick else (window, max(tokens // window, 1))
     read = windows(tokenize(source, read_text(text)), length, limit)
     report = quality_report(source, read, chosen, jobs or cores())
-    quality_page(page(), report)
-    if json_out:
-        write_json(json_out, report, ("config", "model", "ways"))
+    quality_page(results.console, report)
+    results.write(report)

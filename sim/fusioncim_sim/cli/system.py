@@ -1,11 +1,13 @@
 """Commands about whole models and many chips."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, choose_chip, page
+from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, choose_chip
+from fusioncim_sim.cli.results import Results
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
 
     Examples: fusioncim evaluate --tokens 4096 --chunk 1024; fusioncim evaluate --model bert-base --tokens 512
     """
-    from fusioncim_sim.files import check_json, write_json
+    from fusioncim.build.workers import run_all
     from fusioncim_sim.screen.system import evaluation_page
     from fusioncim_sim.system import dram as memories
     from fusioncim_sim.system import energy_table as energies
@@ -62,9 +64,9 @@ def evaluate(
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
     this = workload.changed(workload.model(model), changed)
-    if json_out:
-        check_json(json_out, ("chip", "layer", "model", "whole"))
-    result = system.evaluate(
+    results = Results(json_out, "chip", "layer", "model", "whole")
+    work = partial(
+        system.evaluate,
         chip,
         this,
         workload.Phase(tokens=tokens, chunk=chunk, new=new_tokens),
@@ -73,13 +75,15 @@ def evaluate(
         at=energies.corner(corner),
         clock_mhz=clock_mhz,
     )
-    evaluation_page(page(), result, corner)
-    if json_out:
-        write_json(json_out, result.as_dict())
+    (result,) = run_all({this.name: work}, jobs=1, title="evaluate").values()
+    evaluation_page(results.console, result, corner)
+    results.write(result.as_dict())
 
 
 def explore(
-    output: Annotated[Path, typer.Option(help="Directory of the results; run again to go on.")] = Path("build/explore"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory of the results; run again to go on.")
+    ] = Path("build/explore"),
     axis: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,28 +99,33 @@ def explore(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://..., instead of local cores.")
     ] = None,
     jobs: Jobs = None,
+    json_out: JsonOut = None,
 ) -> None:
     """Evaluate chips of many configurations on one workload: area, energy, latency, quality, and their Pareto front.
 
     What is finished is kept in results.jsonl of the directory; the same command goes on from there.
 
-    Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 --output build/mine
+    Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 -o build/mine
     """
     from fusioncim.build.workers import cores
     from fusioncim_sim.files import write_json
     from fusioncim_sim.screen.system import front_page
     from fusioncim_sim.system import explore as space
 
+    results = Results(json_out, "front", "points")
     axes = space.parse_axes(axis) if axis else space.AXES
     question = space.Question(model=model, tokens=tokens, memory=dram)
     found = space.explore(output, axes, question, jobs=jobs or cores(), scheduler=scheduler, limit=limit)
     best = space.front(found)
-    front_page(page(), found, best)
+    front_page(results.console, found, best)
     write_json(output / "front.json", {"front": best}, ("front",))
+    results.write({"front": best, "points": len(found)})
 
 
 def report(
-    output: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write.")] = Path("report.html"),
+    output: Annotated[
+        Path, typer.Argument(metavar="FILE", help="HTML file to write; - is the standard output.")
+    ] = Path("report.html"),
     measurements: Annotated[
         Path | None, typer.Option(help="Directory of the JSON files. Default: this repository's.")
     ] = None,
@@ -124,10 +133,11 @@ def report(
 ) -> None:
     """Write one self-contained HTML file: architecture, cost, models, baselines, ablation, sensitivity, Pareto front.
 
-    Example: fusioncim report build/report.html --exploration build/explore
+    Example: fusioncim report report.html
     """
+    from fusioncim_sim.files import is_stream, stored_measurements
     from fusioncim_sim.pages.html_report import write_report
-    from fusioncim_sim.system.energy_table import default_table
 
-    write_report(output, measurements or default_table().parent, exploration)
-    print(f"{output}  {output.stat().st_size:,} bytes")
+    write_report(output, measurements or stored_measurements(), exploration)
+    if not is_stream(output):
+        print(f"{output}  {output.stat().st_size:,} bytes")

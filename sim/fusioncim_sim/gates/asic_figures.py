@@ -1,6 +1,5 @@
-"""What the commands synth, timing and power do before they print: library, mapping, figures."""
+"""What the commands synth and timing do before they print: library, mapping, files, figures."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from fusioncim.engine.engine import Engine
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.gates.tile_energy import TileResult
 
 ARRAYS = ("IP-CIM", "OP-CIM")
 """Compute arrays of an engine, each with `macs_per_cycle` multiply-accumulates per cycle."""
@@ -103,29 +101,4 @@ def timing_figures(timing: Timing, config: ChipConfig | Config, library: Library
         "bank_period_ns": timing.bank_ns,
         "reached": timing.reached,
         "modules": {path.module: {k: v for k, v in asdict(path).items() if k != "module"} for path in timing.paths},
-    }
-
-
-def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
-    """Everything that `fusioncim power` finds, as JSON data."""
-
-    def energies(energy: Any) -> Mapping[str, float]:
-        return {name: round(value, 1) for name, value in asdict(energy).items()}
-
-    return {
-        "library": library.name,
-        "parameters": result.config.as_dict(),
-        "heads": list(result.heads),
-        "tokens": result.tokens,
-        "queries": result.queries,
-        "period_ns": result.period_ns,
-        "cycles": result.cycles,
-        "clock_cycles": result.clock_cycles,
-        "macs": len(ARRAYS) * result.macs,
-        "bit_exact": result.bit_exact,
-        "mismatches": result.mismatches,
-        "energy_fj": {unit: energies(energy) for unit, energy in result.energies.items()},
-        "total_fj": round(result.energy.total, 1),
-        "fj_per_mac": round(result.energy.total / (len(ARRAYS) * result.macs), 2),
-        "power_mw": round(result.power_mw, 4),
     }

@@ -1,13 +1,18 @@
-"""Judges what an engine made of a head: bits against the golden model, the result against float attention."""
+"""Judges what an engine made of a head: bits against the golden model, the result against float attention.
+
+`judge` compares one run; `HeadResult` holds its figures; `report` is what a file of results says.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusioncim.build.workers import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
@@ -25,8 +30,10 @@ from fusioncim_sim.heads.read import Head
 class Run:
     """What the RTL did with its jobs, one after the other.
 
-    Members: outputs int64 [heads, queries, columns] per job; cycles from the end of reset to the last output; activity:
-    bool per cycle, by the names of `engine_bench.ACTIVITY`.
+    Members:
+        outputs: int64 [heads, queries, columns] per job.
+        cycles: from the end of reset to the last output.
+        activity: bool per cycle, by the names of `engine_bench.ACTIVITY`.
     """
 
     outputs: list[Int]
@@ -38,11 +45,26 @@ class Run:
 class HeadResult:
     """One head's figures.
 
-    Members: bit_exact (RTL equals golden; None without RTL); sqnr_db and max_error_lsb against float64 attention on the
-    same integers, in units of V's least significant bit; sqnr_float_db against float64 attention on the operands before
-    quantization (None if they were integers); cycles, active_cycles, utilization (visible multiply-accumulates per
-    cycle and multiplier of the whole job) and cycles_per_vector (of a full slot) from the RTL; rescales, halvings (O
-    moved because its row sum was about to overflow) and rescales_in_order_exact (exact online softmax, keys in order).
+    Members:
+        name: of the head.
+        queries: rows of Q.
+        keys: rows of K and V.
+        bit_exact: every output of the RTL is the golden model's; None without RTL.
+        mismatches: outputs of the RTL that differ; None without RTL.
+        sqnr_db: signal to noise against float64 attention on the same integers, dB.
+        max_error_lsb: largest error against the same, in units of V's least significant bit.
+        sqnr_float_db: against float64 attention on the operands before quantization, dB; None if they were integers.
+        cycles: of the whole job, from the RTL.
+        active_cycles: cycles in which QK^T is computed, from the RTL.
+        utilization: visible multiply-accumulates per cycle and multiplier of the whole job.
+        cycles_per_vector: active cycles per key vector of a full slot.
+        rescales: times that a row of O was moved because its reference moved.
+        halvings: times that a row of O was moved because its row sum was about to overflow.
+        rescales_in_order_exact: rescales of exact online softmax, keys in order.
+        scores: visible pairs of query and key.
+        zero_probabilities: visible pairs that add nothing.
+        row_updates: blocks that passed a row.
+        skipped_row_updates: those of them that were too small to be added to the row.
     """
 
     name: str
@@ -122,6 +144,12 @@ def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResu
     """Judge what the golden model makes of a head."""
     heads, job = head.quantized(config), job_of(head, causal=causal)
     return judge(config, head.name, heads, job, None, head.unquantized_attention(job))
+
+
+def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:
+    """Judge what the golden model makes of heads, in parallel; by name in the order of the heads."""
+    work = {head.name: partial(judge_golden, config, head, causal=causal) for head in heads}
+    return run_all(work, jobs=jobs, title="golden model")
 
 
 def choose(heads: Sequence[Head], names: Sequence[str]) -> list[Head]:

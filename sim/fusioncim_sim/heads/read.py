@@ -1,7 +1,7 @@
-"""Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or int8.
+"""Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or integer.
 
-Integer heads may bring NAME_scale, an array of the three operand scales (q, k, v); without it an operand is its
-integer.
+Integer heads may bring NAME_scale, an array of the three scales of q, k and v. Without it an operand is its integer.
+`fixture` is the file of captured heads that comes with the package.
 """
 
 import zipfile
@@ -24,7 +24,15 @@ FIXTURE = "smollm2_heads.npz"
 
 @dataclass(frozen=True)
 class Head:
-    """One head as read. q [queries, dimension], k and v [keys, dimension]; scales: q, k, v for integer operands."""
+    """One head as read.
+
+    Members:
+        name: what stands before _q, _k and _v.
+        q: [queries, dimension], float or integer.
+        k: [keys, dimension].
+        v: [keys, dimension].
+        scales: of q, k and v, for integer operands.
+    """
 
     name: str
     q: NDArray[Any]

@@ -1,7 +1,8 @@
 """How often a row of O is moved, for every schedule and every rule of the row reference.
 
-The rule is `slack` (0: the integer reference) and `seed` of the configuration. The baseline is exact online softmax,
-where O is rescaled whenever the running maximum of a row rises. A move is a rescale or a halving: both shift O.
+A rule is a `slack` (0: the integer reference) and a `seed` of the configuration. A move is a rescale or a halving: both
+shift O. The baseline is exact online softmax, where O is rescaled whenever the running maximum of a row rises.
+`count_moves` counts them for one head, `find_moves` says where they happen.
 """
 
 from collections.abc import Iterable
@@ -31,7 +32,12 @@ def rule_name(slack: int, seed: bool) -> str:
 
 @dataclass(frozen=True)
 class Moves:
-    """Rescales and halvings of one head. exact: by order; rules: (rescales, halvings) by order and rule."""
+    """Rescales and halvings of one head.
+
+    Members:
+        exact: rescales of exact online softmax, by order.
+        rules: (rescales, halvings), by order and rule.
+    """
 
     exact: dict[str, int]
     rules: dict[str, dict[str, tuple[int, int]]]
@@ -73,7 +79,13 @@ def _replay(config: Config, tiles: Iterable[TileTrace]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Places:
-    """Where rows of a head were moved: [n, 2] query and key position (of a block: its first key)."""
+    """Where rows of a head were moved: int64 [n, 2] of query and key; of a block its first key.
+
+    Members:
+        exact: rescales of exact online softmax, keys in order.
+        rescales: of the configuration.
+        halvings: of the configuration.
+    """
 
     exact: NDArray[np.int64]
     rescales: NDArray[np.int64]

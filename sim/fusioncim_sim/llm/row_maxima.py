@@ -23,7 +23,7 @@ from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.pytorch.engine import Events, chunks, count, parts
 from fusioncim_golden.pytorch.huggingface import fitting
 from fusioncim_golden.pytorch.quantize import Operands
-from fusioncim_sim.heads.capture import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
+from fusioncim_sim.heads.head_statistics import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
 from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.llm.float_attention import Beside
 from fusioncim_sim.llm.language_model import Source, load_model

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import write_file
+from fusioncim_sim.files import is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration import CASES
 from fusioncim_sim.studies.reproduction import reproduction_table
@@ -45,7 +45,8 @@ nav a { margin-right: 1rem; } ul { padding-left: 1.2rem; }
 
 def write_report(path: Path, measurements: Path, exploration: Path | None) -> None:
     """Write the report; a file that is none is not overwritten."""
-    if path.exists() and not (path.is_file() and MARK in path.read_text(encoding="utf-8", errors="replace")[:200]):
+    ours = is_stream(path) or not path.exists()
+    if not ours and not (path.is_file() and MARK in path.read_text(encoding="utf-8", errors="replace")[:200]):
         raise InputError(f"the output file exists and is no report; remove it or name another: {path}")
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")

@@ -19,15 +19,13 @@ def evaluate(config: Config, head: Head, *, causal: bool = True, rtl: bool = Tru
     return judge(config, head.name, heads, job, run, head.unquantized_attention(job)), run
 
 
-def evaluate_all(
-    config: Config, heads: Sequence[Head], *, causal: bool, rtl: bool, jobs: int
-) -> dict[str, tuple[HeadResult, Run | None]]:
-    """Run heads in parallel, the longest first; results by name in the order of the heads."""
-    if rtl:
-        build(Engine(config))  # once, not in every process
+def evaluate_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:
+    """Run heads on the RTL in parallel, the longest first; results by name in the order of the heads."""
+    # Once, not in every process.
+    run_all({"build": partial(build, Engine(config))}, jobs=1, title="simulate")
     work = {
-        head.name: partial(evaluate, config, head, causal=causal, rtl=rtl)
+        head.name: partial(evaluate, config, head, causal=causal)
         for head in sorted(heads, key=lambda head: -len(head.q) * len(head.k))
     }
     done = run_all(work, jobs=jobs, title="simulate")
-    return {head.name: done[head.name] for head in heads}
+    return {head.name: done[head.name][0] for head in heads}

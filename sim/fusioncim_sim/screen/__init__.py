@@ -1,1 +1,1 @@
-"""What the commands print."""
+"""What the commands print: a page per command, tables for all of them."""

@@ -1,28 +1,14 @@
-"""Area, timing and power as tables for a terminal."""
+"""The pages of `fusioncim synth` and `fusioncim timing`: area by module, the slowest paths."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from fusioncim.asic.cell_library import Library
-from fusioncim.asic.power import Energy
 from fusioncim.asic.timing import Timing
-from fusioncim_sim.gates.asic_figures import ARRAYS
-from fusioncim_sim.gates.tile_energy import TileResult
-from fusioncim_sim.screen.config_and_heads import table
-
-TITLES = {
-    "switching": "switch-\ning",
-    "internal": "inter-\nnal",
-    "clock": "clock",
-    "tree": "clock\ntree",
-    "leakage": "leak-\nage",
-    "memory": "mem-\nory",
-    "memory_leakage": "memory\nleakage",
-}
+from fusioncim_sim.screen.tables import table
 
 
 def synth_page(console: Console, figures: Mapping[str, Any]) -> None:
@@ -85,26 +71,3 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
         console.print(
             f"unreachable: {asked:g} MHz; {timing.top} reaches {timing.frequency_mhz:,.1f} MHz", soft_wrap=True
         )
-
-
-def power_page(console: Console, result: TileResult, library: Library) -> None:
-    """Energy by unit and kind."""
-    names = [field.name for field in fields(Energy)]
-    macs = len(ARRAYS) * result.macs
-    grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
-    total = result.energy.total
-    for unit, energy in {**result.energies, "all": result.energy}.items():
-        values = [*(getattr(energy, name) for name in names), energy.total]
-        grid.add_row(unit, *(f"{value / macs:,.1f}" for value in values), f"{energy.total / total:.1%}")
-    outputs = result.queries * result.config.columns
-    console.print(grid)
-    exact = f"all {outputs:,} outputs are the golden model's"
-    console.print(
-        f"{' + '.join(result.heads)}: the last {result.queries} queries of {result.tokens} tokens, causal; "
-        f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
-        f"use of the multipliers {result.utilization:.1%}.\n"
-        f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
-        f"multiply-accumulate; gates looked at once per cycle, no wires.\n"
-        f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",
-        soft_wrap=True,
-    )

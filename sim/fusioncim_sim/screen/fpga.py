@@ -1,11 +1,11 @@
-"""The page of `fusioncim fpga`."""
+"""The page of `fusioncim fpga`: what the engine takes of the board, and its clock."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.config_and_heads import pairs, table
+from fusioncim_sim.screen.tables import pairs, table
 
 
 def fpga_page(console: Console, shown: Mapping[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""The page and the report of `fusioncim quality`."""
+"""The page of `fusioncim quality`: losses of the engine beside those of the model's own attention."""
 
 from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.config_and_heads import table
+from fusioncim_sim.screen.tables import table
 
 WORDS = {
     "operands": "quantized operands, float attention",

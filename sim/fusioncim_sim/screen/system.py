@@ -1,11 +1,11 @@
-"""Results of the system model as tables for a terminal."""
+"""The pages of `fusioncim evaluate` and `fusioncim explore`: where cycles, bytes and energy go; the best chips."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.config_and_heads import table
+from fusioncim_sim.screen.tables import table
 from fusioncim_sim.system.explore import lines
 from fusioncim_sim.system.model import Evaluation
 

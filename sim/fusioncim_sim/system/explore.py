@@ -11,6 +11,7 @@ something else is refused.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -46,6 +47,8 @@ from fusioncim_sim.system.energy_table import (
 )
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.workload import Phase, model
+
+LOG = logging.getLogger(__name__)
 
 PAPER = PRESETS["paper"]
 AXES: Mapping[str, tuple[Any, ...]] = {
@@ -227,8 +230,8 @@ def explore(
 
 def _shown(batches: Sequence[list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
     """With their progress on the standard error."""
-    console = Console(stderr=True)
-    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True)
+    console, silent = Console(stderr=True), not LOG.isEnabledFor(logging.INFO)
+    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True, disable=silent)
 
 
 def _key(point: Mapping[str, Any]) -> str:

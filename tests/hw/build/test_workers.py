@@ -1,5 +1,6 @@
 """Pieces of work in processes."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fusioncim.build.messages import PACKAGES, show
 from fusioncim.build.workers import Workers, cores, run_all
 from fusioncim_golden.errors import InputError
 
@@ -22,6 +24,16 @@ def refuse():
     raise InputError("no such piece")
 
 
+@pytest.fixture
+def messages():
+    """Shows messages of a level; afterwards none."""
+    yield show
+    for package in PACKAGES:
+        logger = logging.getLogger(package)
+        logger.setLevel(logging.NOTSET)
+        logger.handlers.clear()
+
+
 def wait_long(place):
     (place / str(os.getpid())).touch()
     time.sleep(60)
@@ -32,7 +44,8 @@ def die():
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_results_have_the_order_of_the_work(jobs, capfd):
+def test_results_have_the_order_of_the_work(jobs, capfd, messages):
+    messages(logging.INFO)
     done = run_all({name: partial(square, n) for n, name in enumerate("cab")}, jobs=jobs, title="squares")
     assert [(name, result[0]) for name, result in done.items()] == [("c", 0), ("a", 1), ("b", 4)]
     assert all((process == os.getpid()) == (jobs == 1) for _, process in done.values())
@@ -43,6 +56,20 @@ def test_results_have_the_order_of_the_work(jobs, capfd):
         "squares: b",
         "squares: c",
     ]
+
+
+def log_step():
+    logging.getLogger("fusioncim_sim.anything").debug("a step")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("level", [logging.WARNING, logging.INFO, logging.DEBUG])
+def test_the_level_decides_what_is_said_in_every_process(jobs, level, capfd, messages):
+    messages(level)
+    run_all({"a": log_step, "b": log_step}, jobs=jobs, title="log")
+    said = capfd.readouterr().err
+    assert ("log: a" in said) == (level <= logging.INFO)
+    assert said.count("a step") == (2 if level == logging.DEBUG else 0)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -190,7 +190,7 @@ def test_a_bug_keeps_its_traceback(place, monkeypatch):
 
 def test_info_shows_every_parameter():
     options = ("--preset", "paper", "--set", "seed=true", "--set", "engines=8")
-    shown = json.loads(fusioncim("info", *options, "--json").stdout)
+    shown = json.loads(fusioncim("info", *options, "--json", "-").stdout)
     chip = PRESETS["paper"].override(seed=True, engines=8)
     assert shown["parameters"] == chip.as_dict()
     assert (shown["parameters"]["engines"], shown["parameters"]["rows"]) == (8, 128)
@@ -204,7 +204,7 @@ def test_info_shows_every_parameter():
 
 def test_a_file_starts_from_its_preset_and_options_change_it(place):
     (place / "chip.toml").write_text('preset = "tiny"\nengines = 4\nwords = 3\nbus_bits = 64\n', encoding="utf-8")
-    result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json")
+    result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json", "-")
     expected = PRESETS["tiny"].override(engines=4, words=4, buffer_bytes=256)
     assert json.loads(result.stdout)["parameters"] == expected.as_dict()
 
@@ -359,17 +359,22 @@ def test_rtl_is_compared_bit_by_bit(place, monkeypatch):
 def test_the_simulator_is_an_option_or_comes_from_the_environment(place, monkeypatch):
     chosen = []
 
-    def evaluate_all(config, heads, **options):
-        chosen.append(options["rtl"] and choose())
+    def on_rtl(config, heads, **options):
+        chosen.append(choose())
         return {}
 
-    monkeypatch.setattr(head_run, "evaluate_all", evaluate_all)
+    def on_the_golden_model(config, heads, **options):
+        chosen.append("golden")
+        return {}
+
+    monkeypatch.setattr(head_run, "evaluate_all", on_rtl)
+    monkeypatch.setattr(judge_module, "judge_all", on_the_golden_model)
     monkeypatch.setenv("FUSIONCIM_SIMULATOR", "verilator")  # and what it was afterwards
     save(place / "heads.npz")
     for arguments in ((), ("--simulator", "icarus"), ("--simulator", "verilator"), ("--simulator", "golden")):
         result = fusioncim("simulate", "heads.npz", *TINY, *arguments)
         assert result.exit_code == 0, result.output
-    assert chosen == ["verilator", "icarus", "verilator", False]
+    assert chosen == ["verilator", "icarus", "verilator", "golden"]
     monkeypatch.setenv("FUSIONCIM_SIMULATOR", "spice")
     ends_with_one_line(fusioncim("simulate", "heads.npz", *TINY), "spice")
 

@@ -1,0 +1,33 @@
+"""Energy of a tile at gates as JSON data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fusioncim_sim.gates.asic_figures import ARRAYS
+from fusioncim_sim.gates.tile_energy import TileResult
+
+
+def power_figures(result: TileResult, library: str) -> dict[str, Any]:
+    """Everything that `fusioncim power` finds; library: its name."""
+
+    def energies(energy: Any) -> Mapping[str, float]:
+        return {name: round(value, 1) for name, value in asdict(energy).items()}
+
+    return {
+        "library": library,
+        "parameters": result.config.as_dict(),
+        "heads": list(result.heads),
+        "tokens": result.tokens,
+        "queries": result.queries,
+        "period_ns": result.period_ns,
+        "cycles": result.cycles,
+        "clock_cycles": result.clock_cycles,
+        "macs": len(ARRAYS) * result.macs,
+        "bit_exact": result.bit_exact,
+        "mismatches": result.mismatches,
+        "energy_fj": {unit: energies(energy) for unit, energy in result.energies.items()},
+        "total_fj": round(result.energy.total, 1),
+        "fj_per_mac": round(result.energy.total / (len(ARRAYS) * result.macs), 2),
+        "power_mw": round(result.power_mw, 4),
+    }

@@ -1,0 +1,44 @@
+"""The page of `fusioncim power`: where the energy of a tile goes."""
+
+from dataclasses import fields
+
+from rich.console import Console
+
+from fusioncim.asic.power import Energy
+from fusioncim_sim.gates.asic_figures import ARRAYS
+from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.screen.tables import table
+
+TITLES = {
+    "switching": "switch-\ning",
+    "internal": "inter-\nnal",
+    "clock": "clock",
+    "tree": "clock\ntree",
+    "leakage": "leak-\nage",
+    "memory": "mem-\nory",
+    "memory_leakage": "memory\nleakage",
+}
+"""Columns of the page, by field of `Energy`."""
+
+
+def power_page(console: Console, result: TileResult, library: str) -> None:
+    """Energy by unit and kind; library: its name."""
+    names = [field.name for field in fields(Energy)]
+    macs = len(ARRAYS) * result.macs
+    grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
+    total = result.energy.total
+    for unit, energy in {**result.energies, "all": result.energy}.items():
+        values = [*(getattr(energy, name) for name in names), energy.total]
+        grid.add_row(unit, *(f"{value / macs:,.1f}" for value in values), f"{energy.total / total:.1%}")
+    outputs = result.queries * result.config.columns
+    console.print(grid)
+    exact = f"all {outputs:,} outputs are the golden model's"
+    console.print(
+        f"{' + '.join(result.heads)}: the last {result.queries} queries of {result.tokens} tokens, causal; "
+        f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
+        f"use of the multipliers {result.utilization:.1%}.\n"
+        f"{library}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
+        f"multiply-accumulate; gates looked at once per cycle, no wires.\n"
+        f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",
+        soft_wrap=True,
+    )
