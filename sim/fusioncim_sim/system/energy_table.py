@@ -49,6 +49,9 @@ COMPONENTS = (*ENGINE_PARTS, BUFFER, *AROUND_PARTS, LEAKAGE, DRAM)
 CORNERS: Mapping[str, Point] = {
     f"{point.node} nm, {point.voltage} V": point for point in (LIBRARY, Point(28, 0.9), Point(28, 0.72))
 }
+"""Technologies and supplies by their names, which the files of measurements/ use, too."""
+LIBRARY_45NM, NOMINAL_28NM, LOW_28NM = CORNERS
+"""The names: where the cells were characterized, and the published chip's node at its usual and at a low supply."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Event:
-    """Energies of a part of an engine in fJ, lines over its rows, see `cost.EVENTS`."""
+    """Energies of a part of an engine in fJ, lines over its rows, see `EVENTS`."""
 
     stream: Line
     tile: Line

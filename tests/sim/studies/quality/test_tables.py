@@ -14,27 +14,28 @@ from fusioncim_sim.llm import language_model
 from fusioncim_sim.llm.language_model import read_text, windows
 from fusioncim_sim.pages.fill import TABLES, marked
 from fusioncim_sim.studies.preset_candidates import CANDIDATES, PAPER, candidate
-from fusioncim_sim.studies.quality_summary import (
-    CHIP_ORDER,
-    FEWER,
-    candidates_table,
-    lost_of,
-    percent,
-    targets_table,
-    verdict,
-    write_picture,
-)
+from fusioncim_sim.studies.quality.bounds import FEWER, lost_of, verdict
+from fusioncim_sim.studies.quality.candidates import candidates_table
+from fusioncim_sim.studies.quality.picture import write_picture
+from fusioncim_sim.studies.quality.tables import CHIP_ORDER, percent
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 MEASUREMENTS = ROOT / "measurements"
 PAGE = (ROOT / "docs/quality.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8"), "quality", targets_table
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUALITY = TABLES["docs/quality.md"]
 SMOLLM2 = json.loads((MEASUREMENTS / "quality.json").read_text(encoding="utf-8"))
+PARAMETERS = json.loads((MEASUREMENTS / "parameters.json").read_text(encoding="utf-8"))
 MODELS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in MEASUREMENTS.glob("quality*.json")}
 
 
-@pytest.mark.parametrize(("page", "name", "table"), [(PAGE, *each) for each in QUALITY.items()] + [README])
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [
+        *((PAGE, *each) for each in QUALITY.items()),
+        (README, "quality", TABLES["README.md"]["quality"]),
+    ],
+)
 def test_tables_are_the_stored_figures(page, name, table):
     shown = re.search(rf"<!-- {name}: begin -->\n(.*)\n<!-- {name}: end -->", page, re.DOTALL)
     assert shown is not None
@@ -70,7 +71,7 @@ def test_rescales_are_rare_by_default(name):
 
 
 def test_paper_is_the_cheapest_candidate_within_all_bounds():
-    rows = [row.split(" | ") for row in candidates_table(MEASUREMENTS).splitlines()[2:]]
+    rows = [row.split(" | ") for row in candidates_table(MODELS, PARAMETERS).splitlines()[2:]]
     cost = [tuple(float(figure.replace(",", "")) for figure in row[1:3]) for row in rows]
     assert cost == sorted(cost)
     within = [row[0].strip("| ") for row in rows if row[-1] == "nothing |"]
