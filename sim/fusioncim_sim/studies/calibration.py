@@ -30,7 +30,21 @@ COUNTERS = tuple(Counters.__dataclass_fields__)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A job, `jobs` times, on a chip. share: of the cycles in which the memory may move a beat."""
+    """Jobs on a chip.
+
+    Members:
+        chip: the chip that they run on
+        kv_heads: key and value heads
+        group: query heads of each
+        queries: queries of a query head
+        keys: keys of a key and value head
+        causal: whether a query sees the keys up to its own only
+        start: position of the first query among the keys; None: the queries are the last tokens
+        layout: how tensors lie in memory
+        jobs: how often the job is queued
+        latency: of the memory in cycles
+        share: part of the cycles in which the memory may move a beat
+    """
 
     chip: ChipConfig = TINY
     kv_heads: int = 1

@@ -33,7 +33,17 @@ SEVERAL = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the comparison assumes. Factors are over the measured or cited energies, and over what heads add to O."""
+    """What the comparison assumes.
+
+    Members:
+        tokens: length of the prefill
+        causal: whether a token sees those up to itself only
+        chip: ours
+        memory: name of the memory
+        corner: technology and supply by name
+        rescale: what moving a reference costs
+        factors: on measured or cited energies, and on what heads add to O, by name; 1 unless named
+    """
 
     tokens: int = 4096
     causal: bool = True

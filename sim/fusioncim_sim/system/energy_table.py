@@ -78,7 +78,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Event:
-    """Energies of a part of an engine in fJ, lines over its rows, see `EVENTS`."""
+    """Energies of a part of an engine in fJ, lines over its rows.
+
+    Members:
+        stream: of a cycle of work, beyond `idle`
+        tile: of load and drain of a tile, beyond `idle`
+        idle: of a cycle of an idle engine
+    """
 
     stream: Line
     tile: Line
@@ -100,8 +106,15 @@ class Event:
 class EnergyTable:
     """Energies per event at the library's corner.
 
-    around: of a running cycle in fJ, lines over the engines; per_key: blocks that a row adds to O per key that it sees,
-    which is in the OP-CIM's energy; by_keys: the same if a row sees so many keys in the mean; addition_fj: one of them.
+    Members:
+        configuration: parameters of the chip that was measured
+        engine: events of an engine by its parts
+        around: energy of a running cycle in fJ by part, lines over the engines
+        leakage_mw: leakage by part
+        per_key: blocks that a row adds to O per key that it sees, which is in the OP-CIM's energy
+        by_keys: the same if a row sees so many keys in the mean
+        addition_fj: energy of one of these blocks
+        source: name of the file
     """
 
     configuration: Mapping[str, Any]

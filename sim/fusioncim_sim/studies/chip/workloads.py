@@ -21,7 +21,19 @@ UNFOLDED = MANY.override(schedule="diagonal_first")
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A job to measure. operands: random integers, or the heads of the fixture."""
+    """A job to measure.
+
+    Members:
+        chip: the chip that it runs on
+        kv_heads: key and value heads
+        group: query heads of each
+        queries: queries of a query head
+        keys: keys of a key and value head
+        causal: whether a query sees the keys up to its own only
+        captured: operands are captured heads, else random integers
+        share: part of the cycles in which the memory may move a beat
+        repeat: how often the job is queued
+    """
 
     chip: ChipConfig = SMALL
     kv_heads: int

@@ -7,9 +7,9 @@ from typing import Any
 from fusioncim_golden.chip_config import CHIP_PRESETS
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.llm.attention_ways import arithmetic_alone, parts_of_error, scales_of_operands
 from fusioncim_sim.llm.language_model import DEFAULT, Source, find_model, read_text, tokenize, windows
 from fusioncim_sim.llm.losses import evaluate, plain
-from fusioncim_sim.llm.ways import alone_ways, operand_ways, page_ways
 from fusioncim_sim.studies.preset_candidates import LONG, PAPER
 from fusioncim_sim.studies.quality.speed import measure_speed
 from fusioncim_sim.studies.quality.variants import PARTS, SIZES, VARIANTS, configs, legal
@@ -77,19 +77,19 @@ def measure_part(part: str, source: Source, tokens: Any, size: tuple[int, int], 
         return {"tokens": int(chosen.size), "window": int(chosen.shape[1])} | {
             name: {reference: plain(one) for reference, one in each.items()} for name, each in done.items()
         }
-    ways = operand_ways() if part == "operands" else alone_ways(configs(part))
+    ways = scales_of_operands() if part == "operands" else arithmetic_alone(configs(part))
     done = evaluate(source, chosen, ways, ("float",), jobs=jobs, title=part)
     return {name: plain(each["float"]) for name, each in done.items()}
 
 
 def default_ways(config: Config, engines: int) -> dict[str, Any]:
-    """Those of `page_ways`, and the noise floor of the comparison."""
+    """Those of `parts_of_error`, and the noise floor of the comparison."""
     from fusioncim_sim.llm.float_attention import Nudged
 
-    return page_ways(config, engines) | {"nudged operands": Nudged(config)}
+    return parts_of_error(config, engines) | {"nudged operands": Nudged(config)}
 
 
 def long_ways(config: Config, engines: int) -> dict[str, Any]:
-    """Those of `page_ways`, and the changes in LONG as the engine's error alone."""
+    """Those of `parts_of_error`, and the changes in LONG as the engine's error alone."""
     changed = {way: legal({name: value}) for way, (name, value) in LONG.items()}
-    return page_ways(config, engines) | alone_ways(changed, engines)
+    return parts_of_error(config, engines) | arithmetic_alone(changed, engines)

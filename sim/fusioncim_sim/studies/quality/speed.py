@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from fusioncim.build.workers import run_all
+from fusioncim_sim.llm.attention_ways import parts_of_error
 from fusioncim_sim.llm.language_model import QUICK, Source, load_model
-from fusioncim_sim.llm.ways import page_ways
 from fusioncim_sim.studies.preset_candidates import PAPER
 from fusioncim_sim.studies.quality.variants import SIZES
 
@@ -54,7 +54,7 @@ def time_attention(source: Source, window: Any) -> dict[str, Any]:
 
     def seconds_of(length: int) -> float:
         start = time.process_time()
-        evaluate_window(source, window[:length], page_ways(PAPER), ("float",))
+        evaluate_window(source, window[:length], parts_of_error(PAPER), ("float",))
         return time.process_time() - start
 
     one, other = best(own), best(timed(Attention()))
