@@ -29,7 +29,7 @@ def measure(
         list[str] | None, typer.Option(metavar="NAME", help=f"Only this part: {PART_HELP}. May be repeated.")
     ] = None,
     model: Model = "smollm2",
-    output: Annotated[Path, typer.Option(help="Directory of the JSON files.")] = Path("measurements"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the JSON files.")] = Path("measurements"),
     jobs: Jobs = None,
 ) -> None:
     """Measure the design again: write measurements/*.json.

@@ -35,7 +35,7 @@ class Subject:
 SUBJECTS: Mapping[str, Subject] = {
     "engine": Subject(about="cycles of single engines, on the RTL", time="minutes", extra="sim"),
     "accuracy": Subject(about="error of captured heads", time="seconds"),
-    "rescales": Subject(about="how often captured heads move the reference of a row", time="a minute"),
+    "rescales": Subject(about="how often captured heads move the reference of a row", time="minutes"),
     "chip": Subject(
         about="utilization and traffic of whole chips, cost of generating them, speed of simulation",
         time="a quarter of an hour",
