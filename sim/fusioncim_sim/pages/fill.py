@@ -4,74 +4,17 @@ A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; `fusionc
 again, and the tests hold them to measurements/*.json.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.studies.quality_summary import (
-    alone_table,
-    candidates_table,
-    default_table,
-    layers_table,
-    moves_table,
-    operands_table,
-    speed_table,
-    targets_table,
-)
-from fusioncim_sim.studies.reproduction import reproduction_table
-from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
-from fusioncim_sim.studies.summary import additions, bank_rows, boards, choice_rows, clocks, costs, summary, targets
-from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
-from fusioncim_sim.system.published import published_table
+from fusioncim_sim.studies.registry import pages
 
 Table = Callable[[Path], str]
 """Makes a table from the directory of the JSON files."""
-
-
-def _of(name: str, table: Callable[[Any], str]) -> Table:
-    """A table of one JSON file."""
-    return lambda directory: table(json.loads((directory / f"{name}.json").read_bytes()))
-
-
-TABLES: Mapping[str, Mapping[str, Table]] = {
-    "README.md": {"measured": summary, "quality": targets_table},
-    "docs/cost.md": {
-        "cost": _of("cost", costs),
-        "targets": _of("cost", targets),
-        "additions": _of("cost", additions),
-        "clocks": _of("timing", clocks),
-    },
-    "docs/decisions.md": {
-        **{
-            name: _of("choices", partial(choice_rows, name=name))
-            for name in ("update_rank", "flush", "probability_bits", "accumulator_bits", "slack")
-        },
-        "banks": _of("banks", bank_rows),
-    },
-    "docs/quality.md": {
-        "default": default_table,
-        "speed": _of("quality", speed_table),
-        "operands": _of("quality", operands_table),
-        "alone": alone_table,
-        "candidates": candidates_table,
-        "moves": moves_table,
-        "layers": _of("quality", layers_table),
-    },
-    "docs/fpga.md": {"boards": _of("fpga", boards)},
-    "docs/system.md": {
-        "system": _of("system", system_table),
-        "baselines": _of("system", baseline_table),
-        "published": lambda _: published_table(),
-        "ablation": _of("system", ablation_table),
-        "reproduction": _of("reproduction", reproduction_table),
-        "sensitivity": _of("sensitivity", lambda data: f"{sensitivity_table(data)}\n\n{turns_table(data)}"),
-    },
-}
-"""By file and name."""
+TABLES: Mapping[str, Mapping[str, Table]] = pages()
+"""By page and mark."""
 
 
 def filled(text: str, tables: Mapping[str, Table], measurements: Path) -> str:

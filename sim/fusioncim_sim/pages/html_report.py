@@ -13,9 +13,10 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration import CASES
+from fusioncim_sim.studies.cost.tables import cost_table
 from fusioncim_sim.studies.reproduction import reproduction_table
 from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
-from fusioncim_sim.studies.summary import costs
+from fusioncim_sim.studies.study import read
 from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
 from fusioncim_sim.system.explore import RESULTS, front, lines
@@ -50,18 +51,8 @@ def write_report(path: Path, measurements: Path, exploration: Path | None) -> No
         raise InputError(f"the output file exists and is no report; remove it or name another: {path}")
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")
-    data = {name: _read(measurements / f"{name}.json") for name in INPUTS}
+    data = {name: read(measurements, name) for name in INPUTS}
     write_file(path, page(data, _explored(exploration) if exploration else []).encode())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"the report needs this measurement, which cannot be read ({type(error).__name__}): {path}"
-        ) from error
-    return data
 
 
 def _explored(directory: Path) -> list[dict[str, Any]]:
@@ -149,7 +140,7 @@ def _architecture() -> str:
 
 def _cost(cost: Mapping[str, Any]) -> str:
     text = "Area, and power at full use of the multipliers, of mapped gates, scaled; beside the paper's table."
-    return paragraph(text) + table(costs(dict(cost)))
+    return paragraph(text) + table(cost_table(cost))
 
 
 def _models(system: Mapping[str, Any]) -> str:

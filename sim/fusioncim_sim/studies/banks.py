@@ -5,9 +5,8 @@ data, then in every second cycle nothing happens, or every port reads another wo
 difference to the first of these runs is the energy of the accesses; that of an idle cycle is from runs without any.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,8 @@ from fusioncim.asic.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import used
-from fusioncim_sim.files import check_json, make_directory, write_json
-from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
-from fusioncim_sim.rtl.runner import run
+from fusioncim_sim.markdown import markdown
+from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "queries of an IP-CIM row": {"depth": 4, "width": 1024, "reads": 1, "array": 1},
@@ -42,21 +40,17 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 """Banks of a `paper` engine."""
 ACCESSES = 32
 PERIOD_NS = 2.5
-KEYS = ("library", "shapes")
-"""What banks.json holds."""
 
 
-def write_banks(output: Path, jobs: int) -> None:
-    """Measure on the Nangate library and write banks.json."""
-    library, path = load(default_liberty()), output / "banks.json"
-    if output.exists():
-        check_json(path, KEYS)
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Measure on the Nangate library."""
+    library = load(default_liberty())
     work: dict[str, Any] = {
         f"{name}: {banks}": partial(measure_cells, shape, banks, library)
         for name, shape in SHAPES.items()
         for banks in BANKS[1:]
     }
-    done = run_all(work, jobs=jobs, title="banks")
+    done = run_all(work, jobs=request.jobs, title="banks")
     shapes = {}
     for name, shape in SHAPES.items():
         parameters = {key.upper(): value for key, value in shape.items()}
@@ -64,9 +58,7 @@ def write_banks(output: Path, jobs: int) -> None:
         if shape.get("array"):
             shapes[name]["sram, compiled"] = of_macro(bank_macro(parameters | {"ARRAY": 0}))
         shapes[name] |= {banks: rounded(done[f"{name}: {banks}"]) for banks in BANKS[1:]}
-    make_directory(output)
-    write_json(path, {"library": library.path.name, "shapes": shapes}, KEYS)
-    print(f"wrote {path}")
+    yield "banks.json", {"library": library.path.name, "shapes": shapes}
 
 
 def of_macro(macro: Macro) -> dict[str, float]:
@@ -111,6 +103,9 @@ def dynamic(energy: Energy) -> float:
 
 def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerModel, kind: str, count: int) -> Energy:
     """Energy of a run with `count` accesses."""
+    from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
+    from fusioncim_sim.rtl.runner import run
+
     bank = Bank(**shape)
     used(bank)
     with counting(build_gates(design, flat), flat) as (program, counted):
@@ -141,3 +136,29 @@ def accesses(shape: Mapping[str, Any], kind: str, count: int) -> dict[str, list[
             row |= {f"read_enable__{port}": 1, f"read_address__{port}": word}
         rows.append(row)
     return {name: [f"{each[name]:x}" for each in rows] for name in row}
+
+
+KINDS = {"sram": "macro", "sram, compiled": "alone", "latches": "latches", "flops": "flip-flops"}
+"""What a bank is made of, and what the table calls that."""
+
+
+def banks_table(banks: Stored) -> str:
+    """Banks by what they are made of: um2, pJ, uW."""
+    rows = [
+        ("bank", "made of", "um2", "read", "write", "idle", "leakage"),
+        ("---", "---", "---:", "---:", "---:", "---:", "---:"),
+    ]
+    for name, shape in banks["shapes"].items():
+        for kind, label in KINDS.items():
+            if one := shape.get(kind):
+                energies = one["read_fj"], one["write_fj"]
+                cells = [f"{one['um2']:,.0f}", *(f"{fj / 1000:.1f}" for fj in energies), f"{one['idle_fj'] / 1000:.2f}"]
+                rows.append((name, label, *cells, f"{one['leakage_nw'] / 1000:,.0f}"))
+    return markdown(rows)
+
+
+STUDY = Study(
+    files={"banks.json": ("library", "shapes")},
+    measure=measure,
+    tables=[Table("docs/decisions.md", "banks", banks_table, ["banks"])],
+)

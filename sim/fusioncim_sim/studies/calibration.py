@@ -8,36 +8,44 @@ wake in another order), and the end of a job with them: one cycle is all by whic
 Such cases run under Icarus, whose phase the model has.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fusioncim.build.workers import run_all
-from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
-from fusioncim_sim.files import check_json, make_directory, write_json
-from fusioncim_sim.rtl import programs
-from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
-from fusioncim_sim.studies.chip import MANY, PAPER_ENGINE, SMALL, UNFOLDED
+from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
+from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
-KEYS = ("cases",)
 COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A job, `jobs` times, on a chip. share: of the cycles in which the memory may move a beat."""
+    """Jobs on a chip.
+
+    Members:
+        chip: the chip that they run on
+        kv_heads: key and value heads
+        group: query heads of each
+        queries: queries of a query head
+        keys: keys of a key and value head
+        causal: whether a query sees the keys up to its own only
+        start: position of the first query among the keys; None: the queries are the last tokens
+        layout: how tensors lie in memory
+        jobs: how often the job is queued
+        latency: of the memory in cycles
+        share: part of the cycles in which the memory may move a beat
+    """
 
     chip: ChipConfig = TINY
     kv_heads: int = 1
@@ -115,6 +123,8 @@ CASES: Mapping[str, Case] = {
 
 def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     """The jobs on the RTL: descriptors and counters; refused if an output bit differs."""
+    from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+
     groups = case.operands()
     job = ChipJob(groups=groups, causal=case.causal, start=case.start, layout=case.layout)
     descriptors: list[Descriptor] = []
@@ -157,31 +167,32 @@ def differences(stored: Mapping[str, Any]) -> dict[str, float]:
     return {name: mine[name] / max(theirs[name], 1) - 1 for name in COUNTERS if mine[name] != theirs[name]}
 
 
-def write_calibration(output: Path, jobs: int) -> None:
-    """Run all cases on the RTL and write calibration.json."""
-    path = output / "calibration.json"
-    if output.exists():
-        check_json(path, KEYS)
-    chips = dict.fromkeys((case.chip, case.simulator) for case in CASES.values())
-    builds = {f"chip {n}": partial(build, *each) for n, each in enumerate(chips)}
-    run_all(builds, jobs=jobs, title="build")
-    done = run_all({name: partial(simulated, case) for name, case in CASES.items()}, jobs=jobs, title="simulate")
-    make_directory(output)
-    write_json(path, {"cases": done}, KEYS)
-    worst = {name: differences(case) for name, case in done.items()}
-    exact = sum(not each for each in worst.values())
-    print(f"wrote {path}: in {exact} of {len(done)} cases all {len(COUNTERS)} counters of the model are the RTL's")
-    for name, each in worst.items():
-        for counter, difference in each.items():
-            print(f"{name}: {counter} {difference:+.2%}")
-
-
-def read_calibration(path: Path) -> dict[str, dict[str, Any]]:
-    """The cases of a calibration.json."""
-    cases: dict[str, dict[str, Any]] = json.loads(path.read_bytes())["cases"]
-    return cases
-
-
 def build(chip: ChipConfig, simulator: str) -> str:
     """Build the simulation of a chip."""
+    from fusioncim.chip.chip import Chip
+    from fusioncim_sim.rtl import programs
+
     return str(programs.build(Chip(chip), simulator=simulator)[0])
+
+
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Run all cases on the RTL."""
+    chips = dict.fromkeys((case.chip, case.simulator) for case in CASES.values())
+    builds = {f"chip {n}": partial(build, *each) for n, each in enumerate(chips)}
+    run_all(builds, jobs=request.jobs, title="build")
+    work = {name: partial(simulated, case) for name, case in CASES.items()}
+    yield "calibration.json", {"cases": run_all(work, jobs=request.jobs, title="simulate")}
+
+
+def comparison(data: Stored) -> str:
+    """In how many cases the model is exact, and where it is not."""
+    worst = {name: differences(case) for name, case in data["cases"].items()}
+    exact = sum(not each for each in worst.values())
+    lines = [f"in {exact} of {len(worst)} cases all {len(COUNTERS)} counters of the model are the RTL's"]
+    lines += [
+        f"{name}: {counter} {difference:+.2%}" for name, each in worst.items() for counter, difference in each.items()
+    ]
+    return "\n".join(lines)
+
+
+STUDY = Study(files={"calibration.json": ("cases",)}, measure=measure, show=comparison)

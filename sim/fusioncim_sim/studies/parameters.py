@@ -4,7 +4,7 @@ Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusio
 banks; accuracy and moves are those of all captured heads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from fusioncim.engine.op_cim import OpCimRow
 from fusioncim.engine.softmax_lane import SoftmaxLane
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_sim.heads.judge import judge_golden
 from fusioncim_sim.heads.read import fixture, load_heads
-from fusioncim_sim.rtl.head_run import evaluate
+from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.preset_candidates import CANDIDATES, PAPER, candidate, with_forced
+from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
     "update_rank": (4, 8),
@@ -36,38 +37,30 @@ ALTERNATIVES: Mapping[str, tuple[int, ...]] = {
 HEADS = {"rows": 32, "columns": 64, "softmax_lanes": 4}
 """An engine of the captured heads' dimension."""
 MOST_BITS = 32
-KEYS = ("alternatives", "candidates", "default", "ip_cim_row", "library")
-"""What choices.json holds."""
 
 
-def write_choices(output: Path, jobs: int) -> None:
-    """Measure on the Nangate library and write choices.json."""
-    liberty, path = default_liberty(), output / "choices.json"
-    if output.exists():
-        check_json(path, KEYS)
-    data = measure_choices(liberty, jobs)
-    make_directory(output)
-    write_json(path, data, KEYS)
-    print(f"wrote {path}")
-
-
-def measure_choices(liberty: Path, jobs: int) -> dict[str, Any]:
-    """Every alternative by parameter and value."""
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Map to the Nangate library, and run the golden model."""
+    liberty = default_liberty()
     work: dict[str, Any] = {"ip_cim_row": partial(ip_cim_row, liberty)}
     for name, values in ALTERNATIVES.items():
         for value in values:
             work[f"{name}={value}"] = partial(costs, fitting({name: value}), liberty)
     work |= {name: partial(costs, candidate(name), liberty) for name in CANDIDATES}
-    done = run_all(work, jobs=jobs, title="choices")
-    return {
-        "library": liberty.name,
-        "default": {name: getattr(PAPER, name) for name in ALTERNATIVES},
-        "ip_cim_row": done.pop("ip_cim_row"),
-        "alternatives": {
-            name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
-        },
-        "candidates": {name: done[name] for name in CANDIDATES},
+    done = run_all(work, jobs=request.jobs, title="parameters")
+    alternatives = {
+        name: {str(value): done[f"{name}={value}"] for value in values} for name, values in ALTERNATIVES.items()
     }
+    yield (
+        "parameters.json",
+        {
+            "library": liberty.name,
+            "default": {name: getattr(PAPER, name) for name in ALTERNATIVES},
+            "ip_cim_row": done["ip_cim_row"],
+            "alternatives": alternatives,
+            "candidates": {name: done[name] for name in CANDIDATES},
+        },
+    )
 
 
 def ip_cim_row(liberty: Path) -> dict[str, Any]:
@@ -82,7 +75,7 @@ def costs(config: Config, liberty: Path) -> dict[str, Any]:
     banks = sum(macro_of_shape(shape).area_um2 * number for shape, number in row.banks().items())
     macs = config.columns / config.operand_bits
     small = config.override(**HEADS)
-    results = [evaluate(small, head, rtl=False)[0] for head in load_heads(fixture(), small)]
+    results = [judge_golden(small, head) for head in load_heads(fixture(), small)]
     updates = sum(result.row_updates for result in results)
     written = updates - sum(result.skipped_row_updates for result in results)
     exact = sum(result.rescales_in_order_exact for result in results)
@@ -109,3 +102,36 @@ def fitting(changes: Mapping[str, int]) -> Config:
         except InputError:
             continue
     return PAPER.override(**{"accumulator_bits": MOST_BITS, **forced})
+
+
+COLUMNS = {
+    "op_cim_um2_per_mac_per_cycle": "OP-CIM um2 per MAC/cycle",
+    "op_cim_banks_um2_per_mac_per_cycle": "its banks",
+    "softmax_lane_um2": "softmax lane um2",
+    "writes_per_element_and_key": "writes per element and key",
+    "moves_below_exact_percent": "moves fewer, %",
+    "worst_sqnr_db": "SQNR dB",
+    "worst_error_lsb": "largest error LSB",
+}
+"""Columns of a table of alternatives."""
+
+
+def alternatives_table(parameters: Stored, name: str) -> str:
+    """The alternatives of one parameter; those that need it with a wider accumulator."""
+    default = parameters["default"]
+    rows = [(name, *COLUMNS.values()), ("---:", *("---:" for _ in COLUMNS))]
+    for value, one in sorted(parameters["alternatives"][name].items(), key=lambda item: int(item[0])):
+        label = f"**{value}**" if value == str(default[name]) else value
+        if name != "accumulator_bits" and one["accumulator_bits"] != default["accumulator_bits"]:
+            label += f" ({one['accumulator_bits']} bits)"
+        rows.append((label, *(f"{one[key]:,}" for key in COLUMNS)))
+    return markdown(rows)
+
+
+SHOWN = ("update_rank", "flush", "probability_bits", "accumulator_bits", "slack")
+"""The parameters that have a table."""
+STUDY = Study(
+    files={"parameters.json": ("alternatives", "candidates", "default", "ip_cim_row", "library")},
+    measure=measure,
+    tables=[Table("docs/decisions.md", name, partial(alternatives_table, name=name), ["parameters"]) for name in SHOWN],
+)

@@ -1,6 +1,6 @@
 """The numbers of the preset `paper`, weighed against each other: what they cost in gates, what a language model loses.
 
-Costs are in choices.json (`fusioncim measure choices`), losses in quality.json (`fusioncim measure quality --part
+Costs are in parameters.json (`fusioncim measure parameters`), losses in quality.json (`fusioncim measure quality --part
 candidates`), and the table that decides in docs/quality.md.
 """
 

@@ -5,22 +5,18 @@ latency, energy, traffic and rescales on LLaMA-3-8B. Ours come from the stored m
 rescales.json, and from the system model, on the same chip at 28 nm and 0.9 V.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim_golden.config import Config
-from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.markdown import markdown
+from fusioncim_sim.studies.study import Request, Stored, Study, Table, read
 from fusioncim_sim.studies.system import CORNER, compared
 
-KEYS = ("rows",)
 LENGTHS = (256, 4096)
 CELLS = "gates of an open 45 nm library, scaled, where the paper has a model of a custom macro"
 BOUND = "B2 is a bound here: it never stalls"
@@ -38,8 +34,13 @@ TABLE_I = {
 class Row:
     """A figure.
 
-    Members: what; where: in the paper; published: lowest and highest value, the same if it is one; ours; unit; why: of
-    the difference, in a sentence.
+    Members:
+        what: the figure
+        where: its place in the paper
+        published: lowest and highest value, the same if there is one
+        ours: our value
+        unit: of both
+        why: the reason of the difference, in a sentence
     """
 
     what: str
@@ -58,7 +59,7 @@ class Row:
 
 
 def rows(cost: Mapping[str, Any], rescales: Mapping[str, Any], layers: Mapping[int, Mapping[str, Any]]) -> list[Row]:
-    """All figures; layers: `measure_system.compared` by length."""
+    """All figures; layers: `system.compared` by length."""
     return [*_table_one(cost), *_efficiency(cost), *_figures(layers), *_rescales(rescales)]
 
 
@@ -191,39 +192,34 @@ def _rescales(rescales: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def write_reproduction(output: Path, jobs: int) -> None:
-    """Remake everything and write reproduction.json."""
-    path = output / "reproduction.json"
-    if output.exists():
-        check_json(path, KEYS)
-    cost, rescales = (_read(output / name) for name in ("cost.json", "rescales.json"))
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Remake everything; what was measured before is read from the directory of the files."""
+    cost, rescales = (read(request.output, name) for name in ("cost", "rescales"))
     work = {f"{tokens} tokens": partial(compared, tokens) for tokens in LENGTHS}
-    done = run_all(work, jobs=jobs, title="evaluate")
+    done = run_all(work, jobs=request.jobs, title="evaluate")
     layers = {tokens: done[f"{tokens} tokens"] for tokens in LENGTHS}
-    data = {"rows": [asdict(row) | {"difference": row.difference} for row in rows(cost, rescales, layers)]}
-    make_directory(output)
-    write_json(path, data, KEYS)
-    print(f"wrote {path}\n\n{reproduction_table(data)}")
+    found = rows(cost, rescales, layers)
+    yield "reproduction.json", {"rows": [asdict(row) | {"difference": row.difference} for row in found]}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"the measurements to reproduce from must be there, not so {path}") from error
-    return data
-
-
-def reproduction_table(data: Mapping[str, Any]) -> str:
-    """Markdown."""
+def reproduction_table(reproduction: Stored) -> str:
+    """Published value, ours, difference, and why."""
     found: list[tuple[str, ...]] = [
         ("figure", "where", "published", "ours", "difference", "why"),
         ("---", "---", "---:", "---:", "---:", "---"),
     ]
-    for row in data["rows"]:
+    for row in reproduction["rows"]:
         low, high = row["published"]
         unit = f" {row['unit']}" if row["unit"] else ""
         published = f"{low:.4g}{unit}" if low == high else f"{low:.4g} to {high:.4g}{unit}"
         ours = f"{float(format(row['ours'], '.3g')):,g}{unit}"
         found.append((row["what"], row["where"], published, ours, f"{row['difference']:+.0%}", row["why"]))
     return markdown(found)
+
+
+STUDY = Study(
+    files={"reproduction.json": ("rows",)},
+    measure=measure,
+    tables=[Table("docs/system.md", "reproduction", reproduction_table, ["reproduction"])],
+    show=reproduction_table,
+)

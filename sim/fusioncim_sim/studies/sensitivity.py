@@ -6,31 +6,27 @@ which a headline turns (1: nobody is ahead) is solved for, as both energies are 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.markdown import markdown
+from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.studies.system import CORNER, MEMORY
 from fusioncim_sim.system.ablation import Moves, Rescale, read_moves, variants
 from fusioncim_sim.system.baselines import Attention
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy_table import EnergyTable, corner, default_table, read_table
+from fusioncim_sim.system.energy_table import LIBRARY_45NM, LOW_28NM, EnergyTable, corner, default_table, read_table
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.workload import Model, Phase, changed, model
 
 PAPER = PRESETS["paper"]
-KEYS = ("base", "ends", "turns")
 HEADLINES = ("B1: latency", "B2: latency", "B1: energy", "B2: energy")
-CLAIMS: Mapping[str, float] = {"B1: latency": 1.98, "B2: latency": 1 / (1 - 0.21), "B1: energy": 3.85}
-"""The paper's, at 4,096 tokens; of B2's latency the smallest."""
 FACTORS = ("IP-CIM energy", "OP-CIM energy", "blocks added to O", "CIM write energy", "DRAM energy", "leakage")
 SEVERAL = 100.0
 """A turn is looked for up to this factor."""
@@ -38,7 +34,17 @@ SEVERAL = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the comparison assumes. Factors are over the measured or cited energies, and over what heads add to O."""
+    """What the comparison assumes.
+
+    Members:
+        tokens: length of the prefill
+        causal: whether a token sees those up to itself only
+        chip: ours
+        memory: name of the memory
+        corner: technology and supply by name
+        rescale: what moving a reference costs
+        factors: on measured or cited energies, and on what heads add to O, by name; 1 unless named
+    """
 
     tokens: int = 4096
     causal: bool = True
@@ -87,10 +93,7 @@ ENDS: Mapping[str, Mapping[str, Setting]] = {
     "length 256 .. 8,192": {"256": replace(BASE, tokens=256), "8,192": replace(BASE, tokens=8192)},
     "mask causal .. full": {"causal": BASE, "full": replace(BASE, causal=False)},
     "rescale free .. stalls": {"free": BASE, "stalls": replace(BASE, rescale=Rescale.STALLS)},
-    "corner 0.72 V .. 45 nm": {
-        "28 nm, 0.72 V": replace(BASE, corner="28 nm, 0.72 V"),
-        "45 nm, 1.1 V": replace(BASE, corner="45 nm, 1.1 V"),
-    },
+    "corner 0.72 V .. 45 nm": {name: replace(BASE, corner=name) for name in (LOW_28NM, LIBRARY_45NM)},
 }
 """Both ends of every assumption, by what they are called."""
 
@@ -121,7 +124,7 @@ def _evaluated(chip: ChipConfig, this: Model, tokens: int, memory: str) -> Evalu
 def headlines(setting: Setting, moves: Moves) -> dict[str, float]:
     """The baselines over the chip."""
     joules, cycles = {}, {}
-    for name, variant in compared(setting, moves).items():
+    for name, variant in joules_and_cycles(setting, moves).items():
         joules[name], cycles[name] = variant
     return {
         **{f"{name}: latency": cycles[name] / cycles["ours"] for name in ("B1", "B2")},
@@ -129,7 +132,7 @@ def headlines(setting: Setting, moves: Moves) -> dict[str, float]:
     }
 
 
-def compared(setting: Setting, moves: Moves) -> dict[str, tuple[float, float]]:
+def joules_and_cycles(setting: Setting, moves: Moves) -> dict[str, tuple[float, float]]:
     """Joules and cycles of the chip and of both baselines."""
     this = changed(model("llama3-8b"), {"causal": setting.causal})
     cited = dram(setting.memory)
@@ -159,7 +162,7 @@ def turn(name: str, against: str, moves: Moves) -> float | None:
     """The factor of an energy at which a baseline takes as much as the chip; None if there is none up to SEVERAL."""
 
     def lead(factor: float) -> float:
-        found = compared(BASE.scaled(name, factor), moves)
+        found = joules_and_cycles(BASE.scaled(name, factor), moves)
         return found[against][0] - found["ours"][0]
 
     at_none, slope = lead(0.0), lead(1.0) - lead(0.0)
@@ -167,12 +170,9 @@ def turn(name: str, against: str, moves: Moves) -> float | None:
     return factor if 0 <= factor <= SEVERAL else None
 
 
-def write_sensitivity(output: Path, jobs: int) -> None:
-    """Evaluate all ends and turns and write sensitivity.json."""
-    path = output / "sensitivity.json"
-    if output.exists():
-        check_json(path, KEYS)
-    moves = read_moves(output / "rescales.json")
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Evaluate all ends and turns; how often rescales happen is in rescales.json."""
+    moves = read_moves(request.output / "rescales.json")
     work: dict[str, Any] = {"base": partial(headlines, BASE, moves)}
     work |= {
         f"{name}: {end}": partial(headlines, setting, moves)
@@ -180,36 +180,49 @@ def write_sensitivity(output: Path, jobs: int) -> None:
         for end, setting in ends.items()
     }
     work |= {f"turn {name}, {by}": partial(turn, name, by, moves) for name in FACTORS for by in ("B1", "B2")}
-    done = run_all(work, jobs=jobs, title="evaluate")
-    data = {
-        "base": done["base"],
-        "ends": {name: {end: done[f"{name}: {end}"] for end in ends} for name, ends in ENDS.items()},
-        "turns": {name: {by: done[f"turn {name}, {by}"] for by in ("B1", "B2")} for name in FACTORS},
-    }
-    make_directory(output)
-    write_json(path, data, KEYS)
-    print(f"wrote {path}\n\n{sensitivity_table(data)}\n\n{turns_table(data)}")
+    done = run_all(work, jobs=request.jobs, title="evaluate")
+    yield (
+        "sensitivity.json",
+        {
+            "base": done["base"],
+            "ends": {name: {end: done[f"{name}: {end}"] for end in ends} for name, ends in ENDS.items()},
+            "turns": {name: {by: done[f"turn {name}, {by}"] for by in ("B1", "B2")} for name in FACTORS},
+        },
+    )
 
 
-def sensitivity_table(data: Mapping[str, Any]) -> str:
+def sensitivity_table(sensitivity: Stored) -> str:
     """Headlines at both ends of every assumption."""
     head = ("assumption", *HEADLINES)
     found: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in HEADLINES))]
-    found.append(("as it is", *(f"{data['base'][name]:.2f}" for name in HEADLINES)))
+    found.append(("as it is", *(f"{sensitivity['base'][name]:.2f}" for name in HEADLINES)))
     for name, ends in ENDS.items():
-        each = [data["ends"][name][end] for end in ends]
+        each = [sensitivity["ends"][name][end] for end in ends]
         cells = [" .. ".join(f"{end[headline]:.2f}" for end in each) for headline in HEADLINES]
         found.append((name, *cells))
     return markdown(found)
 
 
-def turns_table(data: Mapping[str, Any]) -> str:
+def turns_table(sensitivity: Stored) -> str:
     """Factors at which energies are equal."""
     found: list[tuple[str, ...]] = [
         ("factor on", "energy equals B1's at", "energy equals B2's at"),
         ("---", "---:", "---:"),
     ]
     for name in FACTORS:
-        each = data["turns"][name]
+        each = sensitivity["turns"][name]
         found.append((name, *("never" if each[by] is None else f"x {each[by]:.2f}" for by in ("B1", "B2"))))
     return markdown(found)
+
+
+def both_tables(sensitivity: Stored) -> str:
+    """Headlines, then factors."""
+    return f"{sensitivity_table(sensitivity)}\n\n{turns_table(sensitivity)}"
+
+
+STUDY = Study(
+    files={"sensitivity.json": ("base", "ends", "turns")},
+    measure=measure,
+    tables=[Table("docs/system.md", "sensitivity", both_tables, ["sensitivity"])],
+    show=both_tables,
+)

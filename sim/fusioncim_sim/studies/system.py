@@ -1,7 +1,7 @@
 """Whole models on the published chip: what `evaluate` says (system.json), and the table of docs/system.md."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,19 @@ from typing import Any
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.markdown import markdown
+from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.ablation import MECHANISMS, Rescale, combinations, named, read_moves, shares, variants
 from fusioncim_sim.system.baselines import BASELINES, Attention, baseline, energy_of
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy import moved
-from fusioncim_sim.system.energy_table import CORNERS, corner, default_table, read_table
+from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_table, read_table
 from fusioncim_sim.system.model import Evaluation, evaluate
-from fusioncim_sim.system.published import A100_WATTS, a100_seconds
+from fusioncim_sim.system.published import A100_WATTS, a100_seconds, published_table
 from fusioncim_sim.system.workload import Phase, model
 
 PAPER = PRESETS["paper"]
-MEMORY, CORNER = "lpddr5", list(CORNERS)[1]
-KEYS = ("ablation", "baselines", "chip", "memory", "runs")
+MEMORY, CORNER = "lpddr5", NOMINAL_28NM
 ABLATED = (1024, 4096)
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 """Prefill of LLaMA-3-8B beside the baselines: the lengths of the paper's figures."""
@@ -37,26 +36,23 @@ CASES: Mapping[str, tuple[str, Phase]] = {
 }
 
 
-def write_system(output: Path, jobs: int) -> None:
-    """Evaluate all cases and write system.json."""
-    path = output / "system.json"
-    if output.exists():
-        check_json(path, KEYS)
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Evaluate all cases; how often rescales happen is in rescales.json."""
     work: dict[str, Any] = {name: partial(case, name) for name in CASES}
     work |= {f"baselines, {tokens}": partial(compared, tokens) for tokens in LENGTHS}
-    work |= {f"ablation, {tokens}": partial(ablated, tokens, output / "rescales.json") for tokens in ABLATED}
-    done = run_all(work, jobs=jobs, title="evaluate")
-    data = {
-        "chip": PAPER.as_dict(),
-        "memory": MEMORY,
-        "corner": CORNER,
-        "runs": {name: done[name] for name in CASES},
-        "ablation": {str(tokens): done[f"ablation, {tokens}"] for tokens in ABLATED},
-        "baselines": {str(tokens): done[f"baselines, {tokens}"] for tokens in LENGTHS},
-    }
-    make_directory(output)
-    write_json(path, data, KEYS)
-    print(f"wrote {path}\n\n{system_table(data)}\n\n{baseline_table(data)}\n\n{ablation_table(data)}")
+    work |= {f"ablation, {tokens}": partial(ablated, tokens, request.output / "rescales.json") for tokens in ABLATED}
+    done = run_all(work, jobs=request.jobs, title="evaluate")
+    yield (
+        "system.json",
+        {
+            "chip": PAPER.as_dict(),
+            "memory": MEMORY,
+            "corner": CORNER,
+            "runs": {name: done[name] for name in CASES},
+            "ablation": {str(tokens): done[f"ablation, {tokens}"] for tokens in ABLATED},
+            "baselines": {str(tokens): done[f"baselines, {tokens}"] for tokens in LENGTHS},
+        },
+    )
 
 
 def case(name: str) -> dict[str, Any]:
@@ -133,9 +129,9 @@ def ablated(tokens: int, rescales: Path) -> dict[str, Any]:
     return found
 
 
-def ablation_table(data: Mapping[str, Any]) -> str:
+def ablation_table(system: Stored) -> str:
     """Cycles and energy of every combination over those of the whole chip, and the shares."""
-    columns = [(tokens, rescale) for tokens in sorted(data["ablation"], key=int) for rescale in Rescale]
+    columns = [(tokens, rescale) for tokens in sorted(system["ablation"], key=int) for rescale in Rescale]
     head = (
         "mechanisms",
         *(f"{int(tokens):,} tokens, rescale {rescale}: cycles, energy" for tokens, rescale in columns),
@@ -144,17 +140,17 @@ def ablation_table(data: Mapping[str, Any]) -> str:
     for name in map(named, combinations()):
         cells = []
         for tokens, rescale in columns:
-            each = data["ablation"][tokens][rescale]["variants"]
+            each = system["ablation"][tokens][rescale]["variants"]
             whole = each[named(frozenset(MECHANISMS))]
             cells.append(f"{each[name]['cycles'] / whole['cycles']:.2f}, {each[name]['joules'] / whole['joules']:.2f}")
         rows.append((name, *cells))
     for name in MECHANISMS:
-        parts = (data["ablation"][tokens][rescale]["shares"] for tokens, rescale in columns)
+        parts = (system["ablation"][tokens][rescale]["shares"] for tokens, rescale in columns)
         rows.append((f"*worth of the {name}*", *(f"{x['cycles'][name]:.0%}, {x['energy'][name]:.0%}" for x in parts)))
     return markdown(rows)
 
 
-def baseline_table(data: Mapping[str, Any]) -> str:
+def baseline_table(system: Stored) -> str:
     """A layer of LLaMA-3-8B: the chip, and the baselines over it."""
     figures = {"cycles": "cycles", "joules": "energy", "memory_bytes": "memory", "buffer_bytes": "buffer"}
     head = (
@@ -165,8 +161,8 @@ def baseline_table(data: Mapping[str, Any]) -> str:
         "A100: ms, mJ",
     )
     rows: list[tuple[str, ...]] = [head, tuple("---:" for _ in head)]
-    for tokens in sorted(data["baselines"], key=int):
-        found = data["baselines"][tokens]
+    for tokens in sorted(system["baselines"], key=int):
+        found = system["baselines"][tokens]
         ours, gpu = found["ours"], found["A100 roofline"]
         ratios = [f"{found[name][key] / ours[key]:.2f}" for name in BASELINES for key in figures]
         times = (f"{ours['cycles'] / CLOCK_MHZ * 1e-3:.3g}", f"{ours['joules'] * 1e3:.3g}")
@@ -174,12 +170,12 @@ def baseline_table(data: Mapping[str, Any]) -> str:
     return markdown(rows)
 
 
-def system_table(data: Mapping[str, Any]) -> str:
+def system_table(system: Stored) -> str:
     """Where cycles and energy of whole models go."""
     causes = ("working", "masked", "load", "memory", "drain", "imbalance")
     head = ("attention of", "s", "cycles of a layer", *causes, "J", "of it memory", "TOPS/W")
     rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in head[1:]))]
-    for name, run in ((name, data["runs"][name]) for name in CASES):
+    for name, run in ((name, system["runs"][name]) for name in CASES):
         layer, whole = run["layer"], run["whole"]
         joules = sum(whole["energy_j"].values())
         shares = layer["shares"] | {"working": layer["shares"]["working"] + layer["shares"]["padded"]}
@@ -195,3 +191,22 @@ def system_table(data: Mapping[str, Any]) -> str:
             )
         )
     return markdown(rows)
+
+
+def everything(system: Stored) -> str:
+    """All tables."""
+    return "\n\n".join(table(system) for table in (system_table, baseline_table, ablation_table))
+
+
+PAGE, SOURCES = "docs/system.md", ["system"]
+STUDY = Study(
+    files={"system.json": ("ablation", "baselines", "chip", "memory", "runs")},
+    measure=measure,
+    tables=[
+        Table(PAGE, "system", system_table, SOURCES),
+        Table(PAGE, "baselines", baseline_table, SOURCES),
+        Table(PAGE, "published", published_table, []),
+        Table(PAGE, "ablation", ablation_table, SOURCES),
+    ],
+    show=everything,
+)

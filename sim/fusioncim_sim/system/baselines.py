@@ -44,10 +44,16 @@ PARTIAL_BYTES, STATE_BYTES = 3, 8
 class Effort:
     """What a layer takes.
 
-    cycles; array: busy cycles of an array of rows x columns, all engines; values: of these, those that multiply values;
-    softmax: busy cycles of an engine's softmax; weights: rows of weights written; transposed: bytes through the
-    transposing buffer; memory, buffer: bytes moved between the chip and memory, read from and written into the global
-    buffer.
+    Members:
+        cycles: from begin to end
+        array: busy cycles of an array of rows x columns, of all engines
+        values: those of `array` that multiply values
+        softmax: busy cycles of an engine's softmax, of all engines
+        weights: rows of weights that are written
+        transposed: bytes through the transposing buffer
+        memory: bytes between the chip and memory
+        buffer: bytes read from and written into the global buffer
+        phases: cycles by phase
     """
 
     cycles: float = 0.0
@@ -69,7 +75,18 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """A layer of a model on a chip behind a memory; write_factor: on the energy of writing weights."""
+    """A layer of a model on a chip behind a memory.
+
+    Members:
+        chip: the chip
+        model: whose layer it is
+        dram: the memory
+        clock_mhz: frequency of the chip
+        queries: queries of a query head
+        start: position of the first query among the keys
+        keys: keys of a key and value head
+        write_factor: on the energy of writing weights
+    """
 
     chip: ChipConfig
     model: Model

@@ -49,6 +49,9 @@ COMPONENTS = (*ENGINE_PARTS, BUFFER, *AROUND_PARTS, LEAKAGE, DRAM)
 CORNERS: Mapping[str, Point] = {
     f"{point.node} nm, {point.voltage} V": point for point in (LIBRARY, Point(28, 0.9), Point(28, 0.72))
 }
+"""Technologies and supplies by their names, which the files of measurements/ use, too."""
+LIBRARY_45NM, NOMINAL_28NM, LOW_28NM = CORNERS
+"""The names: where the cells were characterized, and the published chip's node at its usual and at a low supply."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Event:
-    """Energies of a part of an engine in fJ, lines over its rows, see `cost.EVENTS`."""
+    """Energies of a part of an engine in fJ, lines over its rows.
+
+    Members:
+        stream: of a cycle of work, beyond `idle`
+        tile: of load and drain of a tile, beyond `idle`
+        idle: of a cycle of an idle engine
+    """
 
     stream: Line
     tile: Line
@@ -97,8 +106,15 @@ class Event:
 class EnergyTable:
     """Energies per event at the library's corner.
 
-    around: of a running cycle in fJ, lines over the engines; per_key: blocks that a row adds to O per key that it sees,
-    which is in the OP-CIM's energy; by_keys: the same if a row sees so many keys in the mean; addition_fj: one of them.
+    Members:
+        configuration: parameters of the chip that was measured
+        engine: events of an engine by its parts
+        around: energy of a running cycle in fJ by part, lines over the engines
+        leakage_mw: leakage by part
+        per_key: blocks that a row adds to O per key that it sees, which is in the OP-CIM's energy
+        by_keys: the same if a row sees so many keys in the mean
+        addition_fj: energy of one of these blocks
+        source: name of the file
     """
 
     configuration: Mapping[str, Any]

@@ -40,6 +40,7 @@ from fusioncim_sim.system.energy_table import (
     BUFFER,
     ENGINE_PARTS,
     FREE,
+    NOMINAL_28NM,
     EnergyTable,
     corner,
     default_table,
@@ -81,7 +82,7 @@ class Question:
     model: str = "llama3-8b"
     tokens: int = 1024
     memory: str = "lpddr5"
-    corner: str = "28 nm, 0.9 V"
+    corner: str = NOMINAL_28NM
 
 
 def parse_axes(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -17,7 +17,19 @@ PAPER = "arXiv:2604.25317, Table II"
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A design. node in nm; dataflow: what stands still, as mapped to attention."""
+    """A design by its own figures; None was not found.
+
+    Members:
+        name: what it is called
+        node: technology in nm
+        precision: of its operands
+        level: what the figures include, one of `LEVELS`
+        tops_per_w: efficiency
+        tops_per_mm2: density
+        mhz: clock
+        dataflow: what stands still, as mapped to attention
+        source: where the figures are from
+    """
 
     name: str
     node: int

@@ -127,7 +127,9 @@ BAD_ARGUMENTS = {
     "verilog into another directory": (("generate", *TINY, "--output", "full"), "not written by fusioncim"),
     "demo into another directory": (("demo", "--output", "full"), "not written by fusioncim"),
     "demo of an unknown head": (("demo", "--head", "tail"), "not tail"),
-    "measurements onto a file": (("measure", "--output", "good.toml", "--quick"), "good.toml"),
+    "measurements onto a file": (("measure", "accuracy", "--output", "good.toml"), "good.toml"),
+    "measuring something unknown": (("measure", "weather"), "not weather"),
+    "a part of what has none": (("measure", "timing", "--part", "a"), "not of timing"),
     "capture onto another file": (("capture", "other.npz"), "other.npz"),
     "capture without .npz": (("capture", "heads.txt"), "heads.txt"),
 }

@@ -23,9 +23,11 @@ from fusioncim_sim.llm.float_attention import ErrorAlone, Nudged, RoundedOperand
 from fusioncim_sim.llm.language_model import find_model, load_model
 from fusioncim_sim.llm.losses import compare, evaluate, logits, summarize
 from fusioncim_sim.llm.row_maxima import Watched, add, exact_rescales, figures, places
-from fusioncim_sim.studies import quality as quality_study
 from fusioncim_sim.studies.preset_candidates import LONG
-from fusioncim_sim.studies.quality import legal
+from fusioncim_sim.studies.quality import STUDY, speed
+from fusioncim_sim.studies.quality import measure as quality_measure
+from fusioncim_sim.studies.quality.variants import legal
+from fusioncim_sim.studies.study import Request, run
 
 HEADS = {head.name: head for head in load_heads(fixture(), Config())}
 
@@ -212,12 +214,13 @@ def test_a_model_without_its_tokenizer_is_refused(tiny):
 
 def test_parts_are_written_one_by_one(tiny, tmp_path, monkeypatch):
     random = np.random.default_rng(1).integers(0, 50, 700)
-    monkeypatch.setattr(quality_study, "tokenize", lambda source, text: random)
-    monkeypatch.setattr(quality_study, "SIZES", dict.fromkeys(("default", "large"), (150, 2)))
-    monkeypatch.setattr(quality_study, "QUICK", (50, 2))
+    monkeypatch.setattr(quality_measure, "tokenize", lambda source, text: random)
+    for module in (quality_measure, speed):
+        monkeypatch.setattr(module, "SIZES", dict.fromkeys(("default", "large"), (150, 2)))
+    monkeypatch.setattr(speed, "QUICK", (50, 2))
     monkeypatch.setattr(additions, "LENGTHS", (100, 150))
     for part in ("default", "long", "speed", "seed", "patterns", "additions"):
-        quality_study.write_study(tmp_path, str(tiny), None, [part], 1)
+        run(STUDY, Request(output=tmp_path, jobs=1, parts=[part], model=str(tiny)))
     data = json.loads((tmp_path / "quality_tiny.json").read_text(encoding="utf-8"))
     assert data.keys() == {"model", "config", "default", "long", "speed", "patterns", "additions", "alone"}
     assert data["alone"].keys() == {"seed"}
@@ -227,7 +230,7 @@ def test_parts_are_written_one_by_one(tiny, tmp_path, monkeypatch):
     assert len(data["patterns"]["layers"]) == 2
     assert data["additions"]["per_key"].keys() == {"100", "150"}
     with pytest.raises(InputError, match=r"the parts are .*, not other"):
-        quality_study.write_study(tmp_path, str(tiny), None, ["other"], 1)
+        run(STUDY, Request(output=tmp_path, jobs=1, parts=["other"], model=str(tiny)))
 
 
 @pytest.mark.timeout(900)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.studies.reproduction import LENGTHS, Row, _read, rows
+from fusioncim_sim.studies.reproduction import LENGTHS, STUDY, Row, rows
+from fusioncim_sim.studies.study import Request
 from fusioncim_sim.studies.system import CORNER
 
 ROOT = Path(__file__).parents[3]
@@ -60,5 +61,5 @@ def test_difference_from_a_range():
 
 
 def test_measurements_that_are_missing(tmp_path):
-    with pytest.raises(InputError, match=r"must be there, not so .*cost\.json"):
-        _read(tmp_path / "cost.json")
+    with pytest.raises(InputError, match=r"is needed and cannot be read .*cost\.json"):
+        list(STUDY.measure(Request(output=tmp_path, jobs=1)))

@@ -12,8 +12,8 @@ from fusioncim_sim.studies.sensitivity import (
     ENDS,
     FACTORS,
     HEADLINES,
-    compared,
     headlines,
+    joules_and_cycles,
     table_of,
     turn,
 )
@@ -43,7 +43,7 @@ def test_factors_reach_the_energies():
 
 @pytest.mark.parametrize("name", FACTORS)
 def test_energies_are_linear_in_every_factor_and_cycles_do_not_move(name):
-    none, one, two = (compared(base().scaled(name, factor), MOVES) for factor in (0.0, 1.0, 2.0))
+    none, one, two = (joules_and_cycles(base().scaled(name, factor), MOVES) for factor in (0.0, 1.0, 2.0))
     for design in ("B1", "B2", "ours"):
         assert two[design][0] - one[design][0] == pytest.approx(one[design][0] - none[design][0])
         assert two[design][1] == one[design][1]
@@ -53,7 +53,7 @@ def test_energies_are_linear_in_every_factor_and_cycles_do_not_move(name):
 def test_a_turn_is_where_energies_meet():
     factor = turn("OP-CIM energy", "B1", MOVES)
     assert factor is not None
-    found = compared(base().scaled("OP-CIM energy", factor), MOVES)
+    found = joules_and_cycles(base().scaled("OP-CIM energy", factor), MOVES)
     assert found["B1"][0] == pytest.approx(found["ours"][0])
     assert turn("CIM write energy", "B2", MOVES) is None or turn("CIM write energy", "B2", MOVES) <= sensitivity.SEVERAL
 

@@ -1,5 +1,6 @@
 """The cycle model against the RTL: stored counters of all calibration cases, and some of them on the RTL again."""
 
+import json
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ from fusioncim_golden.descriptor import Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
 from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.studies.calibration import CASES, COUNTERS, Case, differences, read_calibration, simulated
+from fusioncim_sim.studies.calibration import CASES, COUNTERS, Case, differences, simulated
 from fusioncim_sim.system import cycles
 from fusioncim_sim.system.cycles import Memory, run
 
-STORED = read_calibration(Path(__file__).parents[3] / "measurements" / "calibration.json")
+FILE = Path(__file__).parents[3] / "measurements" / "calibration.json"
+STORED = json.loads(FILE.read_text(encoding="utf-8"))["cases"]
 TINY = PRESETS["tiny"]
 
 

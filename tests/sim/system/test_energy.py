@@ -9,7 +9,7 @@ from fusioncim.asic.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.studies.cost import PAPER
+from fusioncim_sim.studies.cost.rows import PAPER
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import DRAMS, dram
 from fusioncim_sim.system.energy import energy

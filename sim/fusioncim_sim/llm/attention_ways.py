@@ -6,8 +6,8 @@ from typing import Any
 from fusioncim_golden.config import Config
 
 
-def page_ways(config: Config, engines: int = 1) -> dict[str, Any]:
-    """A configuration taken apart, as on the page of `fusioncim quality`: operands alone, both, arithmetic alone."""
+def parts_of_error(config: Config, engines: int = 1) -> dict[str, Any]:
+    """The error of a configuration taken apart: rounded operands alone, the whole engine, its arithmetic alone."""
     from fusioncim_golden.pytorch.huggingface import Attention
     from fusioncim_sim.llm.float_attention import ErrorAlone, SameOperands
 
@@ -18,15 +18,15 @@ def page_ways(config: Config, engines: int = 1) -> dict[str, Any]:
     }
 
 
-def alone_ways(rows: Mapping[str, Config], engines: int = 1) -> dict[str, Any]:
-    """The engine's error alone, by row of a table."""
+def arithmetic_alone(configs: Mapping[str, Config], engines: int = 1) -> dict[str, Any]:
+    """The error of the arithmetic alone, of every configuration."""
     from fusioncim_sim.llm.float_attention import ErrorAlone
 
-    return {name: ErrorAlone(config, engines=engines) for name, config in rows.items()}
+    return {name: ErrorAlone(config, engines=engines) for name, config in configs.items()}
 
 
-def operand_ways() -> dict[str, Any]:
-    """What shares a scale; the engine has the rows marked so in the documentation."""
+def scales_of_operands() -> dict[str, Any]:
+    """Float attention on rounded operands, by what shares a scale."""
     from fusioncim_sim.llm.float_attention import RoundedOperands
 
     scales = "tensor", "head", "token"

@@ -1,0 +1,147 @@
+"""Measures cost.json: maps the chip, runs its parts at gate level, and puts the table together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.mapped_design import Design
+from fusioncim.asic.synth import synthesize
+from fusioncim.build.workers import run_all
+from fusioncim.chip.chip import Chip
+from fusioncim.package import CLOCK_MHZ
+from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.studies.cost.additions import FEW, FIT_ROWS, SOME, Additions, read_additions
+from fusioncim_sim.studies.cost.events import (
+    SIZES,
+    TILE_KEYS,
+    TILES,
+    deviation,
+    full_use,
+    full_use_of,
+    line,
+    of_units,
+    overhead,
+)
+from fusioncim_sim.studies.cost.rows import MODULES, PAPER, PUBLISHED, SCALING, Entry, area_and_leakage, areas_around
+from fusioncim_sim.studies.cost.runs import TOKENS, chip_size, engine_size, size_figures
+from fusioncim_sim.studies.study import Request, Stored
+from fusioncim_sim.system.energy_table import BUFFER, EVENTS, ROWS, STREAM, Line
+
+ENGINES = (1, 2, 4)
+"""Engines of the chips that are simulated; each has 8 rows."""
+STILL = ("normalizer",)
+"""Rows of the table whose energy while streaming does not grow with the rows of the engine: the largest run counts. Of
+the normalizer it is one row's O, which passes the multiplexer before it."""
+
+Kinds = dict[str, dict[str, Line]]
+"""Lines of the events by what takes the energy, logic and banks."""
+Deviations = dict[str, dict[str, float]]
+
+
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Measure on the Nangate library; what language models add to O is in the files of the study `quality`."""
+    added = read_additions(request.output)
+    yield "cost.json", measure_cost(default_liberty(), added, request.jobs)
+
+
+def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: int) -> dict[str, Any]:
+    """Everything that cost.json holds; added: see `read_additions`."""
+    design = synthesize(Chip(PAPER), load(liberty), jobs=jobs)
+    work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
+    work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME)}
+    work |= {f"{engines} engines": partial(chip_size, liberty, engines) for engines in reversed(ENGINES)}
+    done = run_all(work, jobs=jobs, title="gate-level runs")
+    engines = {rows: done[f"{rows} rows"] for rows in SIZES}
+    chips = {count: done[f"{count} engines"] for count in ENGINES}
+    few, some = (done[" ".join(names)] for names in (FEW, SOME))
+    return summarize(design, engines, Additions(engines, few, some, added), chips)
+
+
+def lines_of_engines(engines: Mapping[int, TileResult], additions: Additions) -> tuple[dict[str, Kinds], Deviations]:
+    """Energies of the parts of an engine, lines over its rows, and how far they are from the last run in percent."""
+    events: dict[str, Kinds] = {}
+    deviations: Deviations = {}
+    for name, units in ROWS.items():
+        events[name] = {}
+        for kind in ("logic", "banks"):
+            values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
+            lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
+            if name in STILL:
+                lines[STREAM] = Line(max(each[STREAM] for each in values), 0.0)
+            predicted = {event: lines[event].at(SIZES[-1]) for event in EVENTS}
+            if additions.UNIT in units:
+                own = [rows * additions.measured(kind, engines[rows]) for rows in SIZES]
+                rest = line(SIZES, [each[STREAM] - rows for each, rows in zip(values, own, strict=True)])
+                last = engines[SIZES[-1]]
+                predicted[STREAM] = rest.at(SIZES[-1]) + SIZES[-1] * additions.predicted(kind, last)
+                lines[STREAM] = rest + Line(0.0, additions.of_table(kind))
+                deviations[f"{additions.UNIT}, {kind}"] = additions.deviations(kind)
+            events[name][kind] = lines
+            deviations[f"{name}, {kind}"] = {
+                **{event: deviation(predicted[event], values[-1][event]) for event in EVENTS},
+                "full_use": deviation(full_use_of(predicted), full_use_of(values[-1])),
+            }
+    return events, deviations
+
+
+def entries_around(
+    design: Design, chips: Mapping[int, Mapping[str, Any]]
+) -> tuple[dict[str, Entry], dict[str, Line], Deviations]:
+    """The table's rows around the engines, their lines over the engines, and how far these are from the last run."""
+    around: dict[str, Entry] = {}
+    lines: dict[str, Line] = {}
+    deviations: Deviations = {}
+    areas = areas_around(design)
+    for name in areas:
+        per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
+        logic = line(ENGINES, per_cycle)
+        deviations[name] = {"fj_per_cycle": deviation(logic.at(ENGINES[-1]), per_cycle[-1])}
+        memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
+        around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
+        if name != BUFFER:  # its accesses are counted
+            both = [each + chips[n]["memory"].get(name, 0.0) for n, each in zip(ENGINES, per_cycle, strict=True)]
+            lines[name] = line(ENGINES, both)
+    return around, lines, deviations
+
+
+def summarize(
+    design: Design, engines: Mapping[int, TileResult], additions: Additions, chips: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The table from the mapped chip and the runs."""
+    events, deviations = lines_of_engines(engines, additions)
+    parts = {
+        name: Entry(
+            *area_and_leakage(design, MODULES[name]), *(full_use(kinds[kind], PAPER.engine.rows) for kind in kinds)
+        )
+        for name, kinds in events.items()
+    }
+    around, lines_around, deviations_around = entries_around(design, chips)
+    engine = sum(parts.values(), Entry())
+    system = sum(around.values(), engine * PAPER.engines)
+    table = {**parts, "hybrid engine": engine, **around, "system": system}
+    return {
+        "library": design.library.name,
+        "voltage": design.library.voltage,
+        "clock_mhz": CLOCK_MHZ,
+        "chip": {"engines": PAPER.engines, "rows": PAPER.engine.rows, "columns": PAPER.engine.columns},
+        "parameters": PAPER.as_dict(),
+        "keys_per_tile": TILE_KEYS,
+        "additions": additions.as_dict(),
+        "events": {
+            name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
+            for name, kinds in events.items()
+        },
+        "events_around": {name: {"fj_per_cycle": each.rounded()} for name, each in lines_around.items()},
+        "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
+        "around": {str(n): chips[n] for n in ENGINES},
+        "deviation_percent": deviations | deviations_around,
+        "overhead_percent": round(
+            100 * overhead(engines) / sum(part.logic_fj + part.bank_fj for part in parts.values()), 1
+        ),
+        "table": {name: entry.as_dict(name) for name, entry in table.items()},
+        "scaling": {name: asdict(factors) for name, factors in SCALING.items()},
+        "published": PUBLISHED,
+    }

@@ -1,0 +1,125 @@
+"""The tables of docs/cost.md."""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from fusioncim_sim.markdown import markdown
+from fusioncim_sim.studies.study import Stored
+from fusioncim_sim.system.energy_table import LOW_28NM
+
+
+def cost_table(cost: Stored) -> str:
+    """Area, power and efficiency of every part: each corner beside the published figures."""
+    corners = ["measured", *cost["scaling"]]
+    head = [f"{cost['library']}, {cost['voltage']} V", *cost["scaling"], "published, 28 nm"]
+    rows = [("part", *head), ("---", *("---:" for _ in head))]
+    order = (
+        "IP-CIM",
+        "OP-CIM",
+        "softmax",
+        "normalizer",
+        "key/value buffer",
+        "control",
+        "hybrid engine",
+        "global buffer",
+    )
+    for name in (*order, "network", "memory interface", "chip control", "system"):
+        row = cost["table"][name]
+        paper = cost["published"].get(name, {})
+        cells = [_cell(row[corner], name) for corner in corners]
+        rows.append((name, *cells, _cell(paper, name)))
+    return markdown(rows)
+
+
+def _cell(figures: dict[str, float], name: str) -> str:
+    """Power, area and what follows from them, as far as there are; an operation of the softmax is no other's."""
+    units = {"mw": "mW", "mm2": "mm2", "tops_per_w": "TOPS/W", "tops_per_mm2": "TOPS/mm2"}
+    shown = dict(figures)
+    if "tops" in shown and "tops_per_w" not in shown:
+        shown |= {"tops_per_w": shown["tops"] / shown["mw"] * 1e3, "tops_per_mm2": shown["tops"] / shown["mm2"]}
+    keys = [key for key in units if key in shown and not (name == "softmax" and "tops" in key)]
+    return ", ".join(f"{float(f'{shown[key]:.3g}'):,g} {units[key]}" for key in keys)
+
+
+def tokens_of_table(cost: Stored) -> int:
+    """Length of the causal prefill whose tiles see as many keys in the mean as those of the table."""
+    return 2 * int(cost["keys_per_tile"])
+
+
+def of_table(cost: Stored) -> dict[str, float]:
+    """What the rows of the table's OP-CIM take by the multiply-accumulate, in fJ: logic and banks."""
+    found: dict[str, float] = cost["additions"]["lengths"][str(tokens_of_table(cost))]["fj_per_mac"]
+    return found
+
+
+def more_mw(cost: Stored, per_mac: Mapping[str, float]) -> dict[str, float]:
+    """Power at the library's corner beyond the table's if these rows take so much: logic and banks."""
+    rate = cost["table"]["OP-CIM"]["measured"]["tops"] / 2  # 10^12 multiply-accumulates per second
+    return {kind: (per_mac[kind] - fj) * rate for kind, fj in of_table(cost).items()}
+
+
+def tops_per_w(cost: Stored, per_mac: Mapping[str, float]) -> str:
+    """Efficiency of an engine if these rows take so much."""
+    engine = cost["table"]["hybrid engine"][LOW_28NM]
+    more = sum(more_mw(cost, per_mac).values()) * cost["scaling"][LOW_28NM]["energy"]
+    return f"{1000 * engine['tops'] / (engine['mw'] + more):.1f}"
+
+
+def targets_table(cost: Stored) -> str:
+    """What was asked of the hardware, and what is reached."""
+    heads = [one["fj_per_mac"] for one in cost["additions"]["heads"].values()]
+    mean = {kind: fmean(one[kind] for one in heads) for kind in of_table(cost)}
+    here, there = (figures_of(cost, per_mac) for per_mac in (mean, of_table(cost)))
+    rows = [
+        ("figure", "target", "captured heads", f"language models, {tokens_of_table(cost):,} tokens"),
+        ("---", "---", "---", "---"),
+        *((name, target, here[name, target], there[name, target]) for name, target in here),
+    ]
+    return markdown(rows)
+
+
+def figures_of(cost: Stored, per_mac: Mapping[str, float]) -> dict[tuple[str, str], str]:
+    """Figures that were asked for and their targets, and what they are if the rows of the OP-CIM take so much."""
+    table = {name: dict(row["measured"]) for name, row in cost["table"].items()}
+    engine, softmax, normalizer = table["hybrid engine"], table["softmax"], table["normalizer"]
+    gmacs = table["IP-CIM"]["tops"] / 2 * 1e3  # 10^9 per second, of one macro
+    more = more_mw(cost, per_mac)
+    dynamic = engine["logic_mw"] + engine["bank_mw"]
+    overhead = cost["overhead_percent"] * dynamic / (dynamic + sum(more.values()))
+    for row in (table["OP-CIM"], engine):
+        row["mw"] += sum(more.values())
+        row["bank_mw"] += more["banks"]
+
+    def share(figure: str) -> str:
+        return f"{100 * (softmax[figure] + normalizer[figure]) / engine[figure]:.1f} %"
+
+    def fj(name: str) -> str:
+        row = table[name]
+        return f"{(row['mw'] - row['bank_mw']) / gmacs * 1e3:.0f}, {row['mw'] / gmacs * 1e3:.0f}"
+
+    return {
+        ("IP-CIM logic, um2 per MAC/cycle", "400"): f"{table['IP-CIM']['um2_per_mac_per_cycle']:.0f}",
+        ("whole engine without banks, um2 per 2,048 MAC/cycle", "900"): f"{2 * engine['um2_per_mac_per_cycle']:.0f}",
+        ("softmax for 16 scores per cycle, um2", "30,000"): f"{softmax['logic_mm2'] * 1e6:,.0f}",
+        ("softmax and normalizer, share of the engine's logic area", "5 %"): share("logic_mm2"),
+        ("softmax and normalizer, share of the engine's energy", "5 %"): share("mw"),
+        ("IP-CIM, fJ per MAC, leakage included, without and with banks", "200"): fj("IP-CIM"),
+        ("OP-CIM, fJ per MAC, the same", "150"): fj("OP-CIM"),
+        ("control, clock tree stand-in and broadcast, share of the engine's energy", "10 %"): f"{overhead:.1f} %",
+        ("engine at 28 nm and 0.72 V, TOPS/W", "25"): tops_per_w(cost, per_mac),
+    }
+
+
+def additions_table(cost: Stored) -> str:
+    """What captured heads, and language models by length, add to O, and what that takes."""
+    rows = [
+        ("heads", "blocks added per eight keys", "logic, fJ per MAC", "banks, fJ per MAC", "engine, TOPS/W"),
+        ("---", *["---:"] * 4),
+    ]
+    found = cost["additions"]
+    lengths = {f"language models, {int(n):,} tokens": found["lengths"][n] for n in sorted(found["lengths"], key=int)}
+    for name, one in {**found["heads"], **lengths}.items():
+        per_mac = one["fj_per_mac"]
+        cells = f"{per_mac['logic']:.0f}", f"{per_mac['banks']:.0f}", tops_per_w(cost, per_mac)
+        rows.append((name, f"{8 * one['per_key']:.2f}", *cells))
+    return markdown(rows)

@@ -1,0 +1,87 @@
+"""All studies: what `fusioncim measure` offers, and the tables that it fills.
+
+A subject is the name of a module or package of this folder, and of the file in measurements/ that it writes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from fusioncim_sim.studies.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a user is told about a study.
+
+    Members:
+        about: what it measures
+        time: how long that takes, roughly, on two cores
+        extra: what it needs beside a base install, as `pip install fusioncim[...]` takes it
+        parts: what its parts are, if it has any that `--part` can name
+    """
+
+    about: str
+    time: str
+    extra: str = ""
+    parts: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.about} ({self.time}{f'; extra {self.extra}' if self.extra else ''})"
+
+
+SUBJECTS: Mapping[str, Subject] = {
+    "engine": Subject(about="cycles of single engines, on the RTL", time="minutes", extra="sim"),
+    "accuracy": Subject(about="error of captured heads", time="seconds"),
+    "rescales": Subject(about="how often captured heads move the reference of a row", time="minutes"),
+    "chip": Subject(
+        about="utilization and traffic of whole chips, cost of generating them, speed of simulation",
+        time="a quarter of an hour",
+        extra="sim",
+        parts="a job, whose figures are printed and not stored",
+    ),
+    "parameters": Subject(
+        about="alternatives to the default parameters in area, error and rescales", time="minutes", extra="synth"
+    ),
+    "banks": Subject(
+        about="banks as macros, latches and flip-flops in area and energy", time="many minutes", extra="sim,synth"
+    ),
+    "cost": Subject(
+        about="area and power of every part of the published chip, from gates", time="half an hour", extra="sim,synth"
+    ),
+    "timing": Subject(about="all presets against the clock", time="minutes", extra="synth"),
+    "calibration": Subject(
+        about="counters of the RTL, to which the model behind evaluate is held", time="minutes", extra="sim"
+    ),
+    "system": Subject(about="what evaluate says about whole language models", time="minutes"),
+    "reproduction": Subject(about="the published figures beside ours", time="seconds"),
+    "sensitivity": Subject(about="how the comparison depends on what it assumes", time="minutes"),
+    "fpga": Subject(about="bitstreams of all boards", time="half an hour", extra="fpga,sim"),
+    "quality": Subject(
+        about="what the arithmetic does to a language model",
+        time="an hour",
+        extra="llm",
+        parts="a part of the file",
+    ),
+}
+"""All subjects, in the order in which the help lists them."""
+DEFAULT = ("engine", "accuracy", "rescales")
+"""What is measured unless something else is named: single engines."""
+
+
+def study(name: str) -> Study:
+    """The study of that subject; its module is imported now."""
+    found: Study = import_module(f"{__package__}.{name}").STUDY
+    return found
+
+
+def pages() -> Mapping[str, Mapping[str, Callable[[Path], str]]]:
+    """What makes the tables of the pages from the directory of the JSON files, by page and mark."""
+    from fusioncim_sim.studies.readme import MEASURED
+
+    found: dict[str, dict[str, Callable[[Path], str]]] = defaultdict(dict)
+    for table in (MEASURED, *(table for name in SUBJECTS for table in study(name).tables)):
+        found[table.page][table.mark] = table.text
+    return found

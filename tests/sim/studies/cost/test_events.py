@@ -1,0 +1,41 @@
+"""Energies per event: lines, deviations, an engine at full use; and that the stored lines hold."""
+
+import json
+from pathlib import Path
+
+from fusioncim_sim.studies.cost.events import deviation, full_use, full_use_of, line
+from fusioncim_sim.studies.cost.rows import AROUND
+from fusioncim_sim.system.energy_table import ROWS, Line
+
+STORED = json.loads((Path(__file__).parents[4] / "measurements" / "cost.json").read_text(encoding="utf-8"))
+
+
+def test_line_goes_through_the_first_two_points() -> None:
+    """A + b n."""
+    found = line((8, 16, 32), (10.0, 14.0, 99.0))
+    assert (found.at(8), found.at(16), found.at(32)) == (10.0, 14.0, 22.0)
+
+
+def test_deviation_of_a_prediction() -> None:
+    """Percent of what was measured."""
+    assert deviation(10.0, 10.0) == 0.0
+    assert deviation(10.0, 8.0) == 25.0
+    assert deviation(1.0, 0.0) == 0.0
+
+
+def test_an_engine_at_full_use_streams_and_shares_the_rest_of_a_tile() -> None:
+    """The tile's load and drain are spread over its keys, of 8 cycles each."""
+    energies = {"stream_fj_per_cycle": 5.0, "tile_fj": 2048 * 8 * 3.0, "idle_fj_per_cycle": 1.0}
+    assert full_use_of(energies) == 9.0
+    assert full_use({name: Line(value, 0.0) for name, value in energies.items()}, 24) == 9.0
+
+
+def test_a_third_size_confirms_the_lines() -> None:
+    """Every part that takes half a percent of the engine's energy, within 3 %; so do the parts around the engines."""
+    deviations, whole = STORED["deviation_percent"], STORED["table"]["hybrid engine"]["measured"]["mw"]
+    for name in ROWS:
+        row = STORED["table"][name]["measured"]
+        for kind, mw in (("logic", row["logic_mw"]), ("banks", row["bank_mw"])):
+            if mw > whole / 200:
+                assert abs(deviations[f"{name}, {kind}"]["full_use"]) <= 3
+    assert all(abs(deviations[name]["fj_per_cycle"]) <= 3 for name in {*AROUND.values(), "chip control"})
