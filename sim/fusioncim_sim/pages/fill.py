@@ -1,4 +1,4 @@
-"""The tables of the README and the documentation, from the stored figures.
+"""The tables of the documentation, from the stored figures.
 
 A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; `fusioncim measure tables` writes all of them
 again, and the tests hold them to measurements/*.json.
@@ -38,7 +38,7 @@ def _of(name: str, table: Callable[[Any], str]) -> Table:
 
 
 TABLES: Mapping[str, Mapping[str, Table]] = {
-    "README.md": {"measured": summary, "quality": targets_table},
+    "docs/measured.md": {"measured": summary, "quality": targets_table},
     "docs/cost.md": {
         "cost": _of("cost", costs),
         "targets": _of("cost", targets),

@@ -28,13 +28,13 @@ from fusioncim_sim.studies.quality_summary import (
 ROOT = Path(__file__).parents[3]
 MEASUREMENTS = ROOT / "measurements"
 PAGE = (ROOT / "docs/quality.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8"), "quality", targets_table
+MEASURED = (ROOT / "docs/measured.md").read_text(encoding="utf-8"), "quality", targets_table
 QUALITY = TABLES["docs/quality.md"]
 SMOLLM2 = json.loads((MEASUREMENTS / "quality.json").read_text(encoding="utf-8"))
 MODELS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in MEASUREMENTS.glob("quality*.json")}
 
 
-@pytest.mark.parametrize(("page", "name", "table"), [(PAGE, *each) for each in QUALITY.items()] + [README])
+@pytest.mark.parametrize(("page", "name", "table"), [(PAGE, *each) for each in QUALITY.items()] + [MEASURED])
 def test_tables_are_the_stored_figures(page, name, table):
     shown = re.search(rf"<!-- {name}: begin -->\n(.*)\n<!-- {name}: end -->", page, re.DOTALL)
     assert shown is not None
