@@ -1,4 +1,4 @@
-"""The tables of the README and the documentation, from the stored figures.
+"""The tables of the documentation, from the stored figures.
 
 A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; `fusioncim measure tables` writes all of them
 again, and the tests hold them to measurements/*.json.

@@ -79,7 +79,7 @@ def study(name: str) -> Study:
 
 def pages() -> Mapping[str, Mapping[str, Callable[[Path], str]]]:
     """What makes the tables of the pages from the directory of the JSON files, by page and mark."""
-    from fusioncim_sim.studies.readme import MEASURED
+    from fusioncim_sim.studies.measured import MEASURED
 
     found: dict[str, dict[str, Callable[[Path], str]]] = defaultdict(dict)
     for table in (MEASURED, *(table for name in SUBJECTS for table in study(name).tables)):

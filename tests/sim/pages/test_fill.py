@@ -35,5 +35,5 @@ def test_a_page_without_marks_is_refused(page):
 
 
 def test_pages_that_are_not_there_are_told(tmp_path):
-    with pytest.raises(InputError, match=r"pages must be beside the directory of the JSON files.*README\.md"):
+    with pytest.raises(InputError, match=r"pages must be beside the directory of the JSON files.*measured\.md"):
         write_tables(tmp_path / "measurements")

@@ -39,7 +39,7 @@ STUDY = Study(
     files={"quality*.json": ("model",)},
     measure=_measure,
     tables=[
-        Table("README.md", "quality", targets_table, [ALL]),
+        Table("docs/measured.md", "quality", targets_table, [ALL]),
         Table(PAGE, "default", default_table, [ALL]),
         Table(PAGE, "speed", speed_table, [OWN]),
         Table(PAGE, "operands", operands_table, [OWN]),

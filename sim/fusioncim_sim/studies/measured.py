@@ -19,4 +19,4 @@ def measured(engine: Stored, accuracy: Stored, rescales: Stored, chip: Stored) -
     return "\n\n".join((targets_table(rows), chips.workloads_table(chip), moves.moves_table(rescales)))
 
 
-MEASURED = Table("README.md", "measured", measured, ("engine", "accuracy", "rescales", "chip"))
+MEASURED = Table("docs/measured.md", "measured", measured, ("engine", "accuracy", "rescales", "chip"))
