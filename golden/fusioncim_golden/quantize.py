@@ -64,12 +64,15 @@ def to_integer(x: Float, scale: Float | float, bits: int) -> Int:
 def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
     """Mantissa and shift of the grid value next to c: the next above (`up`), or the nearest.
 
-    mantissa is in [2^7, 2^8), shift in [0, 31]; a c that has no such form is refused.
+    mantissa is in [2^7, 2^8), shift in [0, 31]; a c that has no such form is refused, unless it is below all of them
+    and may go up: scores are so small there that all weights are nearly equal, and stay so.
     """
     c = np.asarray(c, dtype=np.float64)
     bad_scales = c[~(np.isfinite(c) & (c > 0))]
     if bad_scales.size:
         raise InputError(f"the score scale must be positive and finite, not {bad_scales.flat[0]}")
+    if up:
+        c = np.maximum(c, 0.5 ** ((1 << SCALE_SHIFT_BITS) - SCALE_BITS))
     fraction, exponent = np.frexp(c)
     scaled = fraction * (1 << SCALE_BITS)
     mantissa = (np.ceil(scaled) if up else np.rint(scaled)).astype(np.int64)

@@ -69,8 +69,8 @@ def test_snapping_vectors(c, up, expected):
         ([np.nan], "the score scale must be positive and finite, not nan"),
         ([np.inf], "the score scale must be positive and finite, not inf"),
         (
-            [1.0, 255.1],
-            "the score scale q_scale * k_scale * softmax_scale * log2(e) must be from 2^-24 to 255, not 255.1",
+            [1.0, 255.6],
+            "the score scale q_scale * k_scale * softmax_scale * log2(e) must be from 2^-24 to 255, not 255.6",
         ),
         (
             [2.0**-26, 1.0],
@@ -80,8 +80,13 @@ def test_snapping_vectors(c, up, expected):
 )
 def test_a_score_scale_without_a_grid_value_is_refused(c, message):
     with pytest.raises(InputError) as error:
-        snap_scale(np.array(c), up=True)
+        snap_scale(np.array(c), up=False)
     assert str(error.value) == message
+
+
+def test_a_score_scale_below_the_grid_goes_up_to_its_first_value():
+    mantissa, shift = snap_scale(np.array([2.0**-26, 2.0**-24, 1.0]), up=True)
+    assert (mantissa * 0.5**shift).tolist() == [2.0**-24, 2.0**-24, 1.0]
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["head", "token"]), st.sampled_from([4, 8]), st.floats(1e-2, 3))
@@ -187,11 +192,20 @@ def test_an_unknown_granularity_is_refused():
         quantize(*gaussian(9), granularity="row")
 
 
-@pytest.mark.parametrize("size", [1e-12, 1e12])
-def test_operands_of_a_size_that_no_score_scale_reaches_are_refused(size):
+def test_operands_so_large_that_no_score_scale_reaches_them_are_refused():
     q, k, v = gaussian(10)
     with pytest.raises(InputError, match=r"^the score scale .* must be from 2\^-24 to 255, not "):
-        quantize(q * size, k, v)
+        quantize(q * 1e12, k, v)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-12])
+def test_operands_so_small_that_all_weights_are_nearly_equal_stay_so(size):
+    q, k, v = gaussian(10)
+    heads = quantize(q * size, k, v)
+    assert (heads.mantissa * 0.5**heads.shift).min() >= 2**-24
+    exact = (q * size) @ k.T * heads.softmax_scale
+    score = (heads.q @ heads.k.T) * heads.scale_q[..., None] * heads.scale_k * heads.softmax_scale
+    assert np.abs(score - exact).max() < max(0.02 * np.abs(exact).max(), 2**-10)
 
 
 def test_the_softmax_scale_is_that_of_the_dimension_unless_given():

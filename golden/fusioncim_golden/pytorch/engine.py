@@ -39,8 +39,8 @@ from fusioncim_golden.schedule import Job, passes
 
 CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
-MAX_COLUMNS = 511
-"""Largest head dimension whose scores times their scale have 31 bits."""
+MAX_COLUMNS = 1024
+"""Largest head dimension of an engine; scores of it are exact in float32."""
 
 
 @dataclass
@@ -217,8 +217,11 @@ def walk(config: Config, part: Part) -> Iterator[Step]:
 
 
 def product_type() -> torch.dtype:
-    """In which products of integers are exact: float32 unless torch is told to round its operands."""
-    return torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
+    """In which products of integers are exact: float32 unless torch is told, or may be told, to round its operands."""
+    try:
+        return torch.float32 if torch.get_float32_matmul_precision() == "highest" else torch.float64
+    except RuntimeError:  # the precision was set for one backend alone
+        return torch.float64
 
 
 def fresh_rows(config: Config, visible: Tensor, before: Tensor | None) -> Rows:

@@ -19,6 +19,9 @@ NOTHING = LOWEST + LOWEST // 2
 HIDDEN = 2 * LOWEST
 """Integer part of the log2 score of a masked key: as far below NOTHING as NOTHING lies below every score."""
 
+MAX_COLUMNS_31 = 511
+"""Largest head dimension whose scores times their scale have 31 bits."""
+
 
 class Blocks(NamedTuple):
     """p int32 [jobs, rank, blocks, rows]; exponent and block sum [jobs, blocks, rows]."""
@@ -57,12 +60,14 @@ def row_type(config: Config) -> torch.dtype:
 def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -> Tensor:
     """X = floor(score * mantissa * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows]; scales [jobs, rows].
 
-    A product has at most 31 bits for up to 511 columns; a shift below fraction_bits is taken from a scale so large that
-    the result is bounded by the rule for scales.
+    A product has at most 31 bits for up to 511 columns, and 32 for more; a shift below fraction_bits is taken from a
+    scale so large that the result is bounded by the rule for scales.
     """
+    wide = torch.int32 if config.columns <= MAX_COLUMNS_31 else torch.int64
     more = shift - config.fraction_bits
     factor = mantissa << (-more).clamp(min=0)
-    return score.to(torch.int32).mul_(factor[:, None]).bitwise_right_shift_(more.clamp(min=0)[:, None])
+    x = score.to(wide).mul_(factor[:, None]).bitwise_right_shift_(more.clamp(min=0)[:, None])
+    return x.to(torch.int32)
 
 
 def probabilities(config: Config, x: Tensor, table: Tensor) -> Blocks:

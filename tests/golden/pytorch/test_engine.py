@@ -196,10 +196,10 @@ def test_rounded_products_are_computed_in_float64(monkeypatch):
 
 def test_a_head_too_wide_is_refused():
     part = operands(
-        from_integers(*(np.ones(s, dtype=np.int64) for s in ((1, 2, 512), (2, 512), (2, 512)))), np.arange(2)
+        from_integers(*(np.ones(s, dtype=np.int64) for s in ((1, 2, 1056), (2, 1056), (2, 1056)))), np.arange(2)
     )
-    with pytest.raises(InputError, match="head dimension must be at most 511, not 512"):
-        engine.attend(Config(columns=512), part)
+    with pytest.raises(InputError, match="head dimension must be at most 1024, not 1056"):
+        engine.attend(Config(), part)
 
 
 @pytest.mark.parametrize("part", range(3))

@@ -5,11 +5,11 @@ import pytest
 import torch
 import transformers
 
-import fusioncim_golden.pytorch.huggingface as hf
 from fusioncim_golden import engine as golden
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.metrics import in_lsb
+from fusioncim_golden.pytorch import huggingface as hf
 from fusioncim_golden.quantize import quantize
 from fusioncim_golden.schedule import Job
 
@@ -183,10 +183,28 @@ def test_models_with_biases_are_refused(config, message):
         transformers.AutoModelForCausalLM.from_config(config, attn_implementation="fusioncim").eval()(tokens())
 
 
-@pytest.mark.parametrize(("alibi", "message"), [(True, "ALiBi.*falcon"), (False, "falcon cannot be replaced")])
-def test_models_with_an_attention_of_their_own_are_refused(alibi, message):
-    with pytest.raises(InputError, match=message):
-        hf.check_model(transformers.FalconConfig(alibi=alibi))
+OWN = {
+    "falcon": (
+        transformers.FalconForCausalLM,
+        transformers.FalconConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2),
+    ),
+    "openai-gpt": (transformers.OpenAIGPTLMHeadModel, transformers.OpenAIGPTConfig(n_embd=64, n_layer=1, n_head=2)),
+    "gptj": (transformers.GPTJForCausalLM, transformers.GPTJConfig(n_embd=64, n_layer=1, n_head=2, rotary_dim=16)),
+    "gpt_neo": (
+        transformers.GPTNeoForCausalLM,
+        transformers.GPTNeoConfig(hidden_size=64, num_layers=1, num_heads=2, attention_types=[[["global"], 1]]),
+    ),
+    "xlnet": (transformers.XLNetLMHeadModel, transformers.XLNetConfig(d_model=64, n_layer=1, n_head=2, d_inner=64)),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_models_with_an_attention_of_their_own_are_refused_when_they_are_made(name):
+    kind, config = OWN[name]
+    config.vocab_size = 99
+    with pytest.raises(InputError, match=f"{name} cannot be replaced"):
+        kind._from_config(config, attn_implementation="fusioncim")
+    kind._from_config(config, attn_implementation="eager")
 
 
 def test_encoders_and_cross_attention_are_refused():
@@ -194,9 +212,149 @@ def test_encoders_and_cross_attention_are_refused():
         f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads", "ffn_dim")
     }
     config = transformers.BartConfig(vocab_size=99, d_model=64, **sizes)
-    model = transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim").eval()
-    with pytest.raises(InputError, match=r"must attend causally|cross-attention"):
-        model(tokens(), decoder_input_ids=tokens())
+    with pytest.raises(InputError, match=r"no cross-attention, which the model type bart has"):
+        transformers.BartForConditionalGeneration._from_config(config, attn_implementation="fusioncim")
+
+
+def test_attention_weights_are_refused():
+    with pytest.raises(InputError, match="output_attentions must be False"):
+        make()(tokens(), output_attentions=True)
+
+
+def with_prefix(mask):
+    mask[..., :4, :4] = True
+    return mask
+
+
+def by_head(mask):
+    wide = mask.repeat(1, 6, 1, 1)
+    wide[:, 3, 7, 2] = False
+    return wide
+
+
+PADDED = "right padding before new tokens, or a cache with a shared prefix"
+MASKS = {
+    "prefix that sees itself": (with_prefix, "masks must be causal.* not another mask on 8 keys"),
+    "both sides": (torch.ones_like, "masks must be causal.* not another mask on 8 keys"),
+    "one per head": (by_head, "the same for all heads, not one of its own for each of 6"),
+    "biases": (
+        lambda mask: torch.where(mask, -0.5, torch.finfo(torch.float32).min),
+        "no biases.*, not add -0.5",
+    ),
+    "a gap": (
+        lambda mask: mask & (torch.arange(8) != 3),
+        PADDED,
+    ),
+    "last key hidden": (lambda mask: mask & (torch.arange(8) < 6) & (torch.arange(8)[:, None] != 7), None),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_of_the_caller(name, recorded):
+    change, message = MASKS[name]
+    mask = change(torch.ones(8, 8).tril().bool()[None, None])
+    model = make(implementation="recorded")
+    if message is None:
+        model(tokens(1, 8), attention_mask=mask)
+        assert_sequence(recorded[0], 0, slice(0, 6), slice(0, 6), 32**-0.5)
+        assert not recorded[0][3][0, 6:].any()
+        return
+    with pytest.raises(InputError, match=message):
+        model(tokens(1, 8), attention_mask=mask)
+
+
+@pytest.mark.parametrize("values", [torch.bool, torch.float32, torch.bfloat16])
+def test_a_causal_mask_of_the_caller_is_taken_in_any_type(values, recorded):
+    mask = torch.ones(8, 8).tril().bool()[None, None]
+    if values != torch.bool:
+        mask = torch.where(mask, 0.0, torch.finfo(values).min).to(values)
+    make(implementation="recorded")(tokens(1, 8), attention_mask=mask)
+    assert_sequence(recorded[0], 0, slice(None), slice(None), 32**-0.5)
+
+
+def test_right_padding_before_new_tokens_is_refused_in_these_words():
+    model, past, ids = make(), transformers.DynamicCache(), tokens(2, 9)
+    mask = torch.ones(2, 9, dtype=torch.int64)
+    mask[1, 5:8] = 0
+    model(ids[:, :8], attention_mask=mask[:, :8], past_key_values=past)
+    with pytest.raises(InputError, match=PADDED):
+        model(ids[:, 8:], attention_mask=mask, past_key_values=past)
+
+
+def test_the_output_can_be_viewed_as_one_vector_per_token():
+    q, k, v = (torch.randn(2, 4, 8, 32, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    out, _ = hf.Attention()(torch.nn.Identity().eval(), q, k, v, None)
+    assert out.view(2, 8, 128).shape == (2, 8, 128)
+
+
+@torch.enable_grad()
+def test_a_gradient_is_refused_where_it_is_asked_for():
+    model = make()
+    loss = model(tokens()).logits.sum()
+    with pytest.raises(InputError, match=r"no gradient: compute under torch.no_grad"):
+        loss.backward()
+
+
+def test_autocast_changes_no_bit():
+    q, k, v = (torch.randn(1, 2, 24, 32, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    module, attention = torch.nn.Identity().eval(), hf.Attention()
+    alone, _ = attention(module, q, k, v, None)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside, _ = attention(module, q, k, v, None)
+    assert torch.equal(alone, inside)
+
+
+def test_a_precision_that_is_set_for_one_backend_changes_no_bit(monkeypatch):
+    q, k, v = (torch.randn(1, 2, 24, 32, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    module, attention = torch.nn.Identity().eval(), hf.Attention()
+    alone, _ = attention(module, q, k, v, None)
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        other, _ = attention(module, q, k, v, None)
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+    assert torch.equal(alone, other)
+
+
+def nearly_equal(q, k, v):
+    return q, k[:, :, :1] + 1e-4 * k, v
+
+
+def tiny(q, k, v):
+    return q * 1e-5, k * 1e-5, v
+
+
+@pytest.mark.parametrize("change", [nearly_equal, tiny])
+def test_weights_that_are_nearly_equal(change):
+    q, k, v = change(*(torch.randn(1, 2, 48, 32, generator=torch.Generator().manual_seed(n)) for n in range(3)))
+    if change is nearly_equal:
+        q = q * 1e-3
+    out, _ = hf.Attention()(torch.nn.Identity().eval(), q, k, v, None)
+    mean = v.cumsum(dim=2) / torch.arange(1, 49)[:, None]
+    assert (out.transpose(1, 2) - mean).abs().max() < 0.02 * v.abs().max()
+
+
+def test_a_model_with_a_tiny_initialization():
+    make(initializer_range=1e-6)(tokens())
+
+
+@pytest.mark.parametrize("columns", [512, 1024])
+def test_wide_heads_are_the_golden_model(columns):
+    shape = (2, 16, columns)
+    q, k, v = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    q, k = q.sign() * 3, k.sign()  # scores as large as they can be
+    out, _ = hf.Attention(granularity="head")(torch.nn.Identity().eval(), q, k, v, None)
+    same = expected(*(x[0].numpy() for x in (q, k, v)), columns**-0.5)
+    assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.timeout(300)
+def test_a_compiled_model_gives_the_same_bits():
+    model, ids = make(), tokens(1, 12)
+    alone = model(ids).logits
+    compiled = torch.compile(model, backend="eager")(ids).logits
+    assert torch.equal(alone, compiled)
 
 
 def test_masks_with_holes_are_refused():
