@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.system.model_families import DECODERS, ENCODERS, LEFT_OUT, REFUSED, Values, find, layer_kinds, number
+from fusioncim_sim.system.model_defaults import DEFAULTS
+from fusioncim_sim.system.model_families import (
+    ALIASES,
+    DECODERS,
+    ENCODERS,
+    LEFT_OUT,
+    REFUSED,
+    Values,
+    find,
+    layer_kinds,
+    number,
+)
 from fusioncim_sim.system.workload import MAX_LAYERS, Model, changed, model
 
 
@@ -49,8 +60,9 @@ def read_model(path: Path, given: Values | None = None) -> LanguageModel:
     """
     path = path / "config.json" if path.is_dir() else path
     values = _values(path)
+    name = path.stem if path.stem != "config" else path.resolve().parent.name
     try:
-        return _language_model(values, path, {k: v for k, v in (given or {}).items() if v is not None})
+        return _language_model(values, name, str(path), {k: v for k, v in (given or {}).items() if v is not None})
     except InputError as error:
         raise InputError(f"{error}, in {path}") from error
 
@@ -68,10 +80,14 @@ def _values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _language_model(whole: Values, path: Path, given: Values) -> LanguageModel:
+def model_of(whole: Values, name: str) -> LanguageModel:
+    """The model of the values of a configuration."""
+    return _language_model(whole, name, name, {})
+
+
+def _language_model(whole: Values, name: str, source: str, given: Values) -> LanguageModel:
     """The model of the values of a configuration."""
     values = _text(whole)
-    name = path.stem if path.stem != "config" else path.resolve().parent.name
     causal = _causal(values, whole, given)
     layers = given.get("layers") or number(values, "num_hidden_layers")
     if layers > MAX_LAYERS:
@@ -82,7 +98,7 @@ def _language_model(whole: Values, path: Path, given: Values) -> LanguageModel:
         if kind in LEFT_OUT:
             left_out[LEFT_OUT[kind]] += 1
         else:
-            kinds[_layer(values, n, kind, causal, given, name=name, source=str(path))] += 1
+            kinds[_layer(values, n, kind, causal, given, name=name, source=source)] += 1
     if not kinds:
         raise InputError(f"the model must have layers of attention, not only of {', '.join(left_out)}")
     found = tuple(one.times(count) for one, count in kinds.items())
@@ -94,7 +110,10 @@ def _text(whole: Values) -> Values:
     text = whole.get("text_config", whole)
     if not isinstance(text, Mapping):
         raise InputError(f"text_config must be a JSON object, not {text}")
-    return {"model_type": whole.get("model_type"), **text}
+    values = {"model_type": whole.get("model_type"), **text}
+    defaults = DEFAULTS.get(str(values["model_type"]), {})
+    missing = {k: v for k, v in defaults.items() if not any(each in values for each in (k, *ALIASES.get(k, ())))}
+    return values | missing
 
 
 def _causal(values: Values, whole: Values, given: Values) -> bool:

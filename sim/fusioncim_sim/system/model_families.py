@@ -43,7 +43,7 @@ REFUSED: Mapping[str, str] = {
 ALIASES: Mapping[str, Sequence[str]] = {
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_transformer_layers"),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_query_heads"),
-    "num_key_value_heads": ("num_kv_heads", "n_head_kv"),
+    "num_key_value_heads": ("num_kv_heads", "n_kv_heads", "n_head_kv"),
     "hidden_size": ("n_embd", "d_model", "dim", "model_dim"),
     "head_dim": ("d_kv", "kv_channels"),
 }
