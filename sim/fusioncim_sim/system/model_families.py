@@ -45,7 +45,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_query_heads"),
     "num_key_value_heads": ("num_kv_heads", "n_kv_heads", "n_head_kv"),
     "hidden_size": ("n_embd", "d_model", "dim", "model_dim"),
-    "head_dim": ("d_kv", "kv_channels"),
+    "head_dim": ("d_kv", "kv_channels", "attention_head_dim"),
 }
 """Names of the same number in other configurations."""
 LEFT_OUT: Mapping[str, str] = {
@@ -56,6 +56,7 @@ LEFT_OUT: Mapping[str, str] = {
     "mamba2": "Mamba",
     "recurrent": "recurrence",
     "mlp": "no attention",
+    "moe": "no attention",
 }
 """Kinds of layers that have no softmax attention, and what they are called."""
 

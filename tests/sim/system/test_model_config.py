@@ -18,7 +18,7 @@ KINDS = {
     "bert that decodes": ({**PLAIN, "model_type": "bert", "is_decoder": True}, [(2, 8, 8, 64, True, None)]),
     "with pictures": (
         {"model_type": "mistral3", "text_config": {**PLAIN, "model_type": "mistral"}},
-        [(2, 8, 8, 64, True, None)],
+        [(2, 8, 8, 64, True, 4096)],
     ),
     "multi_query": ({**PLAIN, "model_type": "gpt_bigcode", "multi_query": True}, [(2, 8, 1, 64, True, None)]),
     "falcon, old": (
@@ -41,7 +41,7 @@ KINDS = {
     ),
     "listed layers": (
         {**PLAIN, "model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"]},
-        [(1, 8, 8, 64, True, None)],
+        [(1, 8, 2, 256, True, None)],
     ),
     "kv heads by layer": (
         {**PLAIN, "num_key_value_heads": [2, 4]},
@@ -49,7 +49,7 @@ KINDS = {
     ),
     "chunks": (
         {**PLAIN, "model_type": "llama4_text", "num_hidden_layers": 4, "attention_chunk_size": 8192},
-        [(3, 8, 8, 64, True, 8192), (1, 8, 8, 64, True, None)],
+        [(3, 8, 8, 128, True, 8192), (1, 8, 8, 128, True, None)],
     ),
     "windows to both sides": (
         {**PLAIN, "model_type": "modernbert", "num_hidden_layers": 4, "local_attention": 128},
@@ -57,12 +57,27 @@ KINDS = {
     ),
     "pattern": (
         {**PLAIN, "model_type": "gemma3_text", "num_hidden_layers": 12, "sliding_window": 512},
-        [(10, 8, 8, 64, True, 512), (2, 8, 8, 64, True, None)],
+        [(10, 8, 4, 256, True, 512), (2, 8, 4, 256, True, None)],
     ),
     "wide full layers": (
         {**PLAIN, "model_type": "gemma4_text", "num_hidden_layers": 6, "sliding_window": 512, "head_dim": 256,
          "num_key_value_heads": 4, "num_global_key_value_heads": 1, "attention_k_eq_v": True},
         [(5, 8, 4, 256, True, 512), (1, 8, 1, 512, True, None)],
+    ),
+    "what Gemma 3 leaves out": (
+        {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 2560,
+         "num_hidden_layers": 34, "sliding_window": 1024}},
+        [(29, 8, 4, 256, True, 1024), (5, 8, 4, 256, True, None)],
+    ),
+    "what Mistral leaves out": ({**PLAIN, "model_type": "mistral"}, [(2, 8, 8, 64, True, 4096)]),
+    "what Falcon leaves out": ({**PLAIN, "model_type": "falcon"}, [(2, 8, 1, 64, True, None)]),
+    "what StarCoder leaves out": (
+        {"model_type": "gpt_bigcode", "n_layer": 2, "n_head": 8, "n_embd": 512},
+        [(2, 8, 1, 64, True, None)],
+    ),
+    "another name of KV heads": (
+        {"model_type": "mistral", "n_layers": 2, "n_heads": 8, "n_kv_heads": 4, "dim": 512, "sliding_window": 64},
+        [(2, 8, 4, 64, True, 64)],
     ),
 }  # fmt: skip
 
@@ -86,6 +101,11 @@ def test_layers_without_attention_are_counted(tmp_path):
     found = read_model(written(tmp_path, values))
     assert [each.layers for each in found.kinds] == [2]
     assert found.left_out == {"Mamba": 14}
+
+
+def test_layers_of_experts_alone_are_left_out(tmp_path):
+    values = {**PLAIN, "model_type": "nemotron_h", "layer_types": ["moe", "full_attention"]}
+    assert read_model(written(tmp_path, values)).left_out == {"no attention": 1}
 
 
 def test_latent_attention(tmp_path):
