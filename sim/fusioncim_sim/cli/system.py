@@ -15,7 +15,7 @@ def evaluate(
         str,
         typer.Option(
             help="Language model: llama3-8b, llama3-70b, llama2-7b, gpt3-175b, bert-base, deepseek-v3, "
-            "or a Hugging Face config.json."
+            "a Hugging Face config.json, or the directory of one."
         ),
     ] = "llama3-8b",
     tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 8192,
@@ -57,19 +57,27 @@ def evaluate(
     from fusioncim_sim.screen.system import evaluation_page
     from fusioncim_sim.system import dram as memories
     from fusioncim_sim.system import energy_table as energies
-    from fusioncim_sim.system import model as system
-    from fusioncim_sim.system import workload
+    from fusioncim_sim.system.model_config import language_model
+    from fusioncim_sim.system.whole_model import evaluate_whole
+    from fusioncim_sim.system.workload import Phase
 
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
+<<<<<<< HEAD
     this = workload.changed(workload.model(model), changed)
     results = Results(json_out, "chip", "layer", "model", "whole")
     work = partial(
         system.evaluate,
+=======
+    this = language_model(model, changed)
+    if json_out:
+        check_json(json_out, ("chip", "kinds", "model", "whole"))
+    result = evaluate_whole(
+>>>>>>> families
         chip,
         this,
-        workload.Phase(tokens=tokens, chunk=chunk, new=new_tokens),
+        Phase(tokens=tokens, chunk=chunk, new=new_tokens),
         dram=memories.dram(dram),
         table=energies.read_table(energy_table or energies.default_table()) if energy else None,
         at=energies.corner(corner),

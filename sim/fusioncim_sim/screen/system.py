@@ -6,8 +6,10 @@ from typing import Any
 from rich.console import Console
 
 from fusioncim_sim.screen.tables import table
+from fusioncim_sim.system.energy_table import DRAM
 from fusioncim_sim.system.explore import lines
 from fusioncim_sim.system.model import Evaluation
+from fusioncim_sim.system.whole_model import WholeModel
 
 CAUSES = {
     "working": "unmasked multiply-accumulates",
@@ -20,40 +22,52 @@ CAUSES = {
 }
 
 
-def evaluation_page(console: Console, result: Evaluation, corner: str) -> None:
-    """What a model's attention takes, per layer and whole."""
+def evaluation_page(console: Console, result: WholeModel, corner: str) -> None:
+    """What a model's attention takes: a layer of every kind, and all layers."""
+    for each in result.kinds:
+        _layer_page(console, each)
+    one = result.kinds[0]
+    left_out = "".join(f"; {number} layers of {kind} are left out" for kind, number in result.model.left_out.items())
+    console.print(
+        f"{result.model.name}: {result.layers} layers, {_phase(one)}{left_out}.\n"
+        f"{one.chip.engines} engines of {one.chip.engine.rows} x {one.chip.engine.columns}, {one.clock_mhz:g} MHz, "
+        f"{one.dram.name}: whole model {result.cycles:,} cycles, {result.seconds:,.4f} s.",
+        soft_wrap=True,
+    )
+    if result.energy and result.tops_per_w:
+        joules = sum(result.energy.values())
+        console.print(
+            f"{joules:,.4f} J, {result.tops_per_w:.2f} TOPS/W at {corner}, memory included "
+            f"({2 * result.macs / (joules - result.energy[DRAM]) * 1e-12:.2f} without), two operations per "
+            "unmasked multiply-accumulate.",
+            soft_wrap=True,
+        )
+    if not all(each.exact for each in result.kinds):
+        console.print("Waiting was continued from shorter jobs (fusioncim_sim.system.extrapolate).", soft_wrap=True)
+
+
+def _layer_page(console: Console, result: Evaluation) -> None:
+    """A layer of one kind, and all of its kind."""
     model, layers, layer = result.model, result.model.layers, result.counters
-    whole = layer.cycles * layers
+    console.print(
+        f"{layers} layers of {model.heads} heads on {model.kv_heads} of keys and values, {model.key_size} and "
+        f"{model.value_size} elements, {'causal' if model.causal else 'full'}: {layer.cycles:,} cycles per layer, "
+        f"{result.seconds * 1e3:,.3f} ms.",
+        soft_wrap=True,
+    )
     shares = table("engine-cycles", "share", "meaning")
     for name, share in result.shares.items():
         shares.add_row(name, f"{share:.2%}", CAUSES[name])
-    traffic = table("bytes", "per layer", "whole model")
+    traffic = table("bytes", "per layer", "these layers")
     for name, value in result.bytes.items():
         traffic.add_row(name, f"{value:,}", f"{value * layers:,}")
     console.print(shares, traffic)
     if result.energy is not None and result.joules:
-        energies = table("energy", "mJ per layer", "J, whole model", "share")
+        energies = table("energy", "mJ per layer", "J, these layers", "share")
         for name, joules in result.energy.items():
             energies.add_row(name, f"{joules * 1e3:,.3f}", f"{joules * layers:,.4f}", f"{joules / result.joules:.1%}")
         energies.add_row("all", f"{result.joules * 1e3:,.3f}", f"{result.joules * layers:,.4f}", "100.0%")
         console.print(energies)
-    console.print(
-        f"{model.name}: {model.heads} heads on {model.kv_heads} of keys and values, {model.key_size} and "
-        f"{model.value_size} elements, {layers} layers; {_phase(result)}.\n"
-        f"{result.chip.engines} engines of {result.chip.engine.rows} x {result.chip.engine.columns}, "
-        f"{result.clock_mhz:g} MHz, {result.dram.name}: {layer.cycles:,} cycles per layer, "
-        f"{result.seconds * 1e3:,.3f} ms; whole model {whole:,} cycles, {result.seconds * layers:,.4f} s.",
-        soft_wrap=True,
-    )
-    if result.joules:
-        console.print(
-            f"{2 * result.macs / result.joules * 1e-12:.2f} TOPS/W at {corner}, memory included "
-            f"({2 * result.macs / (result.joules - result.energy_of_memory) * 1e-12:.2f} without), two operations per "
-            "unmasked multiply-accumulate.",
-            soft_wrap=True,
-        )
-    if not result.exact:
-        console.print("Waiting was continued from shorter jobs (fusioncim_sim.system.extrapolate).", soft_wrap=True)
 
 
 def front_page(console: Console, found: Sequence[Mapping[str, Any]], best: Sequence[Mapping[str, Any]]) -> None:

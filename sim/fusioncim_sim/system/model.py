@@ -143,6 +143,7 @@ def evaluate(
     if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
         raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
     check_fits(chip, model)
+    model.check_tokens(phase.tokens)
     if table:
         table.check(chip)
     layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz))

@@ -12,10 +12,8 @@ key; the value is the same vector in memory, read again, and the outputs of its 
 A head dimension below `columns` is padded with zeros, in memory too: a job's vectors have the length of the array.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.chip_config import ChipConfig
@@ -32,7 +30,8 @@ class Model:
     """The attention of a language model.
 
     Members: name; layers; heads, kv_heads: query heads, key and value heads; key_size, value_size: elements of a key
-    and a value of a head; causal; latent: keys and values are one latent vector; source.
+    and a value of a head; causal; latent: keys and values are one latent vector; limit, mask: a sequence of at most
+    `limit` tokens has the plain mask, a longer one what `mask` says; source.
     """
 
     name: str
@@ -43,6 +42,8 @@ class Model:
     value_size: int
     causal: bool = True
     latent: bool = False
+    limit: int | None = None
+    mask: str = ""
     source: str
 
     def __post_init__(self) -> None:
@@ -53,6 +54,18 @@ class Model:
             raise InputError(f"kv_heads must divide heads = {self.heads}, not {self.kv_heads}")
         for name in ("key_size", "value_size"):
             check_range(name, getattr(self, name), 1, 1 << 16)
+
+    def times(self, layers: int) -> "Model":
+        """So many of these layers."""
+        return replace(self, layers=layers)
+
+    def check_tokens(self, tokens: int) -> None:
+        """Refuse a sequence that is too long for the plain mask."""
+        if self.limit is not None and tokens > self.limit:
+            raise InputError(
+                f"{self.layers} layers of {self.name} have {self.mask}, which the chip does not have: tokens must be "
+                f"at most {self.limit:,}, where it changes nothing, not {tokens:,}"
+            )
 
 
 def _plain(name: str, layers: int, heads: int, kv_heads: int, size: int, source: str, *, causal: bool = True) -> Model:
@@ -85,9 +98,7 @@ MODELS: Mapping[str, Model] = {
 
 
 def model(name: str) -> Model:
-    """The model of that name, or of a Hugging Face config.json if the name ends in .json."""
-    if name.endswith(".json"):
-        return from_config(Path(name))
+    """The model of that name."""
     check_choice("model", name, (*MODELS, "a path of a config.json"))
     return MODELS[name]
 
@@ -96,47 +107,6 @@ def changed(this: Model, values: Mapping[str, Any]) -> Model:
     """The model with some numbers changed; None leaves one as it is."""
     given = {name: value for name, value in values.items() if value is not None}
     return replace(this, **given, name=f"{this.name}, changed") if given else this
-
-
-def from_config(path: Path) -> Model:
-    """The model that a Hugging Face config.json describes."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
-    except ValueError as error:
-        raise InputError(f"the model's configuration is no JSON ({error}): {path}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"the model's configuration must be a JSON object, not so {path}")
-    text = values.get("text_config", values)  # of a model that also sees
-    layers = _number(text, path, "num_hidden_layers", "n_layer")
-    heads = _number(text, path, "num_attention_heads", "n_head")
-    causal = text.get("model_type") not in ("bert", "roberta", "distilbert") or bool(text.get("is_decoder"))
-    name = path.stem if path.stem != "config" else path.resolve().parent.name
-    if "kv_lora_rank" in text:
-        latent, rotary = _number(text, path, "kv_lora_rank"), _number(text, path, "qk_rope_head_dim")
-        return Model(
-            name=name, layers=layers, heads=heads, kv_heads=1, key_size=latent + rotary, value_size=latent,
-            causal=causal, latent=True, source=str(path),
-        )  # fmt: skip
-    kv_heads = text.get("num_key_value_heads") or heads
-    size = text.get("head_dim")
-    if size is None:
-        size, rest = divmod(_number(text, path, "hidden_size", "n_embd"), heads)
-        if rest:
-            raise InputError(f"hidden_size must be a multiple of the {heads} heads, not so in {path}")
-    return Model(
-        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
-        source=str(path),
-    )  # fmt: skip
-
-
-def _number(values: Mapping[str, Any], path: Path, *names: str) -> int:
-    """The first of these entries, which must be a whole number above 0."""
-    value = next((values[name] for name in names if name in values), None)
-    if type(value) is not int or value < 1:
-        raise InputError(f"{names[0]} must be a whole number above 0, not {value} in {path}")
-    return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,10 +144,35 @@ def test_the_command_says_and_writes_it(tmp_path):
     data = json.loads(out.read_text(encoding="utf-8"))
     assert data["model"]["name"] == "llama3-8b, changed"
     assert data["whole"]["layers"] == 3
-    assert f"{data['layer']['cycles']:,} cycles per layer" in result.stdout
+    (kind,) = data["kinds"]
+    assert data["whole"]["cycles"] == 3 * kind["layer"]["cycles"]
+    assert f"{kind['layer']['cycles']:,} cycles per layer" in result.stdout
     for name in ("working", "imbalance", "memory: keys", "network: delivered", "OP-CIM", "DRAM", "TOPS/W"):
         assert name in result.stdout
     assert fusioncim("evaluate", "--tokens", 64, "--json", out).exit_code == 0
+
+
+def test_a_model_with_layers_of_two_kinds(tmp_path):
+    values = {"model_type": "qwen3_next", "num_hidden_layers": 4, "num_attention_heads": 4, "head_dim": 64}
+    layers = ["full_attention", "sliding_attention", "linear_attention", "full_attention"]
+    (tmp_path / "config.json").write_text(
+        json.dumps({**values, "num_key_value_heads": 2, "layer_types": layers, "sliding_window": 128}), encoding="utf-8"
+    )
+    out = tmp_path / "out.json"
+    result = fusioncim("evaluate", "--model", tmp_path, "--tokens", 128, "--json", out)
+    assert result.exit_code == 0, result.output
+    data = json.loads(out.read_text(encoding="utf-8"))
+    assert [each["model"]["layers"] for each in data["kinds"]] == [2, 1]
+    assert data["model"]["left_out"] == {"linear attention": 1}
+    assert "1 layers of linear attention are left out" in result.stdout
+    cycles = data["kinds"][0]["layer"]["cycles"]
+    assert data["whole"]["cycles"] == 3 * cycles
+    energy = data["kinds"][1]["layer"]["energy_j"]["DRAM"]
+    assert data["whole"]["energy_j"]["DRAM"] == pytest.approx(3 * energy)
+    refused = fusioncim("evaluate", "--model", tmp_path, "--tokens", 129)
+    assert refused.exit_code == 2
+    assert "1 layers of" in refused.stderr
+    assert "a sliding window of 128 tokens, which the chip does not have" in refused.stderr
 
 
 def test_without_energy():

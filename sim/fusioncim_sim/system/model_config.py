@@ -1,0 +1,210 @@
+"""The attention of the model that a Hugging Face config.json describes, layer by layer, or a refusal by name.
+
+Every layer gets its own kind, mask and heads; layers that are alike are one `Model` with their number. Layers without
+softmax attention (convolutions, Mamba, linear attention) are counted and left out. A window or a chunk changes nothing
+for sequences that it holds whole, and `Model.check_tokens` refuses longer ones. What no engine computes (biases,
+soft-caps, sinks, cross-attention) is refused by its name, and so is a model type that is not known here, unless the
+caller states whether its layers are causal.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.system.model_defaults import DEFAULTS
+from fusioncim_sim.system.model_families import (
+    ALIASES,
+    DECODERS,
+    ENCODERS,
+    LEFT_OUT,
+    REFUSED,
+    Values,
+    find,
+    layer_kinds,
+    number,
+)
+from fusioncim_sim.system.workload import MAX_LAYERS, Model, changed, model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """The attention of all layers of a language model.
+
+    Members:
+        name: of the model.
+        kinds: layers that are alike, each with their number.
+        left_out: number of layers without softmax attention, by what they are.
+    """
+
+    name: str
+    kinds: tuple[Model, ...]
+    left_out: Mapping[str, int]
+
+
+def language_model(name: str, given: Values | None = None) -> LanguageModel:
+    """The model of a name of `workload.MODELS`, or of a path; given: as of `read_model`."""
+    if Path(name).suffix == ".json" or Path(name).is_dir():
+        return read_model(Path(name), given)
+    this = changed(model(name), given or {})
+    return LanguageModel(name=this.name, kinds=(this,), left_out={})
+
+
+def read_model(path: Path, given: Values | None = None) -> LanguageModel:
+    """The model of a config.json, or of a directory that holds one.
+
+    given: numbers that replace or complete those of the file, by the names of `Model`; None leaves one as it is.
+    """
+    path = path / "config.json" if path.is_dir() else path
+    values = _values(path)
+    name = path.stem if path.stem != "config" else path.resolve().parent.name
+    try:
+        return _language_model(values, name, str(path), {k: v for k, v in (given or {}).items() if v is not None})
+    except InputError as error:
+        raise InputError(f"{error}, in {path}") from error
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """The object of a JSON file."""
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the model's configuration is no JSON ({type(error).__name__}: {error}): {path}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"the model's configuration must be a JSON object, not so {path}")
+    return values
+
+
+def model_of(whole: Values, name: str) -> LanguageModel:
+    """The model of the values of a configuration."""
+    return _language_model(whole, name, name, {})
+
+
+def _language_model(whole: Values, name: str, source: str, given: Values) -> LanguageModel:
+    """The model of the values of a configuration."""
+    values = _text(whole)
+    causal = _causal(values, whole, given)
+    layers = given.get("layers") or number(values, "num_hidden_layers")
+    if layers > MAX_LAYERS:
+        raise InputError(f"num_hidden_layers must be at most {MAX_LAYERS}, not {layers}")
+    kinds: Counter[Model] = Counter()
+    left_out: Counter[str] = Counter()
+    for n, kind in enumerate(layer_kinds(values, layers)):
+        if kind in LEFT_OUT:
+            left_out[LEFT_OUT[kind]] += 1
+        else:
+            kinds[_layer(values, n, kind, causal, given, name=name, source=source)] += 1
+    if not kinds:
+        raise InputError(f"the model must have layers of attention, not only of {', '.join(left_out)}")
+    found = tuple(one.times(count) for one, count in kinds.items())
+    return LanguageModel(name=name, kinds=found, left_out=dict(left_out))
+
+
+def _text(whole: Values) -> Values:
+    """The part about the language of a model that also sees or hears."""
+    text = whole.get("text_config", whole)
+    if not isinstance(text, Mapping):
+        raise InputError(f"text_config must be a JSON object, not {text}")
+    values = {"model_type": whole.get("model_type"), **text}
+    defaults = DEFAULTS.get(str(values["model_type"]), {})
+    missing = {k: v for k, v in defaults.items() if not any(each in values for each in (k, *ALIASES.get(k, ())))}
+    return values | missing
+
+
+def _causal(values: Values, whole: Values, given: Values) -> bool:
+    """Whether tokens see only those before them, after everything that the engine does not have is refused."""
+    kind = values.get("model_type")
+    for each in (values, whole):
+        if each.get("model_type") in REFUSED:
+            raise _refused(each["model_type"], REFUSED[each["model_type"]])
+        if each.get("is_encoder_decoder") or each.get("add_cross_attention") or each.get("cross_attention_layers"):
+            raise _refused(each.get("model_type"), "cross-attention")
+    attention = values.get("attn_config")
+    inner: Values = attention if isinstance(attention, Mapping) else {}
+    if values.get("alibi") or inner.get("alibi") or values.get("position_embedding_type") == "alibi":
+        raise _refused(kind, "ALiBi biases")
+    if str(values.get("position_embedding_type", "")).startswith("relative"):
+        raise _refused(kind, "relative position biases")
+    if values.get("attn_logit_softcapping"):
+        raise _refused(kind, f"soft-capping of scores at {values['attn_logit_softcapping']}")
+    if values.get("index_topk"):
+        raise _refused(kind, "sparse attention")
+    if "causal" in given:
+        return bool(given["causal"])
+    if kind in ENCODERS:
+        return bool(values.get("is_decoder"))
+    if values.get("use_bidirectional_attention") in (True, "all"):
+        return False
+    if kind is not None and kind not in DECODERS:
+        raise InputError(
+            f"the model type must be known here, or --causal or --full must say how all its layers attend, not {kind}"
+        )
+    return True
+
+
+def _refused(kind: object, what: str) -> InputError:
+    """The error for what the engine does not have."""
+    if what == "no attention":
+        return InputError(f"the model must have layers of attention, not so the model type {kind}")
+    return InputError(f"the engine has no {what}, which the model type {kind} has")
+
+
+def _layer(values: Values, n: int, kind: str, causal: bool, given: Values, *, name: str, source: str) -> Model:
+    """Layer n, of a kind with attention; its number is 1."""
+    heads = given.get("heads") or number(values, "num_attention_heads", n)
+    limit, mask = _mask(values, kind, causal)
+    common: dict[str, Any] = {"name": name, "source": source, "layers": 1, "causal": causal, "heads": heads}
+    common |= {"limit": limit, "mask": mask}
+    if "kv_lora_rank" in values and values["kv_lora_rank"] is not None:
+        latent, rotary = number(values, "kv_lora_rank"), number(values, "qk_rope_head_dim")
+        return Model(kv_heads=1, key_size=latent + rotary, value_size=latent, latent=True, **common)
+    size = given.get("key_size") or _head_size(values, kind, heads)
+    return Model(
+        kv_heads=given.get("kv_heads") or _kv_heads(values, n, kind, heads), key_size=size, value_size=size, **common
+    )
+
+
+def _head_size(values: Values, kind: str, heads: int) -> int:
+    """Elements of a key."""
+    if kind == "full_attention" and str(values["model_type"]).startswith("gemma4"):
+        return number({"global_head_dim": 512, **values}, "global_head_dim")
+    if find(values, "head_dim") is not None:
+        return number(values, "head_dim")
+    width = number(values, "hidden_size")
+    if width % heads:
+        raise InputError(f"hidden_size must be a multiple of the {heads} heads, not {width}")
+    return width // heads
+
+
+def _kv_heads(values: Values, n: int, kind: str, heads: int) -> int:
+    """Key and value heads of a layer."""
+    model_type = str(values["model_type"])
+    wide = kind == "full_attention" and model_type.startswith("gemma4") and values.get("attention_k_eq_v")
+    if wide and values.get("num_global_key_value_heads") is not None:
+        return number(values, "num_global_key_value_heads")
+    # Falcon's older architecture has one key head for all queries whatever else it says.
+    if values.get("multi_query") and not values.get("new_decoder_architecture"):
+        return 1
+    if values.get("multi_query_attention"):
+        return number(values, "multi_query_group_num")
+    return heads if find(values, "num_key_value_heads") is None else number(values, "num_key_value_heads", n)
+
+
+def _mask(values: Values, kind: str, causal: bool) -> tuple[int | None, str]:
+    """Tokens up to which the mask of a layer is the plain one, and what it is beyond."""
+    if kind == "chunked_attention":
+        size = number(values, "attention_chunk_size")
+        return size, f"chunked attention over {size:,} tokens"
+    if kind != "sliding_attention":
+        return None, ""
+    if values["model_type"] == "modernbert":  # half of it to either side
+        size = number({"local_attention": 128, **values}, "local_attention")
+        return size // 2 + 1, f"a window of {size:,} tokens around each"
+    name = next((each for each in ("sliding_window", "attention_window_size", "window_size") if each in values), None)
+    size = number(values, name or "sliding_window")
+    return (size if causal else size // 2 + 1), f"a sliding window of {size:,} tokens"

@@ -1,0 +1,208 @@
+"""Configurations of models: kinds of layers, heads, masks, and what is refused by name."""
+
+import json
+
+import pytest
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.system.model_config import language_model, read_model
+
+PLAIN = {"num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 512}
+KINDS = {
+    "no type": (PLAIN, [(2, 8, 8, 64, True, None)]),
+    "grouped": ({**PLAIN, "num_key_value_heads": 2}, [(2, 8, 2, 64, True, None)]),
+    "head_dim": ({**PLAIN, "hidden_size": 100, "head_dim": 32}, [(2, 8, 8, 32, True, None)]),
+    "a whole number as a float": ({**PLAIN, "head_dim": 32.0}, [(2, 8, 8, 32, True, None)]),
+    "gpt2": ({"model_type": "gpt2", "n_layer": 12, "n_head": 12, "n_embd": 768}, [(12, 12, 12, 64, True, None)]),
+    "bert": ({**PLAIN, "model_type": "bert"}, [(2, 8, 8, 64, False, None)]),
+    "bert that decodes": ({**PLAIN, "model_type": "bert", "is_decoder": True}, [(2, 8, 8, 64, True, None)]),
+    "with pictures": (
+        {"model_type": "mistral3", "text_config": {**PLAIN, "model_type": "mistral"}},
+        [(2, 8, 8, 64, True, 4096)],
+    ),
+    "multi_query": ({**PLAIN, "model_type": "gpt_bigcode", "multi_query": True}, [(2, 8, 1, 64, True, None)]),
+    "falcon, old": (
+        {**PLAIN, "model_type": "falcon", "multi_query": True, "num_kv_heads": 8},
+        [(2, 8, 1, 64, True, None)],
+    ),
+    "falcon, new": (
+        {**PLAIN, "model_type": "falcon", "multi_query": True, "new_decoder_architecture": True, "num_kv_heads": 2},
+        [(2, 8, 2, 64, True, None)],
+    ),
+    "a window": ({**PLAIN, "model_type": "mistral", "sliding_window": 4096}, [(2, 8, 8, 64, True, 4096)]),
+    "no window": ({**PLAIN, "model_type": "mistral", "sliding_window": None}, [(2, 8, 8, 64, True, None)]),
+    "an unused window": (
+        {**PLAIN, "model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": False},
+        [(2, 8, 8, 64, True, None)],
+    ),
+    "windows of late layers": (
+        {**PLAIN, "model_type": "qwen2", "sliding_window": 64, "use_sliding_window": True, "max_window_layers": 1},
+        [(1, 8, 8, 64, True, None), (1, 8, 8, 64, True, 64)],
+    ),
+    "listed layers": (
+        {**PLAIN, "model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"]},
+        [(1, 8, 2, 256, True, None)],
+    ),
+    "kv heads by layer": (
+        {**PLAIN, "num_key_value_heads": [2, 4]},
+        [(1, 8, 2, 64, True, None), (1, 8, 4, 64, True, None)],
+    ),
+    "chunks": (
+        {**PLAIN, "model_type": "llama4_text", "num_hidden_layers": 4, "attention_chunk_size": 8192},
+        [(3, 8, 8, 128, True, 8192), (1, 8, 8, 128, True, None)],
+    ),
+    "windows to both sides": (
+        {**PLAIN, "model_type": "modernbert", "num_hidden_layers": 4, "local_attention": 128},
+        [(2, 8, 8, 64, False, None), (2, 8, 8, 64, False, 65)],
+    ),
+    "pattern": (
+        {**PLAIN, "model_type": "gemma3_text", "num_hidden_layers": 12, "sliding_window": 512},
+        [(10, 8, 4, 256, True, 512), (2, 8, 4, 256, True, None)],
+    ),
+    "wide full layers": (
+        {**PLAIN, "model_type": "gemma4_text", "num_hidden_layers": 6, "sliding_window": 512, "head_dim": 256,
+         "num_key_value_heads": 4, "num_global_key_value_heads": 1, "attention_k_eq_v": True},
+        [(5, 8, 4, 256, True, 512), (1, 8, 1, 512, True, None)],
+    ),
+    "what Gemma 3 leaves out": (
+        {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 2560,
+         "num_hidden_layers": 34, "sliding_window": 1024}},
+        [(29, 8, 4, 256, True, 1024), (5, 8, 4, 256, True, None)],
+    ),
+    "what Mistral leaves out": ({**PLAIN, "model_type": "mistral"}, [(2, 8, 8, 64, True, 4096)]),
+    "what Falcon leaves out": ({**PLAIN, "model_type": "falcon"}, [(2, 8, 1, 64, True, None)]),
+    "what StarCoder leaves out": (
+        {"model_type": "gpt_bigcode", "n_layer": 2, "n_head": 8, "n_embd": 512},
+        [(2, 8, 1, 64, True, None)],
+    ),
+    "another name of KV heads": (
+        {"model_type": "mistral", "n_layers": 2, "n_heads": 8, "n_kv_heads": 4, "dim": 512, "sliding_window": 64},
+        [(2, 8, 4, 64, True, 64)],
+    ),
+}  # fmt: skip
+
+
+def written(tmp_path, values):
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_layer_gets_its_kind(name, tmp_path):
+    values, expected = KINDS[name]
+    found = read_model(written(tmp_path, values))
+    assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.causal, x.limit) for x in found.kinds] == expected
+    assert found.name == "some"
+
+
+def test_layers_without_attention_are_counted(tmp_path):
+    values = {**PLAIN, "model_type": "jamba", "num_hidden_layers": 16, "attn_layer_period": 8, "attn_layer_offset": 4}
+    found = read_model(written(tmp_path, values))
+    assert [each.layers for each in found.kinds] == [2]
+    assert found.left_out == {"Mamba": 14}
+
+
+def test_layers_of_experts_alone_are_left_out(tmp_path):
+    values = {**PLAIN, "model_type": "nemotron_h", "layer_types": ["moe", "full_attention"]}
+    assert read_model(written(tmp_path, values)).left_out == {"no attention": 1}
+
+
+def test_latent_attention(tmp_path):
+    values = {"model_type": "deepseek_v3", "num_hidden_layers": 61, "num_attention_heads": 128, "kv_lora_rank": 512}
+    (kind,) = read_model(written(tmp_path, {**values, "qk_rope_head_dim": 64})).kinds
+    assert (kind.layers, kind.heads, kind.kv_heads, kind.key_size, kind.value_size) == (61, 128, 1, 576, 512)
+    assert kind.latent
+
+
+REFUSED = {
+    "alibi": ({**PLAIN, "model_type": "falcon", "alibi": True}, "the engine has no ALiBi biases"),
+    "mpt": (
+        {"model_type": "mpt", "n_layers": 2, "n_heads": 2, "d_model": 64},
+        "no ALiBi biases, which the model type mpt",
+    ),
+    "t5": ({"model_type": "t5", "num_layers": 6, "num_heads": 8, "d_model": 512}, "no relative position biases"),
+    "bert with relative positions": (
+        {**PLAIN, "model_type": "bert", "position_embedding_type": "relative_key"},
+        "no relative position biases",
+    ),
+    "bart": (
+        {**PLAIN, "model_type": "bart", "is_encoder_decoder": True},
+        "no cross-attention, which the model type bart",
+    ),
+    "soft-caps": (
+        {**PLAIN, "model_type": "gemma2", "attn_logit_softcapping": 50.0},
+        "no soft-capping of scores at 50.0",
+    ),
+    "sinks": ({**PLAIN, "model_type": "gpt_oss"}, "no learned attention sinks"),
+    "mamba": ({"model_type": "mamba"}, "must have layers of attention"),
+    "only convolutions": ({**PLAIN, "model_type": "lfm2", "full_attn_idxs": []}, "not only of convolution"),
+    "sparse": ({**PLAIN, "model_type": "deepseek_v3", "index_topk": 2048}, "no sparse attention"),
+    "unknown type": (
+        {**PLAIN, "model_type": "llama9"},
+        "model type must be known here, or --causal or --full .* not llama9",
+    ),
+    "unknown kind": ({**PLAIN, "layer_types": ["full_attention", "magic"]}, "must be of a known kind, not magic"),
+    "too few kinds": ({**PLAIN, "layer_types": ["full_attention"]}, "an entry for each of the 2 layers, not 1"),
+    "kinds that are none": ({**PLAIN, "layer_types": "full"}, "layer_types must be a list of names, not full"),
+    "no number": (
+        {**PLAIN, "num_hidden_layers": "two"},
+        'num_hidden_layers must be a whole number of at least 1, not "two"',
+    ),
+    "a string": ({**PLAIN, "head_dim": "64"}, 'head_dim must be a whole number of at least 1, not "64"'),
+    "a list": ({**PLAIN, "head_dim": [64]}, r"head_dim must be a whole number of at least 1, not \[64\]"),
+    "a fraction": ({**PLAIN, "head_dim": 64.5}, "head_dim must be a whole number of at least 1, not 64.5"),
+    "no kv heads": (
+        {**PLAIN, "num_key_value_heads": 0},
+        "num_key_value_heads must be a whole number of at least 1, not 0",
+    ),
+    "missing": ({"num_hidden_layers": 2}, "num_attention_heads must be a whole number of at least 1, not null"),
+    "too many layers": ({**PLAIN, "num_hidden_layers": 10**9}, "num_hidden_layers must be at most 10000"),
+    "heads that do not divide": ({**PLAIN, "num_key_value_heads": 3}, "kv_heads must divide heads = 8, not 3"),
+    "size that does not divide": (
+        {**PLAIN, "hidden_size": 100},
+        "hidden_size must be a multiple of the 8 heads, not 100",
+    ),
+    "no object": ([1], "must be a JSON object"),
+    "text that is none": ({"text_config": 3}, "text_config must be a JSON object, not 3"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_named(name, tmp_path):
+    values, text = REFUSED[name]
+    path = written(tmp_path, values)
+    with pytest.raises(InputError, match=text) as error:
+        read_model(path)
+    assert str(error.value).endswith(str(path))
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(InputError, match=r"cannot be read \(No such file"):
+        read_model(tmp_path / "none.json")
+    (tmp_path / "text.json").write_text("layers: 3", encoding="utf-8")
+    with pytest.raises(InputError, match="is no JSON"):
+        read_model(tmp_path / "text.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"is no JSON \(RecursionError"):
+        read_model(tmp_path / "deep.json")
+
+
+def test_a_directory_is_taken(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(PLAIN), encoding="utf-8")
+    assert language_model(str(tmp_path)).name == tmp_path.name
+
+
+def test_numbers_that_are_given_replace_and_complete(tmp_path):
+    path = written(tmp_path, {"model_type": "llama9", "num_hidden_layers": 3})
+    (kind,) = read_model(path, {"heads": 4, "kv_heads": 2, "key_size": 64, "causal": False, "layers": None}).kinds
+    assert (kind.layers, kind.heads, kind.kv_heads, kind.key_size, kind.causal) == (3, 4, 2, 64, False)
+
+
+def test_a_window_changes_nothing_for_a_short_sequence(tmp_path):
+    (kind,) = read_model(written(tmp_path, {**PLAIN, "model_type": "mistral", "sliding_window": 64})).kinds
+    kind.check_tokens(64)
+    with pytest.raises(
+        InputError, match=r"2 layers of some have a sliding window of 64 tokens, .* at most 64.* not 65"
+    ):
+        kind.check_tokens(65)
