@@ -1,4 +1,4 @@
-"""The files of a generated design, whatever its top is: what another flow needs to take it over.
+"""What `fusioncim generate` writes: the files that another flow needs to take a design over, whatever its top is.
 
     TOP.v, sram.v  Verilog, the ports explained above the top module; the model of the memory macro
     TOP.f          file list, for any simulator or synthesizer
@@ -6,6 +6,9 @@
     TOP.sdc        timing constraints
     ports.md       every port: direction, bits, meaning, and where the fields of a layout lie
     config.toml    the configuration
+    *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
+
+The command adds manifest.json: the version, and size and SHA-256 of every file.
 
 A component says what its ports mean in `ports`, a sentence for each prefix of port names. More files are merged in:
 `{**deliver(chip), **others}`.
@@ -91,7 +94,7 @@ def deliver(
 
 
 def ports_of(component: wiring.Component, meanings: Mapping[str, str]) -> list[Port]:
-    """The ports in the order of the Verilog; a port without a meaning and a meaning without a port are refused."""
+    """Clock, reset, other inputs, outputs; a port without a meaning and a meaning without a port are refused."""
     top = module_name(component)
     found = [Port(name, "input", 1, meaning) for name, meaning in DOMAIN.items()]
     used = set()

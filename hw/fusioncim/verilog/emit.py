@@ -17,7 +17,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
-from fusioncim.verilog.readable import PORT, readable
+from fusioncim.verilog.names import PORT
+from fusioncim.verilog.readable import readable
 
 
 class Modules:
@@ -120,8 +121,7 @@ def convert(texts: Iterable[str]) -> str:
         *(f"read_rtlil <<end_of_rtlil\n{text}\nend_of_rtlil" for text in texts),
         "proc -nomux -norom -noopt",
         "memory_collect",
-        "attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding",
-        "attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy",
+        "attrmap -remove init",
         "write_verilog -norename -noattr",
     ]
     done = subprocess.run(

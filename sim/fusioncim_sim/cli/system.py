@@ -64,17 +64,10 @@ def evaluate(
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
-<<<<<<< HEAD
-    this = workload.changed(workload.model(model), changed)
-    results = Results(json_out, "chip", "layer", "model", "whole")
-    work = partial(
-        system.evaluate,
-=======
     this = language_model(model, changed)
-    if json_out:
-        check_json(json_out, ("chip", "kinds", "model", "whole"))
-    result = evaluate_whole(
->>>>>>> families
+    results = Results(json_out, "chip", "kinds", "model", "whole")
+    work = partial(
+        evaluate_whole,
         chip,
         this,
         Phase(tokens=tokens, chunk=chunk, new=new_tokens),
