@@ -7,7 +7,7 @@ import shutil
 import pytest
 from hypothesis import settings
 
-from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.cells.liberty import default_liberty, load
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=False)
 settings.load_profile("repeatable")

@@ -41,7 +41,7 @@ def test_a_missing_extra_is_named(monkeypatch):
     result = CliRunner().invoke(app, ["quality"])
     assert (result.exit_code, result.stderr) == (
         2,
-        "error: language models need pip install 'fusioncim[llm]', not found: torch\n",
+        "error: torch is missing: install it with pip install 'fusioncim[llm]'\n",
     )
 
 

@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusioncim.asic.cell_library import Library
-from fusioncim.asic.loads import PortLoads, port_loads
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.memory_array import bank_macro, macro_of_shape
-from fusioncim.asic.memory_liberty import liberty_view, macro_name
-from fusioncim.asic.netlist import SRAM_MODULE, Netlist, Part
-from fusioncim.asic.netlist_verilog import instance_name, plain_verilog
+from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.memory.memory_array import bank_macro, macro_of_shape
+from fusioncim.asic.memory.memory_liberty import liberty_view, macro_name
+from fusioncim.asic.netlist.loads import PortLoads, port_loads
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist, Part
+from fusioncim.asic.netlist.netlist_verilog import instance_name, plain_verilog
 from fusioncim.package import IO_SHARE
 from fusioncim_golden.errors import InputError
 

@@ -25,8 +25,8 @@ class Bank(wiring.Component):
     """`depth` words of `width` bits with `reads` read ports.
 
     array: the bank is the memory of one row of a compute array, its cells beside the gates that take `read_data` (see
-    fusioncim.asic.memory_array). Undefined is then also what a port shows after a write to the word that it showed,
-    until its next enabled read.
+    fusioncim.asic.memory.memory_array). Undefined is then also what a port shows after a write to the word that it
+    showed, until its next enabled read.
 
     Members:
         write_enable, write_address, write_data: written at the end of the cycle.

@@ -41,7 +41,7 @@ def synth(
 
     Example: fusioncim synth --preset tiny --engine -o build/netlist
     """
-    from fusioncim.asic.synth import require_pyosys, synthesize
+    from fusioncim.asic.synthesis.synth import require_pyosys, synthesize
     from fusioncim.build.workers import cores
     from fusioncim_sim.files import check_directory, write_directory
     from fusioncim_sim.gates.asic_figures import component_of, read_library, synth_figures
@@ -80,7 +80,7 @@ def timing(
 
     Example: fusioncim timing --preset tiny --engine --clock-mhz 500
     """
-    from fusioncim.asic.synth import require_pyosys
+    from fusioncim.asic.synthesis.synth import require_pyosys
     from fusioncim.asic.timing import require_sta
     from fusioncim.build.workers import cores
     from fusioncim_sim.gates.asic_figures import period_of, read_library, time_design, timing_figures
@@ -117,7 +117,7 @@ def power(
 
     Example: fusioncim power --head sink --tokens 64 --json power.json
     """
-    from fusioncim.asic.synth import require_pyosys
+    from fusioncim.asic.synthesis.synth import require_pyosys
     from fusioncim.build.workers import cores
     from fusioncim_sim.gates.asic_figures import period_of, read_library
     from fusioncim_sim.gates.gate_level import require_gates

@@ -52,7 +52,6 @@ def simulate(
     from fusioncim.build.workers import cores
     from fusioncim_sim.heads.judge import choose, judge_all, report
     from fusioncim_sim.heads.read import load_heads
-    from fusioncim_sim.rtl.head_run import evaluate_all
     from fusioncim_sim.rtl.simulators import SIMULATOR, require
     from fusioncim_sim.screen.heads import heads_table
 

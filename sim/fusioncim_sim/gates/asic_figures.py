@@ -8,12 +8,12 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fusioncim import package as delivery
-from fusioncim.asic.cell_library import Library
-from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.mapped_design import Design, report
-from fusioncim.asic.memory_array import macro_of_shape
-from fusioncim.asic.synth import synthesize
-from fusioncim.asic.synth_recipe import fallbacks
+from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.memory.memory_array import macro_of_shape
+from fusioncim.asic.netlist.mapped_design import Design, report
+from fusioncim.asic.synthesis.synth import synthesize
+from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim.asic.timing import Timing, analyse
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fusioncim.asic.activity import Activity
-from fusioncim.asic.cell_verilog import cells_verilog
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.netlist import Flat
-from fusioncim.asic.netlist_verilog import flat_verilog
+from fusioncim.asic.cells.cell_verilog import cells_verilog
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.netlist import Flat
+from fusioncim.asic.netlist.netlist_verilog import flat_verilog
+from fusioncim.asic.power.activity import Activity
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.memory_array import bank_macro, macro_of_shape
-from fusioncim.asic.memory_liberty import liberty_view, macro_name
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import SRAM_MODULE, Netlist
-from fusioncim.asic.netlist_verilog import plain_verilog
+from fusioncim.asic.memory.memory_array import bank_macro, macro_of_shape
+from fusioncim.asic.memory.memory_liberty import liberty_view, macro_name
+from fusioncim.asic.memory.memory_model import Macro
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist
+from fusioncim.asic.netlist.netlist_verilog import plain_verilog
 from fusioncim.lib.bank import SRAM
 from fusioncim_sim.files import to_json
 

@@ -13,11 +13,11 @@ from functools import partial
 
 import numpy as np
 
-from fusioncim.asic.activity import Activity
-from fusioncim.asic.cell_library import Library
-from fusioncim.asic.netlist import flatten
-from fusioncim.asic.power import Energy, PowerModel
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.netlist.netlist import flatten
+from fusioncim.asic.power.activity import Activity
+from fusioncim.asic.power.power import Energy, PowerModel
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden

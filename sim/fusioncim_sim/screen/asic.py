@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from fusioncim.asic.cell_library import Library
+from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.timing import Timing
 from fusioncim_sim.screen.tables import table
 

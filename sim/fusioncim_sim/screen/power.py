@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from rich.console import Console
 
-from fusioncim.asic.power import Energy
+from fusioncim.asic.power.power import Energy
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
 from fusioncim_sim.screen.tables import table

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from fusioncim.asic.bank_logic import BANKS
-from fusioncim.asic.cell_library import Library
-from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.memory_array import bank_macro
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import Flat, flatten
-from fusioncim.asic.power import Energy, PowerModel
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.memory.memory_array import bank_macro
+from fusioncim.asic.memory.memory_model import Macro
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.netlist import Flat, flatten
+from fusioncim.asic.power.power import Energy, PowerModel
+from fusioncim.asic.synthesis.bank_logic import BANKS
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import used

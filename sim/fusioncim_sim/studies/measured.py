@@ -1,4 +1,4 @@
-"""The table of figures in the README, which draws on four studies."""
+"""The first table of docs/measured.md, which draws on four studies."""
 
 from fusioncim_sim.studies import accuracy as accuracies
 from fusioncim_sim.studies import chip as chips

@@ -1,7 +1,7 @@
 """What each parameter of `paper` costs and buys: the alternatives side by side, and the candidates for the preset.
 
-Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusioncim.asic.synth), and of the row's
-banks; accuracy and moves are those of all captured heads.
+Area is that of a row of the OP-CIM and of a softmax lane, logic only (see fusioncim.asic.synthesis.synth), and of the
+row's banks; accuracy and moves are those of all captured heads.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.memory_array import macro_of_shape
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.memory.memory_array import macro_of_shape
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.engine.ip_cim import IpCimRow
 from fusioncim.engine.op_cim import OpCimRow

@@ -17,6 +17,7 @@ from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy import moved
 from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_table, read_table
 from fusioncim_sim.system.model import Evaluation, evaluate
+from fusioncim_sim.system.model_table import models_table
 from fusioncim_sim.system.published import A100_WATTS, a100_seconds, published_table
 from fusioncim_sim.system.workload import Phase, model
 
@@ -206,6 +207,7 @@ STUDY = Study(
         Table(PAGE, "system", system_table, SOURCES),
         Table(PAGE, "baselines", baseline_table, SOURCES),
         Table(PAGE, "published", published_table, []),
+        Table("docs/models.md", "models", models_table, []),
         Table(PAGE, "ablation", ablation_table, SOURCES),
     ],
     show=everything,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fusioncim.asic.liberty import default_liberty, load
+from fusioncim.asic.cells.liberty import default_liberty, load
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.presets import PRESETS

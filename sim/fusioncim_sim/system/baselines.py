@@ -24,8 +24,8 @@ from math import ceil
 
 import numpy as np
 
-from fusioncim.asic.memory_array import ArrayMacro
-from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.memory.memory_array import ArrayMacro
+from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig

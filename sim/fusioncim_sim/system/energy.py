@@ -8,7 +8,7 @@
 The lines are those of an `EnergyTable`.
 """
 
-from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.cycles import Counts

@@ -6,10 +6,10 @@ import pytest
 
 from fusioncim import package as delivery
 from fusioncim.asic import timing
-from fusioncim.asic.memory_array import macro_of_shape
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.netlist import Netlist, Part
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.memory.memory_array import macro_of_shape
+from fusioncim.asic.memory.memory_model import Macro
+from fusioncim.asic.netlist.netlist import Netlist, Part
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.asic.timing import analyse, require_sta
 from fusioncim.engine.engine import Engine
 from fusioncim_golden.errors import InputError

@@ -43,7 +43,8 @@ def names(files):
 
 
 @pytest.mark.parametrize(
-    "module", ["fusioncim.asic.power", "fusioncim.fpga.self_check", "fusioncim.package", "fusioncim.build.workers"]
+    "module",
+    ["fusioncim.asic.power.power", "fusioncim.fpga.self_check", "fusioncim.package", "fusioncim.build.workers"],
 )
 def test_what_is_not_imported_changes_nothing(module, edit):
     before = text_hash(CHIP), code_hash(BENCH, ALL)

@@ -37,8 +37,8 @@ BASE = {
 }
 WITH_EXTRAS = {
     ("simulate", "heads.npz", *TINY, "--tokens", "1"): {"amaranth", "cocotb"},
-    ("synth", *TINY, "--engine"): CHIP,
-    ("timing", *TINY, "--engine"): CHIP,
+    ("synth", *TINY, "--engine"): CHIP | {"liberty-parser", "sympy"},
+    ("timing", *TINY, "--engine"): CHIP | {"liberty-parser", "sympy"},
 }
 NEEDED = {
     ("simulate", "heads.npz", *TINY): "sim",

@@ -12,9 +12,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from typer.testing import CliRunner
 
-from fusioncim.asic.cell_verilog import cells_verilog
-from fusioncim.asic.memory_model import Macro
-from fusioncim.asic.power import Energy
+from fusioncim.asic.cells.cell_verilog import cells_verilog
+from fusioncim.asic.memory.memory_model import Macro
+from fusioncim.asic.power.power import Energy
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
@@ -226,7 +226,7 @@ def test_missing_packages_are_named(command, place, monkeypatch):
 
     monkeypatch.setattr("fusioncim_sim.gates.asic_figures.load", missing)
     ends_with_one_line(fusioncim(command), "liberty is missing: install it with pip install 'fusioncim[synth]'")
-    monkeypatch.setattr("fusioncim.asic.synth.importlib.metadata.version", missing_distribution)
+    monkeypatch.setattr("fusioncim.asic.synthesis.synth.importlib.metadata.version", missing_distribution)
     ends_with_one_line(fusioncim(command), "pyosys is missing: install it with pip install 'fusioncim[synth]'")
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim.asic.cell_verilog import cells_verilog
-from fusioncim.asic.netlist import flatten
-from fusioncim.asic.netlist_verilog import flat_verilog
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.cell_verilog import cells_verilog
+from fusioncim.asic.netlist.netlist import flatten
+from fusioncim.asic.netlist.netlist_verilog import flat_verilog
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.memory_array import bank_macro
-from fusioncim.asic.synth import design_texts
+from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.memory.memory_array import bank_macro
+from fusioncim.asic.synthesis.synth import design_texts
 from fusioncim.engine.engine import Engine
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.banks import SHAPES, accesses, measure_cells, of_macro

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from fusioncim.asic.memory_model import Macro
+from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS

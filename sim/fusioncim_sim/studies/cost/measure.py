@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusioncim.asic.liberty import default_liberty, load
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ

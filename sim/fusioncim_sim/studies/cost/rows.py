@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fusioncim.asic.mapped_design import Design
-from fusioncim.asic.memory_array import macro_of_shape
+from fusioncim.asic.memory.memory_array import macro_of_shape
+from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.scaling import LIBRARY, scale
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.presets import PRESETS

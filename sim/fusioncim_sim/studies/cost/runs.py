@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fusioncim.asic.liberty import load
-from fusioncim.asic.loads import port_loads
-from fusioncim.asic.netlist import flatten
-from fusioncim.asic.power import Energy, PowerModel
-from fusioncim.asic.synth import synthesize
+from fusioncim.asic.cells.liberty import load
+from fusioncim.asic.netlist.loads import port_loads
+from fusioncim.asic.netlist.netlist import flatten
+from fusioncim.asic.power.power import Energy, PowerModel
+from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import job as golden

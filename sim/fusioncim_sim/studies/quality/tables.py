@@ -1,4 +1,4 @@
-"""The tables of docs/quality.md, and that of the README."""
+"""The tables of docs/quality.md, and that of docs/measured.md."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

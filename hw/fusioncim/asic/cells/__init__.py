@@ -1,0 +1,1 @@
+"""The cell library: Liberty files, Boolean functions, lookup tables, models for simulation."""

@@ -1,0 +1,1 @@
+"""Models of the memory banks: technology, macros, rows of arrays, Liberty views."""

@@ -1,0 +1,1 @@
+"""Mapped netlists: modules, flat designs, what loads a net."""

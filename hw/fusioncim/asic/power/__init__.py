@@ -1,0 +1,1 @@
+"""Energy from what every net does: switching, transitions, clock tree."""

@@ -1,0 +1,1 @@
+"""Mapping on cells: recipe, buffers, banks of latches and flip-flops."""
