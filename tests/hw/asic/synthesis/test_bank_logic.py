@@ -37,7 +37,7 @@ def check(this, program):
         "test_bank",
         "matches_model",
         {**this, "cells": True},
-        path=Path(__file__).parents[1] / "lib",
+        path=Path(__file__).parents[2] / "lib",
         program=program,
     )
 
