@@ -24,10 +24,15 @@ from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, m
 class Events:
     """Events of a job.
 
-    Members: scores (visible), rescales (a row's O shifted because its reference moved), halvings (a row's O halved
-    because its sum was about to overflow), zero_probabilities (visible scores that add nothing), row_updates (a row's
-    block in a slot) and skipped_row_updates among them (the OP-CIM row stays still), slots (a block passing a word) and
-    zero_slots among them (no row adds anything).
+    Members:
+        scores: visible scores.
+        rescales: a row's O was shifted because its reference moved.
+        halvings: a row's O was halved because its sum was about to overflow.
+        zero_probabilities: visible scores that add nothing.
+        row_updates: a row's block in a slot.
+        skipped_row_updates: those in which the row of the OP-CIM stays still.
+        slots: a block that passes a word.
+        zero_slots: those in which no row adds anything.
     """
 
     scores: int = 0

@@ -28,8 +28,12 @@ from fusioncim_golden.key_order import KeyOrder
 class Job:
     """Attention of `heads` x `queries` queries over `keys` keys.
 
-    Members: start, the position of the first query (default: the last query at the last key, at least 0); causal;
-    words_per_pass, resident tiles per pass.
+    Members:
+        queries, keys: how many there are.
+        heads: query heads that share one K and V.
+        causal: a query sees the keys up to its own position; otherwise all.
+        start: position of the first query; default: the last query is at the last key, and none before key 0.
+        words_per_pass: tiles that are resident together in an engine; default: half of its words.
     """
 
     queries: int

@@ -41,8 +41,11 @@ class Update(IntEnum):
 class Rows:
     """State of every row of a tile, arrays of one shape.
 
-    Members: empty (no block added yet), reference r, row_sum l with `flush` fraction bits, seeded (r holds the value of
-    an earlier tile from which a new one may start).
+    Members:
+        empty: no block was added yet.
+        reference: r, an exponent of two.
+        row_sum: l, with `row_sum_fraction` fraction bits.
+        seeded: r is that of an earlier tile, from which a new one may start.
     """
 
     empty: Bool
@@ -63,7 +66,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Block:
-    """A block's probabilities. p [..., rank], exponent b [...], visible [...] (any key of the block is)."""
+    """A block's probabilities.
+
+    Members:
+        p: mantissas [..., rank].
+        exponent: b [...].
+        visible: whether any key of the block is, [...].
+    """
 
     p: Int
     exponent: Int
@@ -74,8 +83,11 @@ class Block:
 class Updates:
     """Commands to the OP-CIM rows, arrays of one shape [..., blocks].
 
-    Members: kind (Update), shift (slack + e for LOAD and ADD, b - r for RESCALE), halve, and for the counters:
-    rescale (an O with content was shifted because the reference moved).
+    Members:
+        kind: of `Update`.
+        shift: slack + e for LOAD and ADD, b - r for RESCALE.
+        halve: O is halved before the block is added.
+        rescale: an O with content was shifted because the reference moved; for the counters.
     """
 
     kind: Int

@@ -182,8 +182,11 @@ def chunks(config: Config, visible: Tensor, blocks: Int) -> Iterator[Chunk]:
 class Step:
     """A chunk after its blocks are in the rows.
 
-    Members: chunk; late, the rows that it holds (from chunk.first on); block, their probabilities; active, align, move,
-    of `Update`, int32 [blocks, jobs, rows].
+    Members:
+        chunk: its blocks.
+        late: the rows that see them, from chunk.first on.
+        block: their probabilities.
+        active, align, move: of `Update`, int32 [blocks, jobs, rows].
     """
 
     chunk: Chunk

@@ -42,8 +42,10 @@ class Rows(NamedTuple):
 class Update(NamedTuple):
     """One block into the rows, [jobs, rows].
 
-    Members: active, all ones where the block is added; align, the right shift of the block; move, the right shift of O
-    before: 0 none, -1 a halving, else a rescale.
+    Members:
+        active: all ones where the block is added.
+        align: right shift of the block.
+        move: right shift of O before; 0 is none, -1 a halving, everything else a rescale.
     """
 
     active: Tensor

@@ -15,8 +15,11 @@ CONTROLLER_NS = 20.0
 class Dram:
     """A memory.
 
-    Members: name; gb_per_s: peak, 10^9 bytes; row_ns: precharge, activation and read of another row; pj_per_bit: of a
-    bit that is read or written, activation and interface included; sources.
+    Members:
+        name, sources: of the memory.
+        gb_per_s: peak, in 10^9 bytes per second.
+        row_ns: precharge, activation and read of another row.
+        pj_per_bit: of a bit that is read or written, activation and interface included.
     """
 
     name: str

@@ -22,8 +22,12 @@ HIGHEST_MHZ = 100_000
 class Evaluation:
     """A layer of a model on a chip; all layers are alike and follow each other.
 
-    Members: counters: of the layer; exact: no part was continued from a smaller one; pairs: unmasked scores; energy: in
-    joules by component, or None.
+    Members:
+        chip, model, phase, dram, clock_mhz: what was asked.
+        counters: of the layer.
+        exact: no part was continued from a smaller one.
+        pairs: unmasked scores.
+        energy: joules by component, or None.
     """
 
     chip: ChipConfig

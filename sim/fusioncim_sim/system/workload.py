@@ -29,9 +29,14 @@ MAX_LAYERS = 10_000
 class Model:
     """The attention of a language model.
 
-    Members: name; layers; heads, kv_heads: query heads, key and value heads; key_size, value_size: elements of a key
-    and a value of a head; causal; latent: keys and values are one latent vector; limit, mask: a sequence of at most
-    `limit` tokens has the plain mask, a longer one what `mask` says; source.
+    Members:
+        name, source: of the model.
+        layers: so many, all alike.
+        heads, kv_heads: query heads; key and value heads.
+        key_size, value_size: elements of a key and of a value of a head.
+        causal: a token sees those before it and itself; otherwise all.
+        latent: keys and values are one latent vector.
+        limit, mask: a sequence of at most `limit` tokens has the plain mask, a longer one what `mask` says.
     """
 
     name: str

@@ -20,7 +20,7 @@ def test_a_layer_adds_what_the_integer_model_adds(name, causal, parts_of):
     head, config = HEADS[name], Config(flush=8)
     counted = Counted(config, equal=False)
     counted(causal, *parts_of(head), None, 0.125)
-    expected = golden.run(config, head.quantized(config), Job(queries=200, keys=200)).counters
+    expected = golden.run(config, head.quantized(config), Job(queries=200, keys=200)).events
     assert counted.layers == [(expected.additions, expected.scores)]
     assert 0 < expected.additions < expected.row_updates
 
