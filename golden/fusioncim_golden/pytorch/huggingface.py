@@ -234,8 +234,9 @@ def kind_of(module: Any, shown: Tensor, real: Tensor) -> str:
     window = getattr(getattr(module, "config", None), "sliding_window", None)
     if window and window < keys:
         return f"a sliding window of {window} on {keys} keys"
-    hidden = shown[real].int().diff(dim=-1) if real.any() else shown.new_zeros(0)
-    if (hidden > 0).sum() and ((hidden > 0).sum(dim=-1) > 1 - shown[real][:, 0].int()).any():
+    rows = shown[real].int()
+    runs = rows[:, :1].sum(dim=-1) + (rows.diff(dim=-1) > 0).sum(dim=-1)
+    if (runs > 1).any():
         return f"with a gap on {keys} keys: right padding before new tokens, or a cache with a shared prefix"
     return f"another mask on {keys} keys"
 

@@ -1,9 +1,9 @@
 """Design-space exploration: chips of many configurations on one workload, and which of them no other one beats.
 
-Objectives, all to be small: area in mm2, energy of a layer in mJ, its latency in ms, loss of quality in dB (negative
-SQNR of a captured head against float64 attention on the same integers). Energies are measured for one configuration;
-where a point differs from it in more than what they are a line over (`energy.FREE`), they are taken as they are, per
-event, and the point says so in `estimated`.
+Objectives, all to be small: area in mm2; energy in mJ and latency in ms of a layer, the mean over all layers; loss of
+quality in dB (negative SQNR of a captured head against float64 attention on the same integers). Energies are measured
+for one configuration. Where a point differs from it in more than what they are a line over (`energy_table.FREE`), they
+are taken as they are, per event, and the point says so in `estimated`.
 
 Points are evaluated in batches, on local cores or on a Dask cluster. Every finished point is a line of results.jsonl,
 whose first line says what was asked. An exploration that is run again goes on where it ended; one that asks for
@@ -46,8 +46,9 @@ from fusioncim_sim.system.energy_table import (
     default_table,
     read_table,
 )
-from fusioncim_sim.system.model import evaluate
-from fusioncim_sim.system.workload import Phase, model
+from fusioncim_sim.system.model_config import language_model
+from fusioncim_sim.system.whole_model import evaluate_whole
+from fusioncim_sim.system.workload import Phase
 
 LOG = logging.getLogger(__name__)
 
@@ -134,9 +135,9 @@ def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
     """Objectives of a point."""
     chip = chip_of(point)
     table, estimated = _fitted(read_table(default_table()), chip)
-    result = evaluate(
+    result = evaluate_whole(
         chip,
-        model(question.model),
+        language_model(question.model),
         Phase(tokens=question.tokens),
         dram=dram(question.memory),
         table=table,
@@ -146,10 +147,10 @@ def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
     return {
         "point": dict(point),
         "mm2": area(chip, question.corner),
-        "mj": (result.joules or 0.0) * 1e3,
-        "ms": result.seconds * 1e3,
+        "mj": sum((result.energy or {}).values()) / result.layers * 1e3,
+        "ms": result.seconds / result.layers * 1e3,
         "loss_db": -quality(_numbers(chip.engine)),
-        "working": result.shares["working"],
+        "working": result.working,
         "estimated": estimated,
     }
 

@@ -27,7 +27,7 @@ from fusioncim_sim.system.model_families import (
     layer_kinds,
     number,
 )
-from fusioncim_sim.system.workload import MAX_LAYERS, Model, changed, model
+from fusioncim_sim.system.workload import MAX_LAYERS, MODELS, Model, changed, model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class LanguageModel:
 
 def language_model(name: str, given: Values | None = None) -> LanguageModel:
     """The model of a name of `workload.MODELS`, or of a path; given: as of `read_model`."""
-    if Path(name).suffix == ".json" or Path(name).is_dir():
+    if name not in MODELS and (Path(name).suffix == ".json" or Path(name).is_dir()):
         return read_model(Path(name), given)
     this = changed(model(name), given or {})
     return LanguageModel(name=this.name, kinds=(this,), left_out={})

@@ -61,6 +61,12 @@ class WholeModel:
         return {name: sum(energy[name] * layers for energy, layers in parts) for name in parts[0][0]} if parts else None
 
     @property
+    def working(self) -> float:
+        """Share of the engine-cycles of all layers that are unmasked multiply-accumulates."""
+        busy = (each.shares["working"] * each.counters.cycles * each.model.layers for each in self.kinds)
+        return sum(busy) / self.cycles
+
+    @property
     def tops_per_w(self) -> float | None:
         """Two operations per unmasked multiply-accumulate, memory included."""
         joules = sum((self.energy or {}).values())

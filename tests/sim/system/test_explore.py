@@ -14,6 +14,7 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.system.explore import (
     AXES,
+    OBJECTIVES,
     RESULTS,
     Question,
     _numbers,
@@ -80,6 +81,19 @@ def test_objectives_of_the_measured_chip():
     assert found["mm2"] == pytest.approx(stored["table"]["system"]["28 nm, 0.9 V"]["mm2"], rel=0.02)
     assert found["loss_db"] == -quality(_numbers(PAPER.engine))
     assert judge({"words": 8}, SHORT)["estimated"] == ["words"]
+
+
+def test_a_model_may_be_a_file_with_layers_of_two_kinds(tmp_path):
+    config = {"model_type": "mistral", "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**config, "num_hidden_layers": 2, "sliding_window": None}), encoding="utf-8")
+    same = judge({"rows": 128}, Question(model=str(path), tokens=64))
+    named = judge({"rows": 128}, SHORT)
+    assert {name: same[name] for name in OBJECTIVES} == pytest.approx({name: named[name] for name in OBJECTIVES})
+    assert same["working"] == pytest.approx(named["working"])
+    path.write_text(json.dumps({**config, "num_hidden_layers": 2, "num_key_value_heads": [8, 32]}), encoding="utf-8")
+    two = judge({"rows": 128}, Question(model=str(path), tokens=64))
+    assert two["mj"] > named["mj"]
 
 
 def test_area_grows_with_what_is_there():
