@@ -8,12 +8,16 @@ scale table holds one 32-bit word per query head: the mantissa of its score scal
 A chip and its driver refuse a descriptor for the same reasons, in the same order, with the same words.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
+from fusioncim_golden import mask
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, Mask
 
 POSITIONS = (1 << POSITION_BITS) - 1
 """Largest number of queries, of keys, and of a position."""
@@ -40,6 +44,7 @@ class Status(IntEnum):
     READ_ERROR = 9
     WRITE_ERROR = 10
     ABORTED = 11
+    MASK = 15
 
     @property
     def words(self) -> str:
@@ -60,6 +65,7 @@ WORDS = {
     Status.READ_ERROR: "a read from memory failed",
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
+    Status.MASK: mask.WORDS,
 }
 """The words of every outcome, the same in the register map."""
 
@@ -88,7 +94,7 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """A job. start: position of query 0 among the keys; causal: a query sees the keys up to its own position."""
+    """A job. start: position of query 0 among the keys; mask: which keys a query sees."""
 
     q: Tensor
     k: Tensor
@@ -101,8 +107,14 @@ class Descriptor:
     kv_heads: int
     dimension: int
     start: int = 0
-    causal: bool = True
+    mask: Mask = CAUSAL
     output_bits: int = 16
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Descriptor":
+        """The inverse of `dataclasses.asdict`."""
+        tensors = {name: Tensor(**values[name]) for name in ("q", "k", "v", "o")}
+        return cls(**{**values, **tensors, "mask": Mask(**values["mask"])})
 
     def status(self, chip: ChipConfig) -> Status:
         """The first rule that the descriptor breaks, or OK."""
@@ -116,6 +128,8 @@ class Descriptor:
             return Status.DIMENSION
         if self.output_bits != chip.engine.output_bits:
             return Status.FORMAT
+        if not self.mask.legal:
+            return Status.MASK
         if self.start + self.queries > POSITIONS:
             return Status.POSITION
         tensors = (self.q, self.k, self.v, self.o)

@@ -11,6 +11,7 @@ from fusioncim_golden.config import check_range
 from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES, Descriptor
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, passes
 
@@ -32,13 +33,13 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
     check_range("heads", len(groups) * len(groups[0].q), 1, MAX_HEADS)
 
 
-def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, causal: bool = True) -> Result:
+def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, mask: Mask = CAUSAL) -> Result:
     """Outputs [heads, queries, columns], group after group, and events; start as of `schedule.Job`."""
     check_groups(chip, groups)
     parts = []
     for group in groups:
         heads, queries, _ = group.q.shape
-        job = Job(queries=queries, keys=len(group.k), heads=heads, causal=causal, start=start)
+        job = Job(queries=queries, keys=len(group.k), heads=heads, mask=mask, start=start)
         parts.append(engine.run(chip.engine, group, job, chip.engines))
     result = Result(np.concatenate([part.out for part in parts]))
     for part in parts:
@@ -66,11 +67,11 @@ class Traffic:
 def traffic(chip: ChipConfig, job: Descriptor) -> Traffic:
     """The traffic of a job that succeeds."""
     rank = chip.engine.update_rank
-    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, causal=job.causal, start=job.start)
+    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, mask=job.mask, start=job.start)
     keys = blocks = deliveries = 0
     for resident in passes(chip.engine, group, chip.engines):
         blocks += len(resident.blocks)
-        keys += min(len(resident.blocks) * rank, job.keys)
+        keys += int(np.minimum(job.keys - resident.blocks * rank, rank).sum())
         taken: dict[int, list[range]] = {}
         for tile in resident.tiles:
             taken.setdefault(tile.engine, []).append(tile.blocks(rank))

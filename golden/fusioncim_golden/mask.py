@@ -1,28 +1,89 @@
 """Which keys a row sees: one interval of key positions, [low, high).
 
-    low  = 0
-    high = min(position + 1, keys) if causal, else keys        position: of the row's query among the keys
+A mask is four numbers. The query at position p, counted among the keys, sees
+
+    low  = max(p + 1 - window, start of p's chunk, 0)       0 if p < prefix
+    high = min(p + 1 + ahead, end of p's chunk)             prefix if that is more and p < prefix
+    both at most keys
+
+    causal                      the numbers below as they are
+    full, encoders              ahead = EVERY
+    sliding window              window = its keys, the query's own among them
+    local attention both ways   window = half + 1, ahead = half
+    chunked attention           chunk = its positions, a power of two (with ahead = EVERY: block-diagonal)
+    prefix that sees itself     prefix = its keys
+
+Ragged ends, chunks of a prefill and decode are values of p and keys. A row behind all
+keys of its window sees nothing: [keys, keys). No end ever falls from a query to the next.
 
 This is the statement of the rule. hw/fusioncim/chip/mask.py says the same in hardware, and
-sim/fusioncim_sim/system/kernel/mask.h in the cycle model. tests/sim/system/test_mask.py holds both to this one. Causal
-and full attention, ragged ends, chunks of a prefill and decode are all this interval. A row of padding sees [0, 0).
-
-No mask of today raises `low`, and the hardware has no `low`. Users take both ends all the same, but for PyTorch's
-engine, which computes causal jobs alone.
+sim/fusioncim_sim/system/kernel/mask.h in the cycle model. tests/sim/system/test_mask.py holds both to this one.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fusioncim_golden.arith import Int
+from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.errors import InputError
+
+EVERY = (1 << POSITION_BITS) - 1
+"""A window, or an `ahead`, that leaves nothing out: the largest number of keys."""
 
 
-def interval(position: Int, keys: int, *, causal: bool) -> tuple[Int, Int]:
-    """Low and high of the rows at these positions, arrays of the shape of `position`."""
-    low = np.zeros_like(position)
-    high = np.minimum(position + 1, keys) if causal else np.full_like(position, keys)
-    return low, high
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """A mask; default: causal.
+
+    Members:
+        window: keys that a query sees up to its own, its own included, from 1 to EVERY.
+        ahead: keys behind its own that it sees, from 0 to EVERY.
+        chunk: it sees those of its own chunk of so many positions: a power of two, or 0 for one chunk of all.
+        prefix: the first keys, which see each other, from 0 to EVERY.
+    """
+
+    window: int = EVERY
+    ahead: int = 0
+    chunk: int = 0
+    prefix: int = 0
+
+    @property
+    def legal(self) -> bool:
+        """Whether the chip takes it."""
+        chunk = self.chunk == 0 or (0 < self.chunk <= EVERY and self.chunk & (self.chunk - 1) == 0)
+        return 1 <= self.window <= EVERY and 0 <= self.ahead <= EVERY and 0 <= self.prefix <= EVERY and chunk
+
+    def check(self) -> None:
+        """Refuse a mask that the chip would refuse."""
+        if not self.legal:
+            raise InputError(f"{WORDS}, not {self}")
+
+    def interval(self, position: Int, keys: int) -> tuple[Int, Int]:
+        """Low and high of the rows at these positions, arrays of the shape of `position`."""
+        low = np.maximum(position + 1 - self.window, 0)
+        high = position + 1 + self.ahead
+        if self.chunk:
+            low = np.maximum(low, position & -self.chunk)
+            high = np.minimum(high, (position | (self.chunk - 1)) + 1)
+        inside = position < self.prefix
+        low = np.where(inside, 0, low)
+        high = np.where(inside, np.maximum(high, self.prefix), high)
+        return np.minimum(low, keys), np.minimum(high, keys)
+
+    def pairs(self, start: int, queries: int, keys: int) -> int:
+        """Keys that the rows at positions start .. start + queries - 1 see, all together."""
+        low, high = self.interval(np.arange(start, start + queries, dtype=np.int64), keys)
+        return int((high - low).sum())
+
+
+WORDS = f"the window must be from 1 to {EVERY}, ahead and prefix at most {EVERY}, the chunk 0 or a power of two"
+"""What is legal, in words."""
+CAUSAL = Mask()
+"""A query sees the keys up to its own."""
+FULL = Mask(ahead=EVERY)
+"""A query sees all keys."""
 
 
 def sees(key: Any, low: Any, high: Any) -> Any:
@@ -31,11 +92,5 @@ def sees(key: Any, low: Any, high: Any) -> Any:
 
 
 def blocks(low: int, high: int, rank: int) -> range:
-    """The blocks of `rank` keys of which some key is in [low, high)."""
-    return range(low // rank, -(-high // rank))
-
-
-def pairs(start: int, queries: int, keys: int, *, causal: bool) -> int:
-    """Keys that the rows at positions start .. start + queries - 1 see, all together."""
-    low, high = interval(np.arange(start, start + queries, dtype=np.int64), keys, causal=causal)
-    return int((high - low).sum())
+    """The blocks of `rank` keys that pass rows which see [low, high): at least one, as a tile needs one to end."""
+    return range(min(low, high - 1) // rank, -(-high // rank))

@@ -1,6 +1,6 @@
 """Float64 attention: what the integers approximate.
 
-out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n
+out[i] = sum over visible n of softmax(softmax_scale * q_i . k_n) * v_n, 0 without one
 """
 
 import numpy as np
@@ -19,9 +19,11 @@ def visible(job: Job) -> Bool:
 def attention(q: Float, k: Float, v: Float, job: Job, softmax_scale: float | None = None) -> Float:
     """Q [heads, queries, columns], k and v [keys, columns], float64, to [heads, queries, columns]."""
     scale = 1 / np.sqrt(q.shape[-1]) if softmax_scale is None else softmax_scale
-    score = np.where(visible(job), (q @ k.T) * scale, -np.inf)
-    weight = np.exp(score - score.max(axis=-1, keepdims=True))
-    return (weight @ v) / weight.sum(axis=-1, keepdims=True)
+    shown = visible(job)
+    score = np.where(shown, (q @ k.T) * scale, -np.inf)
+    highest = np.where(shown.any(axis=-1, keepdims=True), score.max(axis=-1, keepdims=True), 0)
+    weight = np.exp(score - highest)
+    return (weight @ v) / np.maximum(weight.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
 
 
 def dequantized_attention(heads: Heads, job: Job) -> Float:

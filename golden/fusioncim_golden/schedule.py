@@ -7,7 +7,8 @@ computes. During a pass every key block that any of its rows may see passes once
 left out.
 
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
-engine gets the same causal work.
+engine gets the same causal work. Where windows or chunks let the tiles begin at different keys they are dealt beside
+each other, 0 0 1 1 ..: an engine's tiles then see nearly the same keys, with none between them that neither sees.
 
 Every row carries the interval of keys that it sees, see `mask`. The order of the blocks is one of `key_order`.
 """
@@ -17,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusioncim_golden import mask
 from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import POSITION_BITS, Config, check_range
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.key_order import KeyOrder
+from fusioncim_golden.key_order import KeyOrder, Span
+from fusioncim_golden.mask import CAUSAL, Mask, blocks, sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Job:
     Members:
         queries, keys: how many there are.
         heads: query heads that share one K and V.
-        causal: a query sees the keys up to its own position; otherwise all.
+        mask: which keys a query sees.
         start: position of the first query; default: the last query is at the last key, and none before key 0.
         words_per_pass: tiles that are resident together in an engine; default: half of its words.
     """
@@ -39,7 +40,7 @@ class Job:
     queries: int
     keys: int
     heads: int = 1
-    causal: bool = True
+    mask: Mask = CAUSAL
     start: int | None = None
     words_per_pass: int | None = None
 
@@ -48,8 +49,18 @@ class Job:
         return max(self.keys - self.queries, 0) if self.start is None else self.start
 
     def interval(self, query: Int) -> tuple[Int, Int]:
-        """Low and high of the keys that these queries see, see `mask.interval`."""
-        return mask.interval(self.first_position() + query, self.keys, causal=self.causal)
+        """Low and high of the keys that these queries see, see `mask`."""
+        return self.mask.interval(self.first_position() + query, self.keys)
+
+    def beside(self, config: Config, first: int, engines: int) -> bool:
+        """Whether the tiles of the pass that begins with that tile are dealt beside each other.
+
+        They are if its first query sees keys from another one on than the query `reach` queries behind it, or the last.
+        """
+        query = first * config.rows // self.heads
+        reach = self.group(config) * engines * -(-config.rows // self.heads)
+        low, _ = self.interval(np.array([query, min(query + reach, self.queries - 1)]))
+        return bool(low[0] != low[1])
 
     def check(self, config: Config) -> None:
         """Refuse a job that the engine cannot hold."""
@@ -58,8 +69,9 @@ class Job:
         check_range("keys", self.keys, 1, limit)
         check_range("heads", self.heads, 1, 256)
         check_range("start", self.first_position(), 0, limit)
-        if self.causal and self.first_position() + self.queries > limit:
+        if self.first_position() + self.queries > limit:
             raise InputError(f"start + queries must be at most {limit}, not {self.first_position() + self.queries}")
+        self.mask.check()
         check_range("words_per_pass", self.group(config), 1, config.words)
 
     def group(self, config: Config) -> int:
@@ -91,11 +103,11 @@ class Tile:
     def sees(self, position: Int) -> Bool:
         """[rows, *shape of position]: which of these keys each row sees."""
         rows = (-1, *(1 for _ in position.shape))
-        return mask.sees(position, self.low.reshape(rows), self.high.reshape(rows))
+        return sees(position, self.low.reshape(rows), self.high.reshape(rows))
 
     def blocks(self, rank: int) -> range:
-        """The blocks of `rank` keys that pass the tile: from the first to the last key that any row sees."""
-        return mask.blocks(int(self.low[: self.count].min()), int(self.high.max()), rank)
+        """The blocks of `rank` keys that pass the tile: from the first to the last key that any row sees, or one."""
+        return blocks(int(self.low[: self.count].min()), int(self.high.max()), rank)
 
 
 @dataclass(frozen=True)
@@ -125,18 +137,32 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     group = job.group(config)
     dealt = [0] * engines
     for first in items[:: group * engines]:
+        count = min(group * engines, len(items) - first)
         resident = []
-        for item in items[first : first + group * engines]:
-            turn, place = divmod(item - first, engines)
-            engine = engines - 1 - place if turn % 2 else place
+        for item, engine in zip(items[first:], deal(count, engines, job.beside(config, first, engines)), strict=False):
             resident.append(_tile(config, job, item, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])
-        ends = [tile.blocks(config.update_rank).stop for tile in resident]
-        blocks, common = max(ends), min(ends)
-        diagonal = min(blocks - 1, (job.first_position() + last_query) // config.update_rank)
+        spans = [tile.blocks(config.update_rank) for tile in resident]
+        low, high = spans[0].start, spans[-1].stop
+        diagonal = (job.first_position() + last_query) // config.update_rank
+        span = Span(
+            low=low,
+            high=high,
+            diagonal=min(diagonal, high - 1),
+            common=spans[0].stop,
+            stride=len(spans[-1]) if spans[-1].start != low else 0,
+        )
         order = config.key_order()
-        yield Pass(tuple(resident), order.blocks(blocks, diagonal, common), order)
+        yield Pass(tuple(resident), order.blocks(span), order)
+
+
+def deal(count: int, engines: int, beside: bool) -> list[int]:
+    """The engine of each tile of a pass: there and back, or tiles that are neighbours beside each other in one."""
+    if beside:
+        return [n // -(-count // engines) for n in range(count)]
+    turns = (divmod(n, engines) for n in range(count))
+    return [engines - 1 - place if turn % 2 else place for turn, place in turns]
 
 
 def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fusioncim.chip.descriptor import STATUS_BITS
 from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 
 TINY = PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
@@ -67,8 +68,13 @@ RULES = {
     Status.DIMENSION: [({"dimension": dimension}, {"dimension": 16}) for dimension in (0, 8, 15, 17, 32)],
     Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)],
     Status.POSITION: [
-        ({"start": POSITIONS - 3, "causal": causal}, {"start": POSITIONS - 4, "causal": causal})
-        for causal in (True, False)
+        ({"start": POSITIONS - 3, "mask": mask}, {"start": POSITIONS - 4, "mask": mask}) for mask in (CAUSAL, FULL)
+    ],
+    Status.MASK: [
+        *(({"mask": Mask(window=wrong)}, {"mask": Mask(window=1)}) for wrong in (-1, 0, POSITIONS + 1)),
+        *(({"mask": Mask(ahead=wrong)}, {"mask": FULL}) for wrong in (-1, POSITIONS + 1)),
+        *(({"mask": Mask(chunk=wrong)}, {"mask": Mask(chunk=1 << 19)}) for wrong in (-8, 3, 12, POSITIONS, 1 << 20)),
+        *(({"mask": Mask(prefix=wrong)}, {"mask": Mask(prefix=POSITIONS)}) for wrong in (-1, POSITIONS + 1)),
     ],
     Status.ALIGNMENT: [
         ({name: value + off}, {name: value + 8})
@@ -223,7 +229,7 @@ def test_check_refuses_what_has_a_status_in_its_words(status):
 
 def test_check_accepts_a_good_job():
     JOB.check(TINY)
-    assert (JOB.start, JOB.causal, JOB.output_bits) == (0, True, 16)
+    assert (JOB.start, JOB.mask, JOB.output_bits) == (0, CAUSAL, 16)
 
 
 # The output.

@@ -9,6 +9,7 @@ from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, Config
 from fusioncim_golden.engine import Events, check_operands, run, trace
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import LOG2_E, Heads, from_integers, quantize
@@ -84,10 +85,10 @@ def test_the_default_rescales_90_percent_less_than_exact_attention_in_order():
         (SMALL.override(slack=0, schedule="in_order"), {"columns": 64}),
     ],
 )
-@pytest.mark.parametrize("causal", [True, False])
-def test_random_heads_are_near_float(config, options, causal):
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=30), Mask(chunk=32, prefix=9)])
+def test_random_heads_are_near_float(config, options, mask):
     heads = gaussian(1, **options)
-    job = Job(queries=heads.q.shape[1], keys=len(heads.k), causal=causal)
+    job = Job(queries=heads.q.shape[1], keys=len(heads.k), mask=mask)
     sqnr, worst = errors(config, heads, job)
     assert sqnr >= 38
     assert worst <= 1
@@ -100,7 +101,7 @@ def test_flat_scores_of_2048_keys_weigh_1_in_sum(name, schedule):
     zero = np.zeros((1, config.rows, config.columns))
     for value in (100, -100, 1):
         heads = from_integers(zero, zero[0, :1].repeat(2048, axis=0), np.full((2048, config.columns), value))
-        out = in_lsb(config, run(config, heads, Job(queries=config.rows, keys=2048, causal=False)).out)
+        out = in_lsb(config, run(config, heads, Job(queries=config.rows, keys=2048, mask=FULL)).out)
         assert np.abs(out / value - 1).max() <= 0.01
 
 
@@ -140,13 +141,15 @@ def of_rows(events):
     return events.scores, events.rescales, events.halvings, events.zero_probabilities, added
 
 
-@pytest.mark.parametrize(("schedule", "causal"), [*((order, True) for order in OF_ROWS), ("in_order", False)])
-def test_engines_and_words_per_pass_change_no_bit(schedule, causal):
+@pytest.mark.parametrize(
+    ("schedule", "mask"), [*((order, CAUSAL) for order in OF_ROWS), ("in_order", FULL), ("in_order", Mask(window=9))]
+)
+def test_engines_and_words_per_pass_change_no_bit(schedule, mask):
     # In a causal job every row sees its keys in the same order, whichever pass it is in.
     heads = gaussian(4, heads=3, queries=50, keys=50, columns=16, size=3)
     config = TINY.override(schedule=schedule, words=4, slack=1)
     results = [
-        run(config, heads, Job(queries=50, keys=50, heads=3, causal=causal, words_per_pass=n), engines)
+        run(config, heads, Job(queries=50, keys=50, heads=3, mask=mask, words_per_pass=n), engines)
         for engines, n in [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (3, 4), (16, 2)]
     ]
     assert results[0].events.rescales > 0
@@ -172,10 +175,10 @@ def test_rows_that_decode_together_fill_a_tile():
 @pytest.mark.parametrize(
     ("queries", "keys", "start"), [(1, 1, None), (1, 50, None), (7, 50, None), (50, 7, None), (8, 9, 0), (9, 40, 13)]
 )
-@pytest.mark.parametrize("causal", [True, False])
-def test_ragged_decode_and_chunked_jobs_are_near_float(queries, keys, start, causal):
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=5), Mask(window=3, ahead=2)])
+def test_ragged_decode_and_chunked_jobs_are_near_float(queries, keys, start, mask):
     heads = gaussian(6, heads=2, queries=queries, keys=keys, columns=16)
-    sqnr, worst = errors(TINY, heads, Job(queries=queries, keys=keys, heads=2, start=start, causal=causal))
+    sqnr, worst = errors(TINY, heads, Job(queries=queries, keys=keys, heads=2, start=start, mask=mask))
     assert worst <= 1
     assert sqnr >= 38
 
@@ -263,7 +266,7 @@ def test_events_add_field_by_field():
 def test_halvings_are_counted():
     config = TINY.override(probability_bits=8, accumulator_bits=16, flush=3, slack=0)
     heads = from_integers(np.zeros((1, 8, 16)), np.zeros((256, 16)), np.full((256, 16), 127))
-    result = run(config, heads, Job(queries=8, keys=256, causal=False))
+    result = run(config, heads, Job(queries=8, keys=256, mask=FULL))
     assert result.events.halvings > 0
     assert result.events.rescales == 0
     assert np.abs(in_lsb(config, result.out) - 127).max() <= 1.27

@@ -13,6 +13,7 @@ from fusioncim_golden.descriptor import MAX_HEADS, Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import Traffic, check_groups, run, traffic
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers, quantize
@@ -45,25 +46,31 @@ def integers(chip=TINY, *, kv_heads=1, group=1, queries=3, keys=5, columns=None,
 # Outputs.
 
 JOBS = [
-    # kv_heads, group, queries, keys, start, causal
-    (1, 1, 1, 1, None, True),
-    (1, 1, 37, 37, None, True),
-    (2, 3, 11, 33, None, True),
-    (3, 4, 2, 61, None, True),
-    (2, 2, 5, 12, None, False),
-    (1, 2, 13, 50, 17, True),
-    (2, 2, 20, 7, 3, True),
-    (1, 3, 18, 40, 11, False),
+    # kv_heads, group, queries, keys, start, mask
+    (1, 1, 1, 1, None, CAUSAL),
+    (1, 1, 37, 37, None, CAUSAL),
+    (2, 3, 11, 33, None, CAUSAL),
+    (3, 4, 2, 61, None, CAUSAL),
+    (2, 2, 5, 12, None, FULL),
+    (1, 2, 13, 50, 17, CAUSAL),
+    (2, 2, 20, 7, 3, CAUSAL),
+    (1, 3, 18, 40, 11, FULL),
+    (1, 2, 37, 37, None, Mask(window=9)),
+    (2, 1, 20, 30, None, Mask(window=5, ahead=4)),
+    (1, 2, 30, 40, None, Mask(chunk=16)),
+    (1, 1, 40, 40, None, Mask(window=12, prefix=7)),
+    (1, 1, 24, 9, 0, Mask(window=6)),
+    (1, 3, 26, 50, 3, Mask(chunk=8, ahead=EVERY)),
 ]
 
 
 @pytest.mark.parametrize("shape", JOBS)
 def test_a_job_is_its_groups_one_after_the_other(shape):
-    kv_heads, group, queries, keys, start, causal = shape
+    kv_heads, group, queries, keys, start, mask = shape
     chip = TINY.override(slack=1)
     groups = gaussian(1, chip, kv_heads=kv_heads, group=group, queries=queries, keys=keys, size=3)
-    result = run(chip, groups, start=start, causal=causal)
-    job = Job(queries=queries, keys=keys, heads=group, start=start, causal=causal)
+    result = run(chip, groups, start=start, mask=mask)
+    job = Job(queries=queries, keys=keys, heads=group, start=start, mask=mask)
     alone = [engine.run(chip.engine, heads, job, chip.engines) for heads in groups]
     assert result.out.shape == (kv_heads * group, queries, 16)
     for n, one in enumerate(alone):
@@ -79,10 +86,10 @@ def test_a_job_is_its_groups_one_after_the_other(shape):
     [TINY, TINY.override(schedule="in_order", engines=4), SMALL, SMALL.override(operand_bits=4, softmax_lanes=8)],
 )
 def test_a_job_is_near_float_attention(chip, shape):
-    kv_heads, group, queries, keys, start, causal = shape
+    kv_heads, group, queries, keys, start, mask = shape
     groups = gaussian(2, chip, kv_heads=kv_heads, group=group, queries=queries, keys=keys)
-    out = in_lsb(chip.engine, run(chip, groups, start=start, causal=causal).out)
-    job = Job(queries=queries, keys=keys, heads=group, start=start, causal=causal)
+    out = in_lsb(chip.engine, run(chip, groups, start=start, mask=mask).out)
+    job = Job(queries=queries, keys=keys, heads=group, start=start, mask=mask)
     exact = np.concatenate([dequantized_attention(heads, job) for heads in groups])
     assert sqnr_db(out, exact) >= 38
     assert max_error(out, exact) <= 1
@@ -93,7 +100,7 @@ def test_the_first_query_stands_where_the_last_one_meets_the_last_key():
     default, explicit, other = (run(TINY, groups, start=start).out for start in (None, 4, 0))
     assert np.array_equal(default, explicit)
     assert not np.array_equal(default, other)
-    full = run(TINY, groups, causal=False).out
+    full = run(TINY, groups, mask=FULL).out
     assert not np.array_equal(default, full)
     assert np.array_equal(default[:, -1], full[:, -1])
 
@@ -184,7 +191,7 @@ def test_a_token_with_a_scale_of_its_own_is_refused():
 # Traffic.
 
 
-def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None, causal=True):
+def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None, mask=CAUSAL):
     """A job of a shape; places do not matter to its traffic."""
     place = Tensor(address=0, pitch=chip.output_bytes, head_pitch=queries * chip.output_bytes)
     return Descriptor(
@@ -199,7 +206,7 @@ def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None,
         kv_heads=kv_heads,
         dimension=chip.engine.columns,
         start=max(keys - queries, 0) if start is None else start,
-        causal=causal,
+        mask=mask,
         output_bits=chip.engine.output_bits,
     )
 
@@ -208,7 +215,7 @@ def counted(chip, job):
     """The traffic of a job, event by event: every vector read, every block written and delivered."""
     rank = chip.engine.update_rank
     group = job.heads // job.kv_heads
-    schedule = Job(queries=job.queries, keys=job.keys, heads=group, causal=job.causal, start=job.start)
+    schedule = Job(queries=job.queries, keys=job.keys, heads=group, mask=job.mask, start=job.start)
     total = dict.fromkeys(Traffic.__dataclass_fields__, 0)
     for _ in range(job.kv_heads):
         for resident in passes(chip.engine, schedule, chip.engines):
@@ -217,8 +224,11 @@ def counted(chip, job):
                 for name in ("bytes_key", "bytes_value"):
                     total[name] += len(held) * chip.vector_bytes
                 total["buffer_writes"] += 1
-                see = {tile.engine for tile in resident.tiles if any(seen > held[0] for seen in tile.high)}
-                total["deliveries"] += len(see)
+                see = {
+                    n: [tile.blocks(rank) for tile in resident.tiles if tile.engine == n] for n in range(chip.engines)
+                }
+                first = {n: min(x.start for x in own) for n, own in see.items() if own}
+                total["deliveries"] += sum(first[n] <= block < max(x.stop for x in see[n]) for n in first)
             for tile in resident.tiles:
                 total["bytes_query"] += tile.count * chip.vector_bytes
                 total["bytes_output"] += tile.count * chip.output_bytes
@@ -234,7 +244,7 @@ shapes = st.fixed_dictionaries(
         "queries": st.integers(1, 45),
         "keys": st.integers(1, 45),
         "start": st.none() | st.integers(0, 50),
-        "causal": st.booleans(),
+        "mask": st.sampled_from([CAUSAL, FULL, Mask(window=7), Mask(window=4, ahead=3), Mask(chunk=8), Mask(prefix=9)]),
     }
 )
 chips = st.builds(
@@ -281,7 +291,7 @@ def test_causal_passes_read_the_keys_that_their_last_query_sees():
         deliveries=(4 + 8) + (12 + 16) + 19,
     )
     # Without a mask every pass reads all keys, for every engine with a tile in it.
-    moved = traffic(TINY, descriptor(queries=37, keys=37, causal=False))
+    moved = traffic(TINY, descriptor(queries=37, keys=37, mask=FULL))
     assert moved.bytes_key == moved.bytes_value == 3 * 37 * 16
     assert (moved.buffer_writes, moved.deliveries) == (3 * 19, 5 * 19)
     # A block is read whole if any of its keys is seen.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.key_order import ORDERS, KeyOrder
+from fusioncim_golden.key_order import ORDERS, KeyOrder, Span
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,35 @@ from fusioncim_golden.key_order import ORDERS, KeyOrder
     ],
 )
 def test_orders(name, blocks, diagonal, common, order):
-    assert ORDERS[name].blocks(blocks, diagonal, common).tolist() == order
+    span = Span(low=0, high=blocks, diagonal=diagonal, common=common)
+    assert ORDERS[name].blocks(span).tolist() == order
+    moved = Span(low=7, high=7 + blocks, diagonal=7 + diagonal, common=7 + common)
+    assert ORDERS[name].blocks(moved).tolist() == [7 + block for block in order]
+
+
+@pytest.mark.parametrize(
+    ("stride", "order"),
+    [
+        (4, [12, 8, 11, 7, 10, 6, 9, 5]),
+        (3, [12, 9, 6, 11, 8, 5, 10, 7]),
+        (8, [12, 11, 10, 9, 8, 7, 6, 5]),
+        (1, [12, 11, 10, 9, 8, 7, 6, 5]),
+    ],
+)
+def test_the_blocks_a_stride_apart_come_one_after_the_other(stride, order):
+    span = Span(low=5, high=13, diagonal=12, common=9, stride=stride)
+    assert ORDERS["folded"].blocks(span).tolist() == order
+    assert ORDERS["sink_first"].blocks(span).tolist() == [5, 12, 11, 10, 9, 8, 7, 6]
 
 
 @given(st.sampled_from(list(ORDERS.values())), st.integers(1, 200), st.data())
 def test_every_order_is_a_permutation_of_the_blocks(order, blocks, data):
-    diagonal, common = (data.draw(st.integers(low, low + blocks - 1)) for low in (0, 1))
-    assert sorted(order.blocks(blocks, diagonal, common).tolist()) == list(range(blocks))
+    low = data.draw(st.integers(0, 9))
+    diagonal, common, stride = (data.draw(st.integers(first, first + blocks - 1)) for first in (low, low + 1, 1))
+    span = Span(
+        low=low, high=low + blocks, diagonal=diagonal, common=common, stride=data.draw(st.sampled_from([0, stride]))
+    )
+    assert sorted(order.blocks(span).tolist()) == list(range(low, low + blocks))
 
 
 @pytest.mark.parametrize(("name", "keys"), [("in_order", [0, 1, 2, 3]), ("folded", [3, 2, 1, 0])])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.config import Config
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import attention, dequantized_attention, visible
@@ -23,7 +24,7 @@ def operands(seed, heads=2, queries=4, keys=6, columns=3):
         (Job(queries=3, keys=2), ["x.", "xx", "xx"]),
         (Job(queries=2, keys=4, start=0), ["x...", "xx.."]),
         (Job(queries=2, keys=4, start=5), ["xxxx", "xxxx"]),
-        (Job(queries=2, keys=3, causal=False), ["xxx", "xxx"]),
+        (Job(queries=2, keys=3, mask=FULL), ["xxx", "xxx"]),
     ],
 )
 def test_visible_keys(job, seen):
@@ -31,13 +32,13 @@ def test_visible_keys(job, seen):
 
 
 @pytest.mark.parametrize("scale", [None, 0.3])
-@pytest.mark.parametrize("job", [Job(queries=4, keys=6), Job(queries=4, keys=6, causal=False)])
+@pytest.mark.parametrize("job", [Job(queries=4, keys=6), Job(queries=4, keys=6, mask=FULL)])
 def test_attention_is_its_formula(job, scale):
     q, k, v = operands(1)
     out = attention(q, k, v, job, scale)
     for head in range(2):
         for i in range(4):
-            keys = range(i + 3 if job.causal else 6)
+            keys = range(i + 3 if job.mask == CAUSAL else 6)
             weights = [exp((scale or 3**-0.5) * sum(q[head, i] * k[n])) for n in keys]
             expected = sum(w * v[n] for w, n in zip(weights, keys, strict=True)) / sum(weights)
             assert out[head, i] == pytest.approx(expected, rel=1e-12)

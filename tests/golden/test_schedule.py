@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.reference import visible
 from fusioncim_golden.schedule import Job, passes
 
@@ -16,12 +17,19 @@ TINY = Config(rows=4, columns=16, words=3, softmax_lanes=1, update_rank=2)
 LIMIT = (1 << 20) - 1
 ENGINES = (1, 2, 4, 16)
 
+masks = st.builds(
+    Mask,
+    window=st.just(EVERY) | st.integers(1, 9),
+    ahead=st.sampled_from([0, 0, 3, EVERY]),
+    chunk=st.sampled_from([0, 0, 1, 4, 8]),
+    prefix=st.sampled_from([0, 0, 5]),
+)
 jobs = st.builds(
     Job,
     queries=st.integers(1, 19),
     keys=st.integers(1, 23),
     heads=st.integers(1, 4),
-    causal=st.booleans(),
+    mask=masks,
     start=st.none() | st.integers(0, 25),
     words_per_pass=st.none() | st.integers(1, 3),
 )
@@ -49,9 +57,9 @@ def test_folded_engines_have_the_same_work_with_every_pair_of_blocks(engines, he
     [
         # Keys that each row of the only tile may see.
         (Job(queries=4, keys=4), [1, 2, 3, 4]),
-        (Job(queries=4, keys=4, causal=False), [4, 4, 4, 4]),
+        (Job(queries=4, keys=4, mask=FULL), [4, 4, 4, 4]),
         (Job(queries=3, keys=3), [1, 2, 3, 0]),
-        (Job(queries=2, keys=3, causal=False), [3, 3, 0, 0]),
+        (Job(queries=2, keys=3, mask=FULL), [3, 3, 0, 0]),
         (Job(queries=1, keys=9), [9, 0, 0, 0]),  # decode
         (Job(queries=3, keys=9), [7, 8, 9, 0]),
         (Job(queries=3, keys=9, start=2), [3, 4, 5, 0]),
@@ -93,15 +101,15 @@ def test_visible_counts_belong_to_the_query_of_the_row():
 
 @given(configs, jobs, st.sampled_from(ENGINES))
 def test_every_row_is_in_one_tile_and_sees_what_the_reference_sees(config, job, engines):
-    sees = visible(job).sum(axis=1)
+    sees = visible(job)
     tiles = [tile for group in passes(config, job, engines) for tile in group.tiles]
     rows = [row for tile in tiles for row in zip(tile.head[: tile.count], tile.query[: tile.count], strict=True)]
     assert rows == [(head, query) for query in range(job.queries) for head in range(job.heads)]
     assert [tile.count for tile in tiles[:-1]] == [config.rows] * (len(tiles) - 1)
     assert 1 <= tiles[-1].count <= config.rows
     for tile in tiles:
-        assert tile.high[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
-        assert not tile.high[tile.count :].any()
+        assert tile.sees(np.arange(job.keys))[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
+        assert not tile.sees(np.arange(job.keys))[tile.count :].any()
         assert {len(x) for x in (tile.head, tile.query, tile.high)} == {config.rows}
 
 
@@ -122,11 +130,15 @@ def test_the_words_of_an_engine_take_turns(config, job, engines):
 @given(configs, jobs, st.sampled_from(ENGINES))
 def test_a_pass_has_every_block_that_its_rows_may_see_and_no_other(config, job, engines):
     for group in passes(config, job, engines):
-        longest = max(tile.high.max() for tile in group.tiles)
+        keys = np.arange(-(-job.keys // config.update_rank) * config.update_rank)
+        seen = np.any([tile.sees(keys).any(axis=0) for tile in group.tiles], axis=0)
+        wanted = np.flatnonzero(seen.reshape(-1, config.update_rank).any(axis=1)).tolist()
         blocks = sorted(group.blocks.tolist())
-        assert blocks == list(range(-(-longest // config.update_rank)))
-        keys = np.sort(group.positions(config).reshape(-1))
-        assert keys.tolist() == list(range(len(blocks) * config.update_rank))
+        assert blocks == (wanted or [len(keys) // config.update_rank - 1])  # rows behind all keys see none
+        for tile in group.tiles:
+            assert set(tile.blocks(config.update_rank)) <= set(blocks)
+        positions = np.sort(group.positions(config).reshape(-1))
+        assert positions.tolist() == list(range(positions[0], positions[0] + len(blocks) * config.update_rank))
 
 
 @given(configs, jobs, st.sampled_from(ENGINES))
@@ -191,33 +203,33 @@ def test_half_of_the_words_are_resident_by_default(words, resident):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "causal", "positions"),
+    ("schedule", "mask", "positions"),
     [
         # Two passes of 4 queries over 8 keys, blocks of 2.
-        ("in_order", True, [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]]),
-        ("diagonal_first", True, [[3, 2, 1, 0], [7, 6, 5, 4, 3, 2, 1, 0]]),
-        ("sink_first", True, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
-        ("folded", True, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
-        ("in_order", False, [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]),
-        ("diagonal_first", False, [[3, 2, 1, 0, 7, 6, 5, 4], [7, 6, 5, 4, 3, 2, 1, 0]]),
-        ("sink_first", False, [[1, 0, 3, 2, 7, 6, 5, 4], [1, 0, 7, 6, 5, 4, 3, 2]]),
+        ("in_order", CAUSAL, [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]]),
+        ("diagonal_first", CAUSAL, [[3, 2, 1, 0], [7, 6, 5, 4, 3, 2, 1, 0]]),
+        ("sink_first", CAUSAL, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
+        ("folded", CAUSAL, [[1, 0, 3, 2], [1, 0, 7, 6, 5, 4, 3, 2]]),
+        ("in_order", FULL, [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]),
+        ("diagonal_first", FULL, [[3, 2, 1, 0, 7, 6, 5, 4], [7, 6, 5, 4, 3, 2, 1, 0]]),
+        ("sink_first", FULL, [[1, 0, 3, 2, 7, 6, 5, 4], [1, 0, 7, 6, 5, 4, 3, 2]]),
     ],
 )
-def test_key_positions_in_the_order_in_which_they_pass(schedule, causal, positions):
+def test_key_positions_in_the_order_in_which_they_pass(schedule, mask, positions):
     config = TINY.override(schedule=schedule)
-    groups = list(passes(config, Job(queries=8, keys=8, causal=causal)))
+    groups = list(passes(config, Job(queries=8, keys=8, mask=mask)))
     assert [group.positions(config).reshape(-1).tolist() for group in groups] == positions
 
 
 def test_the_diagonal_is_that_of_the_last_query_of_the_pass():
     # Chunked prefill at position 4 of 12 keys without a mask: query 3 stands at key 7, block 3 of 6; the second pass
     # has one query only, at key 8.
-    groups = list(passes(TINY, Job(queries=5, keys=12, causal=False, start=4)))
+    groups = list(passes(TINY, Job(queries=5, keys=12, mask=FULL, start=4)))
     assert [group.blocks.tolist() for group in groups] == [[3, 2, 1, 0, 5, 4], [4, 3, 2, 1, 0, 5]]
     # With two heads or two engines, the last query of the first pass is query 1 (key 5) or all that there are.
-    first, *_ = passes(TINY, Job(queries=5, keys=12, heads=2, causal=False, start=4))
+    first, *_ = passes(TINY, Job(queries=5, keys=12, heads=2, mask=FULL, start=4))
     assert first.blocks.tolist() == [2, 1, 0, 5, 4, 3]
-    (both,) = passes(TINY, Job(queries=5, keys=12, causal=False, start=4), engines=2)
+    (both,) = passes(TINY, Job(queries=5, keys=12, mask=FULL, start=4), engines=2)
     assert both.blocks.tolist() == [4, 3, 2, 1, 0, 5]
 
 
@@ -248,14 +260,13 @@ def test_a_job_that_the_engine_cannot_hold_is_refused(job, message):
     [
         Job(queries=1, keys=LIMIT, heads=256, words_per_pass=3),
         Job(queries=4, keys=4, start=LIMIT - 4),
-        Job(queries=4, keys=4, start=LIMIT, causal=False),
     ],
 )
 def test_the_largest_jobs_are_accepted(job):
     job.check(TINY)
 
 
-@pytest.mark.parametrize("job", [Job(queries=4, keys=9, start=7), Job(queries=4, keys=9, start=40, causal=False)])
+@pytest.mark.parametrize("job", [Job(queries=4, keys=9, start=7), Job(queries=4, keys=9, start=40, mask=FULL)])
 def test_a_diagonal_beyond_the_last_key_is_the_last_block(job):
     (group,) = passes(TINY, job)
     assert group.blocks.tolist() == [4, 3, 2, 1, 0]

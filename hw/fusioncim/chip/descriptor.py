@@ -3,6 +3,7 @@
 from amaranth.hdl import Value
 from amaranth.lib import data
 
+from fusioncim.chip.mask import mask_layout
 from fusioncim_golden.config import POSITION_BITS
 
 ADDRESS_BITS = 32
@@ -32,7 +33,7 @@ def descriptor_layout() -> data.StructLayout:
             "heads": HEAD_BITS,
             "kv_heads": HEAD_BITS,
             "dimension": DIMENSION_BITS,
-            "causal": 1,
+            "mask": mask_layout(),
             "output_bits": 5,
         }
     )

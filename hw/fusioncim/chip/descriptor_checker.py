@@ -10,6 +10,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.chip import mask
 from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, STATUS_BITS, descriptor_layout
 from fusioncim.lib.arith import fits
 from fusioncim.lib.serial_multiplier import Multiplier
@@ -183,6 +184,7 @@ class DescriptorChecker(wiring.Component):
             (
                 (this.dimension != chip.engine.columns, Status.DIMENSION),
                 (this.output_bits != chip.engine.output_bits, Status.FORMAT),
+                (~mask.legal(this.mask), Status.MASK),
                 (this.start + this.queries > POSITIONS, Status.POSITION),
                 (unaligned, Status.ALIGNMENT),
                 (_any(end > ADDRESS_SPACE for end in high), Status.ADDRESS),

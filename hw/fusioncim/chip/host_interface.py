@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.counters import Counters, counters, increments_layout
 from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, result_layout
+from fusioncim.chip.mask import mask_layout
 from fusioncim.chip.registers import RegisterFile, axil_members
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
@@ -127,7 +128,8 @@ class HostInterface(wiring.Component):
             m.d.comb += job[name].eq(getattr(registers, f"job_{name}_value"))
         m.d.comb += [
             *(job.heads.eq(registers.job_heads_heads), job.kv_heads.eq(registers.job_heads_kv_heads)),
-            *(job.dimension.eq(registers.job_format_dimension), job.causal.eq(registers.job_format_causal)),
+            job.dimension.eq(registers.job_format_dimension),
+            *(job.mask[name].eq(getattr(registers, f"job_mask_{name}_value")) for name in mask_layout().members),
             job.output_bits.eq(registers.job_format_output_bits),
         ]
         return job

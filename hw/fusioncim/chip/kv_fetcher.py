@@ -1,12 +1,12 @@
 """Key and value fetcher: reads the blocks of a pass from memory into the global buffer, in the schedule's order.
 
-The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's blocks, diagonal and common.
+The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's span.
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
 they are neighbours in memory, else one per key; positions at or beyond the last key are not read.
 
 Throughput: two requests per block of neighbours. Latency: about 45 cycles for a pass and for a jump of the order; in a
-triangle two places are kept, and taking turns is no jump.
+triangle two places are kept, and taking turns is no jump, and neither is a step by a stride.
 """
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
@@ -17,17 +17,19 @@ from fusioncim.chip.axi import MOST_BEATS, read_request_layout
 from fusioncim.chip.descriptor import ADDRESS_BITS
 from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.engine.tile_loader import block_shape
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
 from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, Config
 
 
-def place_layout() -> data.StructLayout:
+def place_layout(config: Config) -> data.StructLayout:
     """A block, and the addresses of its first key and value."""
-    return data.StructLayout({"block": POSITION_BITS, "k_address": ADDRESS_BITS, "v_address": ADDRESS_BITS})
+    block = block_shape(config)
+    return data.StructLayout({"block": block, "k_address": ADDRESS_BITS, "v_address": ADDRESS_BITS})
 
 
 class KvFetcher(wiring.Component):
@@ -48,12 +50,12 @@ class KvFetcher(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(planned_pass_layout())),
+                "i": In(stream.Signature(planned_pass_layout(config.engine))),
                 "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
                 "room": In(1),
                 "entry": In(address_shape(config.buffer_blocks)),
                 "reserve": Out(1),
-                "block": Out(POSITION_BITS),
+                "block": Out(block_shape(config.engine)),
                 "rows": Out(fits(config.engine.update_rank)),
             }
         )
@@ -65,11 +67,15 @@ class KvFetcher(wiring.Component):
         beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
         m.submodules.multiplier = once(platform, multiplier)
-        current = Signal(planned_pass_layout(), reset_less=True)
+        current = Signal(planned_pass_layout(config), reset_less=True)
         pitch = {"k": current.k_pitch, "v": current.v_pitch}
-        sent = Signal(POSITION_BITS, reset_less=True)
-        here = Signal(place_layout(), reset_less=True)  # of the block that is due, or went last
-        due = Signal(POSITION_BITS, reset_less=True)  # where a jump leads
+        block = block_shape(config)
+        sent = Signal(block, reset_less=True)
+        here = Signal(place_layout(config), reset_less=True)  # of the block that is due, or went last
+        there = Signal(place_layout(config), reset_less=True)  # the other end of a triangle, or where the strides began
+        stride = {half: Signal(ADDRESS_BITS, name=f"{half}_stride", reset_less=True) for half in pitch}  # in bytes
+        measures = Signal()  # the strides are multiplied, else a jump's addresses
+        due = Signal(block, reset_less=True)  # where a jump leads
         second = Signal()  # values
         row = Signal(fits(config.update_rank), reset_less=True)
         row_address = Signal(ADDRESS_BITS, reset_less=True)
@@ -77,6 +83,7 @@ class KvFetcher(wiring.Component):
         rows = Signal(fits(config.update_rank), reset_less=True)
 
         whole = Signal()
+        count, strided = current.high - current.low, (current.stride != 0) if order.folded else Const(0, 1)
         row_pitch = Mux(second, pitch["v"], pitch["k"])
         if config.update_rank * beats <= MOST_BEATS:
             m.d.comb += whole.eq(row_pitch == chip.vector_bytes)
@@ -92,24 +99,39 @@ class KvFetcher(wiring.Component):
             with m.State("PASS"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [current.eq(self.i.payload), sent.eq(0), second.eq(0)]
-                m.d.sync += due.eq(self.i.payload.diagonal if order.diagonal_first else 0)
+                begin = self.i.payload.diagonal if order.diagonal_first else self.i.payload.low
+                m.d.sync += due.eq(begin)
+                if order.folded:
+                    m.d.sync += measures.eq(self.i.payload.stride != 0)
+                    with m.If(self.i.payload.stride != 0):
+                        m.d.sync += due.eq(self.i.payload.high - 1)
                 with m.If(self.i.valid):
                     m.next = "JUMP"
             with m.State("JUMP"):
                 m.d.comb += [
-                    *(multiplier.go.eq(1), multiplier.count.eq(due << rank), multiplier.step.eq(row_pitch)),
-                    multiplier.start.eq(Mux(second, current.v_address, current.k_address)),
+                    *(multiplier.go.eq(1), multiplier.step.eq(row_pitch)),
+                    multiplier.count.eq(Mux(measures, current.stride, due) << rank),
+                    multiplier.start.eq(Mux(measures, 0, Mux(second, current.v_address, current.k_address))),
                 ]
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 with m.If(~multiplier.busy):
-                    m.d.sync += [here.block.eq(due), second.eq(~second)]
-                    with m.If(second):
-                        m.d.sync += here.v_address.eq(multiplier.total)
-                        m.next = "BLOCK"
+                    m.d.sync += second.eq(~second)
+                    m.next = "JUMP"
+                    with m.If(measures):
+                        for half, bytes_ in stride.items():
+                            with m.If(second == (half == "v")):
+                                m.d.sync += bytes_.eq(multiplier.total)
+                        with m.If(second):
+                            m.d.sync += measures.eq(0)
                     with m.Else():
-                        m.d.sync += here.k_address.eq(multiplier.total)
-                        m.next = "JUMP"
+                        for place, arrives in [(here, Const(1, 1)), (there, strided)][: 1 + order.folded]:
+                            with m.If(arrives & ~second):
+                                m.d.sync += [place.block.eq(due), place.k_address.eq(multiplier.total)]
+                            with m.Elif(arrives):
+                                m.d.sync += place.v_address.eq(multiplier.total)
+                        with m.If(second):
+                            m.next = "BLOCK"
             with m.State("BLOCK"):
                 left = current.keys - (here.block << rank)
                 m.d.sync += [*(entry.eq(self.entry), row.eq(0)), row_address.eq(here.k_address), rows.eq(self.rows)]
@@ -127,37 +149,64 @@ class KvFetcher(wiring.Component):
                             m.d.sync += sent.eq(sent + 1)
                             m.next = "STEP"
             with m.State("STEP"):
-                with m.If(sent == current.blocks):
+                with m.If(sent == count):
                     m.next = "PASS"
                 with m.Else():
-                    self._step(m, current, sent, here, due)
+                    if order.folded:
+                        with m.If(strided):
+                            self._stride(m, current, here, there, stride)
+                        with m.Else():
+                            self._step(m, current, sent, here, there, due)
+                    else:
+                        self._step(m, current, sent, here, there, due)
         return m
 
-    def _step(self, m: Module, current: data.View, sent: Signal, here: data.View, due: Signal) -> None:
+    def _stride(
+        self, m: Module, current: data.View, here: data.View, there: data.View, stride: dict[str, Signal]
+    ) -> None:
+        """The block a stride below the one that went, or the one below that from which the strides began."""
+        rank = self.config.engine.rank_bits
+        with m.If(here.block >= current.low + current.stride):
+            m.d.sync += [
+                *(here.block.eq(here.block - current.stride), here.k_address.eq(here.k_address - stride["k"])),
+                here.v_address.eq(here.v_address - stride["v"]),
+            ]
+        with m.Else():
+            below = {
+                "block": there.block - 1,
+                "k_address": there.k_address - (current.k_pitch << rank),
+                "v_address": there.v_address - (current.v_pitch << rank),
+            }
+            m.d.sync += [place[name].eq(value) for name, value in below.items() for place in (here, there)]
+        m.next = "BLOCK"
+
+    def _step(
+        self, m: Module, current: data.View, sent: Signal, here: data.View, there: data.View, due: Signal
+    ) -> None:
         """The block behind the one that went: a neighbour, the other end of a triangle, or a jump."""
         order, rank = self.config.engine.key_order(), self.config.engine.rank_bits
         falls = Signal(init=1)  # in a triangle: this is its upper end
         down = falls if order.backward else Const(0, 1)
-        neighbour = Signal(place_layout())
+        neighbour = Signal(place_layout(self.config.engine))
         for name, one in (("block", 1), ("k_address", current.k_pitch << rank), ("v_address", current.v_pitch << rank)):
             m.d.comb += neighbour[name].eq(Mux(down, here[name] - one, here[name] + one))
 
-        following = Signal(POSITION_BITS)
+        following = Signal(neighbour.block.shape())
         m.d.comb += following.eq(neighbour.block)
-        sink = int(order.sink_first)  # block 0 has gone: the walk backward passes over it
-        triangle = current.blocks - current.common
+        sink = int(order.sink_first)  # block low has gone: the walk backward passes over it
+        triangle = current.high - current.common
         if order.backward:
-            with m.If(here.block == sink):
-                m.d.comb += following.eq(current.blocks - 1)
+            with m.If(here.block == current.low + sink):
+                m.d.comb += following.eq(current.high - 1)
         if order.folded:
             with m.If(sent == triangle + 1):
                 m.d.comb += following.eq(current.common - 1)
         if order.sink_first:
             with m.If(sent == 1):
-                m.d.comb += following.eq(Mux(current.diagonal == 0, current.blocks - 1, current.diagonal))
+                top = (current.diagonal == current.low) | (triangle != 0 if order.folded else 0)
+                m.d.comb += following.eq(Mux(top, current.high - 1, current.diagonal))
         turns: Value = Const(0, 1)
         if order.folded:
-            there = Signal(place_layout(), reset_less=True)
             turns = (sent > 1) & (sent <= triangle)
             with m.If(turns):
                 m.d.sync += [there.eq(neighbour), here.eq(there), falls.eq(~falls)]

@@ -1,10 +1,10 @@
 """Broadcast network: every block of the global buffer, read once, to all engines that need it.
 
 The buffer is a queue. All engines walk it in the same order, each leaving out the blocks that no row of its engine may
-see: of a pass an engine takes the blocks below its `need`. A block is read when all that take it have room, and they
-have room for a few blocks beyond the one that they work on, which evens out what differs between them from block to
-block. In the causal triangle of a pass engines do not see the same blocks; the `folded` schedule orders these so that
-every engine has the same work with every pair of them.
+see: of a pass it takes those from the first to the last that pass its tiles. A block is read when all that take it have
+room, and they have room for a few blocks beyond the one that they work on, which evens out what differs between them
+from block to block. Where engines do not see the same blocks the `folded` schedule orders these so that every engine
+has the same work with every pair of them.
 
 Throughput: a block per max(update_rank, 3) cycles. Latency: 4 cycles from a whole block to its first vectors.
 """
@@ -16,11 +16,11 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.planner import need_layout
 from fusioncim.chip.read_arbiter import buffer_row_shape
+from fusioncim.engine.tile_loader import block_shape
 from fusioncim.lib.arith import fits, tree_sum
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
 
 PASSES_PLANNED = 4
 """Passes that may be planned ahead of the one that is read."""
@@ -57,13 +57,13 @@ class Network(wiring.Component):
                 "room": Out(1),
                 "entry": Out(address_shape(config.buffer_blocks)),
                 "reserve": In(1),
-                "reserve_block": In(POSITION_BITS),
+                "reserve_block": In(block_shape(config.engine)),
                 "reserve_rows": In(fits(config.engine.update_rank)),
                 "written": In(1),
                 "read_enable": Out(1),
                 "read_row": Out(buffer_row_shape(config)),
                 "absent": Out(1),
-                "block": Out(POSITION_BITS),
+                "block": Out(block_shape(config.engine)),
                 "block_last": Out(engines),
                 "block_valid": Out(engines),
                 "block_ready": In(engines),
@@ -83,8 +83,9 @@ class Network(wiring.Component):
         planned = data.View(need_layout(chip), passes.r_data)
         resident = Signal(range(2 * PASSES_PLANNED))
         this = Signal(need_layout(chip), reset_less=True)
-        left = Signal(POSITION_BITS)
-        take = [Signal(POSITION_BITS, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
+        number = block_shape(config)
+        left = Signal(number)
+        take = [Signal(number, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
         begin = Signal()
         wiring.connect(m, wiring.flipped(self.i_need), passes.w_stream)
         m.d.comb += [
@@ -106,7 +107,7 @@ class Network(wiring.Component):
         ]
 
         # Its note is read, then who takes it is found out, then it goes.
-        note = data.StructLayout({"block": POSITION_BITS, "rows": fits(rank)})
+        note = data.StructLayout({"block": number, "rows": fits(rank)})
         notes = Bank(depth=depth, width=note.size)
         m.submodules.notes = once(platform, notes)
         shown = data.View(note, notes.read_data[0])
@@ -124,7 +125,9 @@ class Network(wiring.Component):
         finds = seen & ~known & (left != 0)
         m.d.sync += [seen.eq((seen | looks) & ~go), known.eq((known | finds) & ~go)]
         with m.If(finds):
-            m.d.sync += takers.eq(Cat(need > shown.block for need in this.need))
+            m.d.sync += takers.eq(
+                Cat((low <= shown.block) & (shown.block < high) for low, high in zip(this.low, this.high, strict=True))
+            )
 
         with m.If(begin):
             m.d.sync += [this.eq(planned), left.eq(planned.blocks)]
@@ -132,7 +135,7 @@ class Network(wiring.Component):
             m.d.sync += left.eq(left - 1)
         for n in range(chip.engines):
             with m.If(begin):
-                m.d.sync += take[n].eq(planned.need[n])
+                m.d.sync += take[n].eq(planned.high[n] - planned.low[n])
             with m.Elif(go & takers[n]):
                 m.d.sync += take[n].eq(take[n] - 1)
 

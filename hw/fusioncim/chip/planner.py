@@ -3,22 +3,24 @@
 For every key and value head, for every pass: first the outline (how far the rows of every engine see), which sends the
 key blocks on their way, then the tiles. A pass is planned while the one before computes.
 
-The engines take turns: the first tile of a group of heads goes to the engine behind the one that got the last tile of
-the group before, so that small jobs on several heads fill the chip.
+The tiles of a group are walked twice, once to outline the passes and once to send the tiles.
 """
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
+from fusioncim.chip.dealer import Dealer, tiles_of_engine, tiles_of_pass
 from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS
 from fusioncim.chip.descriptor_checker import ROW_BITS, job_layout
 from fusioncim.chip.job_table import slot_shape
+from fusioncim.engine.tile_loader import block_shape, blocks_layout
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
+from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, Config
 
 
 def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
@@ -26,7 +28,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
 
     Members:
         engine: where it goes.
-        rows, fresh, last: as of the engine.
+        rows, fresh, last, blocks: as of the engine.
         opens: first tile of the job.
         first: first tile of a group of query heads.
         final: last of the pass.
@@ -37,6 +39,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
             "rows": fits(chip.engine.rows),
             "fresh": 1,
             "last": 1,
+            "blocks": blocks_layout(chip.engine),
             "opens": 1,
             "first": 1,
             "final": 1,
@@ -44,15 +47,14 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
-def planned_pass_layout() -> data.StructLayout:
+def planned_pass_layout(config: Config) -> data.StructLayout:
     """Keys and values of a pass.
 
     Members:
         k_address, v_address: first vectors of the head.
         k_pitch, v_pitch: bytes from one vector to the next.
-        keys, blocks: how many.
-        common: blocks that every tile of the pass sees; the others are its causal triangle.
-        diagonal: the block of the last row's own position, or the last block.
+        keys: how many.
+        low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
         slot: of the job.
     """
     return data.StructLayout(
@@ -62,23 +64,28 @@ def planned_pass_layout() -> data.StructLayout:
             "v_address": ADDRESS_BITS,
             "v_pitch": ADDRESS_BITS,
             "keys": POSITION_BITS,
-            "blocks": POSITION_BITS,
-            "common": POSITION_BITS,
-            "diagonal": POSITION_BITS,
             "slot": slot_shape(),
+            **{name: block_shape(config) for name in ("low", "high", "common", "diagonal", "stride")},
         }
     )
 
 
 def need_layout(chip: ChipConfig) -> data.StructLayout:
-    """Blocks of a pass, and how many of them each engine takes: all, but the first ones of a causal pass."""
-    return data.StructLayout({"blocks": POSITION_BITS, "need": data.ArrayLayout(POSITION_BITS, chip.engines)})
+    """How many blocks a pass has, and the blocks [low, high) that pass the tiles of each engine."""
+    block = block_shape(chip.engine)
+    each = data.ArrayLayout(block, chip.engines)
+    return data.StructLayout({"blocks": block, "low": each, "high": each})
+
+
+def walk_layout() -> data.StructLayout:
+    """A tile of a group of heads: positions of its first row and of its last one, were it full, and the last's head."""
+    return data.StructLayout({"first": POSITION_BITS + 1, "last": POSITION_BITS + 1, "head": HEAD_BITS + 1})
 
 
 class Planner(wiring.Component):
     """Plans one job after the other.
 
-    Throughput: two cycles per tile and four per pass.
+    Throughput: two cycles per tile and six per pass.
 
     Members:
         i: jobs.
@@ -98,7 +105,7 @@ class Planner(wiring.Component):
                 "job": Out(job_layout(config)),
                 "slot": Out(slot_shape()),
                 "o_tile": Out(stream.Signature(planned_tile_layout(config))),
-                "o_pass": Out(stream.Signature(planned_pass_layout())),
+                "o_pass": Out(stream.Signature(planned_pass_layout(config.engine))),
                 "o_need": Out(stream.Signature(need_layout(config))),
             }
         )
@@ -106,59 +113,49 @@ class Planner(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip, config = self.config, self.config.engine
-        words = max(config.words // 2, 1)
-        full = words * chip.engines
-        engine_bits = chip.engines.bit_length() - 1
-        this = self.job.descriptor
+        this, folded = self.job.descriptor, config.key_order().folded
+        words, full = tiles_of_engine(chip), tiles_of_pass(chip)
+        dealer = Dealer(chip)
+        m.submodules.dealer = once(platform, dealer)
 
         kv_head = Signal(HEAD_BITS)
         k_address = Signal(ADDRESS_BITS, reset_less=True)
         v_address = Signal(ADDRESS_BITS, reset_less=True)
-        base = Signal(max(engine_bits, 1))  # first engine of the group
         outlined = Signal(ROW_BITS, reset_less=True)  # rows of the group that are not outlined, not loaded
         left = Signal(ROW_BITS, reset_less=True)
-        query = Signal(POSITION_BITS + 1, reset_less=True)  # last row of the outlined tile, were it full
-        head = Signal(HEAD_BITS + 1, reset_less=True)
-        count = Signal(range(full + 1))  # tiles of the pass
-        n = Signal(range(full + 1))
-        turns = Signal(range(config.words + words + 1))  # tiles that an engine got, up to `words` or more
+        outline, tile = Signal(walk_layout(), reset_less=True), Signal(walk_layout(), reset_less=True)
+        far = Signal(POSITION_BITS, reset_less=True)  # where the row that lies far behind begins to see
+        turns = Signal(range(config.words + words + 1))  # tiles that an engine got before, up to `words` or more
         started = Signal()
 
-        # Which engine gets tile n: there and back.
-        turn, place = n[engine_bits:], n[:engine_bits] if engine_bits else Const(0, 1)
-        back = turn[0] if len(turn) else Const(0, 1)
-        engine = Signal(address_shape(chip.engines))
-        m.d.comb += engine.eq(base + Mux(back, ~place, place) if engine_bits else 0)
-
+        # The tile that is outlined or sent, or the row far behind its first one.
+        sends, looks = Signal(), Signal()
+        walk = Signal(walk_layout())
+        final, first, last = Signal(POSITION_BITS), Signal(POSITION_BITS), Signal(POSITION_BITS)
         end = Signal()
-        last_query = Signal(POSITION_BITS)
-        visible = Signal(POSITION_BITS)
-        position = Signal(POSITION_BITS)
-        blocks = Signal(POSITION_BITS)
+        reach = full * (self.job.tile_queries + (self.job.tile_heads != 0))
         m.d.comb += [
-            end.eq(outlined <= config.rows),
-            last_query.eq(Mux(end, this.queries - 1, query)),
-            position.eq(this.start + last_query),
-            visible.eq(mask.high(this, position)),
-            blocks.eq((visible + (config.update_rank - 1)) >> config.rank_bits),
+            *(walk.eq(Mux(sends, tile, outline)), end.eq(Mux(sends, left, outlined) <= config.rows)),
+            *(final.eq(this.start + this.queries - 1), last.eq(Mux(end, final, walk.last))),
+            first.eq(Mux(looks, mask.smaller(walk.first + reach, final), walk.first)),
         ]
-        diagonal = position >> config.rank_bits
-        next_head = Signal(HEAD_BITS + 1)
-        m.d.comb += next_head.eq(head + self.job.tile_heads)
+        low, high = mask.interval(this, first)[0], mask.interval(this, last)[1]
+        taken = Signal(blocks_layout(config))
+        m.d.comb += taken.eq(Cat(mask.blocks(config, low, high)))
+        following = self._following(walk)
 
-        need = self.o_need.payload.need
-        out = self.o_pass.payload
+        need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))
-        behind = Signal(range(2 * full + 1))  # the engine's next tile, if the pass went on
+        diagonal = last >> config.rank_bits
         m.d.comb += [
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch), out.keys.eq(this.keys)),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
-            rows.eq(Mux(left < config.rows, left, config.rows)),
-            behind.eq(((turn + 1) << engine_bits) + (chip.engines - 1) - place if engine_bits else n + 1),
-            *(self.o_tile.payload.engine.eq(engine), self.o_tile.payload.rows.eq(rows)),
-            *(self.o_tile.payload.fresh.eq(turns + turn < config.words), self.o_tile.payload.first.eq(~started)),
-            self.o_tile.payload.opens.eq(~started & (kv_head == 0)),
-            *(self.o_tile.payload.last.eq(behind >= count), self.o_tile.payload.final.eq(n + 1 == count)),
+            rows.eq(mask.smaller(left, config.rows)),
+            *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
+            *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
+            *(o_tile.opens.eq(~started & (kv_head == 0)), o_tile.last.eq(dealer.last)),
+            o_tile.final.eq(dealer.number + 1 == dealer.count),
+            *(dealer.rows.eq(outlined), dealer.beside.eq(low != far)),
         ]
 
         with m.FSM():
@@ -174,47 +171,55 @@ class Planner(wiring.Component):
             with m.State("GROUP"):
                 m.d.sync += [
                     *(outlined.eq(self.job.group_rows), left.eq(self.job.group_rows), turns.eq(0), started.eq(0)),
-                    query.eq(self.job.tile_queries - (self.job.tile_heads == 0)),
-                    head.eq(Mux(self.job.tile_heads == 0, self.job.group, self.job.tile_heads) - 1),
-                    *(n.eq(0), need.eq(0)),
+                    *(place.eq(self._begin()) for place in (outline, tile)),
                 ]
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                m.d.comb += looks.eq(1)
+                m.d.sync += [far.eq(low), need.low.eq(0), need.high.eq(0)]
+                m.next = "DEAL"
+            with m.State("DEAL"):
+                m.d.comb += dealer.begin.eq(1)
+                m.d.sync += [out.low.eq(taken.low), out.common.eq(taken.high), out.stride.eq(0)]
                 m.next = "OUTLINE"
             with m.State("OUTLINE"):
+                m.d.comb += dealer.step.eq(1)
                 m.d.sync += [
-                    *(Array(need)[engine].eq(blocks), self.o_need.payload.blocks.eq(blocks), out.blocks.eq(blocks)),
-                    out.diagonal.eq(Mux(diagonal >= blocks, blocks - 1, diagonal)),
-                    *(outlined.eq(Mux(end, 0, outlined - config.rows)), n.eq(n + 1), count.eq(n + 1)),
-                    query.eq(query + self.job.tile_queries + (next_head >= self.job.group)),
-                    head.eq(next_head - Mux(next_head >= self.job.group, self.job.group, 0)),
+                    *(Array(need.high)[dealer.engine].eq(taken.high), out.high.eq(taken.high)),
+                    *(need.blocks.eq(taken.high - out.low), out.diagonal.eq(mask.smaller(diagonal, taken.high - 1))),
+                    *(outlined.eq(Mux(end, 0, outlined - config.rows)), dealer.count.eq(dealer.number + 1)),
+                    outline.eq(following),
                 ]
-                with m.If(n == 0):
-                    m.d.sync += out.common.eq(blocks)  # the first tile sees least
-                with m.If(end | (n == full - 1)):
+                with m.If(dealer.turn == 0):
+                    m.d.sync += Array(need.low)[dealer.engine].eq(taken.low)
+                if folded:
+                    with m.If(taken.low != out.low):
+                        m.d.sync += out.stride.eq(taken.high - taken.low)
+                with m.If(end | (dealer.number == full - 1)):
                     m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.o_pass.valid.eq(1)
                 with m.If(self.o_pass.ready):
                     m.next = "NEED"
             with m.State("NEED"):
-                m.d.comb += self.o_need.valid.eq(1)
-                m.d.sync += n.eq(0)
+                m.d.comb += [self.o_need.valid.eq(1), dealer.rewind.eq(1)]
                 with m.If(self.o_need.ready):
                     m.next = "TILES"
             with m.State("TILES"):
-                m.d.comb += self.o_tile.valid.eq(1)
+                m.d.comb += [self.o_tile.valid.eq(1), sends.eq(1)]
                 with m.If(self.o_tile.ready):
-                    m.d.sync += [n.eq(n + 1), left.eq(left - rows), started.eq(1)]
-                    with m.If(self.o_tile.payload.final):
+                    m.d.comb += [dealer.step.eq(1), dealer.close.eq(end)]
+                    m.d.sync += [left.eq(left - rows), started.eq(1), tile.eq(following)]
+                    with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
-                m.d.sync += [n.eq(0), need.eq(0)]
                 with m.If(turns < config.words):
                     m.d.sync += turns.eq(turns + words)
                 with m.If(left != 0):
-                    m.next = "OUTLINE"
+                    m.next = "LOOK"
                 with m.Else():
                     m.d.sync += [
-                        *(kv_head.eq(kv_head + 1), base.eq(base + count)),
+                        kv_head.eq(kv_head + 1),
                         k_address.eq(k_address + this.k.head_pitch),
                         v_address.eq(v_address + this.v.head_pitch),
                     ]
@@ -222,3 +227,19 @@ class Planner(wiring.Component):
                     with m.If(kv_head + 1 == this.kv_heads):
                         m.next = "JOB"
         return m
+
+    def _begin(self) -> Value:
+        """The first tile of a group."""
+        whole = self.job.tile_heads == 0
+        first = self.job.descriptor.start
+        last = (first + self.job.tile_queries - whole)[: POSITION_BITS + 1]
+        head = (Mux(whole, self.job.group, self.job.tile_heads) - 1)[: HEAD_BITS + 1]
+        return Cat(first, Const(0, 1), last, head)
+
+    def _following(self, walk: data.View) -> Value:
+        """The tile behind a full one."""
+        head = walk.head + self.job.tile_heads
+        wraps = head >= self.job.group
+        first = (walk.last + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
+        last = (walk.last + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
+        return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1])

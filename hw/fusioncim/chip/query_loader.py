@@ -38,9 +38,9 @@ def output_place_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def note_layout(chip: ChipConfig) -> data.StructLayout:
-    """What is kept of a row until it comes: its engine, head, visible keys; final: the last row of a pass."""
+    """What is kept of a row until it comes: its engine, head, the keys it sees; final: the last row of a pass."""
     return data.StructLayout(
-        {"engine": address_shape(chip.engines), "head": HEAD_BITS, "visible": POSITION_BITS, "final": 1}
+        {"engine": address_shape(chip.engines), "head": HEAD_BITS, "keys": mask.interval_layout(), "final": 1}
     )
 
 
@@ -109,6 +109,7 @@ class QueryLoader(wiring.Component):
         row = Signal(fits(chip.engine.rows), reset_less=True)
         arrived = Signal(address_shape(MAX_HEADS // scales_per_beat))
 
+        low, high = mask.interval(this, position)
         request = self.o_read.payload
         wrap = Signal()
         step = Signal()
@@ -116,10 +117,11 @@ class QueryLoader(wiring.Component):
         m.d.comb += [
             wrap.eq(head + 1 == self.job.group),
             *(self.tile.rows.eq(tile.rows), self.tile.fresh.eq(tile.fresh), self.tile.last.eq(tile.last)),
+            self.tile.blocks.eq(tile.blocks),
             *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
             *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
-            asked.visible.eq(mask.high(this, position)),
+            *(asked.keys.low.eq(low), asked.keys.high.eq(high)),
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
             notes.w_en.eq(step),
         ]
@@ -226,7 +228,8 @@ class QueryLoader(wiring.Component):
             scales.read_data[0][n * 8 * SCALE_BYTES : (n + 1) * 8 * SCALE_BYTES] for n in range(scales_per_beat)
         )[now.head[:bits]]
         m.d.comb += [
-            *(self.query.data.as_value().eq(vector), self.query.query.visible.eq(now.visible)),
+            *(self.query.data.as_value().eq(vector), self.query.query.low.eq(now.keys.low)),
+            self.query.query.high.eq(now.keys.high),
             *(
                 self.query.query.mantissa.eq(scale[:SCALE_BITS]),
                 self.query.query.shift.eq(scale[SCALE_BITS : SCALE_BITS + SCALE_SHIFT_BITS]),

@@ -17,11 +17,17 @@ from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.normalizer import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
 from fusioncim.engine.softmax_layouts import control_layout, query_layout
-from fusioncim.engine.tile_loader import TileLoader, loaded_pass_layout, query_row_layout, tile_command_layout
+from fusioncim.engine.tile_loader import (
+    TileLoader,
+    block_shape,
+    loaded_pass_layout,
+    query_row_layout,
+    tile_command_layout,
+)
 from fusioncim.lib.arith import one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
-from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.config import Config
 
 PASSES_LOADED = 4
 """Loaded passes that may wait for the sequencer, the one that it works on included."""
@@ -32,9 +38,9 @@ def tiles_ahead(config: Config) -> int:
     return max(2 * config.words, 4)
 
 
-def block_layout() -> data.StructLayout:
+def block_layout(config: Config) -> data.StructLayout:
     """A block of update_rank keys and values that comes; last: the last one of its pass for this engine."""
-    return data.StructLayout({"block": POSITION_BITS, "last": 1})
+    return data.StructLayout({"block": block_shape(config), "last": 1})
 
 
 def engine_state_layout() -> data.StructLayout:
@@ -69,7 +75,7 @@ class Controller(wiring.Component):
             {
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "i_block": In(stream.Signature(block_layout())),
+                "i_block": In(stream.Signature(block_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(query_layout()),
@@ -100,8 +106,8 @@ class Controller(wiring.Component):
         queue(m, "tiles", loader.o_tile, tile, tiles_ahead(config))
 
         # A block is accepted when the ring has room for all its vectors; it meets the pass it belongs to here.
-        accepted = stream.Signature(block_layout()).create()
-        block = stream.Signature(block_layout()).create()
+        accepted = stream.Signature(block_layout(config)).create()
+        block = stream.Signature(block_layout(config)).create()
         keys = Signal(range(ring_blocks(config) + 1))  # blocks accepted whose keys, whose values are still held
         values = Signal(range(ring_blocks(config) + 1))
         room = Signal()
@@ -125,7 +131,7 @@ class Controller(wiring.Component):
             *(self.write.eq(loader.write), self.query_enable.eq(loader.query_enable), self.query.eq(loader.query)),
             *(self.command.eq(sequencer.command), self.control.eq(sequencer.control)),
             *(self.pv_enable.eq(sequencer.pv_enable), self.pv_word.eq(sequencer.pv_word)),
-            *(sequencer.visible[w].eq(loader.visible[w]) for w in range(config.words)),
+            *(sequencer.blocks[w].eq(loader.blocks[w]) for w in range(config.words)),
             *(sequencer.fresh[w].eq(loader.fresh[w]) for w in range(config.words)),
             *(sequencer.drained.eq(self.drained), loader.release.eq(sequencer.finished)),
             *(self.state.active.eq(sequencer.active), self.state.loaded.eq(this_pass.valid)),

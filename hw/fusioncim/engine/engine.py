@@ -43,7 +43,7 @@ class Engine(wiring.Component):
         "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
         "pass.",
         "i_q": "A query of the tile. data: signed operands, column 0 in the low bits; query: its score scale is "
-        "mantissa / 2^shift, and it sees the keys below position visible.",
+        "mantissa / 2^shift, and it sees the keys at positions low to high - 1.",
         "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
         "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
         "o": "Outputs of a row, neighbouring columns, the lowest in the low bits. last: it ends the tile.",
@@ -58,7 +58,7 @@ class Engine(wiring.Component):
             {
                 "i_tile": In(stream.Signature(tile_command_layout(config))),
                 "i_q": In(stream.Signature(query_row_layout(config))),
-                "i_block": In(stream.Signature(block_layout())),
+                "i_block": In(stream.Signature(block_layout(config))),
                 "i_kv": In(stream.Signature(pair_layout(config))),
                 "o": Out(stream.Signature(output_beat_layout(config))),
                 "state": Out(engine_state_layout()),

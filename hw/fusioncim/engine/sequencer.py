@@ -14,10 +14,10 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.engine import ip_cim, op_cim, softmax_lane
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.softmax_layouts import control_layout
-from fusioncim.engine.tile_loader import word_after
+from fusioncim.engine.tile_loader import block_shape, blocks_layout, word_after
 from fusioncim.lib.arith import delayed, fits, one_hot, pick
 from fusioncim.lib.bank import READ_LATENCY, address_shape
-from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.config import Config
 
 SPARE_CYCLES = 3
 """A word counts as finished so many cycles after the last of its elements is in the bank."""
@@ -67,7 +67,7 @@ def rhythm(config: Config) -> Rhythm:
 def entry_layout(config: Config) -> data.StructLayout:
     """A block of keys: its number, first word and number of words of its pass; last: it is the last of its pass."""
     return data.StructLayout(
-        {"block": POSITION_BITS, "word": address_shape(config.words), "count": fits(config.words), "last": 1}
+        {"block": block_shape(config), "word": address_shape(config.words), "count": fits(config.words), "last": 1}
     )
 
 
@@ -79,7 +79,7 @@ class Sequencer(wiring.Component):
 
     Members:
         i: blocks, in the order of the rings.
-        visible, fresh: of the words, from the tile loader.
+        blocks, fresh: of the words, from the tile loader.
         kv: to the key and value buffer.
         command: to the IP-CIM, all but the plane.
         control: to the softmax.
@@ -95,7 +95,7 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(entry_layout(config))),
-                "visible": In(POSITION_BITS).array(config.words),
+                "blocks": In(blocks_layout(config)).array(config.words),
                 "fresh": In(1).array(config.words),
                 "kv": Out(kv_signature(config)),
                 "command": Out(ip_cim.plane_command_layout(config)),
@@ -117,7 +117,7 @@ class Sequencer(wiring.Component):
             {
                 "word": address_shape(config.words),
                 "ring": address_shape(ring_blocks(config)),
-                "block": POSITION_BITS,
+                "block": block_shape(config),
                 "opens": 1,
                 "first": 1,
                 "fresh": 1,
@@ -153,10 +153,12 @@ class Sequencer(wiring.Component):
         busy = Signal(config.words)
         word = Signal(address_shape(config.words))
         exhausted = Signal()
+        taken = Signal(blocks_layout(config))
         sees = Signal()
         m.d.comb += [
             word.eq(word_after(config, entry.word, index)),
-            sees.eq(Array(self.visible)[word] > (entry.block << config.rank_bits)),
+            taken.eq(Array(self.blocks)[word]),
+            sees.eq((taken.low <= entry.block) & (entry.block < taken.high)),
             exhausted.eq(self.i.valid & ~found & (index == entry.count)),
             self.i.ready.eq(exhausted),
         ]

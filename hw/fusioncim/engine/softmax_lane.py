@@ -10,7 +10,7 @@ Their outputs hold, so they are pipeline registers as well.
 
 Pipeline, by the stage in which a value is computed (registered into the next, or into a bank):
     0 take the row's score
-    1 subtract the correction, multiply, shift; causal mask
+    1 subtract the correction, multiply, shift; mask
     2 table, distance to the block's exponent
     3 shift, insert into the block; at its end: its sum, update of reference and row sum, command to the OP-CIM row
 """
@@ -128,7 +128,7 @@ class SoftmaxLane(wiring.Component):
         with m.If(control[1].enable):
             m.d.sync += [
                 x.eq(aligned >> query.shift),
-                visible.eq(control[1].position < query.visible),
+                visible.eq((query.low <= control[1].position) & (control[1].position < query.high)),
             ]
         return x, visible
 

@@ -36,8 +36,10 @@ def control_layout(config: Config) -> data.StructLayout:
 
 
 def query_layout() -> data.StructLayout:
-    """What a query brings besides its operands: score scale mantissa / 2^shift, and how many keys it may see."""
-    return data.StructLayout({"mantissa": SCALE_BITS, "shift": SCALE_SHIFT_BITS, "visible": POSITION_BITS})
+    """What a query brings besides its operands: score scale mantissa / 2^shift, and the keys that it sees."""
+    return data.StructLayout(
+        {"mantissa": SCALE_BITS, "shift": SCALE_SHIFT_BITS, "low": POSITION_BITS, "high": POSITION_BITS}
+    )
 
 
 def row_state_layout(config: Config) -> data.StructLayout:

@@ -4,7 +4,7 @@ Tiles go into words 0, 1, .. words - 1, 0, .. A tile whose `last` is set closes 
 A tile waits until its word is free. Rows beyond the tile's own see no key.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,12 +17,29 @@ from fusioncim_golden.config import POSITION_BITS, Config
 
 
 def tile_command_layout(config: Config) -> data.StructLayout:
-    """A tile to load: its rows (at least one); fresh: no earlier tile may seed its references; last: it ends a pass."""
-    return data.StructLayout({"rows": fits(config.rows), "fresh": 1, "last": 1})
+    """A tile to load.
+
+    Members:
+        rows: how many it has, at least one.
+        fresh: no earlier tile may seed its references.
+        last: it ends a pass.
+        blocks: those that pass it.
+    """
+    return data.StructLayout({"rows": fits(config.rows), "fresh": 1, "last": 1, "blocks": blocks_layout(config)})
+
+
+def block_shape(config: Config) -> Shape:
+    """Number of a block of update_rank keys, and the one behind the last."""
+    return unsigned(POSITION_BITS + 1 - config.rank_bits)
+
+
+def blocks_layout(config: Config) -> data.StructLayout:
+    """Blocks of keys, from low to high - 1."""
+    return data.StructLayout({"low": block_shape(config), "high": block_shape(config)})
 
 
 def query_row_layout(config: Config) -> data.StructLayout:
-    """One query: signed operands in two's complement, score scale mantissa / 2^shift, how many keys it may see."""
+    """One query: signed operands in two's complement, score scale mantissa / 2^shift, the keys it sees."""
     return data.StructLayout({"data": data.ArrayLayout(config.operand_bits, config.columns), "query": query_layout()})
 
 
@@ -52,7 +69,7 @@ class TileLoader(wiring.Component):
         o_tile: every loaded tile, in order, for the drain.
         write, query_enable, query: a query into the macros.
         release: words that may be loaded again.
-        visible: per word, the largest number of keys that a row of its tile may see.
+        blocks: per word, those that pass its tile.
         fresh: per word, its tile's `fresh`.
     """
 
@@ -68,7 +85,7 @@ class TileLoader(wiring.Component):
                 "query_enable": Out(1),
                 "query": Out(query_layout()),
                 "release": In(config.words),
-                "visible": Out(POSITION_BITS).array(config.words),
+                "blocks": Out(blocks_layout(config)).array(config.words),
                 "fresh": Out(1).array(config.words),
             }
         )
@@ -82,7 +99,6 @@ class TileLoader(wiring.Component):
         first_word = Signal(address_shape(config.words))
         count = Signal(fits(config.words))
         row = Signal(address_shape(config.rows), reset_less=True)
-        longest = Signal(POSITION_BITS, reset_less=True)
 
         real = Signal()
         step = Signal()
@@ -92,7 +108,7 @@ class TileLoader(wiring.Component):
             *(self.write.enable.eq(step & real), self.write.row.eq(row), self.write.word.eq(word)),
             self.write.data.eq(self.i_q.payload.data),
             *(self.query_enable.eq(step), self.query.eq(self.i_q.payload.query)),
-            self.query.visible.eq(Mux(real, self.i_q.payload.query.visible, 0)),
+            *(self.query[end].eq(Mux(real, self.i_q.payload.query[end], 0)) for end in ("low", "high")),
             *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(tile.rows)),
             *(self.o_pass.payload.word.eq(first_word), self.o_pass.payload.count.eq(count)),
         ]
@@ -101,22 +117,21 @@ class TileLoader(wiring.Component):
         with m.FSM():
             with m.State("TILE"):
                 m.d.comb += self.i_tile.ready.eq(~pick(loaded, word))
-                m.d.sync += [tile.eq(self.i_tile.payload), row.eq(0), longest.eq(0)]
+                m.d.sync += [tile.eq(self.i_tile.payload), row.eq(0)]
                 with m.If(self.i_tile.valid & self.i_tile.ready):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += [self.i_q.ready.eq(real), step.eq(self.i_q.valid | ~real)]
                 with m.If(step):
                     m.d.sync += row.eq(row + 1)
-                    with m.If(self.query.visible > longest):
-                        m.d.sync += longest.eq(self.query.visible)
                     with m.If(row == config.rows - 1):
                         m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += [self.o_tile.valid.eq(1), tile_done.eq(self.o_tile.ready)]
                 with m.If(tile_done):
                     m.d.sync += [
-                        *(Array(self.visible)[word].eq(longest), Array(self.fresh)[word].eq(tile.fresh)),
+                        Array(self.blocks)[word].eq(tile.blocks),
+                        Array(self.fresh)[word].eq(tile.fresh),
                         *(word.eq(word_after(config, word, 1)), count.eq(count + 1)),
                     ]
                     with m.If(tile.last):

@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status, Tensor
+from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
@@ -48,19 +48,13 @@ class Registers:
         await ClockCycles(self.dut.clk, self.poll_cycles)
 
 
-def descriptor_from(values: dict[str, Any]) -> Descriptor:
-    """A descriptor from JSON data."""
-    tensors = {name: Tensor(**values[name]) for name in ("q", "k", "v", "o")}
-    return Descriptor(**{**values, **tensors})
-
-
 class Bench:
     """A chip between a driver and a memory, made from the case of `simulate_chip`; reset it before use."""
 
     def __init__(self, dut: Any, this: dict[str, Any]) -> None:
         self.dut = dut
         self.chip = chip_from_dict(this["chip"])
-        self.jobs = [descriptor_from(values) for values in this["jobs"]]
+        self.jobs = [Descriptor.from_dict(values) for values in this["jobs"]]
         self.file = Path(this["memory"])
         contents = np.fromfile(self.file, np.uint8)
         stall, seed = this["stall"], this["seed"]

@@ -14,6 +14,7 @@ from fusioncim.chip.chip import Chip
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.memory_image import Bytes, Image, place_job
@@ -26,7 +27,7 @@ class ChipJob:
 
     groups: Sequence[Heads]
     start: int | None = None
-    causal: bool = True
+    mask: Mask = CAUSAL
     layout: str = "head"
 
 
@@ -55,9 +56,7 @@ def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Imag
     images: list[Image] = []
     for job in jobs:
         base = images[-1].end if images else 0
-        images.append(
-            place_job(chip, memory, job.groups, start=job.start, causal=job.causal, layout=job.layout, base=base)
-        )
+        images.append(place_job(chip, memory, job.groups, start=job.start, mask=job.mask, layout=job.layout, base=base))
     return memory, images
 
 

@@ -6,7 +6,7 @@ registers elsewhere. All waiting is polling. Every wait has a limit.
 
 import asyncio
 import mmap
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -140,7 +140,9 @@ class Driver:
         for name in ("scales", "queries", "keys", "start"):
             await self.put(f"JOB_{name.upper()}", value=getattr(job, name))
         await self.put("JOB_HEADS", heads=job.heads, kv_heads=job.kv_heads)
-        await self.put("JOB_FORMAT", dimension=job.dimension, output_bits=job.output_bits, causal=int(job.causal))
+        await self.put("JOB_FORMAT", dimension=job.dimension, output_bits=job.output_bits)
+        for name, value in asdict(job.mask).items():
+            await self.put(f"JOB_MASK_{name.upper()}", value=value)
         await self._until("room in the job queue", "STATUS", "queue_free")
         await self.put("CONTROL", push=1)
         self._next += 1

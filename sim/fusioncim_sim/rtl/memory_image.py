@@ -12,6 +12,7 @@ from fusioncim_golden.config import check_choice
 from fusioncim_golden.descriptor import Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
+from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 
 LAYOUTS = ("token", "head")
@@ -70,7 +71,7 @@ def place_job(
     groups: Sequence[Heads],
     *,
     start: int | None = None,
-    causal: bool = True,
+    mask: Mask = CAUSAL,
     base: int = 0,
     layout: str = "head",
 ) -> Image:
@@ -107,7 +108,7 @@ def place_job(
             heads=heads,
             kv_heads=kv_heads,
             dimension=chip.engine.columns,
-            causal=causal,
+            mask=mask,
             output_bits=chip.engine.output_bits,
         ),
         chip,

@@ -8,7 +8,7 @@ from fusioncim.engine.kv_buffer import pair_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.schedule import Job, passes
+from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.stream import pack, pack_vector
 
 ROW_CYCLES = 30
@@ -47,11 +47,19 @@ class Streams:
         return times * (self.slots * config.block_cycles + rows) + START_CYCLES
 
 
-def query_word(config: Config, heads: Heads, head: int, query: int, visible: int) -> int:
-    """The word of i_q for one query."""
+def tile_word(config: Config, tile: Tile, *, last: bool) -> int:
+    """The word of i_tile for one tile."""
+    taken = tile.blocks(config.update_rank)
+    command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
+    return pack(tile_command_layout(config), command | {"blocks": {"low": taken.start, "high": taken.stop}})
+
+
+def query_word(config: Config, heads: Heads, head: int, query: int, keys: tuple[int, int]) -> int:
+    """The word of i_q for one query; keys: low and high of those that it sees."""
     layout = query_row_layout(config)
     word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
-    info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query]), "visible": visible}
+    info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query])}
+    info |= {"low": keys[0], "high": keys[1]}
     return word | pack(layout["query"].shape, info) << layout["query"].offset
 
 
@@ -76,15 +84,14 @@ def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
             slots += len(group.blocks) * len(group.tiles)
             for tile in group.tiles:
                 last = tile is group.tiles[-1]
-                command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
-                out.tiles.append(pack(tile_command_layout(config), command))
-                rows = zip(tile.head.tolist(), tile.query.tolist(), tile.high.tolist(), strict=True)
-                for head, query, visible in list(rows)[: tile.count]:
+                out.tiles.append(tile_word(config, tile, last=last))
+                rows = zip(*(x.tolist() for x in (tile.head, tile.query, tile.low, tile.high)), strict=True)
+                for head, query, *keys in list(rows)[: tile.count]:
                     out.places.append((index, head, query))
-                    out.q.append(query_word(config, heads, head, query, visible))
+                    out.q.append(query_word(config, heads, head, query, (keys[0], keys[1])))
                 out.tile_ends.append(len(out.places))
             for n, block in enumerate(group.blocks.tolist()):
-                out.blocks.append(pack(block_layout(), {"block": block, "last": int(n == len(group.blocks) - 1)}))
+                out.blocks.append(pack(block_layout(config), {"block": block, "last": int(n == len(group.blocks) - 1)}))
             for position in group.positions(config).reshape(-1).tolist():
                 out.vectors.append(first_key + position if position < job.keys else nothing)
     out.kv.append(0)

@@ -9,6 +9,7 @@ import numpy as np
 from fusioncim.build.workers import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
+from fusioncim_golden.mask import FULL
 from fusioncim_golden.metrics import in_lsb
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.schedule import Job
@@ -45,7 +46,7 @@ def equal_keys() -> dict[str, Any]:
     q = generator.integers(-127, 128, (1, SMALL.rows, SMALL.columns))
     k = np.tile(generator.integers(-127, 128, SMALL.columns), (EQUAL_KEYS, 1))
     heads = from_integers(q, k, np.full_like(k, value), scale_q=1 / 127, scale_k=4 / 127)
-    out = golden.run(SMALL, heads, Job(queries=SMALL.rows, keys=EQUAL_KEYS, causal=False)).out
+    out = golden.run(SMALL, heads, Job(queries=SMALL.rows, keys=EQUAL_KEYS, mask=FULL)).out
     error = np.abs(in_lsb(SMALL, out) / value - 1).max()
     return {"keys": EQUAL_KEYS, "weight_sum_error_percent": round(100 * float(error), 3)}
 

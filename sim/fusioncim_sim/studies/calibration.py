@@ -19,6 +19,7 @@ from fusioncim.build.workers import run_all
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
 from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
@@ -39,7 +40,7 @@ class Case:
         group: query heads of each
         queries: queries of a query head
         keys: keys of a key and value head
-        causal: whether a query sees the keys up to its own only
+        mask: which keys a query sees
         start: position of the first query among the keys; None: the queries are the last tokens
         layout: how tensors lie in memory
         jobs: how often the job is queued
@@ -52,7 +53,7 @@ class Case:
     group: int = 1
     queries: int
     keys: int
-    causal: bool = True
+    mask: Mask = CAUSAL
     start: int | None = None
     layout: str = "head"
     jobs: int = 1
@@ -96,7 +97,7 @@ CASES: Mapping[str, Case] = {
     "prefill, folded, one word": _prefill(chip=TINY.override(schedule="folded")),
     "prefill, one engine": _prefill(chip=TINY.override(engines=1, buffer_bytes=256)),
     "prefill, four engines": _prefill(chip=TINY.override(engines=4, words=4)),
-    "prefill, full attention": _prefill(causal=False),
+    "prefill, full attention": _prefill(mask=FULL),
     "prefill, tokens side by side": _prefill(layout="token"),
     "prefill, operands of 4 bits": _prefill(chip=TINY.override(operand_bits=4, softmax_lanes=2)),
     "prefill, wide bus, single keys": _prefill(chip=TINY.override(bus_bits=128, update_rank=1, engines=4)),
@@ -126,7 +127,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 
     groups = case.operands()
-    job = ChipJob(groups=groups, causal=case.causal, start=case.start, layout=case.layout)
+    job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout)
     descriptors: list[Descriptor] = []
 
     def remember(_: int, descriptor: Descriptor) -> Descriptor:
@@ -142,7 +143,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
         cycles=4_000_000,
         simulator=simulator or case.simulator,
     )
-    expected = golden.run(case.chip, groups, causal=case.causal, start=case.start).out
+    expected = golden.run(case.chip, groups, mask=case.mask, start=case.start).out
     if done.statuses != [Status.OK] * case.jobs or any((out != expected).any() for out in done.outputs):
         raise AssertionError("the RTL's outputs are not the golden model's")
     return {

@@ -9,6 +9,7 @@ import numpy as np
 from fusioncim.build.workers import run_all
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
+from fusioncim_golden.mask import FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.schedule import Job
@@ -50,7 +51,7 @@ def steady(config: Config, words: int, keys: int) -> dict[str, Any]:
     shapes = ((1, config.rows * words, config.columns), (keys, config.columns), (keys, config.columns))
     q, k, v = (generator.integers(-limit, limit, shape) for shape in shapes)
     heads = from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit)
-    job = Job(queries=config.rows * words, keys=keys, causal=False, words_per_pass=words)
+    job = Job(queries=config.rows * words, keys=keys, mask=FULL, words_per_pass=words)
     run = simulate_jobs(config, [(heads, job)])
     busy = np.flatnonzero(run.activity["qk"])
     window = int(busy[-1] - busy[0] + 1)

@@ -140,8 +140,9 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
 def _job(job: Descriptor, arrival: int) -> list[int]:
     """The fields of the kernel's Job, in order."""
     places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
-    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, int(job.causal)]
-    return [*places, job.scales, *sizes, arrival]
+    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads]
+    mask = [job.mask.window, job.mask.ahead, job.mask.chunk, job.mask.prefix]
+    return [*places, job.scales, *sizes, *mask, arrival]
 
 
 @functools.cache

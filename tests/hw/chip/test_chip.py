@@ -13,6 +13,7 @@ from cocotbext.axi import AxiResp
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
 from fusioncim_golden.descriptor import Status
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_sim.rtl.axi_memory import Fault
@@ -39,23 +40,31 @@ def operands(seed, kv_heads, group, queries, keys, chip=TINY):
 
 
 JOBS = {
-    # kv_heads, group, queries, keys, causal, start, layout
-    "prefill": (1, 1, 37, 37, True, None, "head"),
-    "grouped": (2, 3, 11, 33, True, None, "token"),
-    "multi_query": (1, 5, 9, 9, True, None, "head"),
-    "full": (2, 2, 5, 12, False, None, "token"),
-    "decode": (3, 4, 2, 61, True, None, "head"),
-    "chunk": (1, 2, 13, 50, True, 17, "head"),
-    "one": (1, 1, 1, 1, True, None, "token"),
-    "beyond": (1, 2, 20, 7, True, 3, "head"),
-    "full_chunk": (1, 1, 18, 40, False, 11, "head"),
+    # kv_heads, group, queries, keys, mask, start, layout
+    "prefill": (1, 1, 37, 37, CAUSAL, None, "head"),
+    "grouped": (2, 3, 11, 33, CAUSAL, None, "token"),
+    "multi_query": (1, 5, 9, 9, CAUSAL, None, "head"),
+    "full": (2, 2, 5, 12, FULL, None, "token"),
+    "decode": (3, 4, 2, 61, CAUSAL, None, "head"),
+    "chunk": (1, 2, 13, 50, CAUSAL, 17, "head"),
+    "one": (1, 1, 1, 1, CAUSAL, None, "token"),
+    "beyond": (1, 2, 20, 7, CAUSAL, 3, "head"),
+    "full_chunk": (1, 1, 18, 40, FULL, 11, "head"),
+    "window": (2, 2, 40, 40, Mask(window=9), None, "head"),
+    "both_sides": (1, 2, 30, 30, Mask(window=6, ahead=5), None, "token"),
+    "chunked": (1, 1, 40, 45, Mask(chunk=16), None, "head"),
+    "blocks": (1, 2, 21, 40, Mask(chunk=8, ahead=EVERY), 3, "head"),
+    "prefix": (1, 1, 33, 33, Mask(prefix=10), None, "head"),
+    "image": (2, 1, 33, 33, Mask(window=7, prefix=10), None, "token"),
+    "behind": (1, 2, 30, 9, Mask(window=5), 0, "head"),
+    "decode_window": (2, 4, 1, 61, Mask(window=20), None, "head"),
 }
 
 
 def jobs_of(names, chip=TINY):
     return [
         ChipJob(
-            groups=operands(n, *JOBS[name][:4], chip), causal=JOBS[name][4], start=JOBS[name][5], layout=JOBS[name][6]
+            groups=operands(n, *JOBS[name][:4], chip), mask=JOBS[name][4], start=JOBS[name][5], layout=JOBS[name][6]
         )
         for n, name in enumerate(names)
     ]
@@ -64,7 +73,7 @@ def jobs_of(names, chip=TINY):
 def check(chip, jobs, run, descriptors):
     """Every bit, every event and every byte."""
     assert run.statuses == [Status.OK] * len(jobs)
-    results = [golden.run(chip, job.groups, start=job.start, causal=job.causal) for job in jobs]
+    results = [golden.run(chip, job.groups, start=job.start, mask=job.mask) for job in jobs]
     for result, outputs in zip(results, run.outputs, strict=True):
         assert np.array_equal(result.out, outputs)
     counters = run.counters

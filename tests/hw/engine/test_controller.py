@@ -14,15 +14,18 @@ from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
 from fusioncim.engine.tile_loader import (
     TileLoader,
+    blocks_layout,
     loaded_pass_layout,
     query_row_layout,
     tile_command_layout,
 )
+from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
+from fusioncim_sim.rtl.stream_words import tile_word
 
 TINY = preset("tiny").alone()
 
@@ -51,8 +54,12 @@ class LoadedTile:
     before: int | None
 
     def command(self, config):
-        fields = {"rows": self.golden.count, "fresh": int(self.golden.fresh), "last": int(self.last)}
-        return pack(tile_command_layout(config), fields)
+        return tile_word(config, self.golden, last=self.last)
+
+
+def jobs_of(this):
+    """The jobs of a case."""
+    return [Job(**{**job, "mask": Mask(**job.get("mask", {}))}) for job in this["jobs"]]
 
 
 def share(config, jobs, engine, engines):
@@ -67,15 +74,21 @@ def share(config, jobs, engine, engines):
                 continue
             for tile in mine:
                 q = []
-                for visible in tile.high[: tile.count].tolist():
-                    info = {"mantissa": int(rng.integers(256)), "shift": int(rng.integers(32)), "visible": visible}
+                for low, high in zip(tile.low[: tile.count].tolist(), tile.high.tolist(), strict=False):
+                    info = {
+                        "mantissa": int(rng.integers(256)),
+                        "shift": int(rng.integers(32)),
+                        "low": low,
+                        "high": high,
+                    }
                     data = int.from_bytes(rng.bytes(layout["data"].shape.size // 8), "little")
                     q.append(pack(layout["query"].shape, info) << layout["query"].offset | data)
                 n = len(tiles)
                 before = n - config.words if n >= config.words else None
                 tiles.append(LoadedTile(n % config.words, len(groups), tile, q, tile is mine[-1], before))
-            longest = max(int(tile.high.max()) for tile in mine)
-            groups.append([block for block in group.blocks.tolist() if block * config.update_rank < longest])
+            taken = [tile.blocks(config.update_rank) for tile in mine]
+            low, high = min(x.start for x in taken), max(x.stop for x in taken)
+            groups.append([block for block in group.blocks.tolist() if low <= block < high])
     return tiles, groups
 
 
@@ -87,14 +100,14 @@ async def loads_every_tile_once(dut):
     this = case()
     config = configured(this["config"])
     seed = this["seed"]
-    tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
+    tiles, groups = share(config, jobs_of(this), this["engine"], this["engines"])
     query, write = query_row_layout(config), ip_cim.query_write_layout(config)
 
     want_rows = []
     for tile in tiles:
         for row in range(config.rows):
             word = tile.q[row] if row < tile.golden.count else None
-            want_rows.append((tile.word, row, int(tile.golden.high[row]), word))
+            want_rows.append((tile.word, row, (int(tile.golden.low[row]), int(tile.golden.high[row])), word))
     words_of = [[tile for tile in tiles if tile.number == n] for n in range(len(groups))]
 
     stall = STALLS[this["stall"]]
@@ -115,7 +128,7 @@ async def loads_every_tile_once(dut):
                 data = None
                 if entry.enable:
                     data = entry.data | (info.as_bits() << query["query"].offset)
-                rows.append((entry.word, entry.row, info.visible, data))
+                rows.append((entry.word, entry.row, (info.low, info.high), data))
             else:
                 assert write.from_bits(int(dut.write.value)).enable == 0
 
@@ -124,7 +137,9 @@ async def loads_every_tile_once(dut):
             want = {"word": members[0].word, "count": len(members)}
             assert await pass_sink.receive() == pack(loaded_pass_layout(config), want)
             for tile in members:
-                assert getattr(dut, f"visible__{tile.word}").value == int(tile.golden.high.max())
+                taken = tile.golden.blocks(config.update_rank)
+                want = pack(blocks_layout(config), {"low": taken.start, "high": taken.stop})
+                assert getattr(dut, f"blocks__{tile.word}").value == want
                 assert getattr(dut, f"fresh__{tile.word}").value == tile.golden.fresh
             # The pass computes for a while; then its words are free again.
             for _ in range(this["hold"]):
@@ -154,7 +169,7 @@ async def loads_every_tile_once(dut):
 # Jobs; engine and engines; words.
 LOADS = {
     "ragged": ([{"queries": 21, "keys": 21}], 0, 1, 2),
-    "full": ([{"queries": 9, "keys": 30, "causal": False}], 0, 1, 2),
+    "full": ([{"queries": 9, "keys": 30, "mask": {"ahead": EVERY}}], 0, 1, 2),
     "heads": ([{"queries": 9, "keys": 12, "heads": 3}], 0, 1, 3),
     "single": ([{"queries": 1, "keys": 1}], 0, 1, 2),
     "one_word": ([{"queries": 20, "keys": 20}], 0, 1, 1),
@@ -162,6 +177,9 @@ LOADS = {
     "all_words_per_pass": ([{"queries": 40, "keys": 40, "words_per_pass": 2}], 0, 1, 2),
     "start": ([{"queries": 10, "keys": 40, "start": 17}, {"queries": 12, "keys": 3}], 0, 1, 2),
     "first_of_two_engines": ([{"queries": 45, "keys": 45, "heads": 2, "words_per_pass": 2}], 0, 2, 4),
+    "windows": ([{"queries": 29, "keys": 40, "mask": {"window": 7}}], 0, 1, 3),
+    "windows_behind_all_keys": ([{"queries": 9, "keys": 4, "mask": {"window": 2}, "start": 0}], 0, 1, 2),
+    "windows_of_two_engines": ([{"queries": 70, "keys": 70, "mask": {"window": 7, "ahead": 3}}], 1, 2, 3),
     "last_of_four_engines": ([{"queries": 99, "keys": 99}, {"queries": 50, "keys": 50, "heads": 2}], 3, 4, 3),
 }
 
@@ -194,7 +212,9 @@ async def loads_a_query_per_cycle(dut):
     dut.release.value = 0
     await reset(dut)
     counts = [config.rows, 3, config.rows, config.rows]
-    commands = [{"rows": count, "fresh": 1, "last": n % 2} for n, count in enumerate(counts)]
+    commands = [
+        {"rows": count, "fresh": 1, "last": n % 2, "blocks": {"low": 0, "high": 1}} for n, count in enumerate(counts)
+    ]
     log = []
 
     async def watch():
@@ -263,14 +283,14 @@ class Ring:
 async def runs_the_slots_of_the_schedule(dut):
     this = case()
     config = configured(this["config"])
-    tiles, groups = share(config, [Job(**job) for job in this["jobs"]], this["engine"], this["engines"])
+    tiles, groups = share(config, jobs_of(this), this["engine"], this["engines"])
     rng = np.random.default_rng(3)
     complete = rhythm(config).finished
     slots = []  # (tile, block)
     for n, blocks in enumerate(groups):
         members = [index for index, tile in enumerate(tiles) if tile.number == n]
-        seen = {index: tiles[index].golden.high.max() for index in members}
-        slots += [(index, block) for block in blocks for index in members if seen[index] > block * config.update_rank]
+        taken = {index: tiles[index].golden.blocks(config.update_rank) for index in members}
+        slots += [(index, block) for block in blocks for index in members if block in taken[index]]
     opening = {index: n for n, (index, _) in reversed(list(enumerate(slots)))}
     last_slot = {tiles[index].number: n for n, (index, _) in enumerate(slots)}
 
@@ -338,7 +358,7 @@ async def runs_the_slots_of_the_schedule(dut):
 
     watcher = cocotb.start_soon(watch())
     announced = [
-        pack(block_layout(), {"block": block, "last": int(n == len(blocks) - 1)})
+        pack(block_layout(config), {"block": block, "last": int(n == len(blocks) - 1)})
         for blocks in groups
         for n, block in enumerate(blocks)
     ]
@@ -364,7 +384,7 @@ RUNS = {
     "ragged": ({}, [{"queries": 21, "keys": 21}], 0, 1),
     "in_order": ({"schedule": "in_order"}, [{"queries": 20, "keys": 20, "words_per_pass": 2}], 0, 1),
     "sink_first": ({"schedule": "sink_first", "words": 3}, [{"queries": 40, "keys": 40, "words_per_pass": 2}], 0, 1),
-    "one_word": ({"words": 1}, [{"queries": 20, "keys": 12, "causal": False}], 0, 1),
+    "one_word": ({"words": 1}, [{"queries": 20, "keys": 12, "mask": {"ahead": EVERY}}], 0, 1),
     "decode_after_prefill": ({}, [{"queries": 10, "keys": 10}, {"queries": 2, "keys": 40, "heads": 8}], 0, 1),
     "chunk": ({"words": 4}, [{"queries": 11, "keys": 50, "start": 21, "heads": 3}], 0, 1),
     "rank_1_int4": ({"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1}, [{"queries": 20, "keys": 20}], 0, 1),
@@ -402,13 +422,13 @@ async def tells_what_it_does(dut):
             adds.append(state.adds)
         return [now for n, now in enumerate(log) if n == 0 or now != log[n - 1]]
 
-    tile = pack(tile_command_layout(config), {"rows": 2, "fresh": 1, "last": 1})
-    query = pack(query_row_layout(config)["query"].shape, {"mantissa": 1, "shift": 1, "visible": 4})
+    tile = pack(tile_command_layout(config), {"rows": 2, "fresh": 1, "last": 1, "blocks": {"low": 0, "high": 2}})
+    query = pack(query_row_layout(config)["query"].shape, {"mantissa": 1, "shift": 1, "low": 0, "high": 4})
     q = [query << query_row_layout(config)["query"].offset] * 2
     slot, load, behind = config.block_cycles, config.rows + 8, 2 * config.block_cycles + 40
 
     async def announce(block, *, last):
-        await blocks.send(pack(block_layout(), {"block": block, "last": int(last)}))
+        await blocks.send(pack(block_layout(config), {"block": block, "last": int(last)}))
 
     await announce(0, last=False)
     await announce(1, last=True)
@@ -455,8 +475,8 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     source = Source(dut, "i")
     dut.kv__available.value = 0
     dut.drained.value = 0
-    dut.visible__0.value = 2 * rank
-    dut.visible__1.value = 2 * rank + 1
+    dut.blocks__0.value = pack(blocks_layout(config), {"low": 0, "high": 2})
+    dut.blocks__1.value = pack(blocks_layout(config), {"low": 0, "high": 3})
     dut.fresh__0.value = 1
     dut.fresh__1.value = 0
     await reset(dut)

@@ -11,9 +11,9 @@ from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
 from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim.engine.softmax_layouts import softmax_events_layout
-from fusioncim.engine.tile_loader import tile_command_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
@@ -22,7 +22,7 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
-from fusioncim_sim.rtl.stream_words import pair_words, query_word
+from fusioncim_sim.rtl.stream_words import pair_words, query_word, tile_word
 
 TINY = preset("tiny").alone()
 PORTS = ("i_tile", "i_q", "i_block", "i_kv", "o")
@@ -50,7 +50,7 @@ JOBS = {
     "tile": Job(queries=8, keys=8),
     "tile_plus_one": Job(queries=9, keys=9),
     "ragged": Job(queries=21, keys=21),
-    "full_ragged": Job(queries=10, keys=19, causal=False),
+    "full_ragged": Job(queries=10, keys=19, mask=FULL),
     "decode": Job(queries=3, keys=22),
     "chunk_inside_cache": Job(queries=9, keys=30, start=14),
     "more_queries_than_keys": Job(queries=19, keys=6),
@@ -58,7 +58,7 @@ JOBS = {
     "heads_fill_a_tile": Job(queries=2, keys=30, heads=4),
     "decode_of_many_heads": Job(queries=1, keys=33, heads=20),
     "chunk_of_heads": Job(queries=7, keys=40, heads=5, start=21, words_per_pass=2),
-    "full_heads": Job(queries=5, keys=19, heads=3, causal=False, words_per_pass=2),
+    "full_heads": Job(queries=5, keys=19, heads=3, mask=FULL, words_per_pass=2),
     "one_word_per_pass": Job(queries=24, keys=24, words_per_pass=1),
     "all_words_per_pass": Job(queries=24, keys=24, words_per_pass=2),
 }
@@ -102,7 +102,7 @@ def test_configurations(name):
 @pytest.mark.parametrize("schedule", ["diagonal_first", "sink_first"])
 def test_full_attention_wraps_behind_the_diagonal(schedule):
     config = TINY.override(schedule=schedule)
-    job = Job(queries=20, keys=27, causal=False, start=3)
+    job = Job(queries=20, keys=27, mask=FULL, start=3)
     assert_bit_exact(config, [(random_heads(config, 20, 27), job)])
 
 
@@ -138,7 +138,7 @@ def test_corner_operands(name, schedule):
 def test_accumulators_about_to_overflow_are_halved():
     config = TINY.override(accumulator_bits=20, slack=0, flush=8)
     heads = corner(np.zeros((1, 8, 16)), np.zeros((60, 16)), np.full((60, 16), -128))
-    job = Job(queries=8, keys=60, causal=False)
+    job = Job(queries=8, keys=60, mask=FULL)
     assert golden.run(config, heads, job).events.halvings >= 8
     assert_bit_exact(config, [(heads, job)])
 
@@ -159,8 +159,8 @@ def test_one_stream_stalls(port):
 
 def test_jobs_follow_each_other():
     jobs = [
-        (random_heads(TINY, queries, keys, heads, seed), Job(queries=queries, keys=keys, heads=heads, causal=causal))
-        for seed, (queries, keys, heads, causal) in enumerate([(9, 9, 1, True), (3, 17, 2, False), (1, 1, 1, True)])
+        (random_heads(TINY, queries, keys, heads, seed), Job(queries=queries, keys=keys, heads=heads, mask=mask))
+        for seed, (queries, keys, heads, mask) in enumerate([(9, 9, 1, CAUSAL), (3, 17, 2, FULL), (1, 1, 1, CAUSAL)])
     ]
     assert_bit_exact(TINY, jobs)
     assert_bit_exact(TINY.override(seed=True), jobs, stall=dict.fromkeys(PORTS, "randomly"), seed=5)
@@ -195,7 +195,7 @@ def test_random_jobs_on_random_configurations(seed):
         queries=queries,
         keys=keys,
         heads=int(rng.integers(1, 4)),
-        causal=bool(rng.integers(2)),
+        mask=choose(CAUSAL, FULL, Mask(window=5), Mask(window=3, ahead=4), Mask(chunk=8), Mask(prefix=6)),
         start=int(rng.integers(0, 20)),
         words_per_pass=int(rng.integers(1, config.words + 1)),
     )
@@ -217,7 +217,7 @@ def test_real_heads(name):
 def test_steady_state_has_no_gap(changes, pace):
     config = TINY.override(**changes)
     keys = 64
-    job = Job(queries=config.rows * config.words, keys=keys, causal=False, words_per_pass=config.words)
+    job = Job(queries=config.rows * config.words, keys=keys, mask=FULL, words_per_pass=config.words)
     run = assert_bit_exact(config, [(random_heads(config, job.queries, keys), job)])
     busy = np.flatnonzero(run.activity["qk"])
     assert len(busy) == pace * keys * config.words
@@ -226,7 +226,7 @@ def test_steady_state_has_no_gap(changes, pace):
 
 def test_drain_and_load_hide_behind_the_next_pass():
     config = TINY.override(words=2, update_rank=2)
-    job = Job(queries=32, keys=64, causal=False)
+    job = Job(queries=32, keys=64, mask=FULL)
     run = assert_bit_exact(config, [(random_heads(config, 32, 64), job)])
     busy = np.flatnonzero(run.activity["qk"])
     assert len(busy) >= 0.99 * (busy[-1] - busy[0] + 1)
@@ -249,21 +249,21 @@ def share(config, jobs, engine=0, engines=1):
         for n, step in enumerate(mine):
             tile, group = step.tile, step.key_blocks
             last = n == len(mine) - 1 or mine[n + 1].key_blocks is not group
-            command = {"rows": tile.count, "fresh": int(tile.fresh), "last": int(last)}
-            words["i_tile"].append(pack(tile_command_layout(config), command))
-            for head, query, visible in zip(tile.head, tile.query, tile.high[: tile.count], strict=False):
-                words["i_q"].append(query_word(config, heads, head, query, int(visible)))
+            words["i_tile"].append(tile_word(config, tile, last=last))
+            for head, query, low, high in zip(tile.head, tile.query, tile.low, tile.high[: tile.count], strict=False):
+                words["i_q"].append(query_word(config, heads, head, query, (int(low), int(high))))
                 beats = out[head, query].reshape(config.block_cycles, config.units).tolist()
                 words["o"] += [pack(output_beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
             words["o"][-1] |= 1 << output_beat_layout(config)["last"].offset
             add_events(config, events, step)
             if last:
-                longest = max(other.tile.high.max() for other in mine if other.key_blocks is group)
+                taken = [other.tile.blocks(rank) for other in mine if other.key_blocks is group]
+                low, high = min(x.start for x in taken), max(x.stop for x in taken)
                 order = zip(group.blocks, group.positions(config), strict=True)
-                seen = [(block, positions) for block, positions in order if block * rank < longest]
+                seen = [(block, positions) for block, positions in order if low <= block < high]
                 for block, positions in seen:
                     announced = {"block": int(block), "last": int(block == seen[-1][0])}
-                    words["i_block"].append(pack(block_layout(), announced))
+                    words["i_block"].append(pack(block_layout(config), announced))
                     words["i_kv"] += [pairs[position] for position in positions]
     return words, events
 
@@ -348,12 +348,12 @@ EVENTS = {
     ),
     "halvings": (
         {"accumulator_bits": 20, "slack": 0, "flush": 8},
-        [(FLAT, Job(queries=8, keys=60, causal=False))],
+        [(FLAT, Job(queries=8, keys=60, mask=FULL))],
         "halvings",
     ),
     "zero_slots": (
         {"schedule": "in_order", "words": 4},
-        [(FALLING, Job(queries=9, keys=40, causal=False, words_per_pass=2))],
+        [(FALLING, Job(queries=9, keys=40, mask=FULL, words_per_pass=2))],
         "zero_slots",
     ),
     "jobs": (
@@ -385,6 +385,6 @@ def test_share_of_one_of_several_engines(engine, engines, stall, seeded):
     # Two words per pass: engine 2 of 4 has tiles 2 and 5 of the first job, then tile 10.
     jobs = [
         attends(TINY, Job(queries=43, keys=50, heads=2, words_per_pass=2), sharpness=4.0),
-        attends(TINY, Job(queries=29, keys=29, causal=False, words_per_pass=2), seed=1, sharpness=4.0),
+        attends(TINY, Job(queries=29, keys=29, mask=FULL, words_per_pass=2), seed=1, sharpness=4.0),
     ]
     run_share({"seed": seeded}, jobs, engine=engine, engines=engines, stall=stall)

@@ -56,7 +56,7 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
     """Run a workload, compare every bit, and say where the cycles went."""
     chip, config = workload.chip, workload.chip.engine
     groups = operands(workload)
-    jobs = [ChipJob(groups=groups, causal=workload.causal)] * workload.repeat
+    jobs = [ChipJob(groups=groups, mask=workload.mask)] * workload.repeat
     descriptors: list[Descriptor] = []
 
     def remember(_: int, descriptor: Descriptor) -> Descriptor:
@@ -66,7 +66,7 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
     began = time.monotonic()
     run = simulate_chip(chip, jobs, change=remember, share=workload.share, cycles=4_000_000, simulator=simulator)
     seconds = time.monotonic() - began
-    expected = golden.run(chip, groups, causal=workload.causal)
+    expected = golden.run(chip, groups, mask=workload.mask)
     counters = run.counters
     traffic = golden.traffic(chip, descriptors[0])
     bus_cycles = (traffic.bytes_query + traffic.bytes_key + traffic.bytes_value + traffic.bytes_scale) / chip.bus_bytes

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers, quantize
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -30,7 +31,7 @@ class Workload:
         group: query heads of each
         queries: queries of a query head
         keys: keys of a key and value head
-        causal: whether a query sees the keys up to its own only
+        mask: which keys a query sees
         captured: operands are captured heads, else random integers
         share: part of the cycles in which the memory may move a beat
         repeat: how often the job is queued
@@ -41,7 +42,7 @@ class Workload:
     group: int
     queries: int
     keys: int
-    causal: bool = True
+    mask: Mask = CAUSAL
     captured: bool = False
     share: float = 1.0
     repeat: int = 1
@@ -49,7 +50,7 @@ class Workload:
 
 WORKLOADS = {
     "causal prefill, grouped": Workload(kv_heads=2, group=4, queries=1024, keys=1024),
-    "full prefill, grouped": Workload(kv_heads=2, group=4, queries=1024, keys=1024, causal=False),
+    "full prefill, grouped": Workload(kv_heads=2, group=4, queries=1024, keys=1024, mask=FULL),
     "causal prefill, one head": Workload(kv_heads=1, group=1, queries=1024, keys=1024),
     "causal prefill, short jobs": Workload(kv_heads=2, group=4, queries=128, keys=128, repeat=4),
     "decode of 8 tokens": Workload(kv_heads=2, group=4, queries=8, keys=4096),

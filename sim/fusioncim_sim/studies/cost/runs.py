@@ -16,6 +16,7 @@ from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import job as golden
+from fusioncim_golden.mask import CAUSAL
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
 from fusioncim_sim.gates.tile_energy import TileResult, captured_heads, run_tile
 from fusioncim_sim.rtl.chip_run import ChipJob
@@ -50,8 +51,8 @@ def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
         captured=True,
     )
     groups = captured(workload)
-    run, activity = simulate_chip_gates(chip, [ChipJob(groups=groups, causal=True)], design, flat, cycles=1_000_000)
-    mismatches = int(np.count_nonzero(run.outputs[0] != golden.run(chip, groups, causal=True).out))
+    run, activity = simulate_chip_gates(chip, [ChipJob(groups=groups, mask=CAUSAL)], design, flat, cycles=1_000_000)
+    mismatches = int(np.count_nonzero(run.outputs[0] != golden.run(chip, groups, mask=CAUSAL).out))
     model = PowerModel(flat, library, {"engine": port_loads(netlists, "engine", library, {})})
     energies: dict[str, Energy] = defaultdict(Energy)
     for at, energy in model.energies(activity, PERIOD_NS).items():

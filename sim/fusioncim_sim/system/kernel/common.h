@@ -30,7 +30,9 @@ typedef struct {
 /* A job that the chip would accept; arrival: the cycle in which the host pushes it. */
 typedef struct {
     Tensor q, k, v, o;
-    int64_t scales, queries, keys, start, heads, kv_heads, causal, arrival;
+    int64_t scales, queries, keys, start, heads, kv_heads;
+    int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
+    int64_t arrival;
 } Job;
 
 typedef struct {

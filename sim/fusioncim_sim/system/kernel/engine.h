@@ -6,7 +6,7 @@ enum { READ, NORMALIZE, DIVIDE, SEND };
 typedef struct {
     /* TileLoader */
     int32_t state, row, rows, word, first_word, count, closes, loaded;
-    int64_t longest, visible[MAX_WORDS];
+    Interval span, spans[MAX_WORDS]; /* blocks that pass the tile that loads, the tiles of the words */
     /* Controller: passes a: first word, b: words; tiles a: word, b: rows; blocks a: number, b: last of its pass */
     Fifo passes, tiles, blocks;
     int32_t keys, values, complete;
@@ -83,7 +83,7 @@ static void tile_loader_update(Engine *e, const Config *config, const Tile *comm
     case TILE:
         if (command) {
             e->rows = command->rows;
-            e->longest = command->visible;
+            e->span = command->blocks;
             e->closes = command->last;
             e->row = 0;
             e->state = ROWS;
@@ -96,7 +96,7 @@ static void tile_loader_update(Engine *e, const Config *config, const Tile *comm
     case DONE:
         if ((*tiles = fifo_writable(&e->tiles))) {
             loaded = 1 << e->word;
-            e->visible[e->word] = e->longest;
+            e->spans[e->word] = e->span;
             e->word = (int32_t)((e->word + 1) % config->words);
             e->count++;
             e->state = e->closes ? PASS : TILE;
@@ -137,7 +137,7 @@ static void sequencer_update(Engine *e, const Config *config, int64_t now, Slots
             e->ending |= 1 << (pass->a + n) % config->words;
         e->index = e->claimed = 0;
     } else if (e->blocks.out && e->passes.out && !e->found) {
-        if (e->visible[s.word] > (int64_t)block->a << config->rank_bits)
+        if (e->spans[s.word].low <= block->a && block->a < e->spans[s.word].high)
             e->found = 1;
         else
             e->index++;

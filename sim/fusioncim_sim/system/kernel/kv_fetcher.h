@@ -2,15 +2,16 @@
 
 enum { FETCH_PASS, FETCH_JUMP, FETCH_MULTIPLY, FETCH_BLOCK, FETCH_ROWS, FETCH_STEP };
 
-/* here: the block that is due, or went last; there: the other end of a triangle; due: where a jump leads. */
+/* here: the block that is due, or went last; there: the other end of a triangle, or where the strides began; due: where a jump leads. */
 typedef struct {
     int64_t block, k_address, v_address;
 } Place;
 
 typedef struct {
     const Job *job;
-    int32_t state, slot, second, row, rows, falls;
-    int64_t k_base, v_base, blocks, common, diagonal, sent, due, multiplied, row_address;
+    int32_t state, slot, second, row, rows, falls, measures; /* measures: the strides, else a jump's addresses */
+    Interval span;
+    int64_t k_base, v_base, common, diagonal, stride, sent, due, multiplied, row_address;
     Place here, there;
 } KvFetcher;
 
@@ -40,21 +41,31 @@ static Request fetcher_request(const KvFetcher *f, const Config *config)
     };
 }
 
+static Place fetcher_place(const KvFetcher *f, const Config *config, int64_t block)
+{
+    int64_t key = block * config->rank;
+    return (Place){block, f->k_base + key * f->job->k.pitch, f->v_base + key * f->job->v.pitch};
+}
+
 static void fetcher_step(KvFetcher *f, const Config *config)
 {
     int64_t one = config->backward && f->falls ? -1 : 1;
-    Place neighbour = {
-        .block = f->here.block + one,
-        .k_address = f->here.k_address + one * config->rank * f->job->k.pitch,
-        .v_address = f->here.v_address + one * config->rank * f->job->v.pitch,
-    };
-    int64_t following = neighbour.block, triangle = f->blocks - f->common;
-    if (config->backward && f->here.block == config->sink_first)
-        following = f->blocks - 1;
+    if (f->stride) {
+        if (f->here.block >= f->span.low + f->stride)
+            f->here = fetcher_place(f, config, f->here.block - f->stride);
+        else
+            f->here = f->there = fetcher_place(f, config, f->there.block - 1);
+        f->state = FETCH_BLOCK;
+        return;
+    }
+    Place neighbour = fetcher_place(f, config, f->here.block + one);
+    int64_t following = neighbour.block, triangle = f->span.high - f->common;
+    if (config->backward && f->here.block == f->span.low + config->sink_first)
+        following = f->span.high - 1;
     if (config->folded && f->sent == triangle + 1)
         following = f->common - 1;
     if (config->sink_first && f->sent == 1)
-        following = f->diagonal ? f->diagonal : f->blocks - 1;
+        following = f->diagonal == f->span.low || (config->folded && triangle) ? f->span.high - 1 : f->diagonal;
     if (config->folded && f->sent > 1 && f->sent <= triangle) {
         f->here = f->there;
         f->there = neighbour;
@@ -79,29 +90,33 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
         if (offered) {
             f->job = plan->job;
             f->slot = plan->slot;
-            f->blocks = plan->blocks;
+            f->span = plan->span;
+            f->stride = plan->stride;
             f->common = plan->common;
             f->diagonal = plan->diagonal;
             f->k_base = f->job->k.address + plan->kv_head * f->job->k.head_pitch;
             f->v_base = f->job->v.address + plan->kv_head * f->job->v.head_pitch;
             f->sent = 0;
             f->second = 0;
-            f->due = config->backward && !config->sink_first ? plan->diagonal : 0;
+            f->measures = f->stride != 0;
+            f->due = f->stride                                      ? f->span.high - 1
+                     : config->backward && !config->sink_first ? plan->diagonal
+                                                               : f->span.low;
             f->state = FETCH_JUMP;
         }
         break;
     case FETCH_JUMP:
-        f->multiplied = now + multiplier_cycles(f->due << config->rank_bits);
+        f->multiplied = now + multiplier_cycles((f->measures ? f->stride : f->due) << config->rank_bits);
         f->state = FETCH_MULTIPLY;
         break;
     case FETCH_MULTIPLY:
         if (now >= f->multiplied) {
-            f->here.block = f->due;
-            if (f->second)
-                f->here.v_address = f->v_base + f->due * config->rank * f->job->v.pitch;
-            else
-                f->here.k_address = f->k_base + f->due * config->rank * f->job->k.pitch;
-            f->state = f->second ? FETCH_BLOCK : FETCH_JUMP;
+            if (!f->measures)
+                f->here = fetcher_place(f, config, f->due);
+            if (f->stride)
+                f->there = f->here;
+            f->state = f->second && !f->measures ? FETCH_BLOCK : FETCH_JUMP;
+            f->measures &= !f->second;
             f->second = !f->second;
         }
         break;
@@ -126,7 +141,7 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
         }
         break;
     case FETCH_STEP:
-        if (f->sent == f->blocks)
+        if (f->sent == f->span.high - f->span.low)
             f->state = FETCH_PASS;
         else
             fetcher_step(f, config);

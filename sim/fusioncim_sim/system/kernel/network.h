@@ -1,10 +1,11 @@
 /* Network: the queue of blocks in the global buffer, and which engines take the next one. */
 
-/* passes a: blocks that each engine takes, b: of the first engine: all blocks; resident: passes that wait in all engines;
-   need, take: of the pass that is read, and what is left of it; front: the next block; vector: of the block that is read. */
+/* passes a, b: blocks that each engine takes, from a to b - 1, c: blocks of the pass; resident: passes that wait in all engines;
+   need, take: of the pass that is read, and how many are left; front: the next block; vector: of the block that is read. */
 typedef struct {
     Fifo passes[MAX_ENGINES];
-    int32_t resident, need[MAX_ENGINES], take[MAX_ENGINES], left;
+    Interval need[MAX_ENGINES];
+    int32_t resident, take[MAX_ENGINES], left;
     int32_t taken, whole, seen, known, busy, vector;
     uint32_t front, entry, takers;
     uint32_t block_valid, block_last; /* that get a block in this cycle; for which it is the last of their pass */
@@ -41,15 +42,19 @@ static int network_update(Network *n, const Config *config, const Planner *plan,
     if (finds) {
         n->takers = 0;
         for (int e = 0; e < config->engines; e++)
-            n->takers |= (uint32_t)(n->need[e] > front) << e;
+            n->takers |= (uint32_t)(n->need[e].low <= front && front < n->need[e].high) << e;
     }
-    n->left = begin ? fifo_front(&n->passes[0])->b : n->left - !!served;
+    n->left = begin ? fifo_front(&n->passes[0])->c : n->left - !!served;
     for (int e = 0; e < config->engines; e++) {
-        Entry share = {.a = (int32_t)plan->need[e], .b = (int32_t)plan->blocks};
+        const Entry *due = fifo_front(&n->passes[e]);
+        Entry share = {
+            .a = (int32_t)plan->need[e].low,
+            .b = (int32_t)plan->need[e].high,
+            .c = (int32_t)(plan->span.high - plan->span.low),
+        };
         if (begin)
-            n->take[e] = n->need[e] = fifo_front(&n->passes[e])->a;
-        else
-            n->take[e] -= served >> e & 1;
+            n->need[e] = (Interval){due->a, due->b};
+        n->take[e] = begin ? due->b - due->a : n->take[e] - (int)(served >> e & 1);
         fifo_update(&n->passes[e], need, share, begin);
     }
     n->resident += loaded - begin;

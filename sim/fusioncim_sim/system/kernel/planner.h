@@ -1,24 +1,34 @@
 /* Planner: a job as passes and tiles. */
 
-enum { PLAN_JOB, PLAN_GROUP, PLAN_OUTLINE, PLAN_PASS, PLAN_NEED, PLAN_TILES, PLAN_NEXT };
+enum { PLAN_JOB, PLAN_GROUP, PLAN_LOOK, PLAN_DEAL, PLAN_OUTLINE, PLAN_PASS, PLAN_NEED, PLAN_TILES, PLAN_NEXT };
 
 typedef struct {
     int32_t engine, rows, last, opens, first, final;
-    int64_t visible; /* keys that its last row sees */
+    Interval blocks; /* that pass it */
 } Tile;
 
 typedef struct {
     const Job *job;
-    int32_t state, slot, kv_head, base, n, count, started;
-    int64_t outlined, left, blocks, common, diagonal;
-    int64_t need[MAX_ENGINES], visible[MAX_ENGINES * MAX_WORDS];
+    int32_t state, slot, kv_head, base, n, count, started, beside; /* beside: tiles of an engine, or 0: there and back */
+    int64_t outlined, left, far, common, diagonal, stride;
+    Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
 
-/* There and back. */
 static int planner_engine(const Planner *p, const Config *config)
 {
     int engines = (int)config->engines, place = p->n % engines;
+    if (p->beside)
+        return (p->base + p->n / p->beside) % engines;
     return (p->base + (p->n / engines % 2 ? engines - 1 - place : place)) % engines;
+}
+
+/* Tiles of an engine in a full pass. */
+static int planner_each(const Config *config) { return (int)(config->words > 1 ? config->words / 2 : 1); }
+
+/* Position of the first row that is not outlined. */
+static int64_t planner_first(const Planner *p, int64_t group)
+{
+    return p->job->start + (p->job->queries * group - p->outlined) / group;
 }
 
 static Tile planner_tile(const Planner *p, const Config *config)
@@ -28,18 +38,18 @@ static Tile planner_tile(const Planner *p, const Config *config)
     return (Tile){
         .engine = planner_engine(p, config),
         .rows = (int32_t)least(p->left, config->rows),
-        .last = behind >= p->count,
+        .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
         .opens = !p->started && p->kv_head == 0,
         .first = !p->started,
         .final = p->n + 1 == p->count,
-        .visible = p->visible[p->n],
+        .blocks = p->tiles[p->n],
     };
 }
 
 static int planner_update(Planner *p, const Config *config, const Job *job, int slot, int pass_taken, int need_taken,
                            int tile_taken)
 {
-    int full = (int)(config->engines * (config->words > 1 ? config->words / 2 : 1));
+    int each = planner_each(config), full = (int)config->engines * each;
     switch (p->state) {
     case PLAN_JOB:
         if (!job)
@@ -51,22 +61,44 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         break;
     case PLAN_GROUP:
         p->outlined = p->left = p->job->queries * (p->job->heads / p->job->kv_heads);
-        p->started = p->n = 0;
+        p->started = 0;
+        p->state = PLAN_LOOK;
+        break;
+    case PLAN_LOOK: {
+        int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((config->rows + group - 1) / group);
+        int64_t final = p->job->start + p->job->queries - 1;
+        p->far = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
+        p->n = 0;
         for (int e = 0; e < MAX_ENGINES; e++)
-            p->need[e] = 0;
+            p->need[e] = (Interval){0, 0};
+        p->state = PLAN_DEAL;
+        break;
+    }
+    case PLAN_DEAL: {
+        int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
+        int64_t tiles = (p->outlined + config->rows - 1) / config->rows;
+        int64_t turns = least((tiles + config->engines - 1) / config->engines, each);
+        p->beside = mask_interval(p->job, first).low != p->far ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
         break;
+    }
     case PLAN_OUTLINE: {
         int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
         int64_t last = rows - p->outlined + least(p->outlined, config->rows) - 1;
-        int64_t position = p->job->start + last / group;
-        int64_t visible = mask_high(p->job, position);
-        p->blocks = (visible + config->rank - 1) / config->rank;
-        if (p->n == 0)
-            p->common = p->blocks;
-        p->diagonal = least(position / config->rank, p->blocks - 1);
-        p->need[planner_engine(p, config)] = p->blocks;
-        p->visible[p->n] = visible;
+        int64_t first = planner_first(p, group), position = p->job->start + last / group;
+        Interval keys = {mask_interval(p->job, first).low, mask_interval(p->job, position).high};
+        Interval tile = mask_blocks(keys, config->rank), *need = &p->need[planner_engine(p, config)];
+        if (p->n == 0) {
+            p->span.low = tile.low;
+            p->common = tile.high;
+            p->stride = 0;
+        }
+        p->span.high = tile.high;
+        if (config->folded && tile.low != p->span.low)
+            p->stride = tile.high - tile.low;
+        p->diagonal = least(position / config->rank, tile.high - 1);
+        *need = (Interval){p->beside ? (p->n % p->beside ? need->low : tile.low) : p->n < config->engines ? tile.low : need->low, tile.high};
+        p->tiles[p->n] = tile;
         p->outlined -= least(p->outlined, config->rows);
         p->count = ++p->n;
         if (p->outlined == 0 || p->n == full)
@@ -93,13 +125,11 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             p->state = PLAN_NEXT;
         break;
     case PLAN_NEXT:
-        p->n = 0;
-        for (int e = 0; e < MAX_ENGINES; e++)
-            p->need[e] = 0;
         if (p->left) {
-            p->state = PLAN_OUTLINE;
+            p->state = PLAN_LOOK;
         } else {
-            p->base = (int32_t)((p->base + p->count) % config->engines);
+            int last = (p->count - 1) / (p->beside ? p->beside : 1) + 1;
+            p->base = (int32_t)((p->base + (p->beside ? last : p->count)) % config->engines);
             p->state = ++p->kv_head == p->job->kv_heads ? PLAN_JOB : PLAN_GROUP;
         }
         break;
