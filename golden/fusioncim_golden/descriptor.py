@@ -65,7 +65,7 @@ WORDS = {
     Status.READ_ERROR: "a read from memory failed",
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
-    Status.MASK: mask.WORDS,
+    Status.MASK: mask.RULE,
 }
 """The words of every outcome, the same in the register map."""
 

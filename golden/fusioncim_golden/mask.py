@@ -58,7 +58,22 @@ class Mask:
     def check(self) -> None:
         """Refuse a mask that the chip would refuse."""
         if not self.legal:
-            raise InputError(f"{WORDS}, not {self}")
+            raise InputError(f"{RULE}, not {self}")
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        parts = []
+        if self.window < EVERY:
+            own = f"a window of {self.window:,} tokens"
+            parts.append(f"{own} and {self.ahead:,} ahead" if self.ahead else own)
+        elif 0 < self.ahead < EVERY:
+            parts.append(f"{self.ahead:,} tokens ahead")
+        if self.chunk:
+            parts.append(f"chunks of {self.chunk:,} tokens" + (", full" if self.ahead else ""))
+        if self.prefix:
+            parts.append(f"a prefix of {self.prefix:,} tokens")
+        return ", ".join(parts) or ("full" if self.ahead else "causal")
 
     def interval(self, position: Int, keys: int) -> tuple[Int, Int]:
         """Low and high of the rows at these positions, arrays of the shape of `position`."""
@@ -78,7 +93,7 @@ class Mask:
         return int((high - low).sum())
 
 
-WORDS = f"the window must be from 1 to {EVERY}, ahead and prefix at most {EVERY}, the chunk 0 or a power of two"
+RULE = f"the window must be from 1 to {EVERY}, ahead and prefix at most {EVERY}, the chunk 0 or a power of two"
 """What is legal, in words."""
 CAUSAL = Mask()
 """A query sees the keys up to its own."""

@@ -54,6 +54,7 @@ def evaluate(
     Examples: fusioncim evaluate --tokens 4096 --chunk 1024; fusioncim evaluate --model bert-base --tokens 512
     """
     from fusioncim.build.workers import run_all
+    from fusioncim_golden.mask import CAUSAL, FULL
     from fusioncim_sim.screen.system import evaluation_page
     from fusioncim_sim.system import dram as memories
     from fusioncim_sim.system import energy_table as energies
@@ -62,7 +63,8 @@ def evaluate(
     from fusioncim_sim.system.workload import Phase
 
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
-    changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "causal": causal}
+    mask = None if causal is None else CAUSAL if causal else FULL
+    changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "mask": mask}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
     this = language_model(model, changed)
     results = Results(json_out, "chip", "kinds", "model", "whole")

@@ -51,7 +51,7 @@ def _layer_page(console: Console, result: Evaluation) -> None:
     model, layers, layer = result.model, result.model.layers, result.counters
     console.print(
         f"{layers} layers of {model.heads} heads on {model.kv_heads} of keys and values, {model.key_size} and "
-        f"{model.value_size} elements, {'causal' if model.causal else 'full'}: {layer.cycles:,} cycles per layer, "
+        f"{model.value_size} elements, {model.mask.words}: {layer.cycles:,} cycles per layer, "
         f"{result.seconds * 1e3:,.3f} ms.",
         soft_wrap=True,
     )

@@ -18,8 +18,8 @@ import numpy as np
 from fusioncim.build.workers import run_all
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status, Tensor
-from fusioncim_golden.mask import CAUSAL, FULL, Mask
+from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
 from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
@@ -27,6 +27,7 @@ from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
+FOLDED = TINY.override(schedule="folded", engines=4, words=4)
 COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
@@ -93,11 +94,26 @@ CASES: Mapping[str, Case] = {
     "prefill": _prefill(),
     "prefill, in order": _prefill(chip=TINY.override(schedule="in_order")),
     "prefill, sink first": _prefill(chip=TINY.override(schedule="sink_first", engines=4)),
-    "prefill, folded": _prefill(chip=TINY.override(schedule="folded", engines=4, words=4)),
+    "prefill, folded": _prefill(chip=FOLDED),
     "prefill, folded, one word": _prefill(chip=TINY.override(schedule="folded")),
     "prefill, one engine": _prefill(chip=TINY.override(engines=1, buffer_bytes=256)),
     "prefill, four engines": _prefill(chip=TINY.override(engines=4, words=4)),
     "prefill, full attention": _prefill(mask=FULL),
+    "window": _prefill(mask=Mask(window=20)),
+    "window, in order": _prefill(mask=Mask(window=20), chip=TINY.override(schedule="in_order")),
+    "window, sink first": _prefill(mask=Mask(window=9), chip=TINY.override(schedule="sink_first", engines=4)),
+    "window, folded": _prefill(mask=Mask(window=20), chip=FOLDED),
+    "window, folded, slow memory": _prefill(mask=Mask(window=11), chip=FOLDED, latency=100, share=0.5),
+    "window of one key": _prefill(mask=Mask(window=1), chip=FOLDED),
+    "window to both sides": _prefill(mask=Mask(window=9, ahead=8), chip=FOLDED),
+    "window, decode": _decode(mask=Mask(window=50)),
+    "window, chunk of a prefill": Case(mask=Mask(window=30), chip=FOLDED, kv_heads=2, group=2, queries=65, keys=240),
+    "window behind all keys": Case(mask=Mask(window=5), group=2, queries=40, keys=17, start=5),
+    "chunks": _prefill(mask=Mask(chunk=32), chip=FOLDED),
+    "chunks, full attention in each": _prefill(mask=Mask(chunk=16, ahead=EVERY), chip=FOLDED),
+    "prefix": _prefill(mask=Mask(prefix=30), chip=FOLDED),
+    "prefix and window": _prefill(mask=Mask(prefix=30, window=12), chip=FOLDED),
+    "16 engines: window": Case(mask=Mask(window=256), chip=MANY, group=2, queries=1024, keys=1024),
     "prefill, tokens side by side": _prefill(layout="token"),
     "prefill, operands of 4 bits": _prefill(chip=TINY.override(operand_bits=4, softmax_lanes=2)),
     "prefill, wide bus, single keys": _prefill(chip=TINY.override(bus_bits=128, update_rank=1, engines=4)),
@@ -156,9 +172,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
 
 def modelled(stored: Mapping[str, Any]) -> Counts:
     """The counters of the model on stored jobs."""
-    jobs = [
-        Descriptor(**{**job, **{name: Tensor(**job[name]) for name in ("q", "k", "v", "o")}}) for job in stored["jobs"]
-    ]
+    jobs = [Descriptor.from_dict(job) for job in stored["jobs"]]
     return run(chip_from_dict(stored["chip"]), jobs, Memory(**stored["memory"]))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
@@ -38,7 +39,7 @@ class Setting:
 
     Members:
         tokens: length of the prefill
-        causal: whether a token sees those up to itself only
+        mask: which keys a token sees
         chip: ours
         memory: name of the memory
         corner: technology and supply by name
@@ -47,7 +48,7 @@ class Setting:
     """
 
     tokens: int = 4096
-    causal: bool = True
+    mask: Mask = CAUSAL
     chip: ChipConfig = PAPER
     memory: str = MEMORY
     corner: str = CORNER
@@ -91,7 +92,7 @@ ENDS: Mapping[str, Mapping[str, Setting]] = {
         "256": replace(BASE, chip=PAPER.override(rows=256, softmax_lanes=32)),
     },
     "length 256 .. 8,192": {"256": replace(BASE, tokens=256), "8,192": replace(BASE, tokens=8192)},
-    "mask causal .. full": {"causal": BASE, "full": replace(BASE, causal=False)},
+    "mask causal .. full": {"causal": BASE, "full": replace(BASE, mask=FULL)},
     "rescale free .. stalls": {"free": BASE, "stalls": replace(BASE, rescale=Rescale.STALLS)},
     "corner 0.72 V .. 45 nm": {name: replace(BASE, corner=name) for name in (LOW_28NM, LIBRARY_45NM)},
 }
@@ -134,7 +135,7 @@ def headlines(setting: Setting, moves: Moves) -> dict[str, float]:
 
 def joules_and_cycles(setting: Setting, moves: Moves) -> dict[str, tuple[float, float]]:
     """Joules and cycles of the chip and of both baselines."""
-    this = changed(model("llama3-8b"), {"causal": setting.causal})
+    this = changed(model("llama3-8b"), {"mask": setting.mask})
     cited = dram(setting.memory)
     memory = replace(cited, pj_per_bit=cited.pj_per_bit * setting.factor("DRAM energy"))
     table, at = table_of(setting), corner(setting.corner)

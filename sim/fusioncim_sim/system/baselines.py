@@ -29,7 +29,8 @@ from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.mask import interval
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import buffer_bank
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
@@ -99,6 +100,8 @@ class Attention:
 
     def __post_init__(self) -> None:
         check_fits(self.chip, self.model)
+        if self.model.mask not in (CAUSAL, FULL):
+            raise InputError(f"a baseline's mask must be causal or full, not {self.model.mask.words}")
 
     @property
     def group(self) -> int:
@@ -127,8 +130,8 @@ class Attention:
 
     @cached_property
     def high(self) -> Int:
-        """[queries]: end of the keys that each query sees, see `mask.interval`."""
-        return interval(self.start + np.arange(self.queries), self.keys, causal=self.model.causal)[1]
+        """[queries]: end of the keys that each query sees, see `mask`."""
+        return self.model.mask.interval(self.start + np.arange(self.queries), self.keys)[1]
 
     def rows_of_tile(self, first: int) -> int:
         """Rows of a head that see a key at or behind that one."""

@@ -32,7 +32,7 @@ WAITING = ("idle_load", "idle_memory", "idle_drain", "idle_imbalance")
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """A job: key and value heads, queries of a head, keys before the first one (of full attention: all keys)."""
+    """A job: key and value heads, queries of a head, keys before the first one (all if a token sees some behind it)."""
 
     heads: int
     queries: int
@@ -49,7 +49,7 @@ class Layer:
 
     def place(self, size: Size) -> tuple[int, int, int]:
         """Queries, the position of the first one, keys."""
-        if self.model.causal:
+        if self.model.looks_back:
             return size.queries, size.before, size.before + size.queries
         return size.queries, max(size.before - size.queries, 0), size.before
 
@@ -67,6 +67,12 @@ class Layer:
         """Rows of a full pass."""
         return self.chip.engine.rows * self.chip.engines * max(self.chip.engine.words // 2, 1)
 
+    @property
+    def keys_of_pass(self) -> int:
+        """Keys that the rows of a full pass can see at most."""
+        mask = self.model.mask
+        return mask.window + mask.ahead + self.pass_rows // self.group
+
     def passes(self, size: Size) -> int:
         """Passes of a head."""
         return ceil(size.queries * self.group / self.pass_rows)
@@ -80,7 +86,7 @@ class Layer:
         visible = scores(self.model, queries, start, keys) / self.model.heads / queries  # mean of a query
         busy = min(tiles * size.heads, self.chip.engines)
         multiply = tiles * size.heads * visible * engine.operand_bits / busy
-        read = (2 * self.passes(size) * keys + rows) * size.heads * self.chip.vector_bytes / bus
+        read = (2 * self.passes(size) * min(keys, self.keys_of_pass) + rows) * size.heads * self.chip.vector_bytes / bus
         write = rows * size.heads * self.chip.output_bytes / bus
         return max(multiply, self.memory.period * max(read, write))
 
@@ -114,7 +120,7 @@ def _waiting(counters: Counts) -> int:
 
 def work(chip: ChipConfig, job: Descriptor) -> dict[str, int]:
     """The counters that follow from the schedule: multiplications, bytes, blocks."""
-    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, causal=job.causal, start=job.start)
+    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, mask=job.mask, start=job.start)
     rank = chip.engine.update_rank
     slots = job.kv_heads * sum(
         len(tile.blocks(rank)) for each in passes(chip.engine, group, chip.engines) for tile in each.tiles

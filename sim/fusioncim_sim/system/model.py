@@ -147,14 +147,13 @@ def evaluate(
     if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
         raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
     check_fits(chip, model)
-    model.check_tokens(phase.tokens)
     if table:
         table.check(chip)
     layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz))
     total, exact, pairs = Counts(), True, 0
     for start, queries in phase.pieces():
-        keys = start + queries if model.causal else phase.tokens
-        before = start if model.causal else keys
+        keys = start + queries if model.looks_back else phase.tokens
+        before = start if model.looks_back else keys
         counters, walked = layer_counters(layer, Size(heads=model.kv_heads, queries=queries, before=before))
         total += counters
         exact &= walked

@@ -1,8 +1,7 @@
 """The attention of the model that a Hugging Face config.json describes, layer by layer, or a refusal by name.
 
 Every layer gets its own kind, mask and heads; layers that are alike are one `Model` with their number. Layers without
-softmax attention (convolutions, Mamba, linear attention) are counted and left out. A window or a chunk changes nothing
-for sequences that it holds whole, and `Model.check_tokens` refuses longer ones. What no engine computes (biases,
+softmax attention (convolutions, Mamba, linear attention) are counted and left out. What no engine computes (biases,
 soft-caps, sinks, cross-attention) is refused by its name, and so is a model type that is not known here, unless the
 caller states whether its layers are causal.
 """
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_sim.system.model_defaults import DEFAULTS
 from fusioncim_sim.system.model_families import (
     ALIASES,
@@ -134,8 +134,8 @@ def _causal(values: Values, whole: Values, given: Values) -> bool:
         raise _refused(kind, f"soft-capping of scores at {values['attn_logit_softcapping']}")
     if values.get("index_topk"):
         raise _refused(kind, "sparse attention")
-    if "causal" in given:
-        return bool(given["causal"])
+    if "mask" in given:
+        return bool(given["mask"] == CAUSAL)
     if kind in ENCODERS:
         return bool(values.get("is_decoder"))
     if values.get("use_bidirectional_attention") in (True, "all"):
@@ -157,9 +157,8 @@ def _refused(kind: object, what: str) -> InputError:
 def _layer(values: Values, n: int, kind: str, causal: bool, given: Values, *, name: str, source: str) -> Model:
     """Layer n, of a kind with attention; its number is 1."""
     heads = given.get("heads") or number(values, "num_attention_heads", n)
-    limit, mask = _mask(values, kind, causal)
-    common: dict[str, Any] = {"name": name, "source": source, "layers": 1, "causal": causal, "heads": heads}
-    common |= {"limit": limit, "mask": mask}
+    mask = _mask(values, kind, causal)
+    common: dict[str, Any] = {"name": name, "source": source, "layers": 1, "mask": mask, "heads": heads}
     if "kv_lora_rank" in values and values["kv_lora_rank"] is not None:
         latent, rotary = number(values, "kv_lora_rank"), number(values, "qk_rope_head_dim")
         return Model(kv_heads=1, key_size=latent + rotary, value_size=latent, latent=True, **common)
@@ -195,16 +194,23 @@ def _kv_heads(values: Values, n: int, kind: str, heads: int) -> int:
     return heads if find(values, "num_key_value_heads") is None else number(values, "num_key_value_heads", n)
 
 
-def _mask(values: Values, kind: str, causal: bool) -> tuple[int | None, str]:
-    """Tokens up to which the mask of a layer is the plain one, and what it is beyond."""
+def _mask(values: Values, kind: str, causal: bool) -> Mask:
+    """Which keys a token of a layer sees."""
     if kind == "chunked_attention":
         size = number(values, "attention_chunk_size")
-        return size, f"chunked attention over {size:,} tokens"
+        if size & (size - 1) or size > EVERY:
+            raise InputError(f"attention_chunk_size must be a power of two below 2^20, not {size}")
+        return Mask(chunk=size)
     if kind != "sliding_attention":
-        return None, ""
+        return CAUSAL if causal else FULL
     if values["model_type"] == "modernbert":  # half of it to either side
-        size = number({"local_attention": 128, **values}, "local_attention")
-        return size // 2 + 1, f"a window of {size:,} tokens around each"
+        half = number({"local_attention": 128, **values}, "local_attention") // 2
+        return _window(half + 1, half)
     name = next((each for each in ("sliding_window", "attention_window_size", "window_size") if each in values), None)
     size = number(values, name or "sliding_window")
-    return (size if causal else size // 2 + 1), f"a sliding window of {size:,} tokens"
+    return _window(size, 0) if causal else _window(size // 2 + 1, size // 2)
+
+
+def _window(window: int, ahead: int) -> Mask:
+    """A window, which may be longer than any sequence."""
+    return Mask(window=min(window, EVERY), ahead=min(ahead, EVERY))

@@ -20,7 +20,7 @@ def published() -> dict[str, dict[str, Any]]:
 
 
 def models_table() -> str:
-    """A row for every published configuration: right, right up to so many tokens, or refused, and why."""
+    """A row for every published configuration: right or refused, and why."""
     head = ["model", "type", "answer", "layers: query heads / KV heads x dimension, or why"]
     rows = [head, ["---"] * len(head)]
     for name, entry in published().items():
@@ -42,8 +42,7 @@ def _answer(name: str, config: Mapping[str, Any]) -> tuple[str, str]:
         found = model_of(config, name)
     except InputError as error:
         return "refused", str(error)
-    limits = [each.limit for each in found.kinds if each.limit is not None]
-    return (f"right up to {min(limits):,} tokens" if limits else "right"), _layers(found)
+    return "right", _layers(found)
 
 
 def _layers(found: LanguageModel) -> str:
@@ -53,6 +52,5 @@ def _layers(found: LanguageModel) -> str:
 
 
 def _kind(this: Model) -> str:
-    mask = this.mask or ("causal" if this.causal else "full")
     latent = ", latent" if this.latent else ""
-    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{latent}, {mask}"
+    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{latent}, {this.mask.words}"

@@ -20,7 +20,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
 from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.mask import pairs
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 
 MAX_LAYERS = 10_000
 
@@ -34,9 +34,8 @@ class Model:
         layers: so many, all alike.
         heads, kv_heads: query heads; key and value heads.
         key_size, value_size: elements of a key and of a value of a head.
-        causal: a token sees those before it and itself; otherwise all.
+        mask: which keys a token sees.
         latent: keys and values are one latent vector.
-        limit, mask: a sequence of at most `limit` tokens has the plain mask, a longer one what `mask` says.
     """
 
     name: str
@@ -45,10 +44,8 @@ class Model:
     kv_heads: int
     key_size: int
     value_size: int
-    causal: bool = True
+    mask: Mask = CAUSAL
     latent: bool = False
-    limit: int | None = None
-    mask: str = ""
     source: str
 
     def __post_init__(self) -> None:
@@ -64,18 +61,15 @@ class Model:
         """So many of these layers."""
         return replace(self, layers=layers)
 
-    def check_tokens(self, tokens: int) -> None:
-        """Refuse a sequence that is too long for the plain mask."""
-        if self.limit is not None and tokens > self.limit:
-            raise InputError(
-                f"{self.layers} layers of {self.name} have {self.mask}, which the chip does not have: tokens must be "
-                f"at most {self.limit:,}, where it changes nothing, not {tokens:,}"
-            )
+    @property
+    def looks_back(self) -> bool:
+        """No token sees one behind it, so that a chunk of a prefill needs the keys up to its own alone."""
+        return self.mask.ahead == 0
 
 
-def _plain(name: str, layers: int, heads: int, kv_heads: int, size: int, source: str, *, causal: bool = True) -> Model:
+def _plain(name: str, layers: int, heads: int, kv_heads: int, size: int, source: str, *, mask: Mask = CAUSAL) -> Model:
     return Model(
-        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, causal=causal,
+        name=name, layers=layers, heads=heads, kv_heads=kv_heads, key_size=size, value_size=size, mask=mask,
         source=source,
     )  # fmt: skip
 
@@ -87,7 +81,7 @@ MODELS: Mapping[str, Model] = {
         _plain("llama3-70b", 80, 64, 8, 128, "The Llama 3 herd of models, arXiv:2407.21783, table 3"),
         _plain("llama2-7b", 32, 32, 32, 128, "Llama 2, arXiv:2307.09288; meta-llama/Llama-2-7b-hf, config.json"),
         _plain("gpt3-175b", 96, 96, 96, 128, "Language models are few-shot learners, arXiv:2005.14165, table 2.1"),
-        _plain("bert-base", 12, 12, 12, 64, "BERT, arXiv:1810.04805, section 3", causal=False),
+        _plain("bert-base", 12, 12, 12, 64, "BERT, arXiv:1810.04805, section 3", mask=FULL),
         Model(
             name="deepseek-v3",
             layers=61,
@@ -182,10 +176,10 @@ def job_of(
         )
     return Descriptor(
         q=q, k=k, v=v, o=o, scales=here, queries=queries, keys=keys, start=start, heads=heads, kv_heads=kv_heads,
-        dimension=chip.engine.columns, causal=this.causal, output_bits=chip.engine.output_bits,
+        dimension=chip.engine.columns, mask=this.mask, output_bits=chip.engine.output_bits,
     )  # fmt: skip
 
 
 def scores(this: Model, queries: int, start: int, keys: int) -> int:
     """Unmasked scores of a layer's job."""
-    return this.heads * pairs(start, queries, keys, causal=this.causal)
+    return this.heads * this.mask.pairs(start, queries, keys)

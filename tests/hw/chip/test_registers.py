@@ -56,7 +56,7 @@ def test_the_staged_job_is_the_descriptor():
     staged = [field.width for register, _, field in FIELDS if register.name.startswith("JOB_")]
     wanted = []
     for name, field in descriptor_layout():
-        wanted += [part.width for _, part in field.shape] if name in ("q", "k", "v", "o") else [field.width]
+        wanted += [part.width for _, part in field.shape] if name in ("q", "k", "v", "o", "mask") else [field.width]
     assert sorted(staged) == sorted(wanted)
 
 

@@ -16,6 +16,7 @@ from fusioncim.chip.registers import registers
 from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.descriptor import Descriptor, Status, Tensor
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.rtl.driver import RESULTS, ChipTimeoutError, Driver, JobError, MappedRegisters
 
@@ -54,7 +55,11 @@ STAGED = {
     "JOB_KEYS": 7,
     "JOB_START": 0xABCDE,
     "JOB_HEADS": 2 << 16 | 6,
-    "JOB_FORMAT": 1 << 24 | 16 << 16 | 16,
+    "JOB_FORMAT": 16 << 16 | 16,
+    "JOB_MASK_WINDOW": 0xFFFFF,
+    "JOB_MASK_AHEAD": 0,
+    "JOB_MASK_CHUNK": 0,
+    "JOB_MASK_PREFIX": 0,
 }
 NAMES = {register.offset: name for name, register in registers().items()}
 PUSH, ABORT, CLEAR = 1, 2, 4
@@ -229,9 +234,9 @@ async def test_a_job_is_staged_word_by_word_and_pushed_once():
     assert dict(chip.writes[:-1]) == STAGED
     assert len(chip.writes) == len(STAGED) + 1
     assert chip.writes[-1] == ("CONTROL", PUSH)
-    other = replace(JOB, causal=False, start=0)
+    other = replace(JOB, mask=FULL, start=0)
     assert await driver.submit(other) == 1
-    assert chip.jobs[1] == STAGED | {"JOB_START": 0, "JOB_FORMAT": 16 << 16 | 16}
+    assert chip.jobs[1] == STAGED | {"JOB_START": 0, "JOB_MASK_AHEAD": 0xFFFFF}
 
 
 BROKEN = {
@@ -239,6 +244,7 @@ BROKEN = {
     Status.HEADS: {"heads": 7},
     Status.DIMENSION: {"dimension": 64},
     Status.FORMAT: {"output_bits": 8},
+    Status.MASK: {"mask": Mask(window=0)},
     Status.POSITION: {"start": (1 << 20) - 4},
     Status.ALIGNMENT: {"scales": 0x4004},
     Status.ADDRESS: {"o": replace(JOB.o, address=0xFFFFFFF8)},
@@ -277,7 +283,7 @@ async def test_a_bad_job_can_be_pushed_unchecked():
         ("JOB_HEADS", "kv_heads", 16, 511),
         ("JOB_FORMAT", "dimension", 0, 2047),
         ("JOB_FORMAT", "output_bits", 16, 31),
-        ("JOB_FORMAT", "causal", 24, 1),
+        ("JOB_MASK_CHUNK", "value", 0, 0xFFFFF),
     ],
 )
 @steps

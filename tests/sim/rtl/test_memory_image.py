@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.mask import FULL
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place_job, unpack_integers, view
@@ -178,9 +178,9 @@ def test_a_job_begins_at_the_next_line_after_its_base(base):
 def test_the_descriptor_says_how_the_job_is_to_be_run():
     chip, memory = CHIPS["8-bit outputs"], fill()
     job = place_job(chip, memory, operands(chip, queries=2, keys=9)).descriptor
-    assert (job.dimension, job.output_bits, job.start, job.causal) == (16, 8, 7, True)
+    assert (job.dimension, job.output_bits, job.start, job.mask) == (16, 8, 7, CAUSAL)
     job = place_job(chip, memory, operands(chip, queries=9, keys=2), mask=FULL).descriptor
-    assert (job.start, job.causal) == (0, False)
+    assert (job.start, job.mask) == (0, FULL)
     job = place_job(TINY, memory, operands(), start=33).descriptor
     assert (job.output_bits, job.start) == (16, 33)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system.baselines import (
     BASELINES,
@@ -27,10 +28,10 @@ TABLE = read_table(default_table())
 ONE = changed(model("llama3-8b"), {"heads": 4, "kv_heads": 1, "layers": 1})
 
 
-def attention(queries, *, start=0, this=ONE, memory="hbm2", chip=PAPER, causal=True):
+def attention(queries, *, start=0, this=ONE, memory="hbm2", chip=PAPER, mask=CAUSAL):
     return Attention(
         chip=chip,
-        model=changed(this, {"causal": causal}),
+        model=changed(this, {"mask": mask}),
         dram=dram(memory),
         clock_mhz=400.0,
         queries=queries,
@@ -49,7 +50,7 @@ def test_a_phase_is_bound_by_the_slowest():
 
 def test_rows_of_a_tile():
     """Four heads; the queries at positions 256 and later see key 256."""
-    causal, full = attention(512), attention(512, causal=False)
+    causal, full = attention(512), attention(512, mask=FULL)
     assert [causal.rows_of_tile(first) for first in (0, 256, 511, 512)] == [2048, 1024, 4, 0]
     assert full.rows_of_tile(256) == 2048
     assert attention(16, start=500).rows_of_tile(256) == 64
@@ -57,7 +58,7 @@ def test_rows_of_a_tile():
 
 def test_windows_and_tiles():
     """Full attention over 4,096 keys: 16 engines hold 2,048 of them at 128 each, so every row passes two windows."""
-    engines, windows, tiles = attention(4096, causal=False).tiled(128)
+    engines, windows, tiles = attention(4096, mask=FULL).tiled(128)
     assert (engines, windows, tiles) == (16, 2 * 16384, 32 * 16384)
     engines, windows, tiles = attention(256).tiled(128)
     assert (engines, windows, tiles) == (2, 1024, 1024 + 512)
@@ -66,7 +67,7 @@ def test_windows_and_tiles():
 
 
 def test_the_pipeline_takes_eight_cycles_per_row_and_window():
-    this = attention(1024, causal=False)
+    this = attention(1024, mask=FULL)
     effort = pipelined(this)
     assert effort.phases == {"pipeline": 4096 * 8 + 128}
     assert effort.array == 2 * 8 * 4096 * 8
@@ -77,14 +78,14 @@ def test_the_pipeline_takes_eight_cycles_per_row_and_window():
 
 
 def test_partial_sums_that_do_not_fit_read_the_keys_again():
-    short, long = (pipelined(attention(n, causal=False)) for n in (2048, 4096))
+    short, long = (pipelined(attention(n, mask=FULL)) for n in (2048, 4096))
     assert short.weights == 2 * 2048
     held = PAPER.buffer_bytes // (128 * 3 + 8 + 128)
     assert long.weights == -(-4 * 4096 // held) * 2 * 4096
 
 
 def test_three_phases_follow_each_other():
-    this = attention(1024, causal=False)
+    this = attention(1024, mask=FULL)
     effort = _spilled(this)
     pairs = 4096 * 1024
     assert list(effort.phases) == ["scores", "softmax", "values"]
@@ -95,7 +96,7 @@ def test_three_phases_follow_each_other():
 
 
 def test_blocks_keep_scores_inside_and_read_keys_again():
-    this = attention(1024, causal=False)
+    this = attention(1024, mask=FULL)
     effort = _blocked(this)
     blocks = -(-4096 // (PAPER.buffer_bytes // 2048))
     assert effort.memory == 4096 * 384 + blocks * 2 * 1024 * 128
@@ -158,3 +159,8 @@ def test_every_published_row_has_a_source():
 def test_a_roofline():
     assert a100_seconds(312e12, 0) == 1
     assert a100_seconds(1, 2039e9) == 1
+
+
+def test_a_window_is_refused():
+    with pytest.raises(InputError, match="a baseline's mask must be causal or full, not a window of 64 tokens"):
+        attention(1024, mask=Mask(window=64))

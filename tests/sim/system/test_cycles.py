@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Tensor
+from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
+from fusioncim_golden.mask import Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies.calibration import CASES, COUNTERS, Case, differences, simulated
 from fusioncim_sim.system import cycles
@@ -21,10 +22,6 @@ STORED = json.loads(FILE.read_text(encoding="utf-8"))["cases"]
 TINY = PRESETS["tiny"]
 
 
-def descriptor_of(stored):
-    return Descriptor(**{**stored, **{name: Tensor(**stored[name]) for name in ("q", "k", "v", "o")}})
-
-
 def test_every_case_is_stored():
     assert STORED.keys() == CASES.keys()
     assert len(STORED) >= 12
@@ -33,8 +30,8 @@ def test_every_case_is_stored():
         assert STORED[name]["memory"] == asdict(case.memory)
         jobs = STORED[name]["jobs"]
         assert len(jobs) == case.jobs
-        assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], job["causal"]) for job in jobs} == {
-            (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.causal)
+        assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], Mask(**job["mask"])) for job in jobs} == {
+            (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.mask)
         }
 
 
@@ -63,7 +60,7 @@ def test_a_difference_shows():
 @pytest.mark.parametrize("name", ["prefill", "decode", "chunk"])
 def test_bytes_and_engine_cycles_add_up(name):
     case = STORED[name]
-    chip, job = chip_from_dict(case["chip"]), descriptor_of(case["jobs"][0])
+    chip, job = chip_from_dict(case["chip"]), Descriptor.from_dict(case["jobs"][0])
     counters = run(chip, [job], Memory(**case["memory"]))
     for item, value in asdict(traffic(chip, job)).items():
         assert getattr(counters, item) == value, item
@@ -80,7 +77,7 @@ def test_memory_is_checked():
 
 
 def test_a_job_that_the_chip_would_refuse():
-    job = descriptor_of(STORED["prefill"]["jobs"][0])
+    job = Descriptor.from_dict(STORED["prefill"]["jobs"][0])
     with pytest.raises(InputError, match="dimension must be the columns of the chip"):
         run(TINY, [replace(job, dimension=8)])
 
@@ -93,6 +90,6 @@ def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", missing)
     cycles._library.cache_clear()
     with pytest.raises(InputError, match="needs a C compiler: install it with 'apt-get install gcc'"):
-        run(TINY, [descriptor_of(STORED["one query"]["jobs"][0])])
+        run(TINY, [Descriptor.from_dict(STORED["one query"]["jobs"][0])])
     assert not list(tmp_path.glob("cycles-*/chip.so"))
     cycles._library.cache_clear()

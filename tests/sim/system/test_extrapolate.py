@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
+from fusioncim_golden.mask import FULL as FULL_MASK
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system import extrapolate
 from fusioncim_sim.system.cycles import Memory, run
@@ -12,7 +13,7 @@ from fusioncim_sim.system.workload import changed, model
 
 SMALL, PAPER = PRESETS["small"], PRESETS["paper"]
 GROUPED = changed(model("llama3-8b"), {"heads": 24, "kv_heads": 6, "key_size": 64, "value_size": 64})
-FULL = changed(GROUPED, {"causal": False})
+FULL = changed(GROUPED, {"mask": FULL_MASK})
 SIZES = {
     "prefill": (GROUPED, Size(heads=6, queries=1536, before=0)),
     "chunk": (GROUPED, Size(heads=6, queries=512, before=2048)),

@@ -2,6 +2,8 @@
 
 import ctypes
 import subprocess
+from dataclasses import astuple
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,37 +12,49 @@ from amaranth.sim import Simulator
 
 from fusioncim.chip import mask as hardware
 from fusioncim.chip.descriptor import descriptor_layout
-from fusioncim_golden import mask
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask, blocks
 from fusioncim_sim.system.cycles import KERNEL
 
-LAST = (1 << POSITION_BITS) - 1
-POSITIONS = (0, 1, 2, 6, 7, 8, 9, 100, LAST - 2, LAST - 1)
-CASES = [
-    (position, keys, causal) for position in POSITIONS for keys in (1, 2, 7, 8, 9, LAST) for causal in (True, False)
-]
+RANK = 8
+MASKS = (
+    CAUSAL,
+    FULL,
+    *(Mask(window=window, ahead=ahead) for window, ahead in ((1, 0), (3, 0), (4, 7), (EVERY, 2), (2, EVERY))),
+    *(Mask(chunk=chunk) for chunk in (1, 8, 1 << 19)),
+    Mask(chunk=8, ahead=EVERY),
+    *(Mask(prefix=prefix) for prefix in (1, 9, EVERY)),
+    Mask(window=3, ahead=1, chunk=8, prefix=5),
+)
+POSITIONS = (0, 1, 2, 6, 7, 8, 9, 100, EVERY - 2, EVERY - 1)
+CASES = list(product(POSITIONS, (1, 2, 7, 8, 9, EVERY), MASKS))
 
 
 @pytest.fixture(scope="module")
 def golden():
-    """High of every case; low, which the hardware and the kernel do not have, is 0."""
-    ends = [mask.interval(np.array([position]), keys, causal=causal) for position, keys, causal in CASES]
-    assert not any(low[0] for low, _ in ends)
-    return [int(high[0]) for _, high in ends]
+    """Low and high of every case, and the blocks that pass a tile with that row alone."""
+    ends = [tuple(int(end[0]) for end in mask.interval(np.array([at]), keys)) for at, keys, mask in CASES]
+    taken = [blocks(low, high, RANK) for low, high in ends]
+    return [(*each, one.start, one.stop) for each, one in zip(ends, taken, strict=True)]
 
 
 def test_the_hardware_has_the_golden_mask(golden):
     m = Module()
-    job, position, high = Signal(descriptor_layout()), Signal(POSITION_BITS), Signal(POSITION_BITS)
-    m.d.comb += high.eq(hardware.high(job, position))
+    job, position = Signal(descriptor_layout()), Signal(POSITION_BITS)
+    ends = [Signal(POSITION_BITS + 1, name=f"end_{n}") for n in range(4)]
+    low, high = hardware.interval(job, position)
+    m.d.comb += [ends[0].eq(low), ends[1].eq(high)]
+    first, behind = hardware.blocks(Config(update_rank=RANK), ends[0], ends[1])
+    m.d.comb += [ends[2].eq(first), ends[3].eq(behind)]
     found = []
 
     async def bench(ctx):
-        for at, keys, causal in CASES:
+        for at, keys, mask in CASES:
             ctx.set(job.keys, keys)
-            ctx.set(job.causal, int(causal))
+            for name in hardware.mask_layout().members:
+                ctx.set(job.mask[name], getattr(mask, name))
             ctx.set(position, at)
-            found.append(ctx.get(high))
+            found.append(tuple(ctx.get(end) for end in ends))
 
     simulator = Simulator(m)
     simulator.add_testbench(bench)
@@ -52,16 +66,21 @@ def test_the_kernel_has_the_golden_mask(golden, tmp_path):
     code = """
         #include "common.h"
         #include "mask.h"
-        int64_t high(int64_t position, int64_t keys, int64_t causal)
+        void run(int64_t position, int64_t keys, int64_t window, int64_t ahead, int64_t chunk, int64_t prefix,
+                 int64_t rank, int64_t *out)
         {
-            Job job = {.keys = keys, .causal = causal};
-            return mask_high(&job, position);
+            Job job = {.keys = keys, .window = window, .ahead = ahead, .chunk = chunk, .prefix = prefix};
+            Interval seen = mask_interval(&job, position), taken = mask_blocks(seen, rank);
+            out[0] = seen.low, out[1] = seen.high, out[2] = taken.low, out[3] = taken.high;
         }
     """
     (tmp_path / "mask.c").write_text(code, encoding="utf-8")
     library = tmp_path / "mask.so"
     command = ["gcc", "-std=gnu11", "-shared", "-fPIC", f"-I{KERNEL}", str(tmp_path / "mask.c"), "-o", str(library)]
     subprocess.run(command, check=True, capture_output=True)
-    high = ctypes.CDLL(str(library)).high
-    high.restype, high.argtypes = ctypes.c_int64, [ctypes.c_int64] * 3
-    assert [high(*case) for case in CASES] == golden
+    run = ctypes.CDLL(str(library)).run
+    run.argtypes = [*[ctypes.c_int64] * 7, ctypes.POINTER(ctypes.c_int64)]
+    out = (ctypes.c_int64 * 4)()
+    for (at, keys, mask), expected in zip(CASES, golden, strict=True):
+        run(at, keys, *astuple(mask), RANK, out)
+        assert tuple(out) == expected, (at, keys, mask)

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.studies.system import CASES, case, compared
@@ -72,7 +73,7 @@ def test_a_short_head_dimension_is_padded():
     result = evaluated(name="bert-base", tokens=128)
     assert result.shares["padded"] == pytest.approx(result.shares["working"])
     assert result.counters.bytes_query == 128 * 12 * 128
-    assert not result.model.causal
+    assert result.model.mask == FULL
     assert result.pairs == 12 * 128 * 128
 
 

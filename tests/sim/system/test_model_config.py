@@ -5,79 +5,83 @@ import json
 import pytest
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_sim.system.model_config import language_model, read_model
 
 PLAIN = {"num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 512}
 KINDS = {
-    "no type": (PLAIN, [(2, 8, 8, 64, True, None)]),
-    "grouped": ({**PLAIN, "num_key_value_heads": 2}, [(2, 8, 2, 64, True, None)]),
-    "head_dim": ({**PLAIN, "hidden_size": 100, "head_dim": 32}, [(2, 8, 8, 32, True, None)]),
-    "a whole number as a float": ({**PLAIN, "head_dim": 32.0}, [(2, 8, 8, 32, True, None)]),
-    "gpt2": ({"model_type": "gpt2", "n_layer": 12, "n_head": 12, "n_embd": 768}, [(12, 12, 12, 64, True, None)]),
-    "bert": ({**PLAIN, "model_type": "bert"}, [(2, 8, 8, 64, False, None)]),
-    "bert that decodes": ({**PLAIN, "model_type": "bert", "is_decoder": True}, [(2, 8, 8, 64, True, None)]),
+    "no type": (PLAIN, [(2, 8, 8, 64, "causal")]),
+    "grouped": ({**PLAIN, "num_key_value_heads": 2}, [(2, 8, 2, 64, "causal")]),
+    "head_dim": ({**PLAIN, "hidden_size": 100, "head_dim": 32}, [(2, 8, 8, 32, "causal")]),
+    "a whole number as a float": ({**PLAIN, "head_dim": 32.0}, [(2, 8, 8, 32, "causal")]),
+    "gpt2": ({"model_type": "gpt2", "n_layer": 12, "n_head": 12, "n_embd": 768}, [(12, 12, 12, 64, "causal")]),
+    "bert": ({**PLAIN, "model_type": "bert"}, [(2, 8, 8, 64, "full")]),
+    "bert that decodes": ({**PLAIN, "model_type": "bert", "is_decoder": True}, [(2, 8, 8, 64, "causal")]),
     "with pictures": (
         {"model_type": "mistral3", "text_config": {**PLAIN, "model_type": "mistral"}},
-        [(2, 8, 8, 64, True, 4096)],
+        [(2, 8, 8, 64, "a window of 4,096 tokens")],
     ),
-    "multi_query": ({**PLAIN, "model_type": "gpt_bigcode", "multi_query": True}, [(2, 8, 1, 64, True, None)]),
+    "multi_query": ({**PLAIN, "model_type": "gpt_bigcode", "multi_query": True}, [(2, 8, 1, 64, "causal")]),
     "falcon, old": (
         {**PLAIN, "model_type": "falcon", "multi_query": True, "num_kv_heads": 8},
-        [(2, 8, 1, 64, True, None)],
+        [(2, 8, 1, 64, "causal")],
     ),
     "falcon, new": (
         {**PLAIN, "model_type": "falcon", "multi_query": True, "new_decoder_architecture": True, "num_kv_heads": 2},
-        [(2, 8, 2, 64, True, None)],
+        [(2, 8, 2, 64, "causal")],
     ),
-    "a window": ({**PLAIN, "model_type": "mistral", "sliding_window": 4096}, [(2, 8, 8, 64, True, 4096)]),
-    "no window": ({**PLAIN, "model_type": "mistral", "sliding_window": None}, [(2, 8, 8, 64, True, None)]),
+    "a window": (
+        {**PLAIN, "model_type": "mistral", "sliding_window": 4096},
+        [(2, 8, 8, 64, "a window of 4,096 tokens")],
+    ),
+    "no window": ({**PLAIN, "model_type": "mistral", "sliding_window": None}, [(2, 8, 8, 64, "causal")]),
     "an unused window": (
         {**PLAIN, "model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": False},
-        [(2, 8, 8, 64, True, None)],
+        [(2, 8, 8, 64, "causal")],
     ),
     "windows of late layers": (
         {**PLAIN, "model_type": "qwen2", "sliding_window": 64, "use_sliding_window": True, "max_window_layers": 1},
-        [(1, 8, 8, 64, True, None), (1, 8, 8, 64, True, 64)],
+        [(1, 8, 8, 64, "causal"), (1, 8, 8, 64, "a window of 64 tokens")],
     ),
     "listed layers": (
         {**PLAIN, "model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"]},
-        [(1, 8, 2, 256, True, None)],
+        [(1, 8, 2, 256, "causal")],
     ),
     "kv heads by layer": (
         {**PLAIN, "num_key_value_heads": [2, 4]},
-        [(1, 8, 2, 64, True, None), (1, 8, 4, 64, True, None)],
+        [(1, 8, 2, 64, "causal"), (1, 8, 4, 64, "causal")],
     ),
     "chunks": (
         {**PLAIN, "model_type": "llama4_text", "num_hidden_layers": 4, "attention_chunk_size": 8192},
-        [(3, 8, 8, 128, True, 8192), (1, 8, 8, 128, True, None)],
+        [(3, 8, 8, 128, "chunks of 8,192 tokens"), (1, 8, 8, 128, "causal")],
     ),
     "windows to both sides": (
         {**PLAIN, "model_type": "modernbert", "num_hidden_layers": 4, "local_attention": 128},
-        [(2, 8, 8, 64, False, None), (2, 8, 8, 64, False, 65)],
+        [(2, 8, 8, 64, "full"), (2, 8, 8, 64, "a window of 65 tokens and 64 ahead")],
     ),
     "pattern": (
         {**PLAIN, "model_type": "gemma3_text", "num_hidden_layers": 12, "sliding_window": 512},
-        [(10, 8, 4, 256, True, 512), (2, 8, 4, 256, True, None)],
+        [(10, 8, 4, 256, "a window of 512 tokens"), (2, 8, 4, 256, "causal")],
     ),
     "wide full layers": (
         {**PLAIN, "model_type": "gemma4_text", "num_hidden_layers": 6, "sliding_window": 512, "head_dim": 256,
          "num_key_value_heads": 4, "num_global_key_value_heads": 1, "attention_k_eq_v": True},
-        [(5, 8, 4, 256, True, 512), (1, 8, 1, 512, True, None)],
+        [(5, 8, 4, 256, "a window of 512 tokens"), (1, 8, 1, 512, "causal")],
     ),
     "what Gemma 3 leaves out": (
         {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 2560,
          "num_hidden_layers": 34, "sliding_window": 1024}},
-        [(29, 8, 4, 256, True, 1024), (5, 8, 4, 256, True, None)],
+        [(29, 8, 4, 256, "a window of 1,024 tokens"), (5, 8, 4, 256, "causal")],
     ),
-    "what Mistral leaves out": ({**PLAIN, "model_type": "mistral"}, [(2, 8, 8, 64, True, 4096)]),
-    "what Falcon leaves out": ({**PLAIN, "model_type": "falcon"}, [(2, 8, 1, 64, True, None)]),
+    "what Mistral leaves out": ({**PLAIN, "model_type": "mistral"}, [(2, 8, 8, 64, "a window of 4,096 tokens")]),
+    "what Falcon leaves out": ({**PLAIN, "model_type": "falcon"}, [(2, 8, 1, 64, "causal")]),
     "what StarCoder leaves out": (
         {"model_type": "gpt_bigcode", "n_layer": 2, "n_head": 8, "n_embd": 512},
-        [(2, 8, 1, 64, True, None)],
+        [(2, 8, 1, 64, "causal")],
     ),
     "another name of KV heads": (
         {"model_type": "mistral", "n_layers": 2, "n_heads": 8, "n_kv_heads": 4, "dim": 512, "sliding_window": 64},
-        [(2, 8, 4, 64, True, 64)],
+        [(2, 8, 4, 64, "a window of 64 tokens")],
     ),
 }  # fmt: skip
 
@@ -92,7 +96,7 @@ def written(tmp_path, values):
 def test_every_layer_gets_its_kind(name, tmp_path):
     values, expected = KINDS[name]
     found = read_model(written(tmp_path, values))
-    assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.causal, x.limit) for x in found.kinds] == expected
+    assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.mask.words) for x in found.kinds] == expected
     assert found.name == "some"
 
 
@@ -195,14 +199,18 @@ def test_a_directory_is_taken(tmp_path):
 
 def test_numbers_that_are_given_replace_and_complete(tmp_path):
     path = written(tmp_path, {"model_type": "llama9", "num_hidden_layers": 3})
-    (kind,) = read_model(path, {"heads": 4, "kv_heads": 2, "key_size": 64, "causal": False, "layers": None}).kinds
-    assert (kind.layers, kind.heads, kind.kv_heads, kind.key_size, kind.causal) == (3, 4, 2, 64, False)
+    (kind,) = read_model(path, {"heads": 4, "kv_heads": 2, "key_size": 64, "mask": FULL, "layers": None}).kinds
+    assert (kind.layers, kind.heads, kind.kv_heads, kind.key_size, kind.mask) == (3, 4, 2, 64, FULL)
 
 
-def test_a_window_changes_nothing_for_a_short_sequence(tmp_path):
-    (kind,) = read_model(written(tmp_path, {**PLAIN, "model_type": "mistral", "sliding_window": 64})).kinds
-    kind.check_tokens(64)
-    with pytest.raises(
-        InputError, match=r"2 layers of some have a sliding window of 64 tokens, .* at most 64.* not 65"
-    ):
-        kind.check_tokens(65)
+@pytest.mark.parametrize("size", [3, 1000, 1 << 20])
+def test_chunks_that_are_no_power_of_two_are_refused(size, tmp_path):
+    kinds = ["chunked_attention"] * 2
+    values = {**PLAIN, "model_type": "llama4_text", "attention_chunk_size": size, "layer_types": kinds}
+    with pytest.raises(InputError, match=f"must be a power of two below 2.20, not {size}"):
+        read_model(written(tmp_path, values))
+
+
+def test_a_window_beyond_the_longest_sequence_is_none(tmp_path):
+    (kind,) = read_model(written(tmp_path, {**PLAIN, "model_type": "mistral", "sliding_window": 1 << 24})).kinds
+    assert kind.mask == CAUSAL

@@ -10,44 +10,44 @@ from fusioncim_sim.system.model_config import model_of
 from fusioncim_sim.system.model_table import models_table, published
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
-RIGHT = {  # layers, query heads, KV heads, dimension, causal, tokens with the plain mask
-    "BERT base": [(12, 12, 12, 64, False, None)],
-    "Command R7B": [(24, 32, 8, 128, True, 4096), (8, 32, 8, 128, True, None)],
-    "DeepSeek V2": [(60, 128, 1, 576, True, None)],
-    "DeepSeek V3": [(61, 128, 1, 576, True, None)],
-    "Falcon 40B": [(60, 128, 8, 64, True, None)],
-    "Falcon 7B": [(32, 71, 1, 64, True, None)],
-    "Gemma 1 7B": [(28, 16, 16, 256, True, None)],
-    "Gemma 3 270M": [(15, 4, 1, 256, True, 512), (3, 4, 1, 256, True, None)],
-    "Gemma 4 26B-A4B": [(25, 16, 8, 256, True, 1024), (5, 16, 2, 512, True, None)],
-    "GLM 4 9B": [(40, 32, 2, 128, True, None)],
-    "GPT-2 small": [(12, 12, 12, 64, True, None)],
-    "GPT-NeoX 20B": [(44, 64, 64, 96, True, None)],
-    "Granite 3.1 8B": [(40, 32, 8, 128, True, None)],
-    "Granite 4.0 H": [(4, 32, 8, 64, True, None)],
-    "Jamba v0.1": [(4, 32, 8, 128, True, None)],
-    "Kimi K2": [(61, 64, 1, 576, True, None)],
-    "LFM2 350M": [(6, 16, 8, 64, True, None)],
-    "Llama 2 7B": [(32, 32, 32, 128, True, None)],
-    "Llama 3.1 8B": [(32, 32, 8, 128, True, None)],
-    "Llama 4 Scout": [(36, 40, 8, 128, True, 8192), (12, 40, 8, 128, True, None)],
-    "MiniMax M2.5": [(62, 48, 8, 128, True, None)],
-    "Mistral 7B v0.1": [(32, 32, 8, 128, True, 4096)],
-    "Mistral 7B v0.3": [(32, 32, 8, 128, True, None)],
-    "Mixtral 8x7B": [(32, 32, 8, 128, True, None)],
-    "ModernBERT base": [(8, 12, 12, 64, False, None), (14, 12, 12, 64, False, 65)],
-    "Nemotron 3 Nano": [(6, 32, 2, 128, True, None)],
-    "OLMo 2 7B": [(32, 32, 32, 128, True, None)],
-    "OLMo 3 7B": [(24, 32, 32, 128, True, 4096), (8, 32, 32, 128, True, None)],
-    "Phi-3 mini 4k": [(32, 32, 32, 96, True, 2047)],
-    "Phi-4": [(40, 40, 10, 128, True, None)],
-    "Qwen 2.5 7B": [(28, 28, 4, 128, True, None)],
-    "Qwen3 8B": [(36, 32, 8, 128, True, None)],
-    "Qwen3-Next 80B-A3B": [(12, 16, 2, 256, True, None)],
-    "SmolLM3 3B": [(36, 16, 4, 128, True, None)],
-    "StarCoder": [(40, 48, 1, 128, True, None)],
-    "StarCoder2 7B": [(32, 36, 4, 128, True, 4096)],
-    "ViT base": [(12, 12, 12, 64, False, None)],
+RIGHT = {  # layers, query heads, KV heads, dimension, mask
+    "BERT base": [(12, 12, 12, 64, "full")],
+    "Command R7B": [(24, 32, 8, 128, "a window of 4,096 tokens"), (8, 32, 8, 128, "causal")],
+    "DeepSeek V2": [(60, 128, 1, 576, "causal")],
+    "DeepSeek V3": [(61, 128, 1, 576, "causal")],
+    "Falcon 40B": [(60, 128, 8, 64, "causal")],
+    "Falcon 7B": [(32, 71, 1, 64, "causal")],
+    "Gemma 1 7B": [(28, 16, 16, 256, "causal")],
+    "Gemma 3 270M": [(15, 4, 1, 256, "a window of 512 tokens"), (3, 4, 1, 256, "causal")],
+    "Gemma 4 26B-A4B": [(25, 16, 8, 256, "a window of 1,024 tokens"), (5, 16, 2, 512, "causal")],
+    "GLM 4 9B": [(40, 32, 2, 128, "causal")],
+    "GPT-2 small": [(12, 12, 12, 64, "causal")],
+    "GPT-NeoX 20B": [(44, 64, 64, 96, "causal")],
+    "Granite 3.1 8B": [(40, 32, 8, 128, "causal")],
+    "Granite 4.0 H": [(4, 32, 8, 64, "causal")],
+    "Jamba v0.1": [(4, 32, 8, 128, "causal")],
+    "Kimi K2": [(61, 64, 1, 576, "causal")],
+    "LFM2 350M": [(6, 16, 8, 64, "causal")],
+    "Llama 2 7B": [(32, 32, 32, 128, "causal")],
+    "Llama 3.1 8B": [(32, 32, 8, 128, "causal")],
+    "Llama 4 Scout": [(36, 40, 8, 128, "chunks of 8,192 tokens"), (12, 40, 8, 128, "causal")],
+    "MiniMax M2.5": [(62, 48, 8, 128, "causal")],
+    "Mistral 7B v0.1": [(32, 32, 8, 128, "a window of 4,096 tokens")],
+    "Mistral 7B v0.3": [(32, 32, 8, 128, "causal")],
+    "Mixtral 8x7B": [(32, 32, 8, 128, "causal")],
+    "ModernBERT base": [(8, 12, 12, 64, "full"), (14, 12, 12, 64, "a window of 65 tokens and 64 ahead")],
+    "Nemotron 3 Nano": [(6, 32, 2, 128, "causal")],
+    "OLMo 2 7B": [(32, 32, 32, 128, "causal")],
+    "OLMo 3 7B": [(24, 32, 32, 128, "a window of 4,096 tokens"), (8, 32, 32, 128, "causal")],
+    "Phi-3 mini 4k": [(32, 32, 32, 96, "a window of 2,047 tokens")],
+    "Phi-4": [(40, 40, 10, 128, "causal")],
+    "Qwen 2.5 7B": [(28, 28, 4, 128, "causal")],
+    "Qwen3 8B": [(36, 32, 8, 128, "causal")],
+    "Qwen3-Next 80B-A3B": [(12, 16, 2, 256, "causal")],
+    "SmolLM3 3B": [(36, 16, 4, 128, "causal")],
+    "StarCoder": [(40, 48, 1, 128, "causal")],
+    "StarCoder2 7B": [(32, 36, 4, 128, "a window of 4,096 tokens")],
+    "ViT base": [(12, 12, 12, 64, "full")],
 }
 LEFT_OUT = {
     "Granite 4.0 H": {"Mamba": 36},
@@ -77,19 +77,9 @@ def test_every_configuration_has_an_answer():
 @pytest.mark.parametrize("name", RIGHT)
 def test_layers_are_those_of_the_model(name):
     found = model_of(published()[name]["config"], name)
-    assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.causal, x.limit) for x in found.kinds] == RIGHT[name]
+    assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.mask.words) for x in found.kinds] == RIGHT[name]
     assert found.left_out == LEFT_OUT.get(name, {})
     assert all(each.latent == (name in LATENT) for each in found.kinds)
-
-
-@pytest.mark.parametrize("name", [name for name in RIGHT if any(kind[-1] for kind in RIGHT[name])])
-def test_longer_sequences_are_refused(name):
-    kinds = [each for each in model_of(published()[name]["config"], name).kinds if each.limit is not None]
-    limit = min(kind[-1] for kind in RIGHT[name] if kind[-1])
-    for each in kinds:
-        each.check_tokens(limit)
-        with pytest.raises(InputError, match=f"tokens must be at most {limit:,}"):
-            each.check_tokens(limit + 1)
 
 
 @pytest.mark.parametrize("name", REFUSED)

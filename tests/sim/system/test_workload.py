@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.system.workload import MODELS, Phase, changed, job_of, model, scores
@@ -24,7 +25,7 @@ def test_the_models_are_those_of_their_papers():
         "deepseek-v3": (61, 128, 1, 576, 512),
     }
     assert all(each.source for each in MODELS.values())
-    assert [name for name, each in MODELS.items() if not each.causal] == ["bert-base"]
+    assert [name for name, each in MODELS.items() if each.mask == FULL] == ["bert-base"]
 
 
 def test_an_unknown_model():
@@ -98,9 +99,10 @@ def test_tensors_that_the_chip_cannot_address():
 
 
 @pytest.mark.parametrize(("queries", "start", "keys"), [(7, 0, 7), (4, 9, 13), (5, 0, 3), (6, 4, 7), (3, 8, 5)])
-@pytest.mark.parametrize("causal", [True, False])
-def test_unmasked_scores(queries, start, keys, causal):
-    this = changed(model("llama3-8b"), {"causal": causal})
-    job = Job(queries=queries, keys=keys, causal=causal, start=start)
-    seen = np.minimum(job.first_position() + np.arange(queries) + 1, keys) if causal else np.full(queries, keys)
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=9), Mask(window=5, ahead=4), Mask(chunk=16)])
+def test_unmasked_scores(queries, start, keys, mask):
+    this = changed(model("llama3-8b"), {"mask": mask})
+    job = Job(queries=queries, keys=keys, mask=mask, start=start)
+    low, high = job.interval(np.arange(queries))
+    seen = high - low
     assert scores(this, queries, start, keys) == this.heads * seen.sum()

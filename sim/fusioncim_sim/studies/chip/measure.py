@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -82,7 +82,7 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
         "kv_heads": workload.kv_heads,
         "queries": workload.queries,
         "keys": workload.keys,
-        "causal": workload.causal,
+        "mask": asdict(workload.mask),
         "jobs": workload.repeat,
         "bus_share": workload.share,
         "bit_exact": run.statuses == [Status.OK] * len(jobs)
