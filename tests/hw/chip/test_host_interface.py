@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from fusioncim.chip.counters import EVENT_BITS, Counters, counters
-from fusioncim.chip.descriptor import descriptor_layout
+from fusioncim.chip.descriptor import descriptor_layout, tensor_layout
 from fusioncim.chip.host_interface import HostInterface
 from fusioncim.chip.mask import mask_layout
 from fusioncim.chip.registers import OKAY, registers
@@ -186,6 +186,7 @@ def random_job(rng):
     single = [(name, field) for name, field in descriptor_layout() if name not in (*"qkvo", "mask")]
     job = {name: int(rng.integers(1 << field.width)) for name, field in single}
     job["mask"] = {name: int(rng.integers(1 << field.width)) for name, field in mask_layout()}
+    places = [name for name, _ in tensor_layout()]
     return {**{tensor: {place: int(rng.integers(1 << 32)) for place in places} for tensor in "qkvo"}, **job}
 
 

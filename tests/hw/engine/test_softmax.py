@@ -9,6 +9,7 @@ from fusioncim.engine.op_cim import load_layout
 from fusioncim.engine.softmax import Softmax
 from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT
+from fusioncim_golden.mask import sees
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.rtl.case import case
@@ -122,7 +123,7 @@ DISTANCES = {
 class Tile:
     """Rows of a word past all blocks, and what the golden model makes of them.
 
-    Members: score [rows, blocks, rank], mantissa, shift, visible [rows], position [blocks, rank]; block, updates, rows.
+    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; block; updates; rows.
     """
 
     word: int
@@ -130,7 +131,8 @@ class Tile:
     score: np.ndarray
     mantissa: np.ndarray
     shift: np.ndarray
-    visible: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     position: np.ndarray
     block: Block
     updates: Updates
@@ -143,7 +145,7 @@ def largest_score(config):
     return config.columns << (2 * config.operand_bits - 2)
 
 
-def following_scores(rng, config, rows, position, visible, scenario):
+def following_scores(rng, config, rows, position, high, scenario):
     """Scores whose blocks keep given distances from the reference. In units of 1 / 8: the scale is 1 / 8."""
     count, rank = position.shape
     limit = largest_score(config) // 8 - 1
@@ -160,7 +162,7 @@ def following_scores(rng, config, rows, position, visible, scenario):
         fraction = rng.integers(8, size=(config.rows, rank))
         score[:, t] = np.maximum((target[:, None] - below) * 8 + fraction, -8 * limit)
         x = log2_score(config, score[:, t], np.int64(128), np.int64(10))
-        merge(config, rows, probabilities(config, x[:, None], (position[t] < visible[:, None])[:, None]))
+        merge(config, rows, probabilities(config, x[:, None], (position[t] < high[:, None])[:, None]))
     return score
 
 
@@ -172,21 +174,22 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
     position = rng.permutation(blocks)[:, None] * config.update_rank + within
     rows = Rows.fresh((config.rows,)) if fresh else state.next_tile()
     mantissa, shift = np.full(config.rows, 128), np.full(config.rows, 10)
-    visible = np.full(config.rows, keys)
+    low, high = np.zeros(config.rows, np.int64), np.full(config.rows, keys)
     if scenario == "masked":
-        visible[:] = 0
+        high[:] = 0
     elif scenario == "one":
-        visible = rng.integers(0, 3, config.rows)
-        visible[0] = 1
+        high = rng.integers(0, 3, config.rows)
+        high[0] = 1
     elif scenario in ("first lone", "last lone"):  # of each two blocks, a row sees one
-        visible[:] = 0
-        visible[0 if scenario == "first lone" else -1] = keys // 2
+        high[:] = 0
+        high[0 if scenario == "first lone" else -1] = keys // 2
     elif scenario in ("random", "edges"):
-        visible[: config.rows // 2] = rng.integers(keys + 1, size=config.rows // 2)
+        high[: config.rows // 2] = rng.integers(keys + 1, size=config.rows // 2)
+        low[config.rows // 2 :] = rng.integers(keys + 1, size=config.rows - config.rows // 2)
     # The least shift with which no log2 score exceeds the reference's range.
     least = max((largest * 255).bit_length() - (REFERENCE_BITS - 1), 0)
     if scenario in DISTANCES:
-        score = following_scores(rng, config, rows, position, visible, scenario)
+        score = following_scores(rng, config, rows, position, high, scenario)
     elif scenario == "limits":
         mantissa[:] = 255
         shift[:] = least
@@ -199,9 +202,9 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
         score = rng.integers(-largest, largest + 1, shape)
     x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
     assert np.abs(x >> config.fraction_bits).max() < 1 << (REFERENCE_BITS - 1)
-    block = probabilities(config, x, position < visible[:, None, None])
+    block = probabilities(config, x, sees(position, low[:, None, None], high[:, None, None]))
     updates = merge(config, rows, block)
-    return Tile(word, fresh, score, mantissa, shift, visible, position, block, updates, rows)
+    return Tile(word, fresh, score, mantissa, shift, low, high, position, block, updates, rows)
 
 
 def place_cycles(rng, config, passes, gaps):
@@ -292,7 +295,7 @@ def stimulus(rng, config, passes, writes, reads, end):
         inputs[f"score__{i}"] = (score[:, i] & (2 * half - 1)).tolist()
     for n in range(end):
         i, tile = entries.get(n, (int(rng.integers(config.rows)), None))
-        query = {"mantissa": 1, "shift": 1, "visible": 1}
+        query = {"mantissa": 1, "shift": 1, "low": 0, "high": 1}
         if tile:
             query = {name: int(getattr(tile, name)[i]) for name in query}
         inputs["write_row"].append(i)
