@@ -123,7 +123,7 @@ DISTANCES = {
 class Tile:
     """Rows of a word past all blocks, and what the golden model makes of them.
 
-    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; block; updates; rows.
+    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; the rest.
     """
 
     word: int
