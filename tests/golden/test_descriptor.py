@@ -65,7 +65,8 @@ RULES = {
         ({"heads": 3, "kv_heads": 6}, {"heads": 6, "kv_heads": 6}),
     ],
     Status.DIMENSION: [({"dimension": dimension}, {"dimension": 16}) for dimension in (0, 8, 15, 17, 32)],
-    Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)],
+    Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)]
+    + [({"causal": causal}, {"causal": causal % 2}) for causal in (2, 3, 255, -2)],
     Status.POSITION: [
         ({"start": POSITIONS - 3, "causal": causal}, {"start": POSITIONS - 4, "causal": causal})
         for causal in (True, False)
@@ -205,7 +206,7 @@ def test_the_rules_are_those_of_the_chip(name):
 
 
 def test_every_status_has_words_and_a_code_of_its_own():
-    assert [int(status) for status in Status] == list(range(12))
+    assert [int(status) for status in Status] == list(range(15))
     assert max(Status) < 1 << STATUS_BITS
     words = [status.words for status in Status]
     assert len(set(words)) == len(words)
