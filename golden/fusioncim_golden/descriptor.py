@@ -2,8 +2,7 @@
 
 A job is attention of `heads` query heads over `kv_heads` key and value heads in memory. Vector `n` of head `h` of a
 tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest. The
-scale table holds one 32-bit word per query head: the mantissa of its score scale in bits 7..0, the right shift in bits
-12..8.
+scale table holds one 32-bit word of `scale_table` per query head.
 
 A chip and its driver refuse a descriptor for the same reasons, in the same order, with the same words.
 """
@@ -44,6 +43,9 @@ class Status(IntEnum):
     READ_ERROR = 9
     WRITE_ERROR = 10
     ABORTED = 11
+    SCALE = 12
+    PROTOCOL = 13
+    STALLED = 14
     MASK = 15
 
     @property
@@ -57,7 +59,7 @@ WORDS = {
     Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
     Status.HEADS: "heads must be a multiple of kv_heads",
     Status.DIMENSION: "dimension must be the columns of the chip",
-    Status.FORMAT: "output_bits must be those of the chip",
+    Status.FORMAT: "output_bits must be those of the chip, causal 0 or 1",
     Status.POSITION: f"start + queries must be at most {POSITIONS}",
     Status.ALIGNMENT: "addresses and pitches must be multiples of the bus width",
     Status.ADDRESS: "every tensor must end at or below 2^32",
@@ -65,6 +67,9 @@ WORDS = {
     Status.READ_ERROR: "a read from memory failed",
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
+    Status.SCALE: "a scale must have a mantissa from 128 to 255, a shift with which its scores fit, and 0 above",
+    Status.PROTOCOL: "the bus answered what was not asked",
+    Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
     Status.MASK: mask.RULE,
 }
 """The words of every outcome, the same in the register map."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from fusioncim_golden.arith import Int
-from fusioncim_golden.config import REFERENCE_BITS, Config
+from fusioncim_golden.config import REFERENCE_BITS, Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
 from fusioncim_golden.mask import sees
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
+from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 
@@ -95,9 +96,12 @@ def check_operands(config: Config, heads: Heads) -> None:
 
 
 def check_scale(config: Config, mantissa: Int, shift: Int) -> None:
-    """Refuse score scales mantissa / 2^shift whose largest log2 score could overflow."""
+    """Refuse score scales mantissa / 2^shift that are no word of `scale_table`, or whose log2 score could overflow."""
+    for name, x, low, high in (("mantissa", mantissa, LEAST_MANTISSA, MOST_MANTISSA), ("shift", shift, 0, MOST_SHIFT)):
+        for worst in (int(x.min()), int(x.max())):
+            check_range(f"{name} of a score scale", worst, low, high)
     scale = float((mantissa * 0.5**shift).max())
-    largest = config.columns << (2 * config.operand_bits - 2)
+    largest = largest_score(config)
     if scale * largest >= 1 << (REFERENCE_BITS - 1):
         raise InputError(
             f"the score scale q_scale * k_scale * softmax_scale * log2(e) must be below "

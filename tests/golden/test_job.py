@@ -151,7 +151,7 @@ REFUSED = {
         "heads must be from 1 to 256, not 258",
     ),
     "mantissa per query": (
-        scaled(integers(group=2), mantissa=1),
+        scaled(integers(group=2), mantissa=129),
         "a job has one score scale per query head: mantissa must be the same for all queries",
     ),
     "shift per query": (

@@ -141,7 +141,8 @@ class BurstSplitter(wiring.Component):
 class ReadMaster(wiring.Component):
     """Reads requests from memory, OUTSTANDING bursts ahead.
 
-    Beats come back in order and cannot be stalled: whoever asks has room for them.
+    Beats come back in order and cannot be stalled: whoever asks has room for them. A beat that no taken address asks
+    for is dropped. A burst ends with its last beat or with the one that memory calls the last, whichever comes first.
 
     Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, none
     from a beat to `o`.
@@ -151,6 +152,7 @@ class ReadMaster(wiring.Component):
         stop: take no new one; those taken are completed.
         o_valid, o: a beat.
         idle: nothing taken is left to come.
+        broken: a beat that was not asked for, or one that is wrongly the last or not the last of its burst.
         m_axi_ar*, m_axi_r*: the read channels.
     """
 
@@ -164,6 +166,7 @@ class ReadMaster(wiring.Component):
                 "o_valid": Out(1),
                 "o": Out(memory_beat_layout(config, tag)),
                 "idle": Out(1),
+                "broken": Out(1),
                 **read_members(config.bus_bits),
             }
         )
@@ -173,21 +176,29 @@ class ReadMaster(wiring.Component):
         splitter = BurstSplitter(self.config, self.tag)
         m.submodules.splitter = once(platform, splitter)
         burst = splitter.o.payload
-        entry = data.StructLayout({"last": 1, "tag": self.tag})
+        entry = data.StructLayout({"last": 1, "tag": self.tag, "length": range(BURST_BEATS)})
         m.submodules.pending = pending = SyncFIFOBuffered(width=entry.size, depth=OUTSTANDING)
         head = data.View(entry, pending.r_data)
         issue = Signal()
+        arrived = Signal(range(BURST_BEATS))
+        ends = Signal()
+        beat = Signal()
         free = address_channel(m, self, "ar", burst, issue)
         wiring.connect(m, wiring.flipped(self.i), splitter.i)
         m.d.comb += [
             *(splitter.stop.eq(self.stop), splitter.o.ready.eq(free & pending.w_rdy)),
             issue.eq(splitter.o.valid & splitter.o.ready),
-            *(pending.w_en.eq(issue), pending.w_data.eq(Cat(burst.last, burst.tag))),
-            *(self.m_axi_rready.eq(1), pending.r_en.eq(self.m_axi_rvalid & self.m_axi_rlast)),
-            *(self.o_valid.eq(self.m_axi_rvalid), self.o.data.eq(self.m_axi_rdata), self.o.tag.eq(head.tag)),
-            *(self.o.last.eq(self.m_axi_rlast & head.last), self.o.error.eq(self.m_axi_rresp[1])),
+            *(pending.w_en.eq(issue), pending.w_data.eq(Cat(burst.last, burst.tag, burst.length[: len(arrived)]))),
+            # The address of the youngest burst may still wait to be taken.
+            beat.eq(self.m_axi_rvalid & (pending.level > self.m_axi_arvalid)),
+            *(ends.eq(arrived == head.length), pending.r_en.eq(beat & (self.m_axi_rlast | ends))),
+            *(self.m_axi_rready.eq(1), self.broken.eq(self.m_axi_rvalid & (~beat | (self.m_axi_rlast != ends)))),
+            *(self.o_valid.eq(beat), self.o.data.eq(self.m_axi_rdata), self.o.tag.eq(head.tag)),
+            *(self.o.last.eq((self.m_axi_rlast | ends) & head.last), self.o.error.eq(self.m_axi_rresp[1])),
             self.idle.eq(~splitter.o.valid & (pending.level == 0)),
         ]
+        with m.If(beat):
+            m.d.sync += arrived.eq(Mux(pending.r_en, 0, arrived + 1))
         return m
 
 
@@ -195,7 +206,7 @@ class WriteMaster(wiring.Component):
     """Writes requests to memory, OUTSTANDING bursts ahead of their answers.
 
     Answers come in the order of the requests and cannot be stalled. A dropped request therefore waits until all before
-    it are answered.
+    it are answered. A response is dropped while every burst that memory has in full is answered.
 
     Throughput: a beat per cycle, and a burst's address per cycle. Latency: 2 cycles from a request to its address, 3 to
     its first beat, none from a response to `o`.
@@ -206,6 +217,7 @@ class WriteMaster(wiring.Component):
         i_data: the words of the requests, in their order. They do not wait for anything.
         o_valid, o: an answer.
         idle: nothing taken is left to complete.
+        broken: a response that was not asked for.
         m_axi_aw*, m_axi_w*, m_axi_b*: the write channels.
     """
 
@@ -220,6 +232,7 @@ class WriteMaster(wiring.Component):
                 "o_valid": Out(1),
                 "o": Out(answer_layout(tag)),
                 "idle": Out(1),
+                "broken": Out(1),
                 **write_members(config.bus_bits),
             }
         )
@@ -263,13 +276,17 @@ class WriteMaster(wiring.Component):
             m.d.sync += sent.eq(Mux(last, 0, sent + 1))
 
         failed = Signal()
+        owed = Signal(range(OUTSTANDING + 1))  # bursts that memory has in full
+        response = Signal()
         answered = Signal()
         m.d.comb += [
-            *(self.m_axi_bready.eq(1), answered.eq(self.m_axi_bvalid | (runs.r_en & this.drop))),
+            *(self.m_axi_bready.eq(1), response.eq(self.m_axi_bvalid & (owed != 0))),
+            *(self.broken.eq(self.m_axi_bvalid & ~response), answered.eq(response | (runs.r_en & this.drop))),
             *(pending.r_en.eq(answered), self.o_valid.eq(answered & head.last), self.o.tag.eq(head.tag)),
-            self.o.error.eq(failed | (self.m_axi_bvalid & self.m_axi_bresp[1])),
+            self.o.error.eq(failed | (response & self.m_axi_bresp[1])),
             self.idle.eq(~splitter.o.valid & (pending.level == 0)),
         ]
+        m.d.sync += owed.eq(owed + (runs.r_en & ~this.drop) - response)
         with m.If(answered):
             m.d.sync += failed.eq(~head.last & self.o.error)
         return m

@@ -8,7 +8,7 @@
     GlobalBuffer, Network, Engine x N                                          the data path
 
 Reads and writes are of one ID each, in order. An abort lets what is outstanding on the bus finish, then clears
-everything but the host interface.
+everything but the host interface. So does a bus that answers what was not asked, or that stands still for too long.
 """
 
 from typing import ClassVar
@@ -41,6 +41,7 @@ from fusioncim.chip.planner import Planner
 from fusioncim.chip.query_loader import QueryLoader
 from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
 from fusioncim.chip.registers import axil_members
+from fusioncim.chip.stall_watch import StallWatch
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
@@ -104,6 +105,7 @@ class Core(wiring.Component):
             *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
             *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
             table.read_error.eq(self.beat_valid & self.beat.error),
+            *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
         ]
 
         # Memory.
@@ -235,7 +237,9 @@ class Chip(wiring.Component):
         chip = self.config
         host, core = HostInterface(chip), Core(chip)
         reader, writer = ReadMaster(chip, read_tag_layout(chip)), WriteMaster(chip, slot_shape())
+        watch = StallWatch()
         m.submodules.host = once(platform, host)
+        m.submodules.stall_watch = once(platform, watch)
         m.submodules.reader = once(platform, reader)
         m.submodules.writer = once(platform, writer)
         # The core runs on the same clock; an abort resets it alone.
@@ -257,6 +261,16 @@ class Chip(wiring.Component):
             *(core.beat_valid.eq(reader.o_valid), core.beat.eq(reader.o), self.irq.eq(host.irq)),
             *(core.answer_valid.eq(writer.o_valid), core.answer.eq(writer.o), host.events.eq(core.events)),
             host.events.bytes_output.eq(Mux(written, chip.bus_bytes, 0)),
+        ]
+
+        moves = [
+            getattr(self, f"m_axi_{channel}valid") & getattr(self, f"m_axi_{channel}ready")
+            for channel in ("ar", "r", "aw", "w", "b")
+        ]
+        m.d.comb += [
+            *(watch.limit.eq(host.stall_limit), watch.owes.eq(~(reader.idle & writer.idle))),
+            *(watch.moves.eq(Cat(moves).any()), host.stalled.eq(watch.stalled)),
+            host.broken.eq(reader.broken | writer.broken),
         ]
 
         # Abort: no new request, wait for the bus, clear the core.

@@ -78,7 +78,8 @@ class DescriptorChecker(wiring.Component):
         remainder = Signal(max(HEAD_BITS, fits(chip.engine.rows).width), reset_less=True)
         size = Signal()
         m.d.comb += size.eq(
-            (this.queries == 0)
+            this.wide.size
+            | (this.queries == 0)
             | (this.keys == 0)
             | (this.heads == 0)
             | (this.heads > MAX_HEADS)
@@ -182,10 +183,10 @@ class DescriptorChecker(wiring.Component):
         status: Value = Const(Status.OK, STATUS_BITS)
         for broken, code in reversed(
             (
-                (this.dimension != chip.engine.columns, Status.DIMENSION),
-                (this.output_bits != chip.engine.output_bits, Status.FORMAT),
-                (~mask.legal(this.mask), Status.MASK),
-                (this.start + this.queries > POSITIONS, Status.POSITION),
+                (this.wide.dimension | (this.dimension != chip.engine.columns), Status.DIMENSION),
+                (this.wide.format | (this.output_bits != chip.engine.output_bits), Status.FORMAT),
+                (this.wide.mask | ~mask.legal(this), Status.MASK),
+                (this.wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
                 (unaligned, Status.ALIGNMENT),
                 (_any(end > ADDRESS_SPACE for end in high), Status.ADDRESS),
                 (overlap, Status.OVERLAP),

@@ -1,14 +1,15 @@
 """The chip's control edge: registers, job queue, results, interrupt and counters behind an AXI4-Lite port."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.counters import Counters, counters, increments_layout
-from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, result_layout
-from fusioncim.chip.mask import mask_layout
+from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, narrowed, result_layout, staged_layout
+from fusioncim.chip.mask import MASK
 from fusioncim.chip.registers import RegisterFile, axil_members
+from fusioncim.chip.stall_watch import LIMIT_BITS
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.descriptor import Status
@@ -32,6 +33,10 @@ class HostInterface(wiring.Component):
     ignored. The abort is over once none is left and `aborting`, which the chip raises within 2 cycles, is 0: at the
     earliest 3 cycles after the pulse. Until then a further abort does nothing, and o_job is not valid.
 
+    A bus that fails stops the jobs in the same way, as PROTOCOL or STALLED. But pushes are not refused: those that come
+    while jobs end do so too, later ones wait until the chip has stopped. `broken` without a job meets the next one.
+    Nothing waits while the bus is `stalled`: an abort is over once no job is left, and every job ends as STALLED.
+
     Members:
         s_axil_*: as of the register file.
         irq: interrupt.
@@ -39,6 +44,9 @@ class HostInterface(wiring.Component):
         i_result: one per job taken, in order, never stalled.
         stop: pulse; the jobs that were taken are aborted.
         aborting: the chip still stops.
+        broken: pulse; the bus answered what was not asked.
+        stalled: the bus stands still.
+        stall_limit: cycles until it is called so.
         events: for the counters.
     """
 
@@ -52,6 +60,9 @@ class HostInterface(wiring.Component):
                 "i_result": In(stream.Signature(result_layout())),
                 "stop": Out(1),
                 "aborting": In(1),
+                "broken": In(1),
+                "stalled": In(1),
+                "stall_limit": Out(LIMIT_BITS),
                 "events": In(increments_layout()),
             }
         )
@@ -79,28 +90,41 @@ class HostInterface(wiring.Component):
         status = Signal(STATUS_BITS)
         submitted = Signal(JOB_NUMBER_BITS)
         completed = Signal(JOB_NUMBER_BITS)
-        results = [Signal(STATUS_BITS, name=f"result_{n}", reset_less=True) for n in range(RESULTS)]
+        results = [Signal(STATUS_BITS, name=f"result_{n}") for n in range(RESULTS)]
         busy = submitted != completed
+        abort = Signal()
+        faulty = Signal()  # the bus was broken, and no job has ended of it
+        reason = Signal(STATUS_BITS, reset_less=True)
+        aborts = Signal()  # an abort is under way
         m.d.comb += [
-            *(self.stop.eq(registers.control_abort & ~stopping), self.i_result.ready.eq(1)),
-            accept.eq(registers.control_push & queue.w_rdy & ~registers.control_abort & ~stopping),
-            *(queue.w_data.eq(self._staged(m, registers)), queue.w_en.eq(accept)),
-            *(self.o_job.payload.eq(queue.r_data), self.o_job.valid.eq(queue.r_rdy & ~self.stop)),
-            queue.r_en.eq(self.o_job.valid & self.o_job.ready),
-            finish.eq(Mux(stopping, busy, self.i_result.valid)),
-            status.eq(Mux(stopping, Status.ABORTED, self.i_result.payload.status)),
+            *(abort.eq(registers.control_abort & ~stopping), aborts.eq(stopping & (reason == Status.ABORTED))),
+            self.stop.eq(abort | (busy & ~stopping & (faulty | self.stalled))),
+            *(self.i_result.ready.eq(1), self.stall_limit.eq(registers.stall_limit_value)),
+            accept.eq(registers.control_push & queue.w_rdy & ~registers.control_abort & ~aborts),
+            *(queue.w_data.eq(self._staged(m, registers)), queue.w_en.eq(accept & ~stopping)),
+            *(self.o_job.payload.eq(queue.r_data), queue.r_en.eq(self.o_job.valid & self.o_job.ready)),
+            self.o_job.valid.eq(queue.r_rdy & ~self.stop & ~stopping & ~self.aborting),
+            finish.eq(Mux(stopping, busy, self.i_result.valid & ~self.aborting)),
+            status.eq(Mux(stopping, reason, self.i_result.payload.status)),
         ]
+        waits = self.aborting & aborts & ~self.stalled
         m.d.sync += [
-            *(began.eq(self.stop), stopping.eq(self.stop | (stopping & (began | busy | self.aborting)))),
+            *(began.eq(self.stop), stopping.eq(self.stop | (stopping & (began | busy | waits)))),
             *(submitted.eq(submitted + accept), completed.eq(completed + finish)),
         ]
+        with m.If(self.stop):
+            m.d.sync += reason.eq(Mux(abort, Status.ABORTED, Mux(self.stalled, Status.STALLED, Status.PROTOCOL)))
+            m.d.sync += faulty.eq(0)
+        with m.Elif(self.broken & ~stopping & ~self.aborting):
+            m.d.sync += faulty.eq(1)
         for n, result in enumerate(results):
             with m.If(finish & (completed % RESULTS == n)):
                 m.d.sync += result.eq(status)
 
         m.d.comb += [
-            *(registers.status_busy.eq(busy), registers.status_aborting.eq(stopping)),
-            registers.status_queue_free.eq(Mux(stopping, 0, JOB_QUEUE - queue.level)),
+            *(registers.status_busy.eq(busy), registers.status_aborting.eq(aborts)),
+            registers.status_stalled.eq(self.stalled),
+            registers.status_queue_free.eq(Mux(aborts, 0, JOB_QUEUE - queue.level)),
             registers.status_queue_full_error_set.eq(registers.control_push & ~accept),
             *(registers.jobs_submitted_count.eq(submitted), registers.jobs_completed_count.eq(completed)),
             *(getattr(registers, f"result_{n}_status").eq(result) for n, result in enumerate(results)),
@@ -118,18 +142,17 @@ class HostInterface(wiring.Component):
         for name, value in (self.config.capability() | {"job_queue": JOB_QUEUE}).items():
             m.d.comb += getattr(registers, f"capability_{name}_value").eq(value)
 
-    def _staged(self, m: Module, registers: RegisterFile) -> data.View:
+    def _staged(self, m: Module, registers: RegisterFile) -> Value:
         """The job in the registers."""
-        job = Signal(descriptor_layout())
+        job = Signal(staged_layout())
         for tensor in ("q", "k", "v", "o"):
             for place in ("address", "pitch", "head_pitch"):
                 m.d.comb += job[tensor][place].eq(getattr(registers, f"job_{tensor}_{place}_value"))
-        for name in ("scales", "queries", "keys", "start"):
+        for name in ("scales", "queries", "keys", "start", *MASK):
             m.d.comb += job[name].eq(getattr(registers, f"job_{name}_value"))
         m.d.comb += [
             *(job.heads.eq(registers.job_heads_heads), job.kv_heads.eq(registers.job_heads_kv_heads)),
             job.dimension.eq(registers.job_format_dimension),
-            *(job.mask[name].eq(getattr(registers, f"job_mask_{name}_value")) for name in mask_layout().members),
             job.output_bits.eq(registers.job_format_output_bits),
         ]
-        return job
+        return narrowed(job)

@@ -33,6 +33,7 @@ class JobTable(wiring.Component):
         slot: the slot of the job at o.
         row_written, row_slot, row_error: the write of an output row is answered.
         read_error, read_slot: a beat could not be read.
+        scale_error, scale_slot: a row has a scale that is none.
         failed: slots of jobs that met an error.
         o_result: outcomes, in order.
         running: a job is under way.
@@ -50,6 +51,8 @@ class JobTable(wiring.Component):
                 "row_error": In(1),
                 "read_error": In(1),
                 "read_slot": In(slot_shape()),
+                "scale_error": In(1),
+                "scale_slot": In(slot_shape()),
                 "failed": Out(SLOTS),
                 "o_result": Out(stream.Signature(result_layout())),
                 "running": Out(1),
@@ -92,6 +95,8 @@ class JobTable(wiring.Component):
                 with m.If(status[n] == Status.OK):
                     with m.If(self.row_written & self.row_error & (self.row_slot == n)):
                         m.d.sync += status[n].eq(Status.WRITE_ERROR)
+                    with m.If(self.scale_error & (self.scale_slot == n)):
+                        m.d.sync += status[n].eq(Status.SCALE)
                     with m.If(self.read_error & (self.read_slot == n)):
                         m.d.sync += status[n].eq(Status.READ_ERROR)
                 with m.If(ended & (oldest == n)):

@@ -3,11 +3,17 @@
 A row carries its interval, and a tile the blocks that pass it.
 """
 
+from dataclasses import fields
+
 from amaranth.hdl import Mux, Value
 from amaranth.lib import data
 
 from fusioncim.engine.tile_loader import block_shape
 from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.mask import Mask
+
+MASK = tuple(each.name for each in fields(Mask))
+"""Names of the numbers of a mask."""
 
 
 def interval_layout() -> data.StructLayout:
@@ -15,28 +21,22 @@ def interval_layout() -> data.StructLayout:
     return data.StructLayout({"low": POSITION_BITS, "high": POSITION_BITS})
 
 
-def mask_layout() -> data.StructLayout:
-    """A mask: the numbers of the golden `mask.Mask`, by the same names."""
-    return data.StructLayout(dict.fromkeys(("window", "ahead", "chunk", "prefix"), POSITION_BITS))
-
-
-def legal(mask: data.View) -> Value:
-    """Whether it is one that the golden `Mask.legal` takes."""
-    return (mask.window != 0) & ((mask.chunk & (mask.chunk - 1)[:POSITION_BITS]) == 0)
+def legal(job: data.View) -> Value:
+    """Whether the mask is one that the golden `Mask.legal` takes."""
+    return (job.window != 0) & ((job.chunk & (job.chunk - 1)[:POSITION_BITS]) == 0)
 
 
 def interval(job: data.View, position: Value) -> tuple[Value, Value]:
     """Low and high of the query at that position, which is below 2^POSITION_BITS."""
-    mask, keys = job.mask, job.keys
     at = position[:POSITION_BITS]
-    within = (mask.chunk - 1)[:POSITION_BITS]  # all ones for no chunk
+    within = (job.chunk - 1)[:POSITION_BITS]  # all ones for no chunk
     behind = at + 1
-    low = larger(Mux(behind > mask.window, (behind - mask.window)[:POSITION_BITS], 0), at & ~within)
-    high = smaller(behind + mask.ahead, (at | within) + 1)
-    inside = at < mask.prefix
+    low = larger(Mux(behind > job.window, (behind - job.window)[:POSITION_BITS], 0), at & ~within)
+    high = smaller(behind + job.ahead, (at | within) + 1)
+    inside = at < job.prefix
     low = Mux(inside, 0, low)
-    high = Mux(inside, larger(high, mask.prefix), high)
-    return smaller(low, keys), smaller(high, keys)[:POSITION_BITS]
+    high = Mux(inside, larger(high, job.prefix), high)
+    return smaller(low, job.keys), smaller(high, job.keys)[:POSITION_BITS]
 
 
 def blocks(config: Config, low: Value, high: Value) -> tuple[Value, Value]:

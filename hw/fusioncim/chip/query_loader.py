@@ -6,7 +6,7 @@ of the next query. The same walk gives the place of the outputs. A job's score s
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -25,6 +25,7 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS
 from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES
+from fusioncim_golden.scale_table import MOST_SHIFT, least_shift, most_mantissa
 
 ROWS_IN_FLIGHT = 32
 """Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
@@ -44,6 +45,19 @@ def note_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
+def kept_scale_layout() -> data.StructLayout:
+    """What is kept of a word of the scale table: legal, as of the golden `scale_table`; the mantissa's top bit is 1."""
+    return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
+
+
+def kept_scale(chip: ChipConfig, word: Value) -> Value:
+    """A word of the scale table, as it is kept."""
+    mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
+    least, most = least_shift(chip.engine), most_mantissa(chip.engine)
+    fits = (shift > least) | ((shift == least) & (mantissa <= most))
+    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits)
+
+
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
@@ -58,6 +72,7 @@ class QueryLoader(wiring.Component):
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
         opens: the first tile of a job is taken up.
+        scale_error, scale_slot: a row is delivered with a scale that is none, for this job.
         loaded: the last row of a pass is delivered.
         loading: a row is asked for or on its way.
     """
@@ -83,6 +98,8 @@ class QueryLoader(wiring.Component):
                 "place_valid": Out(config.engines),
                 "place_ready": In(config.engines),
                 "opens": Out(1),
+                "scale_error": Out(1),
+                "scale_slot": Out(slot_shape()),
                 "loaded": Out(1),
                 "loading": Out(1),
             }
@@ -94,7 +111,7 @@ class QueryLoader(wiring.Component):
         beats = chip.vector_bytes // chip.bus_bytes
         scales_per_beat = chip.bus_bytes // SCALE_BYTES
         this, tile = self.job.descriptor, self.i.payload
-        scales = Bank(depth=MAX_HEADS // scales_per_beat, width=chip.bus_bits)
+        scales = Bank(depth=MAX_HEADS // scales_per_beat, width=scales_per_beat * kept_scale_layout().size)
         m.submodules.scales = once(platform, scales)
 
         note = note_layout(chip)
@@ -197,9 +214,13 @@ class QueryLoader(wiring.Component):
 
         m.d.comb += [
             *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
-            scales.write_data.eq(self.beat),
+            scales.write_data.eq(
+                Cat(kept_scale(chip, self.beat.word_select(n, 8 * SCALE_BYTES)) for n in range(scales_per_beat))
+            ),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
+        with m.If(self.opens):
+            m.d.sync += self.scale_slot.eq(self.slot)
         self._deliver(m, notes, scales)
         return m
 
@@ -224,15 +245,13 @@ class QueryLoader(wiring.Component):
         with m.If(complete):
             m.d.sync += now.eq(coming)
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
-        scale = Array(
-            scales.read_data[0][n * 8 * SCALE_BYTES : (n + 1) * 8 * SCALE_BYTES] for n in range(scales_per_beat)
-        )[now.head[:bits]]
+        size = kept_scale_layout().size
+        kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]
+        scale = data.View(kept_scale_layout(), kept)
         m.d.comb += [
             *(self.query.data.as_value().eq(vector), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
-            *(
-                self.query.query.mantissa.eq(scale[:SCALE_BITS]),
-                self.query.query.shift.eq(scale[SCALE_BITS : SCALE_BITS + SCALE_SHIFT_BITS]),
-            ),
+            *(self.query.query.mantissa.eq(Cat(scale.mantissa, 1)), self.query.query.shift.eq(scale.shift)),
             self.loaded.eq(self.query_valid.any() & now.final),
+            self.scale_error.eq(self.query_valid.any() & ~scale.legal),
         ]

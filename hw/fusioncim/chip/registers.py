@@ -231,7 +231,7 @@ class RegisterFile(wiring.Component):
         addressed = Signal()
         data = Signal(32, reset_less=True)
         error = Signal(reset_less=True)
-        latched = Signal(32, reset_less=True)
+        latched = Signal(32)
         act = Signal()
         m.d.comb += [
             *(self.s_axil_arready.eq(~addressed), act.eq(addressed & ~self.s_axil_rvalid)),

@@ -9,12 +9,13 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.ip_cim import correction_shape
 from fusioncim.engine.op_cim import load_layout
-from fusioncim.engine.softmax_lane import STAGES, SoftmaxLane, least_shift
+from fusioncim.engine.softmax_lane import STAGES, SoftmaxLane
 from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim.lib.arith import one_hot, pipelined, selected, tree_sum
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
+from fusioncim_golden.scale_table import least_shift
 
 
 class Softmax(wiring.Component):

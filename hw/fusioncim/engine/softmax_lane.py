@@ -26,6 +26,7 @@ from fusioncim.lib.arith import add_shift_round, fits, one_hot, selected, shift_
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import REFERENCE_BITS, SCALE_BITS, Config
+from fusioncim_golden.scale_table import least_shift
 from fusioncim_golden.softmax import Update
 
 STAGES = 4
@@ -34,12 +35,6 @@ LATENCY = STAGES - 1
 """Cycles from the score of a block's last key, in stage 0, to the row's command for the OP-CIM."""
 DISTANCE_BITS = 4
 """Bits of the shift of a probability; the largest leaves nothing of it."""
-
-
-def least_shift(config: Config) -> int:
-    """The smallest shift of a score scale whose log2 scores fit: the lanes keep the excess over it."""
-    largest = config.columns << (2 * config.operand_bits - 2)
-    return max((largest << (SCALE_BITS - 1)).bit_length() - (REFERENCE_BITS - 1), 0)
 
 
 def row_address(config: Config, word: Signal, row: Signal) -> Cat:

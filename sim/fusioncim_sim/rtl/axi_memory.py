@@ -79,8 +79,14 @@ class AxiMemory:
         self._say_which_error(writes.b_channel, "bresp", "write")
         if self._late:
             self._delay(reads.ar_channel, dut.clk, latency - SHORTEST_LATENCY)
-        channels = (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel)
-        for number, channel in enumerate(channels):
+        self._channels = {
+            "ar": reads.ar_channel,
+            "r": reads.r_channel,
+            "aw": writes.aw_channel,
+            "w": writes.w_channel,
+            "b": writes.b_channel,
+        }
+        for number, channel in enumerate(self._channels.values()):
             part = share if channel in (reads.r_channel, writes.w_channel) else 1.0
             if stall != "never" or part < 1:
                 channel.set_pause_generator(iter(slowed(STALLS[stall](5 * seed + number), part), None))
@@ -100,6 +106,22 @@ class AxiMemory:
         """For the slave: the bytes of a beat."""
         self._meet(address, len(data), "write")
         self._memory[address : address + len(data)] = data
+
+    def stand_still(self, *channels: str) -> None:
+        """From now on nothing moves on these channels, of ar, r, aw, w and b; only without a pattern of stalls."""
+        for name, channel in self._channels.items():
+            channel.pause = name in channels
+
+    async def answer_unasked(self, direction: str, answers: int = 1, *, last: bool = True) -> None:
+        """Give beats or responses that nothing asks for; last: the beats say that they are the last of their bursts."""
+        channel = self._channels["r" if direction == "read" else "b"]
+        for n in range(answers):
+            item = channel._transaction_obj()
+            if direction == "read":
+                item.rid, item.rdata, item.rresp, item.rlast = 0, 0x5A5A + n, AxiResp.OKAY, int(last)
+            else:
+                item.bid, item.bresp = 0, AxiResp.OKAY
+            await channel.send(item)
 
     def _meet(self, address: int, length: int, direction: str) -> None:
         """Count a beat, or fail where a fault is."""

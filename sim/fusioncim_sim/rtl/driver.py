@@ -142,7 +142,7 @@ class Driver:
         await self.put("JOB_HEADS", heads=job.heads, kv_heads=job.kv_heads)
         await self.put("JOB_FORMAT", dimension=job.dimension, output_bits=job.output_bits)
         for name, value in asdict(job.mask).items():
-            await self.put(f"JOB_MASK_{name.upper()}", value=value)
+            await self.put(f"JOB_{name.upper()}", value=value)
         await self._until("room in the job queue", "STATUS", "queue_free")
         await self.put("CONTROL", push=1)
         self._next += 1
@@ -169,13 +169,20 @@ class Driver:
         await self.wait(await self.submit(job))
 
     async def abort(self) -> None:
-        """Stop everything; the jobs under way end as ABORTED."""
+        """Stop everything; the jobs under way end as ABORTED. ChipTimeoutError if the bus stands still."""
         await self.put("CONTROL", abort=1)
         for _ in range(self.polls):
             if not await self.get("STATUS", "aborting"):
-                return
+                break
             await self.transport.pause()
-        raise ChipTimeoutError(f"the chip did not stop within {self.polls} polls")
+        else:
+            raise ChipTimeoutError(f"the chip did not stop within {self.polls} polls")
+        if await self.get("STATUS", "stalled"):
+            raise ChipTimeoutError(Status.STALLED.words)
+
+    async def limit_stalls(self, cycles: int) -> None:
+        """End jobs and aborts when the bus owes something and stands still for so many cycles; 0: never."""
+        await self.put("STALL_LIMIT", value=cycles)
 
     async def counters(self) -> dict[str, int]:
         """All event counters."""

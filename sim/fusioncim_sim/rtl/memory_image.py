@@ -14,6 +14,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
+from fusioncim_golden.scale_table import pack_scales
 
 LAYOUTS = ("token", "head")
 """[tokens][heads][columns], as a projection leaves it, or [heads][tokens][columns], as a cache keeps it."""
@@ -123,6 +124,6 @@ def place_job(
     mantissa, shift = (
         np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
     )
-    table = (mantissa | shift << 8).astype("<u4").view(np.uint8)
+    table = pack_scales(mantissa, shift).astype("<u4").view(np.uint8)
     memory[here : here + len(table)] = table
     return image

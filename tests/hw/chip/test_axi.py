@@ -525,6 +525,100 @@ def test_a_memory_may_answer_late_and_want_data_first():
     launch(Masters(configured(64)), "waits_for_answers")
 
 
+# Beats of a read of two bursts, of 3 and 2 beats, and whether each is said to be the last: what comes out, by beat
+# (passed, last of the request, broken), None for what is not looked at.
+BEATS = {
+    "as asked": ([0, 0, 1, 0, 1], [(1, 0, 0)] * 4 + [(1, 1, 0)]),
+    "one too many": ([0, 0, 1, 0, 1, 1, 0], [(1, 0, 0)] * 4 + [(1, 1, 0)] + [(0, None, 1)] * 2),
+    "a last beat too early": ([0, 1, 0, 1], [(1, 0, 0), (1, 0, 1), (1, 0, 0), (1, 1, 0)]),
+    "one last beat of all": ([0, 0, 0, 0, 1], [(1, 0, 0), (1, 0, 0), (1, 0, 1), (1, 0, 0), (1, 1, 0)]),
+    "no last beat": ([0, 0, 1, 0, 0], [(1, 0, 0)] * 4 + [(1, 1, 1)]),
+    "a beat between bursts": ([0, 0, 1, 0, 0, 1], [(1, 0, 0)] * 4 + [(1, 1, 1), (0, None, 1)]),
+}
+
+
+@cocotb.test()
+async def tells_of_beats_that_were_not_asked(dut):
+    config = configured(64)
+    quiet(dut)
+    read, _ = both(dut, config)
+    await reset(dut)
+    request = {"address": (BURST_BEATS - 3) * 8, "beats": 5, "tag": 7, "drop": 0}
+
+    async def beat(last):
+        dut.m_axi_rvalid.value, dut.m_axi_rlast.value = 1, last
+        await RisingEdge(dut.clk)
+        passed, broken = int(dut.read__o_valid.value), int(dut.read__broken.value)
+        dut.m_axi_rvalid.value = 0
+        return passed, (read.result.from_bits(int(dut.read__o.value)).last if passed else None), broken
+
+    async def check():
+        assert await beat(1) == (0, None, 1)  # nothing is asked
+        for beats, wanted in BEATS.values():
+            await read.send([request])
+            await ClockCycles(dut.clk, 4)
+            assert await beat(1) == (0, None, 1)  # the address is offered and not taken
+            dut.m_axi_arready.value = 1
+            await ClockCycles(dut.clk, 6)
+            dut.m_axi_arready.value = 0
+            assert dut.read__idle.value == 0
+            assert [await beat(last) for last in beats] == wanted
+            await RisingEdge(dut.clk)
+            assert dut.read__idle.value == 1
+
+    await within(dut, 500, check())
+
+
+def test_beats_that_were_not_asked_are_told_and_dropped():
+    launch(Masters(configured(64)), "tells_of_beats_that_were_not_asked")
+
+
+@cocotb.test()
+async def tells_of_responses_that_were_not_asked(dut):
+    config = configured(64)
+    quiet(dut)
+    dut.m_axi_awready.value = 1
+    _, write = both(dut, config)
+    dut.read__i__valid.value = 0
+    await reset(dut)
+    requests = [{"address": 0, "beats": 2, "tag": tag, "drop": int(tag == 5)} for tag in (4, 5, 6)]
+
+    async def response():
+        dut.m_axi_bvalid.value = 1
+        await RisingEdge(dut.clk)
+        found = int(dut.write__o_valid.value), int(dut.write__broken.value)
+        dut.m_axi_bvalid.value = 0
+        return found
+
+    async def data(beats):
+        for _ in range(beats):
+            dut.m_axi_wready.value = 1
+            await RisingEdge(dut.clk)
+            while not dut.m_axi_wvalid.value:
+                await RisingEdge(dut.clk)
+            dut.m_axi_wready.value = 0
+
+    async def check():
+        assert await response() == (0, 1)  # nothing was written
+        cocotb.start_soon(write.send(requests))
+        cocotb.start_soon(write.words.send_all([1] * 6))
+        for _ in range(2):
+            await data(1)
+            assert await response() == (0, 1)  # half of a burst was
+            await data(1)
+            assert await response() == (1, 0)
+            assert await response() == (0, 1)  # it has its answer
+            await ClockCycles(dut.clk, 10)  # the dropped one goes
+        assert dut.write__idle.value == 1
+        assert await response() == (0, 1)
+
+    await within(dut, 500, check())
+
+
+def test_responses_that_were_not_asked_are_told_and_dropped():
+    launch(Masters(configured(64)), "tells_of_responses_that_were_not_asked")
+
+
 # What the bench's own checks must find: cycles of a channel, and what they say.
 GOOD = {
     "valid": 1,

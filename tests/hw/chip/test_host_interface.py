@@ -11,9 +11,9 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from fusioncim.chip.counters import EVENT_BITS, Counters, counters
-from fusioncim.chip.descriptor import descriptor_layout, tensor_layout
+from fusioncim.chip.descriptor import descriptor_layout, staged_layout, tensor_layout
 from fusioncim.chip.host_interface import HostInterface
-from fusioncim.chip.mask import mask_layout
+from fusioncim.chip.mask import MASK
 from fusioncim.chip.registers import OKAY, registers
 from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.descriptor import Status
@@ -79,6 +79,10 @@ def test_queue_and_interrupts():
     launch(HostInterface(CONFIG), "refuses_what_it_cannot_hold")
 
 
+def test_a_bus_that_fails():
+    launch(HostInterface(CONFIG), "ends_jobs_of_a_bus_that_fails")
+
+
 def test_counts():
     launch(HostInterface(CONFIG), "reads_counts_consistently")
 
@@ -111,12 +115,10 @@ class Host:
         for tensor in "qkvo":
             for place in ("address", "pitch", "head_pitch"):
                 await self.write(f"JOB_{tensor}_{place}".upper(), value=job[tensor][place])
-        for name in ("scales", "queries", "keys", "start"):
+        for name in ("scales", "queries", "keys", "start", *MASK):
             await self.write(f"JOB_{name}".upper(), value=job[name])
         await self.write("JOB_HEADS", heads=job["heads"], kv_heads=job["kv_heads"])
         await self.write("JOB_FORMAT", **{name: job[name] for name in ("dimension", "output_bits")})
-        for name, value in job["mask"].items():
-            await self.write(f"JOB_MASK_{name}".upper(), value=value)
 
     async def numbers(self):
         return await self.read("JOBS_SUBMITTED"), await self.read("JOBS_COMPLETED")
@@ -177,17 +179,32 @@ def seldom(seed):
 
 
 def idle(dut):
-    for name in ("o_job__ready", "i_result__valid", "i_result__payload", "aborting", "events"):
+    for name in ("o_job__ready", "i_result__valid", "i_result__payload", "aborting", "broken", "stalled", "events"):
         getattr(dut, name).value = 0
 
 
 def random_job(rng):
-    """A value for every bit of a descriptor, by name."""
-    single = [(name, field) for name, field in descriptor_layout() if name not in (*"qkvo", "mask")]
-    job = {name: int(rng.integers(1 << field.width)) for name, field in single}
-    job["mask"] = {name: int(rng.integers(1 << field.width)) for name, field in mask_layout()}
+    """A value for every bit of a staged job, by name."""
+    job = {name: int(rng.integers(1 << field.width)) for name, field in staged_layout() if name not in "qkvo"}
+    for name in job:  # half of them fit
+        if name != "scales" and rng.random() < 0.5:
+            job[name] %= 1 << descriptor_layout()[name].width
     places = [name for name, _ in tensor_layout()]
     return {**{tensor: {place: int(rng.integers(1 << 32)) for place in places} for tensor in "qkvo"}, **job}
+
+
+def narrow(job):
+    """The descriptor of a staged job: the low bits of every value, and by rule whether there are more."""
+    names = {
+        "size": ("queries", "keys", "heads", "kv_heads"),
+        "dimension": ("dimension",),
+        "format": ("output_bits",),
+        "mask": MASK,
+        "position": ("start",),
+    }
+    widths = {name: field.width for name, field in descriptor_layout() if name not in ("q", "k", "v", "o")}
+    low = {name: job[name] % (1 << width) for name, width in widths.items() if name in job}
+    return {**job, **low, "wide": {rule: int(any(job[x] != low[x] for x in own)) for rule, own in names.items()}}
 
 
 @cocotb.test()
@@ -205,7 +222,7 @@ async def accounts_for_every_job(dut):
         free, before = await host.field("STATUS", "queue_free"), await host.numbers()
         await host.write("CONTROL", push=1)
         if (await host.numbers())[0] != before[0]:
-            pushed.append(pack(descriptor_layout(), job))
+            pushed.append(pack(descriptor_layout(), narrow(job)))
             assert not await host.field("STATUS", "queue_full_error")
         else:
             assert free == 0
@@ -223,7 +240,7 @@ async def accounts_for_every_job(dut):
             if not free:
                 await push(job)
         await host.wait("aborting", 0)
-        await host.wait("busy", 0)  # the push may have come behind the end of the abort
+        await host.wait("busy", 0)  # of a push that came just behind the abort
 
     async def check():
         """Nothing runs: every job has its outcome."""
@@ -429,6 +446,130 @@ async def refuses_what_it_cannot_hold(dut):
             await part()
 
     await within(dut, 8000, bench())
+
+
+@cocotb.test()
+async def ends_jobs_of_a_bus_that_fails(dut):
+    host = Host(dut)
+    idle(dut)
+    await reset(dut)
+    rng = np.random.default_rng(6)
+    await host.stage(random_job(rng))
+
+    async def push(count=1):
+        for _ in range(count):
+            await host.write("CONTROL", push=1)
+        assert not await host.field("STATUS", "queue_full_error")
+        return (await host.numbers())[0]
+
+    async def take():
+        """Take a job as soon as one is offered."""
+        dut.o_job__ready.value = 1
+        await RisingEdge(dut.clk)
+        while not dut.o_job__valid.value:
+            await RisingEdge(dut.clk)
+        dut.o_job__ready.value = 0
+
+    async def finish():
+        dut.i_result__valid.value, dut.i_result__payload.value = 1, Status.OK
+        await RisingEdge(dut.clk)
+        dut.i_result__valid.value = 0
+
+    async def pulse(name):
+        getattr(dut, name).value = 1
+        await RisingEdge(dut.clk)
+        getattr(dut, name).value = 0
+
+    async def ended(submitted, *statuses):
+        while (await host.numbers())[1] != submitted:
+            pass
+        first = submitted - len(statuses)
+        assert [await host.read(f"RESULT[{(first + n) % 8}]") for n in range(len(statuses))] == list(statuses)
+        assert await host.field("STATUS", "busy") == 0
+        assert await host.field("STATUS", "aborting") == 0
+        assert await host.field("STATUS", "queue_free") == JOB_QUEUE
+
+    async def an_answer_that_was_not_asked():
+        """All jobs end; the one that is pushed while the chip stops waits and is run."""
+        submitted = await push(3)
+        await take()
+        await pulse("broken")
+        await RisingEdge(dut.clk)
+        assert dut.stop.value == 1
+        dut.aborting.value = 1
+        await ended(submitted, *[Status.PROTOCOL] * 3)
+        await finish()  # of the core, which is not clear yet
+        await pulse("broken")  # while the bus gives the rest
+        submitted = await push()
+        await ClockCycles(dut.clk, 20)
+        assert dut.o_job__valid.value == 0
+        assert (await host.numbers())[1] == submitted - 1
+        dut.aborting.value = 0
+        await take()
+        await finish()
+        await ended(submitted, Status.OK)
+
+    async def an_answer_without_a_job():
+        await pulse("broken")
+        await ClockCycles(dut.clk, 20)
+        assert dut.stop.value == 0
+        await ended(await push(), Status.PROTOCOL)
+        submitted = await push()
+        await take()
+        await finish()
+        await ended(submitted, Status.OK)
+
+    async def a_push_at_every_moment_of_a_stop():
+        """No push is lost: the driver counts it."""
+        for wait in range(16):
+            submitted = await push()
+            write = cocotb.start_soon(host.write("CONTROL", push=1))
+            await ClockCycles(dut.clk, wait)
+            await pulse("broken")
+            await write
+            assert (await host.numbers())[0] == submitted + 1
+            await ClockCycles(dut.clk, 8)
+            if dut.o_job__valid.value:
+                await take()
+                await finish()
+                await ended(submitted + 1, Status.PROTOCOL, Status.OK)
+            else:
+                await ended(submitted + 1, Status.PROTOCOL, Status.PROTOCOL)
+
+    async def a_bus_that_stands_still():
+        await host.write("STALL_LIMIT", value=0xFEDCBA98)
+        assert int(dut.stall_limit.value) == 0xFEDCBA98
+        submitted = await push(2)
+        await take()
+        dut.stalled.value = dut.aborting.value = 1
+        assert await host.field("STATUS", "stalled") == 1
+        await ended(submitted, *[Status.STALLED] * 2)
+        for _ in range(3):
+            await ended(await push(), Status.STALLED)
+        dut.stalled.value = dut.aborting.value = 0
+        submitted = await push()
+        await take()
+        # An abort, and then the bus stands still.
+        await host.write("CONTROL", abort=1)
+        dut.aborting.value = 1
+        await ClockCycles(dut.clk, 30)
+        assert await host.field("STATUS", "aborting") == 1
+        dut.stalled.value = 1
+        await ended(submitted, Status.ABORTED)
+        await ended(await push(), Status.STALLED)
+        dut.stalled.value = dut.aborting.value = 0
+        submitted = await push()
+        await take()
+        await finish()
+        await ended(submitted, Status.OK)
+
+    async def bench():
+        await an_answer_that_was_not_asked()
+        await an_answer_without_a_job()
+        await a_push_at_every_moment_of_a_stop()
+        await a_bus_that_stands_still()
+
+    await within(dut, 10000, bench())
 
 
 @cocotb.test()

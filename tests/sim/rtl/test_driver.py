@@ -56,10 +56,10 @@ STAGED = {
     "JOB_START": 0xABCDE,
     "JOB_HEADS": 2 << 16 | 6,
     "JOB_FORMAT": 16 << 16 | 16,
-    "JOB_MASK_WINDOW": 0xFFFFF,
-    "JOB_MASK_AHEAD": 0,
-    "JOB_MASK_CHUNK": 0,
-    "JOB_MASK_PREFIX": 0,
+    "JOB_WINDOW": 0xFFFFF,
+    "JOB_AHEAD": 0,
+    "JOB_CHUNK": 0,
+    "JOB_PREFIX": 0,
 }
 NAMES = {register.offset: name for name, register in registers().items()}
 PUSH, ABORT, CLEAR = 1, 2, 4
@@ -78,6 +78,7 @@ class FakeChip:
         self.delays, self.statuses = chain(delays, repeat(5)), chain(statuses, repeat(Status.OK))
         self.pushed = self.completed = self.started = pushed
         self.endless, self.stops, self.stopping = endless, stops, 0
+        self.stalled = False
         self.left = 0  # of the delay of the running job
         self.results = [15] * 8
         self.jobs = []
@@ -95,7 +96,8 @@ class FakeChip:
         name = NAMES[at]
         self.reads.append(name)
         if name == "STATUS":
-            return (self.pushed != self.completed) | (self.stopping > 0) << 1 | 1 << 2 | self.free() << 8
+            flags = (self.pushed != self.completed) | (self.stopping > 0) << 1 | 1 << 2 | self.stalled << 3
+            return flags | self.free() << 8
         if name.startswith("JOBS_"):
             return (self.pushed if name == "JOBS_SUBMITTED" else self.completed) & 0xFFFF
         if name.startswith("RESULT"):
@@ -118,7 +120,7 @@ class FakeChip:
         name = NAMES[at]
         self.writes.append((name, word))
         if name != "CONTROL":
-            assert name.startswith("JOB_")
+            assert name.startswith("JOB_") or name == "STALL_LIMIT"
             self.words[name] = word
             return
         if word & PUSH:
@@ -236,7 +238,7 @@ async def test_a_job_is_staged_word_by_word_and_pushed_once():
     assert chip.writes[-1] == ("CONTROL", PUSH)
     other = replace(JOB, mask=FULL, start=0)
     assert await driver.submit(other) == 1
-    assert chip.jobs[1] == STAGED | {"JOB_START": 0, "JOB_MASK_AHEAD": 0xFFFFF}
+    assert chip.jobs[1] == STAGED | {"JOB_START": 0, "JOB_AHEAD": 0xFFFFF}
 
 
 BROKEN = {
@@ -278,12 +280,12 @@ async def test_a_bad_job_can_be_pushed_unchecked():
     ("register", "field", "low", "largest"),
     [
         ("JOB_Q_ADDRESS", "value", 0, 0xFFFFFFFF),
-        ("JOB_QUERIES", "value", 0, 0xFFFFF),
-        ("JOB_HEADS", "heads", 0, 511),
-        ("JOB_HEADS", "kv_heads", 16, 511),
-        ("JOB_FORMAT", "dimension", 0, 2047),
-        ("JOB_FORMAT", "output_bits", 16, 31),
-        ("JOB_MASK_CHUNK", "value", 0, 0xFFFFF),
+        ("JOB_QUERIES", "value", 0, 0xFFFFFFFF),
+        ("JOB_HEADS", "heads", 0, 65535),
+        ("JOB_HEADS", "kv_heads", 16, 65535),
+        ("JOB_FORMAT", "dimension", 0, 65535),
+        ("JOB_FORMAT", "output_bits", 16, 255),
+        ("JOB_CHUNK", "value", 0, 0xFFFFFFFF),
     ],
 )
 @steps
@@ -302,7 +304,7 @@ async def test_a_field_takes_what_fits(register, field, low, largest):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"start": -1}, "JOB_START.value must be from 0 to 1048575, not -1"),
+        ({"start": -1}, "JOB_START.value must be from 0 to 4294967295, not -1"),
         ({"k": replace(JOB.k, address=-8)}, "JOB_K_ADDRESS.value must be from 0 to 4294967295, not -8"),
         (
             {"queries": 1, "q": replace(JOB.q, pitch=1 << 32)},
@@ -480,6 +482,19 @@ async def test_an_abort_waits_until_the_chip_has_stopped():
     assert chip.stopping == 0
     assert [await outcome(driver, number) for number in numbers[1:]] == [Status.ABORTED] * 3
     await driver.run(JOB)
+
+
+@steps
+async def test_an_abort_under_a_bus_that_stands_still_says_so():
+    chip, driver = await connected()
+    await driver.limit_stalls(5000)
+    assert chip.writes == [("STALL_LIMIT", 5000)]
+    number = await driver.submit(JOB)
+    chip.stalled = True
+    with pytest.raises(ChipTimeoutError) as error:
+        await driver.abort()
+    assert str(error.value) == "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps"
+    assert await outcome(driver, number) == Status.ABORTED
 
 
 @steps

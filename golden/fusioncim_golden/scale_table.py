@@ -1,0 +1,43 @@
+"""The scale table of a job: which score scales mantissa / 2^shift there are, and how a word of the table holds one.
+
+A word has 32 bits: the mantissa in bits 7..0, the shift in bits 12..8, zeros above. A scale is legal if no score of the
+configuration makes a log2 score of more than REFERENCE_BITS integer bits:
+
+    2^7 <= mantissa < 2^8,  0 <= shift < 2^5,  largest score * mantissa < 2^(REFERENCE_BITS - 1 + shift)
+"""
+
+import numpy as np
+
+from fusioncim_golden.arith import Bool, Int
+from fusioncim_golden.config import REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
+
+LEAST_MANTISSA = 1 << (SCALE_BITS - 1)
+MOST_MANTISSA = (1 << SCALE_BITS) - 1
+MOST_SHIFT = (1 << SCALE_SHIFT_BITS) - 1
+
+
+def largest_score(config: Config) -> int:
+    """A bound of |q.k|: columns * 2^(2 * operand_bits - 2)."""
+    return config.columns << (2 * config.operand_bits - 2)
+
+
+def least_shift(config: Config) -> int:
+    """The smallest legal shift; every larger one is legal with every mantissa."""
+    return max((largest_score(config) * LEAST_MANTISSA).bit_length() - (REFERENCE_BITS - 1), 0)
+
+
+def most_mantissa(config: Config) -> int:
+    """The largest mantissa that is legal with `least_shift`."""
+    return min(((1 << (REFERENCE_BITS - 1 + least_shift(config))) - 1) // largest_score(config), MOST_MANTISSA)
+
+
+def pack_scales(mantissa: Int, shift: Int) -> Int:
+    """Words of the table."""
+    return mantissa | shift << SCALE_BITS
+
+
+def legal_scales(config: Config, words: Int) -> Bool:
+    """Which words of a table, 0 <= word < 2^32, the chip accepts."""
+    mantissa, shift = words & MOST_MANTISSA, words >> SCALE_BITS
+    fits = largest_score(config) * mantissa < np.int64(1) << (REFERENCE_BITS - 1 + np.minimum(shift, MOST_SHIFT))
+    return (mantissa >= LEAST_MANTISSA) & (shift <= MOST_SHIFT) & fits
