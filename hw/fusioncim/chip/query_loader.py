@@ -6,7 +6,7 @@ of the next query. The same walk gives the place of the outputs. A job's score s
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -23,9 +23,9 @@ from fusioncim.lib.arith import fits, one_hot
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS
+from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
 from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES
-from fusioncim_golden.scale_table import MOST_SHIFT, least_shift, most_mantissa
+from fusioncim_golden.scale_table import MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
 
 ROWS_IN_FLIGHT = 32
 """Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
@@ -50,11 +50,15 @@ def kept_scale_layout() -> data.StructLayout:
     return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
 
 
-def kept_scale(chip: ChipConfig, word: Value) -> Value:
+def kept_scale(config: Config, word: Value) -> Value:
     """A word of the scale table, as it is kept."""
     mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
-    least, most = least_shift(chip.engine), most_mantissa(chip.engine)
-    fits = (shift > least) | ((shift == least) & (mantissa <= most))
+    least, most = least_shift(config), most_mantissa(config)
+    fits: Value = Const(1)
+    if most < MOST_MANTISSA:
+        fits = (shift > least) | ((shift == least) & (mantissa <= most))
+    elif least:
+        fits = shift >= least
     return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits)
 
 
@@ -215,7 +219,7 @@ class QueryLoader(wiring.Component):
         m.d.comb += [
             *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
             scales.write_data.eq(
-                Cat(kept_scale(chip, self.beat.word_select(n, 8 * SCALE_BYTES)) for n in range(scales_per_beat))
+                Cat(kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES)) for n in range(scales_per_beat))
             ),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
