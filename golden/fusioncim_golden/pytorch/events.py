@@ -59,5 +59,5 @@ class Events:
         self.rescales += int((step.move > 0).sum())
         self.halvings += int((step.move < 0).sum())
         block, line, row = step.move.nonzero(as_tuple=True)
-        tile = step.part.tile(config, line, row + (step.chunk.rows.start or 0))
+        tile = step.part.tile(config, line, row + step.chunk.rows.start)
         self.moved_slots += torch.stack([block, line, tile]).unique(dim=1).shape[1]

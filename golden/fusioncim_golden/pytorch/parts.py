@@ -10,6 +10,7 @@ every pass of every job is a line of its own, with its own order of blocks, and 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby, islice
 
 import numpy as np
 import torch
@@ -24,8 +25,8 @@ from fusioncim_golden.schedule import Job, passes
 
 CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
-LINES = 1024
-"""Lines at a time, each of which has a copy of its keys of a chunk."""
+ROWS = 1 << 14
+"""Rows of lines at a time; every line has a copy of its keys of a chunk."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,10 @@ def pass_rows(config: Config, job: Job, engines: int) -> tuple[PassRows, ...]:
     return tuple(result)
 
 
+Line = tuple[int, PassRows]
+"""A job and one of its passes."""
+
+
 def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
     """All rows, fresh. The caller brings the rows of a part to their end before it takes the next one."""
     layout = {each: pass_rows(config, each.job, engines) for each in dict.fromkeys(operands.sequences)}
@@ -166,14 +171,12 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
     order = [(job, layout[each]) for job, each in enumerate(operands.sequences)]
     if not config.seed:
         found = [(job, one) for job, layouts in order for one in layouts]
-        found.sort(key=lambda line: -len(line[1].blocks))
-        for start in range(0, len(found), LINES):
-            yield part_of(config, operands, found[start : start + LINES], None)
+        for some in together(found):
+            yield part_of(config, operands, some, None)
         return
     last = torch.full_like(operands.low, HIDDEN)
     for n in range(max(len(layouts) for layouts in layout.values())):
         found = [(job, layouts[n]) for job, layouts in order if n < len(layouts)]
-        found.sort(key=lambda line: -len(line[1].blocks))
         part = part_of(config, operands, found, last)
         yield part
         if part.rows.before is not None:  # a row that saw no key leaves what it found
@@ -191,9 +194,18 @@ def common_walk(config: Config, every: list[PassRows]) -> Int | None:
     return walk[walk >= low]
 
 
-def part_of(config: Config, operands: Operands, found: list[tuple[int, PassRows]], last: Tensor | None) -> Part:
-    """Lines of jobs and their passes; last: the references that rows left, for `seed`."""
+def together(found: list[Line]) -> Iterator[list[Line]]:
+    """Lines that pass their keys side by side: equal ones in rows and near each other in blocks, up to ROWS rows."""
+    found = sorted(found, key=lambda line: (line[1].count, len(line[1].blocks), line[1].first))
+    for count, same in groupby(found, key=lambda line: line[1].count):
+        while some := list(islice(same, max(ROWS // count, 1))):
+            yield some
+
+
+def part_of(config: Config, operands: Operands, found: list[Line], last: Tensor | None) -> Part:
+    """Those lines; last: the references that rows left, for `seed`."""
     device = operands.q.device
+    found = sorted(found, key=lambda line: -len(line[1].blocks))
     job = np.array([line for line, _ in found])
     count = np.array([one.count for _, one in found])
     length = np.array([len(one.blocks) for _, one in found])
@@ -228,19 +240,19 @@ def chunks(config: Config, part: Part) -> Iterator[Chunk]:
     rank = config.update_rank
     size = max(CHUNK // rank, 1)
     within = torch.from_numpy(config.key_order().within(rank))
-    device, low, high = part.operands.q.device, part.operands.low, part.operands.high
+    low, high = part.operands.low, part.operands.high
+    low = torch.where(low < high, low, part.operands.k.shape[1])
     if part.lines is None:
-        # The first row that sees one of the keys, and the one behind the last: no end falls from a query to the next.
-        most = high.amax(dim=0).cummax(dim=0).values.cpu()
-        least = torch.where(low < high, low, part.operands.k.shape[1]).amin(dim=0)
-        least = least.flip(0).cummin(dim=0).values.flip(0).cpu()
+        low, high = low.amin(dim=0, keepdim=True), high.amax(dim=0, keepdim=True)
+    # No end falls from a row to the next but in padding.
+    most = high.cummax(dim=1).values.cpu()
+    least = low.flip(1).cummin(dim=1).values.flip(1).cpu()
     for start in range(0, part.blocks.shape[1], size):
-        lines, rows = slice(0, int(np.count_nonzero(part.length > start))), slice(None)
-        index = part.blocks[lines, start : start + size]
-        if part.lines is None:
-            lines = slice(None)
-            first, behind = int(index.min()) * rank, (int(index.max()) + 1) * rank
-            rows = slice(int(torch.searchsorted(most, first, right=True)), int(torch.searchsorted(least, behind)))
-            if rows.start >= rows.stop:
-                continue
-        yield Chunk((torch.from_numpy(index)[..., None] * rank + within).to(device), lines, rows)
+        count = int(np.count_nonzero(part.length > start))
+        index = torch.from_numpy(part.blocks[:count, start : start + size])
+        keys = index[..., None] * rank + within
+        before = most[: len(index)] <= keys.amin(dim=(1, 2))[:, None]
+        until = least[: len(index)] <= keys.amax(dim=(1, 2))[:, None]
+        rows = slice(int(before.sum(dim=1).min()), int(until.sum(dim=1).max()))
+        if rows.start < rows.stop:
+            yield Chunk(keys.to(part.operands.q.device), slice(count), rows)

@@ -18,6 +18,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import scores
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import dequantized_attention, visible
@@ -137,7 +138,7 @@ def judge(
 
 def job_of(head: Head, *, causal: bool = True) -> Job:
     """The job that computes one head."""
-    return Job(queries=len(head.q), keys=len(head.k), causal=causal)
+    return Job(queries=len(head.q), keys=len(head.k), mask=CAUSAL if causal else FULL)
 
 
 def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResult:

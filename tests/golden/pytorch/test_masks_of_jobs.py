@@ -107,9 +107,9 @@ def test_padded_batches_of_random_masks(number):
     same_as_golden(config, batch, int(random.integers(1, 4)))
 
 
-@pytest.mark.parametrize("lines", [1, 5])
-def test_how_many_lines_pass_together_changes_nothing(lines, monkeypatch):
-    monkeypatch.setattr(parts, "LINES", lines)
+@pytest.mark.parametrize("rows", [1, 40])
+def test_how_many_rows_pass_together_changes_nothing(rows, monkeypatch):
+    monkeypatch.setattr(parts, "ROWS", rows)
     job = Job(queries=45, keys=45, mask=MASKS["window"])
     same_as_golden(Config(**SMALL), [(made(np.random.default_rng(1), job), Padded(job))], 1)
 
