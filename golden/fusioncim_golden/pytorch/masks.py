@@ -35,7 +35,10 @@ def aligned(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, c
         if causal and queries > keys:
             raise InputError(f"queries must be at most as many as keys = {keys}, not {queries}")
         return query, key, value, (Padded(Job(queries=queries, keys=keys, mask=CAUSAL if causal else FULL)),) * batch
-    found = sequences(shown_by(mask)[..., :keys].expand(batch, -1, -1), getattr(mask, OFFSET, None))
+    if mask.dim() != 4 or mask.shape[0] not in (1, batch) or mask.shape[2] not in (1, queries) or mask.shape[3] < keys:
+        shape = tuple(mask.shape)
+        raise InputError(f"a mask must be [{batch}, heads, {queries}, {keys}], or 1 where all are alike, not {shape}")
+    found = sequences(shown_by(mask)[..., :keys].expand(batch, queries, -1), getattr(mask, OFFSET, None))
     begin = torch.tensor([first for first, _ in found], device=key.device)[:, None]
     if begin.any():
         index = ((torch.arange(keys, device=key.device) + begin) % keys)[:, None, :, None]

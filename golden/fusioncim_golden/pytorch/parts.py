@@ -179,8 +179,7 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
         found = [(job, layouts[n]) for job, layouts in order if n < len(layouts)]
         part = part_of(config, operands, found, last)
         yield part
-        if part.rows.before is not None:  # a row that saw no key leaves what it found
-            part.put(last, torch.where(part.rows.row_sum > 0, part.rows.reference, part.rows.before))
+        part.put(last, part.rows.reference)
 
 
 def common_walk(config: Config, every: list[PassRows]) -> Int | None:

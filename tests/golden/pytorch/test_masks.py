@@ -87,6 +87,20 @@ def test_queries_of_padding_may_see_what_the_sequence_sees():
     assert (sequence.first, begin, sequence.job) == (3, [3], Job(queries=12, keys=12, mask=FULL, start=0))
 
 
+def test_a_mask_of_keys_alone_is_that_of_every_query():
+    mask = torch.tensor([True] * 6 + [False] * 2).expand(1, 1, 1, -1)
+    x = torch.zeros(1, 2, 8, 4)
+    *_, (sequence,) = aligned(x, x, x, mask, causal=False)
+    assert (sequence.first, sequence.job) == (0, Job(queries=6, keys=6, mask=FULL, start=0))
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 8, 8), (1, 1, 7, 8), (1, 1, 8, 7), (8, 8)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    x = torch.zeros(2, 2, 8, 4)
+    with pytest.raises(InputError, match=r"must be \[2, heads, 8, 8\], or 1 where all are alike, not \(\d.*\)$"):
+        aligned(x, x, x, torch.ones(shape, dtype=torch.bool), causal=True)
+
+
 def test_a_sequence_of_padding_alone_has_no_queries():
     (sequence, other), _ = found([torch.zeros(5, 5, dtype=torch.bool), torch.ones(5, 5).tril().bool()], None)
     assert (sequence.job.queries, other.job.queries) == (0, 5)
