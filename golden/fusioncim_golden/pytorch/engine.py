@@ -131,7 +131,7 @@ def hide(config: Config, x: Tensor, keys: Tensor, low: Tensor, high: Tensor) -> 
 
 
 def weights(config: Config, p: Tensor, active: Tensor, align: Tensor, exact: torch.dtype) -> Tensor:
-    """[blocks, jobs, rank + 1, rows]: p * 2^-s, then 1/2 where s > 0; all 0 where a block is skipped."""
+    """[blocks, lines, rank + 1, rows]: p * 2^-s, then 1/2 where s > 0; all 0 where a block is skipped."""
     right = align + config.dropped_bits
     scale = (((127 - right) << 23) & active).view(torch.float32)  # the bits of 2^-right
     half = (-right >> 31).bitwise_and_(active).bitwise_and_(126 << 23).view(torch.float32)
@@ -143,7 +143,7 @@ def weights(config: Config, p: Tensor, active: Tensor, align: Tensor, exact: tor
 
 @dataclass(frozen=True)
 class Moves:
-    """Rows whose O is shifted before a block: floor(O * factor + half). place: job and row of each."""
+    """Rows whose O is shifted before a block: floor(O * factor + half). place: line and row of each."""
 
     place: tuple[Tensor, Tensor]
     factor: Tensor
@@ -151,13 +151,13 @@ class Moves:
 
 
 def moves(move: Tensor, kind: torch.dtype) -> list[Moves | None]:
-    """The shifts of O before each block of a chunk, move [blocks, jobs, rows]."""
-    block, job, row = move.nonzero(as_tuple=True)
-    by = move[block, job, row]
+    """The shifts of O before each block of a chunk, move [blocks, lines, rows]."""
+    block, line, row = move.nonzero(as_tuple=True)
+    by = move[block, line, row]
     factor, half = torch.exp2(-by.abs().to(kind))[:, None], (by > 0).to(kind)[:, None] / 2
     sizes = torch.bincount(block, minlength=len(move)).tolist()
-    parts = zip(*(each.split(sizes) for each in (job, row, factor, half)), strict=True)
-    return [Moves((j, r), f, h) if len(j) else None for j, r, f, h in parts]
+    parts = zip(*(each.split(sizes) for each in (line, row, factor, half)), strict=True)
+    return [Moves((n, r), f, h) if len(n) else None for n, r, f, h in parts]
 
 
 def normalize(config: Config, o: Tensor, row_sum: Tensor) -> Tensor:

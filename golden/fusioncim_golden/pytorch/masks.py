@@ -21,11 +21,13 @@ from fusioncim_golden.schedule import Job
 
 OFFSET = "fusioncim_offset"
 """Attribute of a mask of which is known where among its keys the first query is."""
-GAPS = "right padding before new tokens or a shared prefix (these need a batch of jobs), or a tree of tokens"
 RULE = "every query must see one interval of keys: causal, full, a window, a chunk or a prefix that sees itself, not"
-
+"""How a refusal begins."""
+GAPS = "right padding before new tokens or a shared prefix (these need a batch of jobs), or a tree of tokens"
+"""What has gaps."""
 
 Aligned = tuple[Tensor, Tensor, Tensor, tuple[Padded, ...]]
+"""Query, keys, values and the sequences of a batch."""
 
 
 def aligned(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, causal: bool) -> Aligned:
@@ -77,8 +79,8 @@ def sequences(shown: Tensor, offset: int | None) -> list[tuple[int, Padded]]:
         # Without its offset a mask without a token of its own could be anything.
         if (odd & (seen | ((offset is None) & ~real.any(dim=1, keepdim=True)))).any():
             raise InputError(f"{RULE} one without a query's own key on {keys} keys")
-    low = torch.where(real, shown.int().argmax(dim=-1), keys)
-    high = torch.where(real, keys - shown.flip(-1).int().argmax(dim=-1), 0)
+    low = torch.where(real, shown.byte().argmax(dim=-1), keys)
+    high = torch.where(real, keys - shown.flip(-1).byte().argmax(dim=-1), 0)
     if ((high - low != shown.sum(dim=-1)) & real).any():
         raise InputError(f"{RULE} one with a gap on {keys} keys: {GAPS}")
     first = int(position[0])

@@ -37,6 +37,12 @@ FAMILIES = {
         [Mask(window=8), CAUSAL],
     ),
     "gemma3": (CLASS, transformers.Gemma3TextConfig(**DECODER, **LAYERS), [Mask(window=8), CAUSAL]),
+    "gemma3 to both sides": (
+        MODEL,
+        transformers.Gemma3TextConfig(**DECODER, **LAYERS, use_bidirectional_attention=True),
+        [Mask(window=5, ahead=4), FULL],
+    ),
+    "clip": (MODEL, transformers.CLIPTextConfig(**SIZES), [CAUSAL] * 2),
     "llama4": (CLASS, transformers.Llama4TextConfig(**DECODER | CHUNKS, **EXPERTS), [Mask(chunk=8), CAUSAL]),
     "bert": (MODEL, transformers.BertConfig(**SIZES), [FULL] * 2),
     "modernbert": (

@@ -5,7 +5,10 @@ import torch
 import transformers
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.pytorch import huggingface as hf
+from fusioncim_golden.reference import visible
+from fusioncim_golden.schedule import Job
 
 SIZES = {
     "vocab_size": 99,
@@ -47,13 +50,14 @@ def test_every_layer_is_the_golden_model(recorded, options, assert_sequence):
         assert_sequence(call, 0, slice(None), slice(None), model.config.head_dim**-0.5)
 
 
+@pytest.mark.parametrize("seen", [CAUSAL, FULL, Mask(window=11), Mask(prefix=19)], ids=str)
 @pytest.mark.parametrize("engines", [1, 2])
-def test_the_order_of_several_engines_is_theirs(engines, expected):
+def test_the_order_of_several_engines_is_theirs(engines, seen, expected):
     config = hf.DEFAULT_CONFIG.override(schedule="folded", rows=4, softmax_lanes=1, update_rank=4, slack=0)
     q, k, v = (torch.randn(1, heads, 48, 32, generator=torch.Generator().manual_seed(heads)) for heads in (2, 1, 1))
-    module = torch.nn.Identity().eval()
-    out, _ = hf.Attention(config, engines=engines)(module, q, k, v, None)
-    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines)
+    mask = torch.from_numpy(visible(Job(queries=48, keys=48, mask=seen)))[None, None]
+    out, _ = hf.Attention(config, engines=engines)(torch.nn.Identity().eval(), q, k, v, mask)
+    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines, seen)
     assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
@@ -160,7 +164,22 @@ def test_models_with_an_attention_of_their_own_are_refused_when_they_are_made(na
     kind._from_config(config, attn_implementation="eager")
 
 
-def test_encoders_and_cross_attention_are_refused():
+class CrossAttention(torch.nn.Identity):
+    is_causal = False
+
+
+class Resampler(torch.nn.Identity):
+    is_causal = False
+
+
+@pytest.mark.parametrize(("kind", "keys"), [(CrossAttention, 6), (Resampler, 9)])
+def test_layers_that_attend_to_another_sequence_are_refused(kind, keys):
+    q, k = torch.randn(1, 2, 6, 32), torch.randn(1, 2, keys, 32)
+    with pytest.raises(InputError, match=rf"no cross-attention: .* in layer  \({kind.__name__}\)"):
+        hf.Attention()(kind().eval(), q, k, k, None)
+
+
+def test_models_with_cross_attention_are_refused():
     sizes = {
         f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads", "ffn_dim")
     }
