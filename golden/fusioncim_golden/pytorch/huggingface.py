@@ -8,11 +8,14 @@ back. `register` adds implementations of other configurations under other names.
 make a job; padding is taken out of it. A decoding step attends from the new queries to the whole cache, quantized
 anew.
 
+Masks may be causal or full (encoders), and have windows, chunks and a prefix that sees itself: see `masks`, which makes
+a job of each sequence. A module that is not causal and has no mask sees all keys.
+
 Refused by name: models that do not take their attention from transformers' interface (when they are made), ALiBi,
-cross-attention and encoders, soft-capping, position biases, learned sinks, masks that are not causal (a sliding window
-that is shorter than the context), that differ by head or add biases, attention weights as an output, training and
-gradients, and values that are not finite. Right padding before new tokens and caches with a shared prefix are refused,
-too, until a job can be a batch.
+cross-attention, soft-capping, position biases, learned sinks, other masks (gaps, several spans, trees), masks that
+differ by head or add biases, attention weights as an output, training and gradients, and values that are not finite.
+Right padding before new tokens, packed sequences and caches with a shared prefix are refused, too, until a job can be a
+batch.
 
 `torch.compile` leaves the attention of a layer as it is: it is no part of the compiled graph.
 """
@@ -21,7 +24,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
@@ -30,9 +32,9 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from fusioncim_golden.config import Config
 from fusioncim_golden.engine import check_scale
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.mask import interval
 from fusioncim_golden.presets import preset
 from fusioncim_golden.pytorch import engine
+from fusioncim_golden.pytorch.masks import OFFSET, aligned
 from fusioncim_golden.pytorch.quantize import Operands, quantize
 
 DEFAULT_CONFIG = preset("paper").alone()
@@ -43,8 +45,6 @@ UNSUPPORTED = {
     "position_bias": "position biases",
 }
 """What models hand to their attention that the engine does not have."""
-OFFSET = "fusioncim_offset"
-"""Attribute of a mask that `mask` made: the position of its first query."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Attention:
         rest: Mapping[str, Any],
     ) -> Operands:
         """The integers of a call, after everything that the engine cannot compute is refused."""
-        check_call(module, key, value, rest)
+        check_call(module, query, key, value, rest)
         return quantize(
-            *aligned(module, query, key, value, attention_mask),
+            *aligned(query, key, value, attention_mask, causal=is_causal(module, rest)),
             softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
             bits=self.config.operand_bits,
             granularity=self.granularity,
@@ -153,7 +153,13 @@ def fitting(config: Config, columns: int) -> Config:
     return config.override(columns=-(-columns // step) * step)
 
 
-def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
+def is_causal(module: Any, rest: Mapping[str, Any]) -> bool:
+    """Whether a call without a mask is causal, as transformers decides it."""
+    told = rest.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if told is None else told)
+
+
+def check_call(module: Any, query: Tensor, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
     """Refuse what the engine does not compute."""
     for argument, what in UNSUPPORTED.items():
         if rest.get(argument) is not None:
@@ -162,8 +168,9 @@ def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any])
         raise InputError("the engine gives no attention weights: output_attentions must be False, not True")
     if module.training:
         raise InputError("the engine has no gradient: the model must be in its evaluation mode, not in training")
-    if not (getattr(module, "is_causal", True) and rest.get("is_causal", True)):
-        raise InputError("tokens must attend causally to their own sequence, not to both sides or to another one")
+    other = not is_causal(module, rest) and query.shape[2] != key.shape[2]
+    if other or getattr(module, "is_cross_attention", False) or "Cross" in type(module).__name__:
+        raise InputError("the engine has no cross-attention: tokens must attend to their own sequence, not to another")
     if key.shape != value.shape:
         raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
 
@@ -173,81 +180,17 @@ def place_of(module: Any) -> str:
     return f"layer {getattr(module, 'layer_idx', '')} ({type(module).__name__})"
 
 
-def aligned(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Query, keys and values with the padding behind each sequence, and how many keys each query sees.
-
-    A query that sees its own key must see all before it, from the first token of its sequence on. One that does not is
-    padding: it sees nothing, or it comes behind the last token and sees what that one does.
-    """
-    batch, _, queries, _ = query.shape
-    keys = key.shape[2]
-    if mask is None and queries > keys:
-        raise InputError(f"queries must be at most as many as keys = {keys}, not {queries}")
-    first = None if mask is None else getattr(mask, OFFSET, None)
-    start_at = keys - queries if first is None else int(first)
-    _, high = interval(np.arange(start_at, start_at + queries), keys, causal=True)
-    bound = torch.from_numpy(high).to(query.device)
-    if mask is None:
-        return query, key, value, bound.expand(batch, -1)
-    shown = shown_by(mask)[..., :keys].expand(batch, -1, -1)
-    place = torch.arange(keys, device=query.device)
-    sees = shown.any(dim=-1)
-    begin = torch.where(sees, shown.int().argmax(dim=-1), keys)
-    end = torch.where(sees, keys - shown.flip(-1).int().argmax(dim=-1), 0)
-    real = end == bound
-    start = begin.amin(dim=1, keepdim=True)
-    behind = sees & ~real & (end < bound) & (real.cumsum(dim=1) == real.sum(dim=1, keepdim=True))
-    if first is None:  # without its offset a mask without a token of its own could be anything
-        behind &= real.any(dim=1, keepdim=True)
-    last = torch.where(real, end, 0).amax(dim=1, keepdim=True)
-    behind &= (end == last) | (last == 0)
-    run = (place >= start[..., None]) & (place < end[..., None])
-    if ((sees & ~real & ~behind) | (run != shown).any(dim=-1)).any():
-        what = kind_of(module, shown, real)
-        raise InputError(f"masks must be causal, over one run of tokens per sequence, not {what}")
-    own = torch.where(real, end - start, 0)
-    if start.any():
-        index = ((place + start) % keys)[:, None, :, None]
-        key, value = (x.gather(2, index.expand_as(x)) for x in (key, value))
-    return query, key, value, own
-
-
-def shown_by(mask: Tensor) -> Tensor:
-    """Bool [batch, queries, keys] of a mask [batch, heads, queries, keys], boolean or added to the scores."""
-    if mask.shape[1] > 1 and (mask != mask[:, :1]).any():
-        raise InputError(f"a mask must be the same for all heads, not one of its own for each of {mask.shape[1]}")
-    mask = mask[:, 0]
-    if mask.dtype == torch.bool:
-        return mask
-    shown = mask == 0
-    biases = mask[~shown & (mask > torch.finfo(mask.dtype).min / 2)]
-    if biases.numel():
-        raise InputError(f"a mask must hide scores or leave them (there are no biases), not add {biases[0]:g}")
-    return shown
-
-
-def kind_of(module: Any, shown: Tensor, real: Tensor) -> str:
-    """What an error calls a mask that is not causal."""
-    keys = shown.shape[-1]
-    window = getattr(getattr(module, "config", None), "sliding_window", None)
-    if window and window < keys:
-        return f"a sliding window of {window} on {keys} keys"
-    rows = shown[real].int()
-    runs = rows[:, :1].sum(dim=-1) + (rows.diff(dim=-1) > 0).sum(dim=-1)
-    if (runs > 1).any():
-        return f"with a gap on {keys} keys: right padding before new tokens, or a cache with a shared prefix"
-    return f"another mask on {keys} keys"
-
-
 @torch.compiler.disable
 def mask(*arguments: Any, config: Any, **options: Any) -> Tensor | None:
-    """The boolean mask that transformers makes, never left out; it knows the position of its first query."""
+    """The boolean mask that transformers makes, never left out; it knows the place of its first query's own key."""
     check_model(config)
     made = sdpa_mask(*arguments, **{**options, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
     if made is not None:
-        setattr(made, OFFSET, int(options.get("q_offset", arguments[3] if len(arguments) > 3 else 0)))
+        query, key = (
+            int(options.get(name, arguments[n] if len(arguments) > n else 0))
+            for n, name in ((3, "q_offset"), (4, "kv_offset"))
+        )
+        setattr(made, OFFSET, query - key)
     return made
 
 

@@ -5,6 +5,7 @@ The scales themselves are computed in NumPy by the same functions. Sums over key
 mean key may differ in its last bit of float64.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,20 @@ from fusioncim_golden.config import check_choice
 from fusioncim_golden.equalize import factor_k, range_of
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import GRANULARITIES, LOG2_E, operand_max, snap_scale
+from fusioncim_golden.schedule import Job
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A sequence in a batch of longer ones.
+
+    Members:
+        job: its queries and keys, and what the queries see. No queries: all is padding.
+        first: queries of padding before its own; all behind them are padding, too. Its keys are the first ones.
+    """
+
+    job: Job
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,8 @@ class Operands:
         q: integers as float32 [jobs, rows, columns]; row r is head r mod group of query r div group.
         k, v: the same [jobs, keys, columns].
         mantissa, shift: int32 [jobs, rows]; log2 score = q.k * mantissa / 2^shift.
-        visible: int32 [jobs, rows], high of `mask.interval`; low is 0. Rows of padding see no key.
+        low, high: int32 [jobs, rows], of `mask.interval`. Rows of padding see no key: [0, 0).
+        sequences: of each job, with its query heads.
         group: query heads of a job.
         scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
             after they were equalized.
@@ -36,23 +52,34 @@ class Operands:
     v: Tensor
     mantissa: Tensor
     shift: Tensor
-    visible: Tensor
+    low: Tensor
+    high: Tensor
+    sequences: tuple[Padded, ...]
     group: int
     scale_q: Tensor
     scale_k: Tensor
     scale_v: Tensor
 
-    def rows(self, index: Tensor) -> "Operands":
-        """Some of the rows."""
-        parts = {name: getattr(self, name)[:, index] for name in ("q", "mantissa", "shift", "visible", "scale_q")}
-        return replace(self, **parts)
+    def rows(self, of: Callable[[Tensor], Tensor], used: Tensor) -> "Operands":
+        """Other rows, `of` what is [jobs, rows, ..]; those that are not used see no key."""
+        parts = {name: of(getattr(self, name)) for name in ("q", "mantissa", "shift", "scale_q")}
+        return replace(self, **parts, low=of(self.low) * used, high=of(self.high) * used)
+
+
+def intervals(sequences: Sequence[Padded], queries: int) -> tuple[Tensor, Tensor]:
+    """Low and high, int32 [sequences, queries]; padding sees [0, 0)."""
+    ends = np.zeros((2, len(sequences), queries), np.int32)
+    for n, each in enumerate(sequences):
+        ends[:, n, each.first : each.first + each.job.queries] = each.job.interval(np.arange(each.job.queries))
+    low, high = torch.from_numpy(ends)
+    return low, high
 
 
 def quantize(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    visible: Tensor,
+    sequences: Sequence[Padded],
     *,
     softmax_scale: float,
     bits: int = 8,
@@ -62,16 +89,20 @@ def quantize(
 ) -> Operands:
     """Quantize q [batch, heads, queries, columns], k and v [batch, key heads, keys, columns].
 
-    visible [batch, queries]: the keys, from the first, that a query sees; keys that no query of a sequence sees and
-    queries that see none are padding. granularity: one query scale per head, or one per token. equal: as `equalize`,
-    before anything else.
+    sequences: of the batch; what they do not hold is padding. granularity: one query scale per head, or one per token.
+    equal: as `equalize`, before anything else.
     """
     check_choice("granularity", granularity, GRANULARITIES)
     batch, heads, queries, columns = q.shape
     kv_heads, keys = k.shape[1:3]
     group = heads // kv_heads
-    real_q = (visible > 0)[:, None, :, None]
-    real_k = (torch.arange(keys, device=k.device) < visible.amax(dim=1, keepdim=True))[:, None, :, None]
+    first, real, length = (
+        torch.tensor(each, device=q.device)[:, None]
+        for each in zip(*((one.first, one.job.queries, one.job.keys) for one in sequences), strict=True)
+    )
+    place = torch.arange(max(queries, keys), device=q.device)
+    real_q = ((first <= place) & (place < first + real))[:, None, :queries, None]
+    real_k = (place < length)[:, None, :keys, None]
     q, k, v = (torch.where(real, x.double(), 0.0) for real, x in ((real_q, q), (real_k, k), (real_k, v)))
     if subtract_mean_k or equal:
         k = torch.where(real_k, k - k.sum(dim=2, keepdim=True) / real_k.sum(dim=2, keepdim=True), 0.0)
@@ -100,13 +131,20 @@ def quantize(
         limit = operand_max(bits)
         return (x / torch.from_numpy(scale).to(x.device)).round_().clamp_(-limit, limit).float()
 
+    low, high = (
+        end.to(k.device)[:, None, :, None].expand(-1, kv_heads, -1, group).reshape(-1, queries * group)
+        for end in intervals(sequences, queries)
+    )
+    shared = [Padded(replace(each.job, heads=group), each.first) for each in sequences]
     return Operands(
         q=integers(q, scale_q[..., None]).transpose(2, 3).reshape(-1, queries * group, columns),
-        k=integers(k, scale_k[..., None, None]).view(-1, keys, columns),
-        v=integers(v, scale_v[..., None, None]).view(-1, keys, columns),
+        k=integers(k, scale_k[..., None, None]).reshape(-1, keys, columns),
+        v=integers(v, scale_v[..., None, None]).reshape(-1, keys, columns),
         mantissa=rows(mantissa).to(torch.int32),
         shift=rows(shift).to(torch.int32),
-        visible=visible.to(torch.int32)[:, None, :, None].expand(-1, kv_heads, -1, group).reshape(-1, queries * group),
+        low=low,
+        high=high,
+        sequences=tuple(each for each in shared for _ in range(kv_heads)),
         group=group,
         scale_q=rows(scale_q),
         scale_k=per_job(scale_k),

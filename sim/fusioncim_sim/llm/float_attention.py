@@ -8,7 +8,9 @@ from torch import Tensor
 
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.equalize import factor_k
-from fusioncim_golden.pytorch.huggingface import Attention, aligned
+from fusioncim_golden.mask import sees
+from fusioncim_golden.pytorch.huggingface import Attention, is_causal
+from fusioncim_golden.pytorch.masks import aligned
 from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.quantize import operand_max
 
@@ -16,10 +18,20 @@ GRANULARITIES: dict[str, tuple[int, ...]] = {"tensor": (1, 2, 3), "head": (2, 3)
 """Axes of [batch, heads, tokens, columns] that share a scale."""
 
 
-def float_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
-    """Causal attention of unpadded sequences in the model's own precision, as `Attention` returns it."""
+def float_attention(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None = None, *, causal: bool = True
+) -> Tensor:
+    """Attention of unpadded sequences in the model's own precision, as `Attention` returns it."""
+    queries, keys = query.shape[2], key.shape[2]
+    rest: dict[str, Any] = {} if mask is None else {"attn_mask": mask[..., :keys]}
+    if causal and (mask is None or mask.dtype == torch.bool):
+        triangle = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)
+        if mask is None:
+            rest = {"attn_mask": triangle}
+        if queries == keys and (rest["attn_mask"] == triangle).all():
+            rest = {"is_causal": True}  # without a mask: half of the time
     attend = torch.nn.functional.scaled_dot_product_attention
-    return attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=True).transpose(1, 2)
+    return attend(query, key, value, **rest, scale=scaling, enable_gqa=True).transpose(1, 2)
 
 
 class Beside(Attention):
@@ -37,7 +49,8 @@ class Beside(Attention):
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
         self.look(module, self.quantized(module, query, key, value, attention_mask, scaling, rest))
-        return float_attention(query, key, value, scaling), None
+        causal = is_causal(module, rest)
+        return float_attention(query, key, value, scaling, attention_mask, causal=causal), None
 
     def look(self, module: Any, operands: Operands) -> None:
         """Keep what is to be known of a layer."""
@@ -57,14 +70,14 @@ def same_operands(operands: Operands) -> Tensor:
     factor = operands.mantissa * torch.exp2(-operands.shift.float()) * torch.log(torch.tensor(2.0))
     keys = torch.arange(operands.k.shape[1], device=operands.k.device)
     q = (operands.q * factor[..., None]).unflatten(1, (-1, operands.group)).transpose(1, 2)
-    visible = operands.visible[:, :: operands.group]
-    shown = (keys < visible.clamp(min=1)[..., None])[:, None]
-    causal = visible.shape[1] == len(keys) and torch.equal(visible, (keys + 1).int().expand_as(visible))
+    low, high = (end[:, :: operands.group, None] for end in (operands.low, operands.high))
+    shown = (sees(keys, low, high) | (low >= high))[:, None]  # a row that sees nothing must see something here
+    causal = shown.shape[2] == len(keys) and bool((shown == torch.ones_like(shown[0, 0]).tril()).all())
     attend = torch.nn.functional.scaled_dot_product_attention
     rest: dict[str, Any] = {"is_causal": True} if causal else {"attn_mask": shown}  # without a mask: half of the time
     out = attend(q, *(x[:, None] for x in (operands.k, operands.v)), **rest, scale=1.0, enable_gqa=True)
     out = out.transpose(1, 2).flatten(1, 2)
-    return out.double() * (operands.visible > 0)[..., None] * operands.scale_v[:, None]
+    return out.double() * (operands.low < operands.high)[..., None] * operands.scale_v[:, None]
 
 
 class Nudged(Attention):
@@ -94,7 +107,8 @@ class ErrorAlone(Attention):
     ) -> tuple[Tensor, None]:
         """As `Attention`, for unpadded sequences."""
         engine, _ = super().__call__(module, query, key, value, attention_mask, scaling, **rest)
-        return engine + float_attention(query, key, value, scaling), None
+        causal = is_causal(module, rest)
+        return engine + float_attention(query, key, value, scaling, attention_mask, causal=causal), None
 
     def compute(self, operands: Operands) -> Tensor:
         """The error."""
@@ -124,10 +138,11 @@ class RoundedOperands:
             check_choice(name, getattr(self, name), tuple(GRANULARITIES))
 
     def __call__(
-        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **_: Any
+        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, **rest: Any
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
-        aligned(module, query, key, value, mask)  # refuses what is not causal
+        causal = is_causal(module, rest)
+        aligned(query, key, value, mask, causal=causal)  # refuses what the engine does
         if self.subtract_mean_k:
             key = key - key.mean(dim=2, keepdim=True)
         if self.balance:
@@ -136,7 +151,7 @@ class RoundedOperands:
             factor = factor_k(largest, key.abs().amax(dim=2, keepdim=True))
             query, key = query * factor.repeat_interleave(group, dim=1), key / factor
         q, k, v = (self.rounded(x, name) for x, name in ((query, self.q), (key, self.k), (value, self.v)))
-        return float_attention(q, k, v, scaling), None
+        return float_attention(q, k, v, scaling, mask, causal=causal), None
 
     def rounded(self, x: Tensor, granularity: str) -> Tensor:
         """Integers times their scale."""

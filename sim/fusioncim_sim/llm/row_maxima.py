@@ -20,8 +20,12 @@ from torch import Tensor
 from fusioncim.build.workers import run_all
 from fusioncim_golden.config import Config
 from fusioncim_golden.key_order import ORDERS
-from fusioncim_golden.pytorch.engine import Events, chunks, count, parts
+from fusioncim_golden.mask import sees
+from fusioncim_golden.pytorch.engine import count
+from fusioncim_golden.pytorch.engine import scores as scores_of
+from fusioncim_golden.pytorch.events import Events
 from fusioncim_golden.pytorch.huggingface import fitting
+from fusioncim_golden.pytorch.parts import parts
 from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_sim.heads.head_statistics import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
 from fusioncim_sim.heads.rescales import rule_name
@@ -84,31 +88,31 @@ def watch(config: Config, operands: Operands) -> Layer:
 def exact_rescales(config: Config, operands: Operands, engines: int = 1) -> tuple[int, Tensor]:
     """Rescales of exact online softmax with the keys in the order of the schedule; the key of each row's maximum."""
     lowest = -(1 << 30)
-    every = torch.zeros_like(operands.visible)
-    count = -int((operands.visible > 0).sum())
-    k = torch.nn.functional.pad(operands.k, (0, 0, 0, -operands.k.shape[1] % config.update_rank))
+    every = torch.zeros_like(operands.low)
+    count = -int((operands.low < operands.high).sum())
     for part in parts(config, operands, engines):
-        q, visible = part.operands.q, part.operands.visible
-        best, place, rises = torch.full_like(visible, lowest), torch.zeros_like(visible), torch.zeros_like(visible)
-        for chunk in chunks(config, visible, part.blocks):
-            keys, late = chunk.keys.reshape(-1), slice(chunk.first, None)
-            score = torch.bmm(k[:, keys], q[:, late].transpose(1, 2)).to(torch.int32)
-            score.masked_fill_(keys[None, :, None] >= visible[:, None, late], lowest)
-            for key, one in zip(keys.tolist(), score.unbind(dim=1), strict=True):
-                higher = (best[:, late] - one) >> 31  # all ones where it is
-                place[:, late] ^= (place[:, late] ^ key) & higher
-                rises[:, late] -= higher
-                torch.maximum(best[:, late], one, out=best[:, late])
+        low, high = part.operands.low, part.operands.high
+        best, place, rises = torch.full_like(low, lowest), torch.zeros_like(low), torch.zeros_like(low)
+        for chunk, scores in scores_of(config, part):
+            own, at, rose = (chunk.of(each) for each in (best, place, rises))
+            keys = chunk.keys.transpose(1, 2)[..., None]
+            seen = sees(keys, *(chunk.of(end)[:, None, None] for end in (low, high)))
+            score = scores.to(torch.int32).masked_fill_(~seen, lowest).transpose(1, 2).flatten(1, 2)
+            for key, one in zip(chunk.keys.flatten(1).int().split(1, dim=1), score.unbind(dim=1), strict=True):
+                higher = (own - one) >> 31  # all ones where it is
+                at ^= (at ^ key) & higher
+                rose -= higher
+                torch.maximum(own, one, out=own)
         count += int(rises.sum())
-        every[:, part.index] = place
+        part.put(every, place)
     return count, every
 
 
 def places(operands: Operands, place: Tensor) -> tuple[int, int, int]:
     """How many row maxima lie on the first keys, near the diagonal, and elsewhere."""
-    late = operands.visible > FIRST_ROW
+    late = operands.high > FIRST_ROW
     first = late & (place < SINK_KEYS)
-    diagonal = late & ~first & (operands.visible - place <= LOCAL_KEYS)
+    diagonal = late & ~first & (operands.high - place <= LOCAL_KEYS)
     return int(first.sum()), int(diagonal.sum()), int((late & ~first & ~diagonal).sum())
 
 

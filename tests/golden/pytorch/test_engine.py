@@ -9,8 +9,8 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.pytorch import engine
-from fusioncim_golden.pytorch.engine import Events
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.events import Events
+from fusioncim_golden.pytorch.quantize import Operands, Padded
 from fusioncim_golden.pytorch.quantize import quantize as quantize_batch
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
@@ -47,8 +47,9 @@ def random_heads(seed, heads, kv_heads, queries, keys, columns):
     return q, k, random.normal(0, 1, (kv_heads, keys, columns))
 
 
-def operands(heads, visible):
+def operands(heads, job):
     """One job's integers."""
+    low, high = (torch.from_numpy(end.repeat(job.heads))[None].int() for end in job.interval(np.arange(job.queries)))
     total = heads.q.shape[0] * heads.q.shape[1]
     rows = {
         name: torch.from_numpy(np.ascontiguousarray(getattr(heads, name).swapaxes(0, 1))).reshape(1, total, *rest)
@@ -60,7 +61,9 @@ def operands(heads, visible):
         v=torch.from_numpy(heads.v)[None].float(),
         mantissa=rows["mantissa"].int(),
         shift=rows["shift"].int(),
-        visible=torch.from_numpy(visible.repeat(len(heads.q)))[None].int(),
+        low=low,
+        high=high,
+        sequences=(Padded(job),),
         group=len(heads.q),
         scale_q=rows["scale_q"],
         scale_k=torch.tensor([heads.scale_k]),
@@ -70,12 +73,10 @@ def operands(heads, visible):
 
 def assert_equal(config, heads, job, engines=1):
     expected = golden.run(config, heads, job, engines)
-    start = job.first_position()
-    visible = np.minimum(np.arange(start + 1, start + job.queries + 1), job.keys)
     events = Events()
-    out = engine.attend(config, operands(heads, visible), engines=engines, events=events)
+    out = engine.attend(config, operands(heads, job), engines=engines, events=events)
     assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
-    for name in ("scores", "rescales", "halvings", "zero_probabilities"):
+    for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
         assert getattr(events, name) == getattr(expected.events, name), name
 
 
@@ -98,9 +99,11 @@ def test_floats_give_the_integers_and_outputs_of_numpy(shape, equal):
     heads, kv_heads, queries, keys, columns = shape
     q, k, v = random_heads(1, *shape)
     config, group = Config(columns=columns), heads // kv_heads
-    visible = torch.arange(keys - queries + 1, keys + 1)[None]
     batch = quantize_batch(
-        *(torch.from_numpy(x)[None] for x in (q, k, v)), visible, softmax_scale=columns**-0.5, equal=equal
+        *(torch.from_numpy(x)[None] for x in (q, k, v)),
+        [Padded(Job(queries=queries, keys=keys))],
+        softmax_scale=columns**-0.5,
+        equal=equal,
     )
     out = engine.attend(config, batch).view(kv_heads, queries, group, columns).transpose(1, 2)
     for n in range(kv_heads):
@@ -118,7 +121,7 @@ def test_a_scale_per_token_is_that_of_numpy():
     q, k, v = random_heads(2, 3, 1, 24, 24, 32)
     batch = quantize_batch(
         *(torch.from_numpy(x)[None] for x in (q, k, v)),
-        torch.arange(1, 25)[None],
+        [Padded(Job(queries=24, keys=24))],
         softmax_scale=32**-0.5,
         granularity="token",
         subtract_mean_k=False,
@@ -162,14 +165,6 @@ def test_a_folded_chunk_inside_a_longer_cache_is_equal():
     assert_equal(Config(schedule="folded"), heads, Job(queries=130, keys=200), engines=3)
 
 
-def test_padded_sequences_are_refused_where_the_order_depends_on_the_length():
-    one = operands(HEADS["wide"].first(40).quantized(Config()), np.arange(1, 41))
-    both = {name: torch.cat([x, x]) for name, x in vars(one).items() if name != "group"}
-    both["visible"][1, 30:] = 0
-    with pytest.raises(InputError, match="one length under the schedule folded"):
-        engine.attend(Config(schedule="folded"), Operands(**both, group=1))
-
-
 def test_a_chunk_inside_a_longer_cache_is_equal():
     head = HEADS["local"]
     heads = quantize(head.q[None, 100:130].astype(float), head.k[:130].astype(float), head.v[:130].astype(float))
@@ -177,7 +172,7 @@ def test_a_chunk_inside_a_longer_cache_is_equal():
 
 
 def test_events_without_values_are_those_of_the_outputs():
-    part = operands(HEADS["wide"].first(150).quantized(Config()), np.arange(1, 151))
+    part = operands(HEADS["wide"].first(150).quantized(Config()), Job(queries=150, keys=150))
     events = Events()
     engine.attend(Config(), part, events=events)
     assert engine.count(Config(), part) == events
@@ -188,15 +183,16 @@ def test_events_without_values_are_those_of_the_outputs():
 
 def test_rounded_products_are_computed_in_float64(monkeypatch):
     head = HEADS["wide"].first(40).quantized(Config())
-    expected = engine.attend(Config(), operands(head, np.arange(1, 41)))
+    expected = engine.attend(Config(), operands(head, Job(queries=40, keys=40)))
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     assert engine.product_type() == torch.float64
-    assert torch.equal(engine.attend(Config(), operands(head, np.arange(1, 41))), expected)
+    assert torch.equal(engine.attend(Config(), operands(head, Job(queries=40, keys=40))), expected)
 
 
 def test_a_head_too_wide_is_refused():
     part = operands(
-        from_integers(*(np.ones(s, dtype=np.int64) for s in ((1, 2, 1056), (2, 1056), (2, 1056)))), np.arange(2)
+        from_integers(*(np.ones(s, dtype=np.int64) for s in ((1, 2, 1056), (2, 1056), (2, 1056)))),
+        Job(queries=2, keys=2),
     )
     with pytest.raises(InputError, match="head dimension must be at most 1024, not 1056"):
         engine.attend(Config(), part)
@@ -207,4 +203,4 @@ def test_values_that_are_not_finite_are_refused(part):
     x = [torch.ones(1, 1, 4, 32) for _ in range(3)]
     x[part][0, 0, 1, 2] = torch.nan
     with pytest.raises(InputError, match=f"{'qkv'[part]} must be finite, but it holds nan"):
-        quantize_batch(*x, torch.arange(1, 5)[None], softmax_scale=1.0)
+        quantize_batch(*x, [Padded(Job(queries=4, keys=4))], softmax_scale=1.0)

@@ -1,16 +1,13 @@
 """Hugging Face models in the engine's arithmetic: every layer's outputs are those of the golden model, or a refusal."""
 
-import numpy as np
 import pytest
 import torch
 import transformers
 
-from fusioncim_golden import engine as golden
-from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.metrics import in_lsb
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.pytorch import huggingface as hf
-from fusioncim_golden.quantize import quantize
+from fusioncim_golden.reference import visible
 from fusioncim_golden.schedule import Job
 
 SIZES = {
@@ -35,46 +32,6 @@ def tokens(batch=1, count=20):
     return torch.randint(0, 99, (batch, count), generator=torch.Generator().manual_seed(2))
 
 
-@pytest.fixture
-def recorded():
-    """Queries, keys, values and outputs of every call of an attention that is registered as `recorded`."""
-    calls = []
-    attention = hf.Attention()
-
-    def record(module, query, key, value, mask, **rest):
-        out, _ = attention(module, query, key, value, mask, **rest)
-        calls.append((query, key, value, out))
-        return out, None
-
-    hf.register("recorded", record)
-    return calls
-
-
-def expected(q, k, v, scaling, config=hf.DEFAULT_CONFIG, engines=1):
-    """The golden model on one sequence: q [heads, queries, columns], k and v [key heads, keys, columns]."""
-    columns, group = q.shape[-1], len(q) // len(k)
-    config = hf.fitting(config, columns)
-    wide = ((0, 0), (0, 0), (0, config.columns - columns))
-    outs = []
-    for n in range(len(k)):
-        parts = equalize(*(x.astype(np.float64) for x in (q[n * group : (n + 1) * group], k[n], v[n])))
-        heads = quantize(*parts[:3], softmax_scale=scaling)
-        padded = {"q": np.pad(heads.q, wide), "k": np.pad(heads.k, wide[1:]), "v": np.pad(heads.v, wide[1:])}
-        heads = type(heads)(**vars(heads) | padded)
-        out = golden.run(config, heads, Job(queries=q.shape[1], keys=k.shape[1], heads=group), engines).out[
-            ..., :columns
-        ]
-        outs.append(in_lsb(config, out) * (parts[3] * heads.scale_v))
-    return np.concatenate(outs)
-
-
-def assert_sequence(call, sequence, queries, keys, scaling):
-    """A call's outputs on one sequence of its batch; queries and keys: slices without padding."""
-    q, k, v, out = (x[sequence].numpy() for x in call)
-    same = expected(q[:, queries], k[:, keys], v[:, keys], scaling)
-    assert out.swapaxes(0, 1)[:, queries] == pytest.approx(same, rel=1e-6, abs=1e-12)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -85,7 +42,7 @@ def assert_sequence(call, sequence, queries, keys, scaling):
     ],
     ids=str,
 )
-def test_every_layer_is_the_golden_model(recorded, options):
+def test_every_layer_is_the_golden_model(recorded, options, assert_sequence):
     model = make(implementation="recorded", **options)
     model(tokens())
     assert len(recorded) == 2
@@ -93,18 +50,19 @@ def test_every_layer_is_the_golden_model(recorded, options):
         assert_sequence(call, 0, slice(None), slice(None), model.config.head_dim**-0.5)
 
 
+@pytest.mark.parametrize("seen", [CAUSAL, FULL, Mask(window=11), Mask(prefix=19)], ids=str)
 @pytest.mark.parametrize("engines", [1, 2])
-def test_the_order_of_several_engines_is_theirs(engines):
+def test_the_order_of_several_engines_is_theirs(engines, seen, expected):
     config = hf.DEFAULT_CONFIG.override(schedule="folded", rows=4, softmax_lanes=1, update_rank=4, slack=0)
     q, k, v = (torch.randn(1, heads, 48, 32, generator=torch.Generator().manual_seed(heads)) for heads in (2, 1, 1))
-    module = torch.nn.Identity().eval()
-    out, _ = hf.Attention(config, engines=engines)(module, q, k, v, None)
-    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines)
+    mask = torch.from_numpy(visible(Job(queries=48, keys=48, mask=seen)))[None, None]
+    out, _ = hf.Attention(config, engines=engines)(torch.nn.Identity().eval(), q, k, v, mask)
+    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines, seen)
     assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_takes_no_part(recorded, side):
+def test_padding_takes_no_part(recorded, side, assert_sequence):
     model = make(implementation="recorded")
     mask = torch.ones(3, 20, dtype=torch.int64)
     for row, padding in enumerate((0, 5, 13)):
@@ -118,7 +76,7 @@ def test_padding_takes_no_part(recorded, side):
 
 
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
-def test_a_cache_is_a_job_with_more_keys(recorded, cache):
+def test_a_cache_is_a_job_with_more_keys(recorded, cache, assert_sequence):
     model = make(implementation="recorded")
     past = (
         transformers.StaticCache(model.config, max_cache_len=32) if cache == "static" else transformers.DynamicCache()
@@ -156,7 +114,6 @@ def test_half_precision_comes_back_in_its_type():
     [
         (transformers.Gemma2Config, {}, "soft-capping"),
         (transformers.GptOssConfig, {"num_local_experts": 2, "num_experts_per_tok": 1}, "learned attention sinks"),
-        (transformers.MistralConfig, {"sliding_window": 8}, "sliding window of 8"),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
 )
@@ -165,7 +122,7 @@ def test_attention_with_more_than_the_engine_has_is_refused(kind, options, messa
         make(kind, **options)(tokens())
 
 
-def test_a_window_as_long_as_the_text_is_none(recorded):
+def test_a_window_as_long_as_the_text_is_none(recorded, assert_sequence):
     make(transformers.MistralConfig, "recorded", sliding_window=20)(tokens())
     assert_sequence(recorded[0], 0, slice(None), slice(None), 32**-0.5)
 
@@ -207,7 +164,22 @@ def test_models_with_an_attention_of_their_own_are_refused_when_they_are_made(na
     kind._from_config(config, attn_implementation="eager")
 
 
-def test_encoders_and_cross_attention_are_refused():
+class CrossAttention(torch.nn.Identity):
+    is_causal = False
+
+
+class Resampler(torch.nn.Identity):
+    is_causal = False
+
+
+@pytest.mark.parametrize(("kind", "keys"), [(CrossAttention, 6), (Resampler, 9)])
+def test_layers_that_attend_to_another_sequence_are_refused(kind, keys):
+    q, k = torch.randn(1, 2, 6, 32), torch.randn(1, 2, keys, 32)
+    with pytest.raises(InputError, match=rf"no cross-attention: .* in layer  \({kind.__name__}\)"):
+        hf.Attention()(kind().eval(), q, k, k, None)
+
+
+def test_models_with_cross_attention_are_refused():
     sizes = {
         f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads", "ffn_dim")
     }
@@ -221,21 +193,14 @@ def test_attention_weights_are_refused():
         make()(tokens(), output_attentions=True)
 
 
-def with_prefix(mask):
-    mask[..., :4, :4] = True
-    return mask
-
-
 def by_head(mask):
     wide = mask.repeat(1, 6, 1, 1)
     wide[:, 3, 7, 2] = False
     return wide
 
 
-PADDED = "right padding before new tokens, or a cache with a shared prefix"
+PADDED = "one with a gap on [89] keys: right padding before new tokens or a shared prefix"
 MASKS = {
-    "prefix that sees itself": (with_prefix, "masks must be causal.* not another mask on 8 keys"),
-    "both sides": (torch.ones_like, "masks must be causal.* not another mask on 8 keys"),
     "one per head": (by_head, "the same for all heads, not one of its own for each of 6"),
     "biases": (
         lambda mask: torch.where(mask, -0.5, torch.finfo(torch.float32).min),
@@ -250,7 +215,7 @@ MASKS = {
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_masks_of_the_caller(name, recorded):
+def test_masks_of_the_caller(name, recorded, assert_sequence):
     change, message = MASKS[name]
     mask = change(torch.ones(8, 8).tril().bool()[None, None])
     model = make(implementation="recorded")
@@ -264,7 +229,7 @@ def test_masks_of_the_caller(name, recorded):
 
 
 @pytest.mark.parametrize("values", [torch.bool, torch.float32, torch.bfloat16])
-def test_a_causal_mask_of_the_caller_is_taken_in_any_type(values, recorded):
+def test_a_causal_mask_of_the_caller_is_taken_in_any_type(values, recorded, assert_sequence):
     mask = torch.ones(8, 8).tril().bool()[None, None]
     if values != torch.bool:
         mask = torch.where(mask, 0.0, torch.finfo(values).min).to(values)
@@ -340,7 +305,7 @@ def test_a_model_with_a_tiny_initialization():
 
 
 @pytest.mark.parametrize("columns", [512, 1024])
-def test_wide_heads_are_the_golden_model(columns):
+def test_wide_heads_are_the_golden_model(columns, expected):
     shape = (2, 16, columns)
     q, k, v = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(n)) for n in range(3))
     q, k = q.sign() * 3, k.sign()  # scores as large as they can be
@@ -360,7 +325,7 @@ def test_a_compiled_model_gives_the_same_bits():
 def test_masks_with_holes_are_refused():
     mask = torch.ones(1, 20, dtype=torch.int64)
     mask[0, 7] = 0
-    with pytest.raises(InputError, match="masks must be causal"):
+    with pytest.raises(InputError, match=r"must see one interval of keys.*one with a gap on 20 keys"):
         make()(tokens(), attention_mask=mask)
 
 

@@ -40,7 +40,7 @@ def read(tiny):
 
 
 def own(module, query, key, value, mask, scaling, **rest):
-    return float_attention(query, key, value, scaling), None
+    return float_attention(query, key, value, scaling, mask), None
 
 
 def test_figures_of_known_distributions():
