@@ -1,6 +1,5 @@
 """Options that several commands have, and what they select."""
 
-import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +61,10 @@ Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. D
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
 
 
+UNLIMITED = 10_000
+"""Columns; more than every table has."""
+
+
 def choose(name: str | None, file: Path | None, changes: list[str] | None) -> tuple[str, dict[str, Any]]:
     """The preset and the values that the three options select."""
     if name is not None and file is not None:
@@ -98,8 +101,6 @@ def parse_value(text: str) -> object:
 
 
 def page(*, quiet: bool = False) -> Console:
-    """The standard output: as wide as the terminal, or 110 columns into a file."""
+    """The standard output: as wide as the terminal. Into a pipe or a file nothing is cut."""
     console = Console(highlight=False, quiet=quiet)
-    if console.is_terminal or "COLUMNS" in os.environ:
-        return console
-    return Console(highlight=False, quiet=quiet, width=110)
+    return console if console.is_terminal else Console(highlight=False, quiet=quiet, width=UNLIMITED)
