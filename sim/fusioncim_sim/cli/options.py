@@ -43,6 +43,12 @@ Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tok
 Liberty = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
 ]
+Node = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NM", min=1, help="Technology of the cells in nm; with --liberty. Only at 45 are banks added to them."
+    ),
+]
 OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
 ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
 Processes = Annotated[
