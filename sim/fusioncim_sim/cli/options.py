@@ -13,6 +13,9 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS, preset, read_toml
 
+MOST_JOBS = 1024
+"""Processes at a time."""
+
 
 class Simulator(StrEnum):
     """What computes the heads."""
@@ -38,7 +41,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at a time. Default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(min=1, max=MOST_JOBS, help="Processes at a time. Default: one per core.")]
 Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
 Liberty = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
@@ -50,9 +53,9 @@ Node = Annotated[
     ),
 ]
 OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
-ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
+ClockMhz = Annotated[float, typer.Option(help="Clock frequency, 0.001 to 100,000 MHz.")]
 Processes = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
+    int | None, typer.Option("--jobs", min=1, max=MOST_JOBS, help="Modules mapped at a time. Default: one per core.")
 ]
 JsonOut = Annotated[
     Path | None,

@@ -20,13 +20,9 @@ from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
-from fusioncim_golden.errors import InputError
 
 ARRAYS = ("IP-CIM", "OP-CIM")
 """Compute arrays of an engine, each with `macs_per_cycle` multiply-accumulates per cycle."""
-
-HIGHEST_MHZ = 100_000
-"""Clock frequencies beyond this are refused: constraints state times in ps."""
 
 
 def read_library(path: Path | None, node: int | None) -> Library:
@@ -38,8 +34,7 @@ def read_library(path: Path | None, node: int | None) -> Library:
 
 def period_of(clock_mhz: float) -> float:
     """Clock period in ns, as the constraints state it."""
-    if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
-        raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
+    delivery.check_clock(clock_mhz)
     return round(1000 / clock_mhz, 3)
 
 

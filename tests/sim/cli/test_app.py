@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -293,6 +294,42 @@ def test_generation_does_not_depend_on_hash_order(place):
         subprocess.run(command, check=True, env={"PYTHONHASHSEED": seed, "PATH": ""}, capture_output=True)
         made.append(contents(place / seed))
     assert made[0] == made[1]
+
+
+# Numbers: every option that takes one, and values that are none for it.
+
+NUMBERS = {
+    "simulate heads.npz --simulator golden": ("--tokens", "--jobs"),
+    "evaluate": ("--tokens", "--chunk", "--new-tokens", "--layers", "--heads", "--kv-heads", "--head-dimension"),
+    "evaluate --tokens 64": ("--clock-mhz",),
+    "explore --axis rows=64": ("--tokens", "--limit", "--jobs"),
+    "synth": ("--jobs", "--node"),
+    "timing": ("--jobs", "--node", "--clock-mhz"),
+    "power": ("--jobs", "--node", "--clock-mhz", "--tokens"),
+    "fpga": ("--clock-mhz", "--tokens"),
+    "demo": ("--tokens", "--jobs"),
+    "quality": ("--window", "--tokens", "--jobs"),
+    "measure accuracy": ("--jobs",),
+}
+
+
+def test_every_option_with_a_number_is_tried():
+    for command in app.registered_commands:
+        hints = get_type_hints(command.callback)
+        numbers = {
+            "--" + name.replace("_", "-") for name, hint in hints.items() if {int, float} & {hint, *get_args(hint)}
+        }
+        tried = {each for line, options in NUMBERS.items() if line.split()[0] == command.callback.__name__
+                 for each in options}  # fmt: skip
+        assert numbers == tried, command.callback.__name__
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e-9", "1e30", "nan", "inf", "many", ""])
+@pytest.mark.parametrize("line", NUMBERS)
+def test_a_number_that_is_none_is_refused(line, value, place):
+    save(place / "heads.npz")
+    for option in NUMBERS[line]:
+        ends_with_one_line(fusioncim(*line.split(), f"{option}={value}"), "")
 
 
 # Output.
