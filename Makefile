@@ -4,6 +4,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
+# A process that has nothing left takes tests from another.
+PARALLEL = -n $(TEST_JOBS) --dist worksteal
 LLM_TESTS := tests/golden/pytorch tests/sim/llm
 
 VENV := .venv
@@ -26,13 +28,13 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(LLM_TESTS:%=--ignore %) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS:%=--ignore %) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(LLM_TESTS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
 
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) tests/hw/fpga $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) tests/hw/fpga $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure

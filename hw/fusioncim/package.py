@@ -32,9 +32,13 @@ from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.emit import module_name, port_name, used, verilog
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
+from fusioncim_golden.errors import InputError
 
 CLOCK_MHZ = 400.0
 """Clock of the published chip (arXiv:2604.25317)."""
+
+LOWEST_MHZ, HIGHEST_MHZ = 0.001, 100_000.0
+"""Clocks that have a figure: constraints and periods state times in ps, the slack of a path has no more digits."""
 
 IO_SHARE = 0.3
 """Part of the period that logic outside takes before an input and behind an output."""
@@ -188,6 +192,12 @@ targets:
     filesets: [rtl, constraints]
     toplevel: {top}
 """
+
+
+def check_clock(mhz: float) -> None:
+    """Refuse a clock frequency that is none, or beyond what constraints can state."""
+    if not LOWEST_MHZ <= mhz <= HIGHEST_MHZ:  # nor if it is no number
+        raise InputError(f"the clock frequency must be from {LOWEST_MHZ:g} to {HIGHEST_MHZ:g} MHz, not {mhz:g}")
 
 
 def constraints(top: str, ports: Iterable[Port], clock_mhz: float) -> str:

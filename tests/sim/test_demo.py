@@ -31,7 +31,7 @@ def test_demo_compares_and_writes_everything(tmp_path, monkeypatch):
     page = (tmp_path / "page.txt").read_text(encoding="utf-8")
     assert figures.good, page
     assert "Every output bit equal: yes." in page
-    assert "within 40 dB and 1 LSB of float64: yes" in page
+    assert "within 40 dB and 1 LSB of float64 on the integers: yes" in page
     assert "all 384" in page  # 6 tokens of 64 outputs
     manifest = json.loads((tmp_path / "demo/manifest.json").read_text(encoding="utf-8"))
     assert {"engine.v", "sram.v", "engine.f", "config.toml", "results.json", "activity.png"} <= set(manifest["files"])
@@ -62,12 +62,12 @@ def test_verdict_follows_bits_and_bounds():
     assert figures(bit_exact=True).exact
     assert not figures(bit_exact=False).exact
     assert not figures(bit_exact=None).exact
-    assert figures(sqnr_db=40.0, max_error_lsb=1.0).accurate
-    assert not figures(sqnr_db=39.9).accurate
-    assert not figures(max_error_lsb=1.01).accurate
+    assert figures(sqnr_integers_db=40.0, max_error_integers_lsb=1.0).accurate
+    assert not figures(sqnr_integers_db=39.9).accurate
+    assert not figures(max_error_integers_lsb=1.01).accurate
     assert figures(bit_exact=True).good
     assert not figures(bit_exact=False).good
-    assert not figures(bit_exact=True, sqnr_db=39.9).good
+    assert not figures(bit_exact=True, sqnr_integers_db=39.9).good
 
 
 @pytest.mark.parametrize("name", ["wide", "sink"])

@@ -62,19 +62,24 @@ def code_hash_of(path: Path) -> str:
 
 def sources(roots: Iterable[Path], packages: Sequence[str] = DESIGN) -> list[Path]:
     """The source files of Python files, sorted; a file outside the packages may import those beside it."""
-    folders = {name: folder for name in packages if (folder := _folder(name))}
     found: set[Path] = set()
     todo = [root.resolve() for root in roots]
     while todo:
         path = todo.pop()
-        if path in found:
-            continue
-        found.add(path)
-        if path.suffix == ".py":
-            for name in source(path).imports:
-                todo += _files(name, folders, path.parent)
-            todo += _data(path)
+        if path not in found:
+            found.add(path)
+            todo += used_by(path, tuple(packages))
     return sorted(found)
+
+
+@functools.cache
+def used_by(path: Path, packages: tuple[str, ...]) -> frozenset[Path]:
+    """The files that one file imports and names."""
+    if path.suffix != ".py":
+        return frozenset()
+    folders = {name: folder for name in packages if (folder := _folder(name))}
+    imported = (file for name in source(path).imports for file in _files(name, folders, path.parent))
+    return frozenset([*imported, *_data(path)])
 
 
 def text_hash(roots: Iterable[Path], packages: Sequence[str] = DESIGN) -> str:

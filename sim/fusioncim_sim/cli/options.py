@@ -1,6 +1,5 @@
 """Options that several commands have, and what they select."""
 
-import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,9 @@ from fusioncim_golden.chip_config import ChipConfig, split
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS, preset, read_toml
+
+MOST_JOBS = 1024
+"""Processes at a time."""
 
 
 class Simulator(StrEnum):
@@ -39,15 +41,21 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one parameter; may be repeated.")
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at a time. Default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(min=1, max=MOST_JOBS, help="Processes at a time. Default: one per core.")]
 Tokens = Annotated[int | None, typer.Option(min=1, help="Take only the first tokens of every head.")]
 Liberty = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Cell library. Default: Nangate 45 nm, of the extra synth.")
 ]
+Node = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NM", min=1, help="Technology of the cells in nm; with --liberty. Only at 45 are banks added to them."
+    ),
+]
 OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
-ClockMhz = Annotated[float, typer.Option(help="Clock frequency.")]
+ClockMhz = Annotated[float, typer.Option(help="Clock frequency, 0.001 to 100,000 MHz.")]
 Processes = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Modules mapped at a time. Default: one per core.")
+    int | None, typer.Option("--jobs", min=1, max=MOST_JOBS, help="Modules mapped at a time. Default: one per core.")
 ]
 JsonOut = Annotated[
     Path | None,
@@ -60,6 +68,10 @@ Model = Annotated[
 ]
 Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. Default: chapters of Moby-Dick.")]
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
+
+
+UNLIMITED = 10_000
+"""Columns; more than every table has."""
 
 
 def choose(name: str | None, file: Path | None, changes: list[str] | None) -> tuple[str, dict[str, Any]]:
@@ -98,8 +110,6 @@ def parse_value(text: str) -> object:
 
 
 def page(*, quiet: bool = False) -> Console:
-    """The standard output: as wide as the terminal, or 110 columns into a file."""
+    """The standard output: as wide as the terminal. Into a pipe or a file nothing is cut."""
     console = Console(highlight=False, quiet=quiet)
-    if console.is_terminal or "COLUMNS" in os.environ:
-        return console
-    return Console(highlight=False, quiet=quiet, width=110)
+    return console if console.is_terminal else Console(highlight=False, quiet=quiet, width=UNLIMITED)

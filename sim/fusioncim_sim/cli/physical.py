@@ -12,6 +12,7 @@ from fusioncim_sim.cli.options import (
     JsonOut,
     Liberty,
     Names,
+    Node,
     OneEngine,
     Preset,
     Processes,
@@ -28,6 +29,7 @@ def synth(
     changes: Changes = None,
     engine: OneEngine = False,
     liberty: Liberty = None,
+    node: Node = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Write the mapped netlists and Liberty views of the banks."),
@@ -53,7 +55,7 @@ def synth(
     results = Results(json_out, "library", "modules", "banks", "um2_per_mac_per_cycle")
     if output:
         check_directory(output)
-    library = read_library(liberty)
+    library = read_library(liberty, node)
     design = synthesize(component_of(chosen), library, jobs=jobs or cores())
     figures = synth_figures(design, chosen)
     synth_page(results.console, figures)
@@ -70,6 +72,7 @@ def timing(
     changes: Changes = None,
     engine: OneEngine = False,
     liberty: Liberty = None,
+    node: Node = None,
     clock_mhz: ClockMhz = 400.0,
     jobs: Processes = None,
     json_out: JsonOut = None,
@@ -91,7 +94,7 @@ def timing(
     require_sta()
     require_pyosys()
     results = Results(json_out, "library", "modules", "shortest_period_ns")
-    library = read_library(liberty)
+    library = read_library(liberty, node)
     timed = time_design(chosen, library, clock_mhz, jobs or cores())
     timing_page(results.console, timed, library)
     results.write(timing_figures(timed, chosen, library))
@@ -104,6 +107,7 @@ def power(
     config: ConfigFile = None,
     changes: Changes = None,
     liberty: Liberty = None,
+    node: Node = None,
     head: Names = None,
     tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
     clock_mhz: ClockMhz = 400.0,
@@ -131,10 +135,10 @@ def power(
     require_gates()
     require_pyosys()
     results = Results(json_out, "library", "energy_fj", "power_mw")
-    library = read_library(liberty)
+    library = read_library(liberty, node)
     result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
-    power_page(results.console, result, library.name)
-    results.write(power_figures(result, library.name))
+    power_page(results.console, result, library)
+    results.write(power_figures(result, library))
     if not result.bit_exact:
         raise typer.Exit(1)
 

@@ -46,6 +46,7 @@ def simulate(
     """Run attention heads through the engine and compare every output bit; exit status 1 if a bit differs.
 
     Operands may be float (they are quantized) or integers of operand_bits bits. The head dimension must be `columns`.
+    Errors are against float64 attention on the floats, and on the integers that they become.
 
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
@@ -53,7 +54,7 @@ def simulate(
     from fusioncim_sim.heads.judge import choose, judge_all, report
     from fusioncim_sim.heads.read import load_heads
     from fusioncim_sim.rtl.simulators import SIMULATOR, require
-    from fusioncim_sim.screen.heads import heads_table
+    from fusioncim_sim.screen.heads import heads_page
 
     chosen = choose_config(preset, config, changes)
     rtl = simulator != Simulator.golden
@@ -68,7 +69,7 @@ def simulate(
         judged = evaluate_all(chosen, heads, causal=causal, jobs=jobs or cores())
     else:
         judged = judge_all(chosen, heads, causal=causal, jobs=jobs or cores())
-    results.console.print(heads_table(chosen, list(judged.values())))
+    heads_page(results.console, chosen, list(judged.values()))
     results.write(report(chosen, simulator.value, list(judged.values())))
     if any(result.bit_exact is False for result in judged.values()):
         raise typer.Exit(1)

@@ -20,26 +20,21 @@ from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
-from fusioncim_golden.errors import InputError
 
 ARRAYS = ("IP-CIM", "OP-CIM")
 """Compute arrays of an engine, each with `macs_per_cycle` multiply-accumulates per cycle."""
 
-HIGHEST_MHZ = 100_000
-"""Clock frequencies beyond this are refused: constraints state times in ps."""
 
-
-def read_library(path: Path | None) -> Library:
-    """The library of a Liberty file, or the one that the extra `synth` brings."""
+def read_library(path: Path | None, node: int | None) -> Library:
+    """The library of a Liberty file, or the one that the extra `synth` brings. node: of its cells in nm, if stated."""
     path = path or default_liberty()
-    library: Library = run_all({path.name: partial(load, path)}, jobs=1, title="reading")[path.name]
+    library: Library = run_all({path.name: partial(load, path, node)}, jobs=1, title="reading")[path.name]
     return library
 
 
 def period_of(clock_mhz: float) -> float:
     """Clock period in ns, as the constraints state it."""
-    if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
-        raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
+    delivery.check_clock(clock_mhz)
     return round(1000 / clock_mhz, 3)
 
 
@@ -55,7 +50,10 @@ def macs_per_cycle(config: ChipConfig | Config) -> float:
 
 
 def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]:
-    """Everything that `fusioncim synth` finds, as JSON data. Areas of banks are of the memory model, at 45 nm."""
+    """Everything that `fusioncim synth` finds, as JSON data.
+
+    Areas of banks are of the memory model, at 45 nm; they are added only to cells of that node.
+    """
     banks = {
         shape: {"count": count, "um2": round(macro_of_shape(shape).area_um2, 3)}
         for shape, count in sorted(design.banks().items())
@@ -68,19 +66,23 @@ def synth_figures(design: Design, config: ChipConfig | Config) -> dict[str, Any]
         figures["flip_flops"] = sum(n for cell, n in figures["cells"].items() if kinds[cell] == "ff")
     return {
         **report(design),
+        "node_nm": design.library.node,
         "parameters": config.as_dict(),
         "modules": modules,
         "banks": banks,
         "banks_um2": round(banks_um2, 3),
         "macs_per_cycle": macs,
         "um2_per_mac_per_cycle": round(design.area() / macs, 2),
-        "um2_per_mac_per_cycle_with_banks": round((design.area() + banks_um2) / macs, 2),
+        "um2_per_mac_per_cycle_with_banks": (
+            round((design.area() + banks_um2) / macs, 2) if design.library.node_of_banks else None
+        ),
         "fallbacks": fallbacks(design.library),
     }
 
 
 def time_design(config: ChipConfig | Config, library: Library, clock_mhz: float, jobs: int) -> Timing:
-    """Map a chip or an engine and time it under its constraints."""
+    """Map a chip or an engine and time it under its constraints. Errors: cells of another node than the banks'."""
+    library.require_node_of_banks()
     period = period_of(clock_mhz)
     component = component_of(config)
     ports = delivery.ports_of(component, component.ports)
@@ -94,6 +96,7 @@ def timing_figures(timing: Timing, config: ChipConfig | Config, library: Library
     """Everything that `fusioncim timing` finds, as JSON data."""
     return {
         "library": library.name,
+        "fallbacks": fallbacks(library),
         "parameters": config.as_dict(),
         "top": timing.top,
         "period_ns": timing.period_ns,

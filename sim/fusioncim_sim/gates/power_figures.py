@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
 
 
-def power_figures(result: TileResult, library: str) -> dict[str, Any]:
-    """Everything that `fusioncim power` finds; library: its name."""
+def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
+    """Everything that `fusioncim power` finds."""
 
     def energies(energy: Any) -> Mapping[str, float]:
         return {name: round(value, 1) for name, value in asdict(energy).items()}
 
     return {
-        "library": library,
+        "library": library.name,
+        "fallbacks": fallbacks(library),
         "parameters": result.config.as_dict(),
         "heads": list(result.heads),
         "tokens": result.tokens,

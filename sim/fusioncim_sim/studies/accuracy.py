@@ -32,11 +32,13 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
 def errors(head: Head) -> dict[str, Any]:
     """Error of one whole causal head with the default configuration."""
     result = judge_golden(SMALL, head)
-    return {
-        "sqnr_db": round(result.sqnr_db, 2),
-        "max_error_lsb": round(result.max_error_lsb, 3),
-        "sqnr_unquantized_db": None if result.sqnr_float_db is None else round(result.sqnr_float_db, 2),
+    figures = {
+        "sqnr_floats_db": (result.sqnr_floats_db, 2),
+        "max_error_floats_lsb": (result.max_error_floats_lsb, 3),
+        "sqnr_integers_db": (result.sqnr_integers_db, 2),
+        "max_error_integers_lsb": (result.max_error_integers_lsb, 3),
     }
+    return {name: None if value is None else round(value, digits) for name, (value, digits) in figures.items()}
 
 
 def equal_keys() -> dict[str, Any]:
@@ -54,19 +56,19 @@ def equal_keys() -> dict[str, Any]:
 def targets(accuracy: Stored) -> Sequence[Target]:
     """What was asked of the error, and what is reached."""
     heads = accuracy["heads"].values()
-    sqnr, error, unquantized = (
-        sorted(head[key] for head in heads) for key in ("sqnr_db", "max_error_lsb", "sqnr_unquantized_db")
-    )
+
+    def reached(reference: str) -> str:
+        sqnr, error = (
+            sorted(head[key] for head in heads) for key in (f"sqnr_{reference}_db", f"max_error_{reference}_lsb")
+        )
+        return f"{sqnr[0]} to {sqnr[-1]} dB, at most {error[-1]} LSB"
+
     return (
+        (f"error of {len(heads)} real heads against float64 attention on their floats", "", reached("floats")),
         (
-            f"error of {len(sqnr)} real heads against float64 attention on the same integers",
+            "the same against float64 attention on the integers that the engine gets",
             "SQNR at least 40 dB, at most 1 LSB of V",
-            f"{sqnr[0]} to {sqnr[-1]} dB, at most {error[-1]} LSB",
-        ),
-        (
-            "the same against float64 attention before quantization",
-            "",
-            f"{unquantized[0]} to {unquantized[-1]} dB",
+            reached("integers"),
         ),
         (
             f"{accuracy['flat']['keys']:,} equal keys: sum of the weights, distance from 1",

@@ -86,8 +86,8 @@ def costs(config: Config, liberty: Path) -> dict[str, Any]:
         "op_cim_banks_um2_per_mac_per_cycle": round(banks / macs, 1),
         "softmax_lane_um2": round(lane.area()),
         "um2_per_mac_per_cycle": round((row.area() + banks + lane.area() / config.rows_per_lane) / macs, 1),
-        "worst_sqnr_db": round(min(result.sqnr_db for result in results), 2),
-        "worst_error_lsb": round(max(result.max_error_lsb for result in results), 3),
+        "worst_sqnr_db": round(min(result.sqnr_integers_db for result in results), 2),
+        "worst_error_lsb": round(max(result.max_error_integers_lsb for result in results), 3),
         "moves_below_exact_percent": round(100 * (1 - moves / exact), 2),
         "writes_per_element_and_key": round(written / updates / small.update_rank, 4),
     }

@@ -10,7 +10,7 @@ the OP-CIM takes depends on how many blocks its rows add to O, and that on how m
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log2
+from math import isfinite, log2
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,13 @@ def read_table(path: Path) -> EnergyTable:
         raise InputError(
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"
         )
+    lines = [*around.values(), *(line for event in engine.values() for line in (event.stream, event.tile, event.idle))]
+    for figure in (*leakage.values(), *by_keys.values(), *(c for line in lines for c in (line.a, line.b))):
+        if not isinstance(figure, int | float) or not isfinite(figure):
+            raise InputError(f"the figures of the energy table must be finite numbers, not {figure}: {path}")
+    for name, figure in {**leakage, **{f"{n:g} keys": each for n, each in by_keys.items()}}.items():
+        if figure < 0:
+            raise InputError(f"the energy table must have figures of at least 0, not {figure} ({name}): {path}")
     return table
 
 

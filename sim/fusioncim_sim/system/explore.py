@@ -1,9 +1,9 @@
 """Design-space exploration: chips of many configurations on one workload, and which of them no other one beats.
 
 Objectives, all to be small: area in mm2; energy in mJ and latency in ms of a layer, the mean over all layers; loss of
-quality in dB (negative SQNR of a captured head against float64 attention on the same integers). Energies are measured
-for one configuration. Where a point differs from it in more than what they are a line over (`energy_table.FREE`), they
-are taken as they are, per event, and the point says so in `estimated`.
+quality in dB (negative SQNR of a captured head against float64 attention on its floats, quantization included).
+Energies are measured for one configuration. Where a point differs from it in more than what they are a line over
+(`energy_table.FREE`), they are taken as they are, per event, and the point says so in `estimated`.
 
 Points are evaluated in batches, on local cores or on a Dask cluster. Every finished point is a line of results.jsonl,
 whose first line says what was asked. An exploration that is run again goes on where it ended; one that asks for
@@ -193,9 +193,11 @@ def _numbers(config: Config) -> Config:
 
 @cache
 def quality(config: Config) -> float:
-    """SQNR in dB of the first tokens of a captured head."""
+    """SQNR in dB of the first tokens of a captured head, against float64 attention on its floats."""
     head = next(head for head in load_heads(fixture(), config) if head.name == HEAD)
-    return round(judge_golden(config, head.first(HEAD_TOKENS)).sqnr_db, 2)
+    judged = judge_golden(config, head.first(HEAD_TOKENS)).sqnr_floats_db
+    assert judged is not None
+    return round(judged, 2)
 
 
 # Running.

@@ -5,17 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fusioncim.asic.scaling import Point
-from fusioncim.package import CLOCK_MHZ
+from fusioncim.package import CLOCK_MHZ, check_clock
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.errors import InputError
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.workload import Model, Phase, check_fits, scores
-
-HIGHEST_MHZ = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +141,7 @@ def evaluate(
     clock_mhz: float = CLOCK_MHZ,
 ) -> Evaluation:
     """Run a layer and judge it; table, at: of energies, and the technology that they are scaled to."""
-    if not 0 < clock_mhz <= HIGHEST_MHZ:  # nor if it is no number
-        raise InputError(f"the clock frequency must be above 0 and at most {HIGHEST_MHZ:g} MHz, not {clock_mhz}")
+    check_clock(clock_mhz)
     check_fits(chip, model)
     if table:
         table.check(chip)

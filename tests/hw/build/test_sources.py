@@ -16,7 +16,7 @@ BENCH = [file_of("fusioncim_sim.rtl.chip_bench")]
 def edit(monkeypatch):
     """Edit the file of a module, or another one, as the hashes see it."""
     edited = {}
-    clear = (sources.source.cache_clear, sources.code_hash_of.cache_clear)
+    clear = (sources.source.cache_clear, sources.code_hash_of.cache_clear, sources.used_by.cache_clear)
 
     def read(path):
         content = path.read_bytes()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -295,6 +296,64 @@ def test_generation_does_not_depend_on_hash_order(place):
     assert made[0] == made[1]
 
 
+# Numbers: every option that takes one, and values that are none for it.
+
+NUMBERS = {
+    "simulate heads.npz --simulator golden": ("--tokens", "--jobs"),
+    "evaluate": ("--tokens", "--chunk", "--new-tokens", "--layers", "--heads", "--kv-heads", "--head-dimension"),
+    "evaluate --tokens 64": ("--clock-mhz",),
+    "explore --axis rows=64": ("--tokens", "--limit", "--jobs"),
+    "synth": ("--jobs", "--node"),
+    "timing": ("--jobs", "--node", "--clock-mhz"),
+    "power": ("--jobs", "--node", "--clock-mhz", "--tokens"),
+    "fpga": ("--clock-mhz", "--tokens"),
+    "demo": ("--tokens", "--jobs"),
+    "quality": ("--window", "--tokens", "--jobs"),
+    "measure accuracy": ("--jobs",),
+}
+
+
+def test_every_option_with_a_number_is_tried():
+    for command in app.registered_commands:
+        hints = get_type_hints(command.callback)
+        numbers = {
+            "--" + name.replace("_", "-") for name, hint in hints.items() if {int, float} & {hint, *get_args(hint)}
+        }
+        tried = {each for line, options in NUMBERS.items() if line.split()[0] == command.callback.__name__
+                 for each in options}  # fmt: skip
+        assert numbers == tried, command.callback.__name__
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e-9", "1e30", "nan", "inf", "many", ""])
+@pytest.mark.parametrize("line", NUMBERS)
+def test_a_number_that_is_none_is_refused(line, value, place):
+    save(place / "heads.npz")
+    for option in NUMBERS[line]:
+        ends_with_one_line(fusioncim(*line.split(), f"{option}={value}"), "")
+
+
+# Output.
+
+SHOWN = {
+    "info": (("info",), "global buffer; one half holds keys, the other values."),
+    "simulate": (("simulate", "heads.npz", *GOLDEN), "integers, LSB of V"),
+    "evaluate": (("evaluate", "--tokens", 64), "multiply-accumulates"),
+}
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_nothing_is_cut_in_a_pipe(case, place):
+    arguments, text = SHOWN[case]
+    save(place / "heads.npz", **arrays(name="a_head_of_a_long_name" * 8))
+    command = [str(argument) for argument in arguments]
+    result = CliRunner(env={"COLUMNS": "30"}).invoke(app, command, prog_name="fusioncim")
+    assert result.exit_code == 0, result.output
+    assert text in result.stdout
+    assert "\N{HORIZONTAL ELLIPSIS}" not in result.stdout
+    if case == "simulate":
+        assert "a_head_of_a_long_name" * 8 in result.stdout
+
+
 # Simulation.
 
 
@@ -312,9 +371,26 @@ def test_results_as_json(place):
     assert head["cycles"] is None
     assert head["queries"] == head["keys"] == 12
     assert head["scores"] == 12 * 13 // 2
-    assert head["sqnr_db"] > 35
+    assert head["sqnr_integers_db"] > head["sqnr_floats_db"] > 25
+    assert 1 > head["max_error_floats_lsb"] > head["max_error_integers_lsb"]
     assert "head" in result.stdout
     assert "other" in result.stdout
+
+
+def test_a_large_channel_shows_in_the_error_against_the_floats(place):
+    heads = arrays(64)
+    heads["head_q"][:, 3] *= 50
+    heads["head_k"][:, 3] *= 50
+    save(place / "heads.npz", **heads)
+    result = fusioncim("simulate", "heads.npz", *GOLDEN, "--json", "out.json")
+    (head,) = json.loads((place / "out.json").read_text(encoding="utf-8"))["heads"]
+    assert head["sqnr_floats_db"] < 25 < 40 < head["sqnr_integers_db"]
+    row = result.stdout.splitlines()[4].split()
+    assert row[2:] == [
+        *(f"{head['sqnr_floats_db']:.1f}", f"{head['max_error_floats_lsb']:.2f}"),
+        *(f"{head['sqnr_integers_db']:.1f}", f"{head['max_error_integers_lsb']:.2f}"),
+    ]
+    assert "against float64 attention on the floats of the file" in result.stdout
 
 
 def test_options_choose_heads_tokens_and_mask(place):
@@ -341,7 +417,9 @@ def test_rtl_is_compared_bit_by_bit(place, monkeypatch):
     assert head["bit_exact"] is True
     assert head["cycles"] > 0
     assert 0 < head["utilization"] < 1
-    assert head["sqnr_float_db"] is None
+    assert head["sqnr_floats_db"] is None
+    assert head["max_error_floats_lsb"] is None
+    assert "To floats: none, the heads of the file are integers" in result.stdout
 
     right = head_run.simulate_jobs
 
@@ -384,6 +462,6 @@ def test_the_simulator_is_an_option_or_comes_from_the_environment(place, monkeyp
 def test_json_has_no_infinity():
     heads = judge_module.Head("head", *(np.zeros((3, 16), dtype=np.int8) for _ in "qkv"))
     result, _ = head_run.evaluate(PRESETS["tiny"].alone(), heads, rtl=False)
-    data = judge_module.plain(replace(result, sqnr_db=float("inf")))
-    assert data["sqnr_db"] is None
+    data = judge_module.plain(replace(result, sqnr_integers_db=float("inf")))
+    assert data["sqnr_integers_db"] is None
     json.dumps(data, allow_nan=False)

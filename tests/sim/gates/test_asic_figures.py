@@ -1,6 +1,7 @@
 """The commands synth, timing and power, on small components and on what the flow gives them."""
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,44 @@ def test_what_a_library_lacks_is_printed(place, nangate, small_library):
     assert "fallback: NangateOpenCellLibrary has no full-adder cell" in result.stdout
 
 
+def test_banks_are_added_to_cells_of_their_node_only(place, nangate, small_library):
+    text = nangate.only(*small_library.cells).replace("NangateOpenCellLibrary", "mine")
+    (place / "mine.lib").write_text(text, encoding="utf-8")
+    command = ("synth", *TINY, "--engine", "--liberty", "mine.lib", "--json", "out.json")
+    for node, why in {(): "a node that is not stated (--node)", ("--node", 180): "180 nm"}.items():
+        result = fusioncim(*command, *node)
+        assert result.exit_code == 0, result.output
+        assert f"banks are not added, the cells are of {why}." in result.stdout
+        data = json.loads((place / "out.json").read_text(encoding="utf-8"))
+        assert data["um2_per_mac_per_cycle_with_banks"] is None
+        assert data["node_nm"] == (node[1] if node else None)
+        for other in ("timing", "power"):
+            options = TINY if other == "timing" else ()
+            ends_with_one_line(
+                fusioncim(other, *options, "--liberty", "mine.lib", *node), f"the cells of mine of {why}"
+            )
+    assert fusioncim(*command, "--node", 45).exit_code == 0
+    data = json.loads((place / "out.json").read_text(encoding="utf-8"))
+    together = data["area_um2"] + data["banks_um2"]
+    assert data["um2_per_mac_per_cycle_with_banks"] == pytest.approx(together / 32, abs=0.01)
+
+
+def test_another_supply_is_said(place, nangate, small_library):
+    text = nangate.only(*small_library.cells)
+    (place / "slow.lib").write_text(re.sub(r"nom_voltage\s*: \S+;", "nom_voltage : 0.95;", text), encoding="utf-8")
+    result = fusioncim("timing", *TINY, "--engine", "--liberty", "slow.lib")
+    assert result.exit_code == 0, result.output
+    assert "fallback: NangateOpenCellLibrary is at 0.95 V: banks stay at 1.1 V" in result.stdout
+
+
+def test_a_cell_without_area_is_refused_when_it_is_used(place, nangate, small_library):
+    text = nangate.only(*small_library.cells)
+    text = re.sub(r"(cell \(DFF_X1\) \{.*?area\s*: )\S+;", r"\g<1>0;", text, flags=re.S)
+    (place / "free.lib").write_text(text, encoding="utf-8")
+    result = fusioncim("synth", *TINY, "--engine", "--liberty", "free.lib")
+    ends_with_one_line(result, "the area of a cell that is used must be above 0, not so DFF_X1: ")
+
+
 def test_timing_says_whether_the_clock_is_reached(place):
     result = fusioncim("timing", *TINY, "--engine", "--json", "out.json")
     assert result.exit_code == 0, result.output
@@ -180,10 +219,16 @@ BAD = {
     "json onto another": (("synth", "--json", "full/other.json"), "other.json"),
     "timing json onto another": (("timing", "--json", "full/other.json"), "other.json"),
     "power json onto another": (("power", "--json", "full/other.json"), "other.json"),
-    "no clock": (("timing", "--clock-mhz", "0"), "clock frequency must be above 0 and at most 100000 MHz, not 0.0"),
-    "negative clock": (("power", "--clock-mhz", "-1"), "must be above 0"),
-    "not a clock": (("timing", "--clock-mhz", "nan"), "must be above 0 and at most 100000 MHz, not nan"),
+    "no clock": (("timing", "--clock-mhz", "0"), "clock frequency must be from 0.001 to 100000 MHz, not 0"),
+    "negative clock": (("power", "--clock-mhz", "-1"), "must be from 0.001 to 100000 MHz, not -1"),
+    "not a clock": (("timing", "--clock-mhz", "nan"), "must be from 0.001 to 100000 MHz, not nan"),
     "an endless clock": (("timing", "--clock-mhz", "inf"), "not inf"),
+    "a clock that stands": (("timing", "--clock-mhz", "1e-9"), "must be from 0.001 to 100000 MHz, not 1e-09"),
+    "a clock of more digits": (("power", "--clock-mhz", "1e-300"), "must be from 0.001 to 100000 MHz, not 1e-300"),
+    "a clock beyond ps": (("timing", "--clock-mhz", "1e6"), "must be from 0.001 to 100000 MHz, not 1e+06"),
+    "no process": (("synth", "--jobs", "0"), "--jobs"),
+    "endless processes": (("synth", "--jobs", "1000000000000"), "--jobs"),
+    "no node": (("synth", "--node", "0"), "--node"),
     "unknown head": (("power", "--head", "tail"), "not tail"),
     "unknown preset": (("synth", "--preset", "huge"), "not huge"),
     "columns": (("power", "--preset", "tiny"), "columns must be a multiple of 64"),

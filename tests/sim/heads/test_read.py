@@ -78,6 +78,11 @@ REFUSED = [
     ({"a_scale": np.array([1.0, 1.0, -2.0])}, SCALE + "[1.0, 1.0, -2.0]"),
     ({"a_scale": np.array([1.0, np.nan, 1.0])}, SCALE + "[1.0, nan, 1.0]"),
     ({"a_scale": np.array([np.inf, 1.0, 1.0])}, SCALE + "[inf, 1.0, 1.0]"),
+    (
+        FLOAT | {"a_scale": np.ones(3)},
+        "a_scale must stand beside integer heads (float heads are quantized), not float32",
+    ),
+    ({"b_scale": np.ones(3)}, "NAME_scale must be of a head of the file (a), not b_scale"),
 ]
 
 

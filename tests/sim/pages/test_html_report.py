@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.pages import charts
 from fusioncim_sim.pages.html_report import INPUTS, MARK, table, write_report
+from fusioncim_sim.studies.cost.tables import HEADS
 from fusioncim_sim.system.explore import RESULTS
 
 ROOT = Path(__file__).parents[3]
@@ -78,6 +79,11 @@ def test_tables():
     assert '<td class="text">x* &amp; y</td>' in made
     assert "<td>3</td>" in made
     assert '<th class="text">a</th><th>b</th>' in made
+
+
+def test_it_says_what_the_heads_of_the_cost_table_are(report):
+    assert HEADS in report.read_text(encoding="utf-8")
+    assert HEADS in " ".join((MEASUREMENTS.parent / "docs/cost.md").read_text(encoding="utf-8").split())
 
 
 def test_without_an_exploration(tmp_path):

@@ -165,6 +165,28 @@ def test_bad_tables(name, tmp_path):
         read_table(tmp_path / "cost.json")
 
 
+NONSENSE = {
+    "leakage": (("table", "softmax", "measured", "leakage_mw"), -2, r"at least 0, not -2 \(softmax\)"),
+    "no number": (("table", "softmax", "measured", "leakage_mw"), float("nan"), "finite numbers, not nan"),
+    "text": (("events_around", "network", "fj_per_cycle", "a"), "5", "finite numbers, not 5"),
+    "endless": (("events", "softmax", "logic", "stream_fj_per_cycle", "b"), float("inf"), "finite numbers, not inf"),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_figures_that_make_no_sense(name, tmp_path):
+    path, value, message = NONSENSE[name]
+    data = json.loads(default_table().read_bytes())
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    assert path[-1] in place
+    place[path[-1]] = value
+    (tmp_path / "cost.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / "cost.json")
+
+
 def test_a_table_without_a_part(tmp_path):
     data = json.loads(default_table().read_bytes())
     del data["events"]["softmax"]

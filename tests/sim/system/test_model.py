@@ -98,9 +98,9 @@ def test_latent_attention_on_a_wide_chip():
     assert result.pairs == 128 * (61 + 62 + 63 + 64)
 
 
-@pytest.mark.parametrize("clock", [0.0, -1.0, float("nan"), 2e5])
+@pytest.mark.parametrize("clock", [0.0, -1.0, float("nan"), 1e-9, 2e5, float("inf")])
 def test_a_clock_must_be_one(clock):
-    with pytest.raises(InputError, match="clock frequency must be above 0 and at most 100000 MHz"):
+    with pytest.raises(InputError, match=r"clock frequency must be from 0\.001 to 100000 MHz"):
         model.evaluate(
             PAPER, model_of("llama3-8b"), Phase(tokens=8), dram=dram("lpddr5"), table=None,
             at=energy_table.corner("28 nm, 0.9 V"), clock_mhz=clock,
@@ -198,7 +198,10 @@ REFUSED = {
     "no energy table": (("--energy-table", "none.json"), "none.json"),
     "unknown memory": (("--dram", "core"), "dram must be one of lpddr4, lpddr5, gddr5, hbm2, not core"),
     "unknown corner": (("--corner", "7 nm"), "not 7 nm"),
-    "no clock": (("--clock-mhz", 0), "not 0.0"),
+    "no clock": (("--clock-mhz", 0), "must be from 0.001 to 100000 MHz, not 0"),
+    "a clock that stands": (("--clock-mhz", "1e-9"), "must be from 0.001 to 100000 MHz, not 1e-09"),
+    "a clock that is no number": (("--clock-mhz", "nan"), "must be from 0.001 to 100000 MHz, not nan"),
+    "an endless clock": (("--clock-mhz", "inf"), "must be from 0.001 to 100000 MHz, not inf"),
     "json into nothing": (("--json", "none/out.json"), "none/out.json"),
 }
 

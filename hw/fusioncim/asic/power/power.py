@@ -118,6 +118,10 @@ class PowerModel:
                     clock[group.index] += pin.capacitance * charge[nets]
                     trees[group.index] += pin.capacitance * farad / TREE_LOAD_FF * tree[nets]
             leakage[group.index] += leakage_power(group.cell, states) * units.leakage * 1e15 * run_ns * 1e-9
+        if (within := float((internal + clock).sum())) < 0:
+            raise InputError(
+                f"the internal energy of all cells must be at least 0, not {within:g} fJ: {self.library.path}"
+            )
         table: dict[tuple[str, ...], Energy] = defaultdict(Energy)
         for n, (path, _) in enumerate(self.flat.cells):
             table[path] += Energy(*(float(x[n]) for x in (switching, internal, clock, trees, leakage)))

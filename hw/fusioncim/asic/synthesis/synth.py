@@ -60,7 +60,11 @@ def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, 
         run_all(largest_first, jobs=jobs, title="mapping")
     places = with_buffers(top, places, library)
     modules = {name: Mapped(**kept_json(place / "module.json")) for name, place in places.items()}
-    return Design(top, library, modules, places)
+    design = Design(top, library, modules, places)
+    for cell in design.cells():
+        if library.cells[cell].area == 0:
+            raise InputError(f"the area of a cell that is used must be above 0, not so {cell}: {library.path}")
+    return design
 
 
 def mapping_key(recipes: Mapping[str, Recipe], library: Library) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.scaling import LIBRARY
 from fusioncim.lib.bank import SRAM
 
 GATED = 4
@@ -117,4 +118,8 @@ def fallbacks(library: Library) -> list[str]:
         )
     if not library.adder:
         lines.append(f"{library.name} has no full-adder cell: sums are mapped on gates.")
+    if library.voltage != LIBRARY.voltage:
+        lines.append(
+            f"{library.name} is at {library.voltage:g} V: banks stay at {LIBRARY.voltage} V, where their model is."
+        )
     return lines

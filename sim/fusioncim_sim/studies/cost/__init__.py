@@ -16,7 +16,7 @@ half of an unmasked multiply-accumulate.
 
 from collections.abc import Iterable
 
-from fusioncim_sim.studies.cost.tables import additions_table, cost_table, targets_table
+from fusioncim_sim.studies.cost.tables import additions_table, cost_part, targets_table
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 
@@ -31,9 +31,9 @@ STUDY = Study(
     files={"cost.json": ("additions", "around", "engine", "events", "scaling", "table")},
     measure=_measure,
     tables=[
-        Table(PAGE, "cost", cost_table, SOURCES),
+        Table(PAGE, "cost", cost_part, SOURCES),
         Table(PAGE, "targets", targets_table, SOURCES),
         Table(PAGE, "additions", additions_table, SOURCES),
     ],
-    show=cost_table,
+    show=cost_part,
 )

@@ -1,11 +1,23 @@
 """The tables of docs/cost.md."""
 
+import textwrap
 from collections.abc import Mapping
 from statistics import fmean
 
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Stored
 from fusioncim_sim.system.energy_table import LOW_28NM
+
+HEADS = (
+    "The heads behind these energies, here and in all that follows from them, are not equalized. The backend equalizes "
+    "heads by default. What equalized heads take is not measured yet."
+)
+"""What every page with the cost table says about its heads."""
+
+
+def cost_part(cost: Stored) -> str:
+    """The cost table, and what its heads are."""
+    return f"{cost_table(cost)}\n\n{textwrap.fill(HEADS, 120)}"
 
 
 def cost_table(cost: Stored) -> str:

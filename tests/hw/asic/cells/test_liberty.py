@@ -1,5 +1,7 @@
 """Reading cell libraries: kinds of cells, units, what is kept, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,22 @@ def changed(old, new):
     return change
 
 
+def inverter(name, value):
+    """Another value of the first attribute of that name in the first cell."""
+
+    def change(text):
+        head, cell, rest = text.partition("  cell (INV_X1)")
+        rest, count = re.subn(rf"\b({name}\s*: )\S+;", rf"\g<1>{value};", rest, count=1)
+        assert count == 1
+        return head + cell + rest
+
+    return change
+
+
+def energies(value):
+    return lambda text: re.sub(r'(rise_power[^{]*\{[^}]*?values\s*\(\s*")[^,]+', rf"\g<1>{value}", text, count=1)
+
+
 BAD = {
     "no text": (lambda text: "", "must have a group library (NAME)"),
     "prose": (lambda text: "hello world", "must have a group library (NAME)"),
@@ -89,6 +107,51 @@ BAD = {
     "no number": (changed("0.532000", "some"), "(cell INV_X1: could not convert string to float: 'some')"),
     "no function": (changed('"!A"', '"!A &"'), "is not valid (cell INV_X1: "),
     "no flip-flops": (lambda text: text[: text.index("  cell (DFF_X1)")] + "}", "must have flip-flops"),
+    "negative area": (
+        inverter("area", -0.532),
+        "(cell INV_X1: area must be at least 0, not -0.532)",
+    ),
+    "area is no number": (
+        inverter("area", "nan"),
+        "(cell INV_X1: area must be a finite number, not nan)",
+    ),
+    "endless area": (inverter("area", "inf"), "(cell INV_X1: area must be a finite number, not inf)"),
+    "negative leakage": (
+        inverter("cell_leakage_power", -3),
+        "(cell INV_X1: cell_leakage_power must be at least 0, not -3)",
+    ),
+    "negative leakage of a state": (
+        lambda text: re.sub(r"(leakage_power \(\) \{[^}]*?value\s*: )\S+;", r"\1-7;", text, count=1),
+        "must be at least 0, not -7)",
+    ),
+    "negative capacitance": (
+        inverter("capacitance", -1.5),
+        "(cell INV_X1: capacitance must be at least 0, not -1.5)",
+    ),
+    "negative limit": (
+        inverter("max_capacitance", -1),
+        "(cell INV_X1: max_capacitance must be at least 0, not -1)",
+    ),
+    "energy is no number": (energies("nan"), "tables must hold finite numbers, not nan)"),
+    "endless energy": (energies("inf"), "tables must hold finite numbers, not inf)"),
+    "negative transition": (
+        lambda text: re.sub(r"(rise_transition\([^{]*\{[^}]*?values\s*\(\s*\")[^,]+", r"\1-0.5", text, count=1),
+        "rise_transition must be at least 0, not -0.5)",
+    ),
+    "falling index": (
+        lambda text: re.sub(r'(rise_power[^{]*\{\s*index_1 \(")[^,]+', r"\g<1>9", text, count=1),
+        "index_1 of rise_power must be rising numbers from 0",
+    ),
+    "no time at all": (changed('"1ns"', '"0ns"'), "time_unit of the Liberty file must be above 0, not 0"),
+    "negative load": (changed("(1,ff)", "(-1,ff)"), "capacitive_load_unit of the Liberty file must be above 0, not -1"),
+    "negative voltage": (
+        lambda text: re.sub(r"nom_voltage\s*: \S+;", "nom_voltage : -1.1;", text),
+        "nom_voltage of the Liberty file must be above 0, not -1.1",
+    ),
+    "voltage is no number": (
+        lambda text: re.sub(r"nom_voltage\s*: \S+;", "nom_voltage : nan;", text),
+        "nom_voltage must be a finite number, not nan",
+    ),
     "no gates": (lambda text: text[: text.index("  cell (")] + "}", "must have gates"),
 }
 
@@ -102,6 +165,38 @@ def test_bad_libraries_are_refused(case, nangate, tmp_path):
         load(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_what_real_libraries_have_is_read(nangate, tmp_path):
+    """Energies below 0, cells without area, and leakage by supply, one part of it negative."""
+    text = energies("-0.25")(nangate.only("INV_X1", "DFF_X1", "ANTENNA_X1"))
+    text = re.sub(r"(cell \(ANTENNA_X1\) \{.*?area\s*: )\S+;", r"\g<1>0;", text, flags=re.S)
+    parts = "".join(
+        f'leakage_power () {{ related_pg_pin : {pin}; when : "!A"; value : {value}; }}\n'
+        for pin, value in {"VDD": 12.5, "VSS": -2.5}.items()
+    )
+    start, end = text.index("  cell (INV_X1)"), text.index("  cell (DFF_X1)")
+    inverter = re.sub(r"leakage_power \(\) \{[^}]*\}", "", text[start:end]).replace("{", "{\n" + parts, 1)
+    path = tmp_path / "real.lib"
+    path.write_text(text[:start] + inverter + text[end:], encoding="utf-8")
+    cells = load(path).cells
+    assert cells["ANTENNA_X1"].area == 0
+    assert cells["INV_X1"].leakage["(~A)"] == 10
+    assert min(cells["INV_X1"].pins["ZN"].power[0].rise.values[0]) == -0.25
+
+
+def test_the_node_is_known_or_stated(nangate, tmp_path):
+    path = tmp_path / "any.lib"
+    path.write_text(nangate.only("INV_X1", "DFF_X1"), encoding="utf-8")
+    assert (load(path).node, load(path, 45).node) == (45, 45)
+    with pytest.raises(InputError, match="the cells of NangateOpenCellLibrary are of 45 nm, not 180"):
+        load(path, 180)
+    path.write_text(nangate.only("INV_X1", "DFF_X1").replace("NangateOpenCellLibrary", "mine"), encoding="utf-8")
+    assert (load(path).node, load(path, 180).node, load(path, 45).node) == (None, 180, 45)
+    load(path, 45).require_node_of_banks()
+    for node, name in {180: "180 nm", None: r"a node that is not stated \(--node\)"}.items():
+        with pytest.raises(InputError, match=f"must be of one technology: .* of 45 nm, the cells of mine of {name}: "):
+            load(path, node).require_node_of_banks()
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path):

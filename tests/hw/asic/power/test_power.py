@@ -329,6 +329,20 @@ def test_libraries_without_power_are_refused(case, nangate, tmp_path):
         PowerModel(two_gates(), load(path))
 
 
+def test_negative_energy_in_all_is_refused(nangate, tmp_path):
+    path = tmp_path / "gain.lib"
+    text = re.sub(
+        r"(?s)((?:rise|fall)_power\([^{]*\{.*?values\s*\()(.*?)(\);)",
+        lambda found: found[1] + re.sub(r"[\d.]+", "-100", found[2].replace("-", "")) + found[3],
+        nangate.only(),
+    )
+    path.write_text(text, encoding="utf-8")
+    flat = two_gates()
+    toggles = np.arange(flat.nets) * 10
+    with pytest.raises(InputError, match=r"internal energy of all cells must be at least 0, not -\d+.* fJ: .*gain.lib"):
+        PowerModel(flat, load(path)).energies(Activity(100, toggles, toggles), PERIOD)
+
+
 def test_an_activity_of_another_netlist_is_refused(library):
     flat = two_gates()
     model = PowerModel(flat, library)
