@@ -1,11 +1,16 @@
 """What ends a command: every error in what the user gave is one line, `error: ...`, and exit status 2."""
 
+import contextlib
+import errno
+import os
 import sys
-from typing import Any
+import warnings
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from fusioncim.build.signals import Ended, ended_when_asked
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.encoding import use_any_locale
 
@@ -39,8 +44,16 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         use_any_locale()
+        if sys.stdout is None:
+            fail("the standard output must be open, not closed")
         try:
-            status = super().main(*args, **{**extra, "standalone_mode": False})
+            with ended_when_asked():
+                status = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
+        except Ended as end:
+            warnings.simplefilter("ignore")  # Amaranth's, about a design that was not finished
+            say(f"ended by {end.name}")
+            raise
         except typer.TyperException as error:
             fail(error.format_message())
         except InputError as error:
@@ -50,10 +63,31 @@ class Commands(TyperGroup):
             if package not in EXTRA_OF:
                 raise
             fail(f"{package} is missing: install it with pip install 'fusioncim[{EXTRA_OF[package]}]'")
+        except MemoryError as error:
+            fail(f"there is not enough memory ({error})")
+        except OSError as error:
+            _drop_output()
+            if error.errno == errno.EPIPE:
+                sys.exit(1)
+            fail(f"the system says: {error.strerror or error}: {error.filename or 'standard output'}")
         sys.exit(status if isinstance(status, int) else 0)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """End with a message on one line."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    say(f"error: {' '.join(message.split())}")
     sys.exit(2)
+
+
+def say(line: str) -> None:
+    """Print a line on the standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Let what waits for a standard output that cannot be written not be written again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
