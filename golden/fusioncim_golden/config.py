@@ -18,6 +18,8 @@ SCALE_SHIFT_BITS = 5
 """Bits of the right shift of the score scale."""
 REFERENCE_BITS = 20
 """Signed bits of the integer part of a log2 score and of the row reference; a scale that could exceed it is refused."""
+RANKS = (1, 2, 4, 8, 16)
+"""Values of update_rank."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
 SEED_LIMIT = 4
@@ -83,7 +85,7 @@ class Config:
         check_range("columns", self.columns, 4, 1024)
         check_range("words", self.words, 1, 16)
         check_choice("operand_bits", self.operand_bits, (4, 8))
-        check_choice("update_rank", self.update_rank, (1, 2, 4, 8, 16))
+        check_choice("update_rank", self.update_rank, RANKS)
         if self.columns % self.block_cycles:
             raise InputError(
                 "columns must be a multiple of update_rank * operand_bits = "

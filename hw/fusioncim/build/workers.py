@@ -106,7 +106,7 @@ def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> 
     bar = LOG.getEffectiveLevel() == logging.INFO and console.is_terminal
     start = time.monotonic()
     results: dict[str, Any] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, console=console, transient=True, disable=not bar) as progress,
         Workers(min(jobs, len(work))) as workers,

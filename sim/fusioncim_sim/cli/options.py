@@ -3,6 +3,7 @@
 import os
 import tomllib
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,14 @@ Preset = Annotated[
     str | None,
     typer.Option(
         help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.",
+        autocompletion=preset_names,
+    ),
+]
+PaperPreset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help=f"Preset to start from: {', '.join(PRESETS)}. Default: paper.",
         autocompletion=preset_names,
     ),
 ]
@@ -98,8 +107,8 @@ def parse_value(text: str) -> object:
 
 
 def page(*, quiet: bool = False) -> Console:
-    """The standard output: as wide as the terminal, or 110 columns into a file."""
-    console = Console(highlight=False, quiet=quiet)
-    if console.is_terminal or "COLUMNS" in os.environ:
-        return console
-    return Console(highlight=False, quiet=quiet, width=110)
+    """The standard output: as wide as the terminal, or 110 columns into a file; text is printed as it is."""
+    console = partial(Console, highlight=False, markup=False, emoji=False, quiet=quiet)
+    if console().is_terminal or "COLUMNS" in os.environ:
+        return console()
+    return console(width=110)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_text
 from fusioncim_sim.files import is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration import CASES
@@ -19,7 +20,8 @@ from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
 from fusioncim_sim.studies.study import read
 from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
-from fusioncim_sim.system.explore import RESULTS, front, lines
+from fusioncim_sim.system.explore import RESULTS
+from fusioncim_sim.system.pareto import front, lines
 from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.workload import MODELS
 
@@ -56,11 +58,11 @@ def write_report(path: Path, measurements: Path, exploration: Path | None) -> No
 
 
 def _explored(directory: Path) -> list[dict[str, Any]]:
-    """Results of an exploration."""
+    """The chips of an exploration."""
+    text = read_text("the exploration", directory / RESULTS).splitlines()
     try:
-        text = (directory / RESULTS).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in text[1:]]
-    except (OSError, ValueError) as error:
+        return [line for line in map(json.loads, text[1:]) if "refused" not in line]
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the directory holds no exploration ({type(error).__name__}): {directory}") from error
 
 

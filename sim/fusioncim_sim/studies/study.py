@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 from fusioncim_sim.files import check_json, make_directory, write_json
 
 Stored = Mapping[str, Any]
@@ -102,8 +103,9 @@ def read(directory: Path, name: str) -> dict[str, Any]:
     if "*" in name:
         return {path.stem: read(directory, path.stem) for path in sorted(directory.glob(f"{name}.json"))}
     path = directory / f"{name}.json"
+    content = read_file("the measurement", path)
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"this measurement is needed and cannot be read ({type(error).__name__}): {path}") from error
+        data: dict[str, Any] = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the measurement must be JSON ({type(error).__name__}): {path}") from error
     return data

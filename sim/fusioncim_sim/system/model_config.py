@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 from fusioncim_sim.system.model_defaults import DEFAULTS
 from fusioncim_sim.system.model_families import (
     ALIASES,
@@ -69,10 +70,9 @@ def read_model(path: Path, given: Values | None = None) -> LanguageModel:
 
 def _values(path: Path) -> dict[str, Any]:
     """The object of a JSON file."""
+    content = read_file("the model's configuration", path)
     try:
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
+        values = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the model's configuration is no JSON ({type(error).__name__}: {error}): {path}") from error
     if not isinstance(values, dict):

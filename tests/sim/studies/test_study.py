@@ -61,7 +61,7 @@ def test_a_table_gets_the_files_that_it_names(tmp_path):
     table = Table("page", "mark", lambda one, every: f"{one['name']} {' '.join(every)}", ["one", "two*"])
     assert table.text(tmp_path) == "one two two_more"
     (tmp_path / "one.json").unlink()
-    with pytest.raises(InputError, match=r"is needed and cannot be read \(FileNotFoundError\): .*one\.json"):
+    with pytest.raises(InputError, match=r"the measurement cannot be read \(No such file or directory\): .*one\.json"):
         table.text(tmp_path)
 
 
