@@ -7,11 +7,14 @@ The name `-` is the standard output, and so is /dev/stdout. A pipe or a device i
 replaced.
 """
 
+import errno
 import hashlib
 import importlib.metadata
 import json
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +25,8 @@ from fusioncim_golden.errors import InputError
 MANIFEST = "manifest.json"
 GENERATOR = "fusioncim"
 SCRATCH = ".fusioncim-"
+READER_S = 10.0
+"""How long a pipe may wait for its reader."""
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
@@ -78,12 +83,29 @@ def write_file(path: Path, content: bytes) -> None:
         sys.stdout.flush()
     elif is_stream(path):
         try:
-            path.write_bytes(content)
+            _write_stream(path, content)
         except OSError as error:
             raise cannot_write(path, error) from error
     else:
         with replacing(path) as scratch:
             scratch.write_bytes(content)
+
+
+def _write_stream(path: Path, content: bytes) -> None:
+    """Write to a pipe or a device; a pipe that no one begins to read is an error after READER_S."""
+    end = time.monotonic() + READER_S
+    while True:
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            break
+    os.set_blocking(number, True)
+    with os.fdopen(number, "wb") as stream:
+        stream.write(content)
 
 
 @contextmanager

@@ -74,8 +74,9 @@ class Commands(TyperGroup):
 
 
 def fail(message: str) -> NoReturn:
-    """End with a message on one line."""
-    say(f"error: {' '.join(message.split())}")
+    """End with a message on one line, in which signs that steer a terminal are written as in Python."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(message.split()))
+    say(f"error: {line}")
     sys.exit(2)
 
 

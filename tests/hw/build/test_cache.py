@@ -74,9 +74,7 @@ def test_a_build_directory_that_cannot_be_written(tmp_path, monkeypatch, caplog)
     ]
     assert list((tmp_path / "cache" / "fusioncim").iterdir()) == []
     monkeypatch.setenv("FUSIONCIM_BUILD", "/proc/fusioncim")
-    with pytest.raises(
-        InputError, match=r"^\$FUSIONCIM_BUILD must be a directory that can be written .*not /proc"
-    ):
+    with pytest.raises(InputError, match=r"^\$FUSIONCIM_BUILD must be a directory that can be written .*not /proc"):
         build_root()
 
 
