@@ -161,7 +161,8 @@ def from_integers(
     if softmax_scale is None:
         softmax_scale = 1 / float(np.sqrt(q.shape[-1]))
     scales = np.full(q.shape[:2], scale_q)
-    mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
+    with np.errstate(over="ignore"):  # what is infinite is refused
+        mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
     return Heads(
         q=q.astype(np.int64),
         k=k.astype(np.int64),

@@ -57,6 +57,7 @@ def check_json(path: Path, keys: Iterable[str]) -> None:
         return
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")
+    _check_writable(path)
     if not path.exists():
         return
     try:
@@ -120,6 +121,15 @@ def replacing(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
 
 
+def check_place(path: Path) -> None:
+    """Refuse a path where no directory can be."""
+    _refuse_standard_output(path)
+    above = next(each for each in (path, *path.resolve().parents) if each.exists())
+    if not above.is_dir():
+        raise InputError(f"the output must be a directory, not the file {above}")
+    _check_writable(path)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and those above it, unless it exists."""
     _refuse_standard_output(path)
@@ -131,16 +141,23 @@ def make_directory(path: Path) -> None:
 
 def check_directory(path: Path) -> None:
     """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist."""
-    _refuse_standard_output(path)
-    above = next(each for each in (path, *path.resolve().parents) if each.exists())
-    if not above.is_dir():
-        raise InputError(f"the output must be a directory, not the file {above}")
+    check_place(path)
     if not path.exists() or not any(path.iterdir()):
         return
     for name, entry in _listed(path).items():
         file = path / name
         if file.exists() and hash_of(file.read_bytes()) != entry["sha256"]:
             raise InputError(f"the output directory holds a file that was changed since it was written: {file}")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a path beside which, or above which, nothing can be written."""
+    above = next(each for each in path.resolve().parents if each.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=above, prefix=SCRATCH):
+            return
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[str, Any]) -> None:

@@ -39,6 +39,10 @@ EXTRA_OF = {
 """Extra that brings a package which the default install leaves out."""
 
 
+LONGEST = 1000
+"""Signs of an error; of a longer one, which names a huge value, the middle is left out."""
+
+
 class Commands(TyperGroup):
     """Turns errors of the user's input into one line and an exit status; everything else keeps its traceback."""
 
@@ -76,7 +80,7 @@ class Commands(TyperGroup):
 def fail(message: str) -> NoReturn:
     """End with a message on one line, in which signs that steer a terminal are written as in Python."""
     line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(message.split()))
-    say(f"error: {line}")
+    say(f"error: {line if len(line) <= LONGEST else f'{line[: LONGEST // 2]} .. {line[-LONGEST // 2 :]}'}")
     sys.exit(2)
 
 

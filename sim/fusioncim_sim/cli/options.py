@@ -101,7 +101,7 @@ def parse_value(text: str) -> object:
     """A TOML value; what is none is a string, so that names need no quotes."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return table["value"] if len(table) == 1 else text
 

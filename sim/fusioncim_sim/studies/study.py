@@ -13,7 +13,7 @@ from typing import Any
 
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.input_file import read_file
-from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_sim.files import check_json, check_place, make_directory, write_json
 
 Stored = Mapping[str, Any]
 """What a file of measurements/ holds."""
@@ -83,6 +83,7 @@ class Study:
 def run(study: Study, request: Request) -> None:
     """Measure and write. Files that this study has not written are refused before it begins."""
     output = request.output
+    check_place(output)
     if output.exists():
         for pattern, keys in study.files.items():
             for path in [*output.glob(pattern)] or [output / pattern]:

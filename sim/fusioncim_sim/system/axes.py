@@ -68,7 +68,7 @@ def points(axes: Mapping[str, Sequence[Any]], base: ChipConfig = PAPER) -> list[
             taken.update(places)
     for (name, value), rule in refused.items():
         if (name, value) not in taken:
-            raise InputError(f"no chip of the space has {name} = {value}: {rule}")
+            raise InputError(f"no chip of the space has {name} = {value[:40]}: {rule}")
     return found
 
 

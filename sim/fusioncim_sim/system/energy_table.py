@@ -186,6 +186,8 @@ def read_table(path: Path) -> EnergyTable:
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
+    if lacking := set(ChipConfig().as_dict()) - set(table.configuration):
+        raise InputError(f"the energy table must hold all parameters of its chip; missing is {min(lacking)}: {path}")
     if missing:
         raise InputError(
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"

@@ -12,11 +12,12 @@ exploration that is run again goes on where it ended; one that asks for somethin
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import track
@@ -28,7 +29,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.input_file import read_text
-from fusioncim_sim.files import make_directory
+from fusioncim_sim.files import check_place, make_directory, write_file
 from fusioncim_sim.heads.judge import judge_golden
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.system.axes import PAPER, chip_of, points
@@ -47,6 +48,7 @@ from fusioncim_sim.system.energy_table import (
     read_table,
 )
 from fusioncim_sim.system.model_config import language_model
+from fusioncim_sim.system.pareto import OBJECTIVES
 from fusioncim_sim.system.whole_model import evaluate_whole
 from fusioncim_sim.system.workload import Phase
 
@@ -172,13 +174,11 @@ def explore(
     asked = {"axes": {name: list(values) for name, values in axes.items()}, "question": asdict(question)}
     todo = points(axes)[:limit]
     check_question(question)
+    check_place(output)
     work = {_key(point): partial(_judged, judge, point, question) for point in todo}
     _require_one(work.values())
-    make_directory(output)
-    path = output / RESULTS
-    done = _resume(path, asked)
-    missing = {key: function for key, function in work.items() if key not in done}
-    with path.open("a", encoding="utf-8") as file, Workers(jobs, scheduler) as workers:
+    with Workers(jobs, scheduler) as workers, _resumed(output, asked) as (done, file):
+        missing = {key: function for key, function in work.items() if key not in done}
         for key, line in _shown(workers.finished(missing), len(missing)):
             done[key] = line
             file.write(json.dumps(line, sort_keys=True) + "\n")
@@ -225,20 +225,36 @@ def _key(point: Mapping[str, Any]) -> str:
     return json.dumps(point, sort_keys=True)
 
 
-def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Results so far. A last line that was cut off is taken away; results of another question are refused."""
-    if not path.exists():
-        path.write_text(json.dumps(asked, sort_keys=True) + "\n", encoding="utf-8")
-        return {}
+@contextmanager
+def _resumed(output: Path, asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, dict[str, Any]], TextIO]]:
+    """The results so far, and where more are added; results of another question are refused."""
+    path = output / RESULTS
+    before: Mapping[str, Any] = asked
+    lines: list[dict[str, Any]] = []
+    if path.exists():
+        before, lines = read_results(path)
+        if before != json.loads(json.dumps(asked)):
+            raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
+    make_directory(output)
+    write_file(path, "".join(json.dumps(each, sort_keys=True) + "\n" for each in (before, *lines)).encode())
+    with path.open("a", encoding="utf-8") as file:
+        yield {_key(each["point"]): each for each in lines}, file
+
+
+def read_results(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What was asked, and a line for every point; a last line that was cut off is left out."""
     text = read_text("the file of results", path)
-    whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     try:
-        lines = [json.loads(line) for line in whole]
-        other = not lines or lines[0] != json.loads(json.dumps(asked))
-        done = {_key(line["point"]): line for line in lines[1:]}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"the file of results is damaged; remove it or name another directory: {path}") from error
-    if other:
-        raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
-    path.write_text("".join(whole), encoding="utf-8")
-    return done
+        asked, *lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        whole = {"axes", "question"} == {*asked} and all(
+            {"point", "refused"} == {*each} or {"point", *OBJECTIVES} < {*each} for each in lines
+        )
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not whole:
+        raise _damaged(path)
+    return asked, lines
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"the file of results is damaged; remove it or name another directory: {path}")

@@ -88,6 +88,9 @@ def model_of(whole: Values, name: str) -> LanguageModel:
 def _language_model(whole: Values, name: str, source: str, given: Values) -> LanguageModel:
     """The model of the values of a configuration."""
     values = _text(whole)
+    for each in (values, whole):
+        if not isinstance(each.get("model_type"), str | None):
+            raise InputError(f"model_type must be a name, not {json.dumps(each['model_type'])[:60]}")
     causal = _causal(values, whole, given)
     layers = given.get("layers") or number(values, "num_hidden_layers")
     if layers > MAX_LAYERS:

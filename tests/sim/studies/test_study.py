@@ -51,7 +51,7 @@ def test_files_of_others_are_refused_before_anything_is_measured(name, tmp_path)
 
 def test_a_file_is_no_directory(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"directory of the output file must exist, not so for .*one\*\.json"):
+    with pytest.raises(InputError, match=r"the output must be a directory, not the file .*file"):
         run(study([]), Request(output=tmp_path / "file", jobs=1))
 
 
