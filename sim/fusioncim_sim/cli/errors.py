@@ -39,6 +39,8 @@ EXTRA_OF = {
 """Extra that brings a package which the default install leaves out."""
 
 
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Errors of a write to an open file."""
 LONGEST = 1000
 """Signs of an error; of a longer one, which names a huge value, the middle is left out."""
 
@@ -73,7 +75,8 @@ class Commands(TyperGroup):
             _drop_output()
             if error.errno == errno.EPIPE:
                 sys.exit(1)
-            fail(f"the system says: {error.strerror or error}: {error.filename or 'standard output'}")
+            place = "the standard output" if error.errno in UNWRITTEN else "the working directory"
+            fail(f"the system says: {error.strerror or error}: {error.filename or place}")
         sys.exit(status if isinstance(status, int) else 0)
 
 

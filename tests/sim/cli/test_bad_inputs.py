@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.sim.cli.bad_inputs import PIPES, ROWS, files
+from tests.sim.cli.bad_inputs import PIPES, ROWS, Row, files
 from typer.testing import CliRunner
 
 from fusioncim_sim.cli.app import app
@@ -33,6 +33,8 @@ def inputs(tmp_path_factory):
     for name in PIPES:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(place / name)
+    (place / "fusioncim").write_text(f'#!/bin/sh\nexec {sys.executable} -c "{START[2]}" "$@"\n', encoding="utf-8")
+    (place / "fusioncim").chmod(0o755)
     tools = tmp_path_factory.mktemp("tools")
     (tools / "sta").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     (tools / "sta").chmod(0o755)
@@ -109,3 +111,61 @@ def test_a_bad_input_of_the_program_is_one_line(row, place):
     command = [*START, *(os.fsencode(argument) for argument in row.arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=LIMIT_S)
     refused(row, done.returncode, done.stdout, done.stderr)
+
+
+AROUND = {
+    "closed output": ("$F info >&-", "the standard output must be open, not closed"),
+    "closed output of JSON": ("$F info --json - >&-", "the standard output must be open, not closed"),
+    "full disk": ("$F info >/dev/full", "No space left on device: the standard output"),
+    "full disk of JSON": ("$F info --json - >/dev/full", "No space left on device: the standard output"),
+    "full disk of a help": ("$F info --help >/dev/full", "No space left on device: the standard output"),
+    "full disk of a report": ("$F report - >/dev/full", "No space left on device: the standard output"),
+    "full disk of a file": (
+        "$F info --json /dev/full >/dev/null",
+        "cannot be written (No space left on device): /dev/full",
+    ),
+    "files of no bytes": ("ulimit -f 0; $F info --json new.json >/dev/null", "cannot be written (File too large): new"),
+    "files of few bytes": (
+        "ulimit -f 2; $F info --json new.json >/dev/null",
+        "cannot be written (File too large): new",
+    ),
+    "no working directory": (
+        "mkdir gone; cd gone; rmdir ../gone; $F generate --preset tiny --engine -o new",
+        "No such file or directory: the working directory",
+    ),
+    "working directory that cannot be written": (
+        "cd /proc; $F generate --preset tiny --engine",
+        "cannot be written (No such file or directory): build/verilog/tiny",
+    ),
+    "builds nowhere": (
+        "cd /proc; FUSIONCIM_BUILD= HOME=/proc XDG_CACHE_HOME= $F evaluate --tokens 64 --layers 1",
+        "builds must go to a directory that can be written",
+    ),
+}
+"""Lines of a shell, whose $F is the program, and what the refusal says."""
+
+
+@pytest.mark.timeout(2 * LIMIT_S)
+@pytest.mark.parametrize("case", AROUND if ALL else list(AROUND)[::6])
+def test_bad_surroundings_are_one_line(case, place):
+    line, said = AROUND[case]
+    environment = {**os.environ, "F": str(place / "fusioncim"), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, encoding="utf-8", timeout=LIMIT_S)
+    error = "".join(each for each in done.stderr.splitlines(keepends=True) if "getcwd" not in each)
+    refused(Row(case, (), said), done.returncode, done.stdout, error)
+
+
+SILENT = {
+    "closed errors": ("$F info --preset huge 2>&-", 2),
+    "full disk of errors": ("$F info --preset huge 2>/dev/full", 2),
+    "reader that is gone": ("set -o pipefail; (sleep 0.3; $F info; exit $?) | true", 1),
+}
+
+
+@pytest.mark.timeout(2 * LIMIT_S)
+@pytest.mark.parametrize("case", SILENT)
+def test_where_nothing_can_be_said_nothing_is(case, place):
+    line, status = SILENT[case]
+    environment = {**os.environ, "F": str(place / "fusioncim")}
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, encoding="utf-8", timeout=LIMIT_S)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
