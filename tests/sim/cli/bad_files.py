@@ -125,6 +125,7 @@ HEADS = {
     "-1e39": (heads(**with_value("v", -1e39)), "head_v must be at most 3.4e+38 in magnitude"),
     "longdouble": (heads(**with_value("k", np.longdouble("1e4000"), np.longdouble)), "head_k must be at most"),
     "large-scores": (heads(head_q=np.full((12, 16), 1e30), head_k=np.eye(12, 16) * 1e30), "the score scale"),
+    "tiny-scores": (heads(**{f"head_{part}": np.eye(12, 16) * 1e-300 for part in "qkv"}), "the score scale"),
     "complex": (heads(head_q=np.zeros((12, 16), complex)), "not of type complex128"),
     "bool": (heads(head_k=np.zeros((12, 16), bool)), "not of type bool"),
     "strings": (heads(head_v=np.full((12, 16), "1")), "not of type <U1"),
