@@ -19,10 +19,10 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-inputs measure lint format lock clean setup FORCE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
@@ -35,6 +35,9 @@ test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run th
 
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
 	@$(BIN)/python -m pytest $(PARALLEL) tests/hw/fpga $(PYTEST_ARGS)
+
+test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make test takes a part of it
+	@FUSIONCIM_ALL_INPUTS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_bad_inputs.py $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure

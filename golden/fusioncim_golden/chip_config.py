@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from fusioncim_golden.config import Config, check_choice, check_range
+from fusioncim_golden.config import Config, check_choice, check_range, check_type
 from fusioncim_golden.errors import InputError
 
 JOB_QUEUE = 4
@@ -29,8 +29,7 @@ class ChipConfig:
 
     def __post_init__(self) -> None:
         for name in ("engines", "buffer_bytes", "bus_bits"):
-            if type(getattr(self, name)) is not int:
-                raise InputError(f"{name} must be of type int, not {getattr(self, name)!r}")
+            check_type(name, getattr(self, name), int)
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
         if self.engine.columns * self.engine.operand_bits % self.bus_bits:

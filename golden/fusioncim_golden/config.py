@@ -18,8 +18,12 @@ SCALE_SHIFT_BITS = 5
 """Bits of the right shift of the score scale."""
 REFERENCE_BITS = 20
 """Signed bits of the integer part of a log2 score and of the row reference; a scale that could exceed it is refused."""
+RANKS = (1, 2, 4, 8, 16)
+"""Values of update_rank."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
+MAX_BITS = 63
+"""Bits of the largest whole number that a file or an option may hold."""
 SEED_LIMIT = 4
 """A seeded reference starts at most this many powers of two above the first block's own."""
 RECIPROCAL_BITS = 14
@@ -73,17 +77,14 @@ class Config:
 
     def _check_types(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if type(value) is not field.type:
-                kind = getattr(field.type, "__name__", field.type)
-                raise InputError(f"{field.name} must be of type {kind}, not {value!r}")
+            check_type(field.name, getattr(self, field.name), field.type)
 
     def _check_array(self) -> None:
         check_range("rows", self.rows, 1, 1024)
         check_range("columns", self.columns, 4, 1024)
         check_range("words", self.words, 1, 16)
         check_choice("operand_bits", self.operand_bits, (4, 8))
-        check_choice("update_rank", self.update_rank, (1, 2, 4, 8, 16))
+        check_choice("update_rank", self.update_rank, RANKS)
         if self.columns % self.block_cycles:
             raise InputError(
                 "columns must be a multiple of update_rank * operand_bits = "
@@ -223,6 +224,14 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """The parameters by name."""
         return asdict(self)
+
+
+def check_type(name: str, value: object, kind: object) -> None:
+    """Refuse a value of another type, and a whole number beyond 64 bits."""
+    if type(value) is not kind:
+        raise InputError(f"{name} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise InputError(f"{name} must be a number of at most {MAX_BITS} bits, not of {value.bit_length()}")
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config, check_choice
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_text
 
 PRESETS: Mapping[str, ChipConfig] = {
     "tiny": ChipConfig(
@@ -55,9 +56,8 @@ def preset(name: str) -> ChipConfig:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The table of a configuration file: an optional `preset` to start from, then any parameter by name."""
+    text = read_text("the configuration file", path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the configuration file cannot be read ({error.strerror}): {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the configuration file is no valid TOML ({error}): {path}") from error

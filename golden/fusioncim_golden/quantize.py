@@ -8,6 +8,7 @@ score scale has no error.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from fusioncim_golden.errors import InputError
 
 Float = NDArray[np.float64]
 GRANULARITIES = ("head", "token")
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 LOG2_E = float(np.log2(np.e))
 
 
@@ -90,12 +92,15 @@ def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
     return mantissa, shift
 
 
-def check_float(name: str, x: Float) -> None:
-    """Refuse NaN and infinity."""
+def check_float(name: str, x: NDArray[np.floating[Any]]) -> None:
+    """Refuse NaN, infinity, and what float32 has no room for: products of such values have none in float64."""
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         place = tuple(int(i) for i in bad[0])
         raise InputError(f"{name} must be finite, but {len(bad)} values are not; the first is {x[place]} at {place}")
+    largest = float(np.max(np.abs(x), initial=0))
+    if largest > FLOAT32_MAX:
+        raise InputError(f"{name} must be at most {FLOAT32_MAX:.3g} in magnitude, as float32 is, not {largest:.3g}")
 
 
 def quantize(
@@ -156,7 +161,8 @@ def from_integers(
     if softmax_scale is None:
         softmax_scale = 1 / float(np.sqrt(q.shape[-1]))
     scales = np.full(q.shape[:2], scale_q)
-    mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
+    with np.errstate(over="ignore"):  # what is infinite is refused
+        mantissa, shift = snap_scale(scales * scale_k * softmax_scale * LOG2_E, up=False)
     return Heads(
         q=q.astype(np.int64),
         k=k.astype(np.int64),

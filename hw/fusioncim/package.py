@@ -2,7 +2,7 @@
 
     TOP.v, sram.v  Verilog, the ports explained above the top module; the model of the memory macro
     TOP.f          file list, for any simulator or synthesizer
-    TOP.core       FuseSoC core: `fusesoc run` lints it, target synth is all that a synthesizer reads
+    TOP.core       FuseSoC core: Verilog and constraints; `fusesoc run` lints it
     TOP.sdc        timing constraints
     ports.md       every port: direction, bits, meaning, and where the fields of a layout lie
     config.toml    the configuration
@@ -182,15 +182,12 @@ filesets:
 
 targets:
   default:
-    filesets: [rtl]
+    filesets: [rtl, constraints]
     toplevel: {top}
     flow: lint
     flow_options:
       tool: verilator
       verilator_options: [{options}]
-  synth:
-    filesets: [rtl, constraints]
-    toplevel: {top}
 """
 
 

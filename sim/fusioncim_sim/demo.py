@@ -122,7 +122,7 @@ def print_page(
     order, rule = config.schedule, rule_name(config.slack, config.seed)
 
     def heading(text: str) -> None:
-        console.print(f"[bold]{text}[/]")
+        console.print(text, style="bold")
 
     heading("FusionCIM: one hybrid engine on real attention heads\n")
     about = {

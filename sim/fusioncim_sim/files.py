@@ -7,11 +7,14 @@ The name `-` is the standard output, and so is /dev/stdout. A pipe or a device i
 replaced.
 """
 
+import errno
 import hashlib
 import importlib.metadata
 import json
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +25,8 @@ from fusioncim_golden.errors import InputError
 MANIFEST = "manifest.json"
 GENERATOR = "fusioncim"
 SCRATCH = ".fusioncim-"
+READER_S = 10.0
+"""How long a pipe may wait for its reader."""
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
@@ -52,6 +57,7 @@ def check_json(path: Path, keys: Iterable[str]) -> None:
         return
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")
+    _check_writable(path)
     if not path.exists():
         return
     try:
@@ -78,12 +84,29 @@ def write_file(path: Path, content: bytes) -> None:
         sys.stdout.flush()
     elif is_stream(path):
         try:
-            path.write_bytes(content)
+            _write_stream(path, content)
         except OSError as error:
             raise cannot_write(path, error) from error
     else:
         with replacing(path) as scratch:
             scratch.write_bytes(content)
+
+
+def _write_stream(path: Path, content: bytes) -> None:
+    """Write to a pipe or a device; a pipe that no one begins to read is an error after READER_S."""
+    end = time.monotonic() + READER_S
+    while True:
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            break
+    os.set_blocking(number, True)
+    with os.fdopen(number, "wb") as stream:
+        stream.write(content)
 
 
 @contextmanager
@@ -98,6 +121,15 @@ def replacing(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
 
 
+def check_place(path: Path) -> None:
+    """Refuse a path where no directory can be."""
+    _refuse_standard_output(path)
+    above = next(each for each in (path, *path.resolve().parents) if each.exists())
+    if not above.is_dir():
+        raise InputError(f"the output must be a directory, not the file {above}")
+    _check_writable(path)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and those above it, unless it exists."""
     _refuse_standard_output(path)
@@ -109,16 +141,23 @@ def make_directory(path: Path) -> None:
 
 def check_directory(path: Path) -> None:
     """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist."""
-    _refuse_standard_output(path)
-    above = next(each for each in (path, *path.resolve().parents) if each.exists())
-    if not above.is_dir():
-        raise InputError(f"the output must be a directory, not the file {above}")
+    check_place(path)
     if not path.exists() or not any(path.iterdir()):
         return
     for name, entry in _listed(path).items():
         file = path / name
         if file.exists() and hash_of(file.read_bytes()) != entry["sha256"]:
             raise InputError(f"the output directory holds a file that was changed since it was written: {file}")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a path beside which, or above which, nothing can be written."""
+    above = next(each for each in path.resolve().parents if each.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=above, prefix=SCRATCH):
+            return
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def write_directory(path: Path, files: Mapping[str, bytes], parameters: Mapping[str, Any]) -> None:

@@ -58,11 +58,18 @@ def test_a_file_leaves_names_and_values_to_others(tmp_path):
     assert read_toml(file) == {}
 
 
-@pytest.mark.parametrize("text", [b"rows 8", b"\xff"])
+@pytest.mark.parametrize("text", [b"rows 8", b"rows = " + b"[" * 100_000, b"rows = " + b"9" * 5000])
 def test_a_file_that_is_no_toml_is_refused(tmp_path, text):
     file = tmp_path / "engine.toml"
     file.write_bytes(text)
     with pytest.raises(InputError, match=r"^the configuration file is no valid TOML .*engine.toml$"):
+        read_toml(file)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "engine.toml"
+    file.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"^the configuration file must be UTF-8 .* at byte 0\): .*engine.toml$"):
         read_toml(file)
 
 

@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from fusioncim_golden.errors import InputError
+from fusioncim_sim import files
 from fusioncim_sim.files import (
     STANDARD_OUTPUT,
     check_directory,
@@ -67,6 +68,14 @@ def test_a_pipe_is_written_to_and_not_read(tmp_path):
     reader.join(timeout=10)
     assert [json.loads(each) for each in read] == [DATA]
     assert pipe.is_fifo()
+
+
+def test_a_pipe_that_no_one_reads_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "READER_S", 0.1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=rf"cannot be written \(No such device or address\): {pipe}"):
+        write_json(pipe, DATA)
 
 
 def test_a_device_is_written_to_and_not_replaced():

@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.llm import language_model
-from fusioncim_sim.llm.language_model import read_text, windows
+from fusioncim_sim.llm.language_model import text_of, windows
 
 
 def test_the_novel_is_long_enough():
-    text = read_text(None)
+    text = text_of(None)
     assert text.startswith("Call me Ishmael.")
     assert len(text) > 110_000
 
@@ -53,6 +53,6 @@ def test_a_text_shorter_than_a_window_is_refused():
 def test_texts_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     with pytest.raises(InputError, match=r"must be UTF-8 \(unexpected end of data at byte 3\)"):
-        read_text(tmp_path / "latin")
+        text_of(tmp_path / "latin")
     with pytest.raises(InputError, match="cannot be read"):
-        read_text(tmp_path / "no")
+        text_of(tmp_path / "no")

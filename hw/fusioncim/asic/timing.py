@@ -22,6 +22,7 @@ from fusioncim.asic.netlist.loads import PortLoads, port_loads
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist, Part
 from fusioncim.asic.netlist.netlist_verilog import instance_name, plain_verilog
+from fusioncim.build.program import run_program
 from fusioncim.package import IO_SHARE
 from fusioncim_golden.errors import InputError
 
@@ -229,10 +230,7 @@ def require_sta() -> None:
 def _sta(script: Path) -> str:
     """What OpenSTA prints."""
     try:
-        done = subprocess.run(
-            ["sta", "-no_init", "-no_splash", "-exit", str(script)],
-            capture_output=True, encoding="utf-8", timeout=LIMIT_S, check=False,
-        )  # fmt: skip
+        done = run_program(["sta", "-no_init", "-no_splash", "-exit", str(script)], limit_s=LIMIT_S)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"timing took more than {LIMIT_S} s") from None
     return done.stdout + done.stderr

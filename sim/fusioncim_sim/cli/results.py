@@ -26,7 +26,7 @@ class Results:
 
     def say(self, line: str) -> None:
         """Print a line about what was written, as it is."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Write the JSON if it was asked for."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, choose_chip
+from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, PaperPreset, choose_chip
 from fusioncim_sim.cli.results import Results
 
 
@@ -32,7 +32,7 @@ def evaluate(
     causal: Annotated[
         bool | None, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Preset of the chip. Default: paper.")] = None,
+    preset: PaperPreset = None,
     config: ConfigFile = None,
     changes: Changes = None,
     dram: Annotated[str, typer.Option(help="Memory: lpddr4, lpddr5, gddr5 or hbm2.")] = "lpddr5",
@@ -106,7 +106,8 @@ def explore(
 ) -> None:
     """Evaluate chips of many configurations on one workload: area, energy, latency, quality, and their Pareto front.
 
-    What is finished is kept in results.jsonl of the directory; the same command goes on from there.
+    What is finished is kept in results.jsonl of the directory; the same command goes on from there. Chips that cannot
+    do the work are named with the reason.
 
     Example: fusioncim explore --axis engines=4,8,16 --axis rows=64,128 -o build/mine
     """
@@ -114,15 +115,17 @@ def explore(
     from fusioncim_sim.files import write_json
     from fusioncim_sim.screen.system import front_page
     from fusioncim_sim.system import explore as space
+    from fusioncim_sim.system.axes import AXES, parse_axes
+    from fusioncim_sim.system.pareto import front
 
     results = Results(json_out, "front", "points")
-    axes = space.parse_axes(axis) if axis else space.AXES
+    axes = parse_axes(axis) if axis else AXES
     question = space.Question(model=model, tokens=tokens, memory=dram)
     found = space.explore(output, axes, question, jobs=jobs or cores(), scheduler=scheduler, limit=limit)
-    best = space.front(found)
+    best = front(found.chips)
     front_page(results.console, found, best)
     write_json(output / "front.json", {"front": best}, ("front",))
-    results.write({"front": best, "points": len(found)})
+    results.write({"front": best, "points": len(found.chips), "refused": found.refused})
 
 
 def report(

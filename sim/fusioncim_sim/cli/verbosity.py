@@ -11,8 +11,6 @@ import typer
 from fusioncim.build.messages import show
 from fusioncim_golden.errors import InputError
 
-LOG = logging.getLogger(__name__)
-
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say every step: kept and new builds, programs that are started.")
 ]
@@ -43,7 +41,3 @@ def set_verbosity(verbose: bool, quiet: bool) -> None:
     if verbose and quiet:
         raise InputError("only one of --verbose and --quiet may be given")
     show(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
-    if verbose:
-        from fusioncim.build.cache import build_root
-
-        LOG.debug("builds go to %s", build_root())

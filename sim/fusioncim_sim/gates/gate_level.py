@@ -63,7 +63,6 @@ def simulate_chip_gates(
 @contextmanager
 def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
     """The program of a flat netlist with the toggle counter, and the file that it writes."""
-    build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         counted = Path(scratch) / "toggles"
         options = ("-M", str(counter()), "-m", "toggles")

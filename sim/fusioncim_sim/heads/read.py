@@ -5,8 +5,7 @@ Float heads must not: they are quantized, and that gives their scales.
 `fixture` is the file of captured heads that comes with the package.
 """
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusioncim_golden.config import Config
+from fusioncim_golden.config import POSITION_BITS, RANKS, Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Float, Heads, check_float, from_integers, quantize
 from fusioncim_golden.reference import attention
 from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.npz import Arrays, Header, open_arrays
 
 FIXTURE = "smollm2_heads.npz"
+MAX_TOKENS = (1 << POSITION_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -74,69 +75,82 @@ def fixture() -> Path:
 
 def load_heads(path: Path, config: Config) -> list[Head]:
     """All heads of a file in the order of their names, checked against the configuration."""
-    arrays = _arrays(path)
-    names = sorted({name[:-2] for name in arrays if name.endswith(("_q", "_k", "_v"))})
-    if not names:
-        raise InputError(
-            f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {', '.join(arrays) or 'nothing'}"
-        )
-    for name in arrays:
-        if name.endswith("_scale") and name.removesuffix("_scale") not in names:
-            raise InputError(f"NAME_scale must be of a head of the file ({', '.join(names)}), not {name}")
-    return [_head(name, arrays, config) for name in names]
+    with open_arrays(path) as arrays:
+        names = sorted({name[:-2] for name in arrays.headers if name.endswith(("_q", "_k", "_v"))})
+        if not names:
+            there = ", ".join(arrays.headers) or "nothing"
+            raise InputError(f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {there}")
+        for name in arrays.headers:
+            if name.endswith("_scale") and name.removesuffix("_scale") not in names:
+                raise InputError(f"NAME_scale must be of a head of the file ({', '.join(names)}), not {name}")
+        for name in names:
+            if not name.isprintable() or not name.strip():
+                raise InputError(f"the name of a head must be of printable signs, not {name!r}")
+            _check_headers(name, arrays.headers, config)
+        return [_head(name, arrays, config) for name in names]
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an .npz file."""
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
-            arrays = {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise InputError(f"the heads file cannot be read ({error.strerror or error}): {path}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"the heads file is no .npz of plain arrays ({error}): {path}") from error
-    for name, x in arrays.items():
-        if not isinstance(x, np.ndarray):
-            raise InputError(f"the heads file is no .npz of plain arrays ({name} is none): {path}")
-    return arrays
-
-
-def _head(name: str, arrays: dict[str, NDArray[Any]], config: Config) -> Head:
+def _check_headers(name: str, headers: Mapping[str, Header], config: Config) -> None:
+    """Refuse arrays by their shapes and types, before anything is read."""
     for part in "qkv":
-        if f"{name}_{part}" not in arrays:
+        if f"{name}_{part}" not in headers:
             raise InputError(f"head {name} must have arrays {name}_q, {name}_k, {name}_v; missing is {name}_{part}")
-    q, k, v = (arrays[f"{name}_{part}"] for part in "qkv")
-    low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
+    q, k, v = (headers[f"{name}_{part}"] for part in "qkv")
     for part, x in zip("qkv", (q, k, v), strict=True):
         label = f"{name}_{part}"
-        if x.ndim != 2 or 0 in x.shape:
+        if len(x.shape) != 2 or 0 in x.shape:
             raise InputError(f"{label} must be [tokens, dimension] with at least one of each, not of shape {x.shape}")
-        if x.shape[1] != config.columns:
-            raise InputError(
-                f"the dimension of {label} must be the configuration's columns = {config.columns} "
-                f"(try --set columns={x.shape[1]}), not {x.shape[1]}"
-            )
-        if x.dtype.kind == "f":
-            check_float(label, x.astype(np.float64))
-        elif x.dtype.kind in "iu":
-            if x.min() < low or x.max() > high:
-                worst = x.min() if x.min() < low else x.max()
-                raise InputError(f"{label} must be integers from {low} to {high} (operand_bits), not {worst}")
-        else:
+        check_range(f"the tokens of {label}", x.shape[0], 1, MAX_TOKENS)
+        if x.dtype.kind not in "fiu":
             raise InputError(f"{label} must be float or integer, not of type {x.dtype}")
-    kinds = {x.dtype.kind in "iu" for x in (q, k, v)}
-    if len(kinds) > 1:
+    dimensions = [x.shape[1] for x in (q, k, v)]
+    if len(set(dimensions)) > 1:
+        raise InputError(
+            f"{name}_q, {name}_k, {name}_v must have the same dimension, not {', '.join(map(str, dimensions))}"
+        )
+    if q.shape[1] != config.columns:
+        raise InputError(
+            f"the dimension of {name}_q must be the configuration's columns = {config.columns}"
+            f"{_hint(config, q.shape[1])}, not {q.shape[1]}"
+        )
+    if len({x.dtype.kind in "iu" for x in (q, k, v)}) > 1:
         raise InputError(
             f"{name}_q, {name}_k, {name}_v must be all float or all integer, not {q.dtype}, {k.dtype}, {v.dtype}"
         )
     if k.shape != v.shape:
         raise InputError(f"{name}_k and {name}_v must have the same shape, not {k.shape} and {v.shape}")
-    if f"{name}_scale" in arrays and kinds == {False}:
+    if f"{name}_scale" in headers and q.dtype.kind == "f":
         raise InputError(f"{name}_scale must stand beside integer heads (float heads are quantized), not {q.dtype}")
-    scales = arrays.get(f"{name}_scale", np.ones(3))
-    if scales.shape != (3,) or scales.dtype.kind not in "fiu" or not np.all(np.isfinite(scales) & (scales > 0)):
+
+
+def _hint(config: Config, columns: int) -> str:
+    """Options that make an engine of so many columns, if there are any."""
+    for rank in sorted(RANKS, key=lambda rank: (rank != config.update_rank, -rank)):
+        try:
+            config.override(columns=columns, update_rank=rank)
+        except InputError:
+            continue
+        more = "" if rank == config.update_rank else f" --set update_rank={rank}"
+        return f" (try --set columns={columns}{more})"
+    return " (no engine of these operand_bits has as many as this head)"
+
+
+def _head(name: str, arrays: Arrays, config: Config) -> Head:
+    low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
+    read = {part: arrays.read(f"{name}_{part}") for part in "qkv"}
+    for part, x in read.items():
+        label = f"{name}_{part}"
+        if x.dtype.kind == "f":
+            check_float(label, x)
+        elif x.min() < low or x.max() > high:
+            worst = x.min() if x.min() < low else x.max()
+            raise InputError(f"{label} must be integers from {low} to {high} (operand_bits), not {worst}")
+    header = arrays.headers.get(f"{name}_scale", Header((3,), np.dtype(float)))
+    if header.shape != (3,) or header.dtype.kind not in "fiu":
+        raise InputError(
+            f"{name}_scale must be three positive scales (q, k, v), not of shape {header.shape} and type {header.dtype}"
+        )
+    scales = arrays.read(f"{name}_scale") if f"{name}_scale" in arrays.headers else np.ones(3)
+    if not np.all(np.isfinite(scales) & (scales > 0)):
         raise InputError(f"{name}_scale must be three positive scales (q, k, v), not {scales.tolist()}")
-    return Head(name, q, k, v, (float(scales[0]), float(scales[1]), float(scales[2])))
+    return Head(name, **read, scales=(float(scales[0]), float(scales[1]), float(scales[2])))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_text
 
 DATA = Path(__file__).parent / "data"
 TEXT = DATA / "moby_dick.txt.xz"
@@ -105,16 +106,9 @@ def tokenize(source: Source, text: str) -> NDArray[np.int64]:
     return np.asarray(tokenizer(text, add_special_tokens=False).input_ids, dtype=np.int64)
 
 
-def read_text(path: Path | None) -> str:
+def text_of(path: Path | None) -> str:
     """A text file, or the novel."""
-    if path is None:
-        return lzma.decompress(TEXT.read_bytes()).decode()
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"the text cannot be read ({error.strerror}): {path}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the text must be UTF-8 ({error.reason} at byte {error.start}): {path}") from error
+    return read_text("the text", path) if path else lzma.decompress(TEXT.read_bytes()).decode()
 
 
 def windows(tokens: NDArray[np.int64], length: int, limit: int | None) -> NDArray[np.int64]:

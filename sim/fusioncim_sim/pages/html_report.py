@@ -4,13 +4,12 @@ It is made from the JSON files of `measurements` alone, and from the results of 
 """
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import is_stream, write_file
+from fusioncim_sim.files import check_place, is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration import CASES
 from fusioncim_sim.studies.cost.tables import HEADS, cost_table
@@ -19,7 +18,8 @@ from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
 from fusioncim_sim.studies.study import read
 from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
-from fusioncim_sim.system.explore import RESULTS, front, lines
+from fusioncim_sim.system.explore import RESULTS, read_results
+from fusioncim_sim.system.pareto import front, lines
 from fusioncim_sim.system.published import published_table
 from fusioncim_sim.system.workload import MODELS
 
@@ -51,17 +51,15 @@ def write_report(path: Path, measurements: Path, exploration: Path | None) -> No
         raise InputError(f"the output file exists and is no report; remove it or name another: {path}")
     if not path.parent.is_dir():
         raise InputError(f"the directory of the output file must exist, not so for {path}")
+    if not is_stream(path):
+        check_place(path.parent)
     data = {name: read(measurements, name) for name in INPUTS}
     write_file(path, page(data, _explored(exploration) if exploration else []).encode())
 
 
 def _explored(directory: Path) -> list[dict[str, Any]]:
-    """Results of an exploration."""
-    try:
-        text = (directory / RESULTS).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in text[1:]]
-    except (OSError, ValueError) as error:
-        raise InputError(f"the directory holds no exploration ({type(error).__name__}): {directory}") from error
+    """The chips of an exploration."""
+    return [each for each in read_results(directory / RESULTS)[1] if "refused" not in each]
 
 
 def page(data: Mapping[str, Mapping[str, Any]], explored: Sequence[Mapping[str, Any]]) -> str:

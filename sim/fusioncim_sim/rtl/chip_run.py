@@ -86,7 +86,6 @@ def simulate_chip(
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
-    build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
         memory.tofile(folder / "memory.bin")

@@ -40,7 +40,6 @@ def simulate_jobs(
     beats_per_row = config.columns // config.units
     if cycles is None:
         cycles = streams.limit(config, 20 if stall else 2)
-    build_root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         place = Path(scratch)
         words = {name: [f"{x:x}" for x in getattr(streams, name)] for name in ("tiles", "q", "blocks", "kv")}

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from fusioncim.build.program import run_program
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
 
@@ -77,16 +78,7 @@ def call(command: Sequence[str], log: Path, *, directory: Path, environment: Map
     """Exit status of a program; what it prints is appended to the log. It ends after LIMIT_S at the latest."""
     with log.open("a", encoding="utf-8") as output:
         try:
-            done = subprocess.run(
-                command,
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=LIMIT_S,
-                check=False,
-            )
+            done = run_program(command, log=output, directory=directory, environment=environment, limit_s=LIMIT_S)
         except subprocess.TimeoutExpired:
             raise SimulationError(f"{Path(command[0]).name} was ended after {LIMIT_S} s\n{end_of(log)}") from None
     return done.returncode
@@ -100,4 +92,4 @@ def end_of(log: Path) -> str:
 @functools.cache
 def _first_line(*command: str) -> str:
     """The first line that a program prints; asked once."""
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout.partition("\n")[0]
+    return run_program(command).stdout.partition("\n")[0]

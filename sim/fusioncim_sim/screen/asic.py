@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.synthesis.synth_recipe import fallbacks
@@ -51,7 +50,7 @@ def synth_page(console: Console, figures: Mapping[str, Any]) -> None:
 def warn(console: Console, fallbacks: list[str]) -> None:
     """What the library lacks, and what was done instead."""
     for line in fallbacks:
-        console.print(f"fallback: {line}", soft_wrap=True, markup=False)
+        console.print(f"fallback: {line}", soft_wrap=True)
 
 
 def timing_page(console: Console, timing: Timing, library: Library) -> None:
@@ -61,9 +60,9 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
     for path in timing.paths:
         frequency = f"{1000 / path.period_ns:,.0f}" if path.period_ns > 0 else "-"
         way = f"{path.start}\nto {path.end}"
-        grid.add_row(path.module, escape(way), f"{path.slack_ns:.3f}", f"{path.period_ns:.3f}", frequency)
+        grid.add_row(path.module, way, f"{path.slack_ns:.3f}", f"{path.period_ns:.3f}", frequency)
     console.print(grid)
-    console.print(timing.report, markup=False, soft_wrap=True)
+    console.print(timing.report, soft_wrap=True)
     asked = 1000 / timing.period_ns
     console.print(
         f"\n{timing.top} on {library.name}: at most {timing.frequency_mhz:,.0f} MHz "

@@ -1,5 +1,6 @@
 """The pages of `fusioncim evaluate` and `fusioncim explore`: where cycles, bytes and energy go; the best chips."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,8 +8,9 @@ from rich.console import Console
 
 from fusioncim_sim.screen.tables import table
 from fusioncim_sim.system.energy_table import DRAM
-from fusioncim_sim.system.explore import lines
+from fusioncim_sim.system.explore import Found
 from fusioncim_sim.system.model import Evaluation
+from fusioncim_sim.system.pareto import lines, point_name
 from fusioncim_sim.system.whole_model import WholeModel
 
 CAUSES = {
@@ -70,13 +72,17 @@ def _layer_page(console: Console, result: Evaluation) -> None:
         console.print(energies)
 
 
-def front_page(console: Console, found: Sequence[Mapping[str, Any]], best: Sequence[Mapping[str, Any]]) -> None:
-    """Chips that no other one beats."""
+def front_page(console: Console, found: Found, best: Sequence[Mapping[str, Any]]) -> None:
+    """Chips that no other one beats, and those that cannot do the work."""
     grid = table("chip", "mm2", "mJ", "ms", "SQNR\ndB", "working", "energy")
     for line in lines(best):
         grid.add_row(*line)
     console.print(grid)
-    console.print(f"{len(best):,} of {len(found):,} chips are beaten by no other one.", soft_wrap=True)
+    console.print(f"{len(best):,} of {len(found.chips):,} chips are beaten by no other one.", soft_wrap=True)
+    for rule, count in Counter(each["refused"] for each in found.refused).items():
+        first = next(point_name(each["point"]) for each in found.refused if each["refused"] == rule)
+        others = f" and {count - 1:,} others" if count > 1 else ""
+        console.print(f"refused: {first}{others}: {rule}", soft_wrap=True)
 
 
 def _phase(result: Evaluation) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import check_json, make_directory, write_json
+from fusioncim_golden.input_file import read_file
+from fusioncim_sim.files import check_json, check_place, make_directory, write_json
 
 Stored = Mapping[str, Any]
 """What a file of measurements/ holds."""
@@ -82,6 +83,7 @@ class Study:
 def run(study: Study, request: Request) -> None:
     """Measure and write. Files that this study has not written are refused before it begins."""
     output = request.output
+    check_place(output)
     if output.exists():
         for pattern, keys in study.files.items():
             for path in [*output.glob(pattern)] or [output / pattern]:
@@ -102,8 +104,9 @@ def read(directory: Path, name: str) -> dict[str, Any]:
     if "*" in name:
         return {path.stem: read(directory, path.stem) for path in sorted(directory.glob(f"{name}.json"))}
     path = directory / f"{name}.json"
+    content = read_file("the measurement", path)
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"this measurement is needed and cannot be read ({type(error).__name__}): {path}") from error
+        data: dict[str, Any] = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the measurement must be JSON ({type(error).__name__}): {path}") from error
     return data

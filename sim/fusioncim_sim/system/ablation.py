@@ -26,6 +26,7 @@ from pathlib import Path
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.system.baselines import PROBABILITY_BYTES, SCORE_BYTES, Attention, Effort, baseline, energy_of
 from fusioncim_sim.system.energy_table import EnergyTable
@@ -52,12 +53,13 @@ class Moves:
 
 def read_moves(path: Path) -> Moves:
     """From a rescales.json; its heads have 512 tokens."""
+    content = read_file("the file of rescales", path)
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(content)
         default, rows = Config(), 512 * len(data["heads"])
         rules = data["total"]["rules"][default.schedule][rule_name(default.slack, default.seed)]
         return Moves((rules["rescales"] + rules["halvings"]) / rows, data["total"]["exact"]["in_order"] / rows)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"the file holds no counts of rescales ({type(error).__name__}): {path}") from error
 
 

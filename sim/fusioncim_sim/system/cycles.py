@@ -8,12 +8,12 @@ rows) it does not count. On all configurations that were compared, its counters 
 import ctypes
 import functools
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.build.program import run_program
 from fusioncim.chip import axi, job_table, network, output_writer, query_loader
 from fusioncim.engine import controller
 from fusioncim.engine.kv_buffer import ring_blocks
@@ -156,9 +156,7 @@ def _library() -> ctypes.CDLL:
         if scratch:
             command = [*options, f"-I{KERNEL}", str(KERNEL / "chip.c"), "-o", str(scratch / "chip.so")]
             try:
-                done = subprocess.run(
-                    command, capture_output=True, encoding="utf-8", timeout=COMPILE_SECONDS, check=False
-                )
+                done = run_program(command, limit_s=COMPILE_SECONDS)
             except FileNotFoundError as error:
                 raise InputError(
                     "the system model is compiled and needs a C compiler: install it with 'apt-get install gcc', "

@@ -20,6 +20,7 @@ from fusioncim.asic.scaling import LIBRARY, Point
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 from fusioncim_sim.files import stored_measurements
 
 BUFFER = "global buffer"
@@ -170,8 +171,9 @@ def default_table(name: str = "cost.json") -> Path:
 
 def read_table(path: Path) -> EnergyTable:
     """The energies of a cost.json."""
+    content = read_file("the energy table", path)
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(content)
         engine = {name: _event(part) for name, part in data["events"].items()}
         around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
@@ -182,10 +184,10 @@ def read_table(path: Path) -> EnergyTable:
         per_key = by_keys[data["keys_per_tile"]]
         table = EnergyTable(data["parameters"], engine, around, leakage, per_key, by_keys, addition, path.name)
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
-    except OSError as error:
-        raise InputError(f"the energy table cannot be read ({error.strerror}): {path}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
+    if lacking := set(ChipConfig().as_dict()) - set(table.configuration):
+        raise InputError(f"the energy table must hold all parameters of its chip; missing is {min(lacking)}: {path}")
     if missing:
         raise InputError(
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"

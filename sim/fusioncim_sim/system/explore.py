@@ -5,19 +5,19 @@ quality in dB (negative SQNR of a captured head against float64 attention on its
 Energies are measured for one configuration. Where a point differs from it in more than what they are a line over
 (`energy_table.FREE`), they are taken as they are, per event, and the point says so in `estimated`.
 
-Points are evaluated in batches, on local cores or on a Dask cluster. Every finished point is a line of results.jsonl,
-whose first line says what was asked. An exploration that is run again goes on where it ended; one that asks for
-something else is refused.
+Points are evaluated on local cores or on a Dask cluster. Every finished point is a line of results.jsonl, whose first
+line says what was asked; a chip that cannot do the work is such a line, too, with the rule that refuses it. An
+exploration that is run again goes on where it ended; one that asks for something else is refused.
 """
 
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
-from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import track
@@ -28,10 +28,11 @@ from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.files import make_directory
+from fusioncim_golden.input_file import read_text
+from fusioncim_sim.files import check_place, make_directory, write_file
 from fusioncim_sim.heads.judge import judge_golden
 from fusioncim_sim.heads.read import fixture, load_heads
+from fusioncim_sim.system.axes import PAPER, chip_of, points
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy import buffer_bank
 from fusioncim_sim.system.energy_table import (
@@ -47,30 +48,17 @@ from fusioncim_sim.system.energy_table import (
     read_table,
 )
 from fusioncim_sim.system.model_config import language_model
+from fusioncim_sim.system.pareto import OBJECTIVES
 from fusioncim_sim.system.whole_model import evaluate_whole
 from fusioncim_sim.system.workload import Phase
 
 LOG = logging.getLogger(__name__)
 
-PAPER = PRESETS["paper"]
-AXES: Mapping[str, tuple[Any, ...]] = {
-    "rows": (32, 64, 128, 256),
-    "engines": (2, 4, 8, 16),
-    "words": (2, 4, 8),
-    "buffer_bytes": (1 << 18, 1 << 19, 1 << 20, 1 << 21),
-    "bus_bits": (256, 512),
-    "operand_bits": (8, 4),
-    "schedule": ("folded", "diagonal_first"),
-}
-"""The space that is explored unless another one is asked for."""
 NUMBERS = (
     *("operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size", "update_rank"),
     *("slack", "seed", "flush", "schedule", "output_bits"),
 )
 """Parameters on which the quality depends."""
-OBJECTIVES = ("mm2", "mj", "ms", "loss_db")
-BATCH = 64
-"""Points between two looks at the results: what an interruption can lose."""
 HEAD, HEAD_TOKENS = "mixed", 128
 """The captured head that judges quality, and its first tokens."""
 RESULTS = "results.jsonl"
@@ -84,51 +72,6 @@ class Question:
     tokens: int = 1024
     memory: str = "lpddr5"
     corner: str = NOMINAL_28NM
-
-
-def parse_axes(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Axes from KEY=V1,V2,..; values are numbers, true, false or names."""
-    found = {}
-    known = PAPER.as_dict()
-    for text in texts:
-        name, equals, values = text.partition("=")
-        if not equals or not values:
-            raise InputError(f"--axis must be KEY=V1,V2,.., not {text}")
-        if name not in known:
-            raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
-        found[name] = tuple(_value(value) for value in values.split(","))
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def points(axes: Mapping[str, Sequence[Any]], base: ChipConfig = PAPER) -> list[dict[str, Any]]:
-    """All combinations that make a chip; softmax lanes follow the rows, as one lane serves `operand_bits` of them."""
-    names = list(axes)
-    found = []
-    for values in product(*axes.values()):
-        point = dict(zip(names, values, strict=True))
-        try:
-            chip_of(point, base)
-        except InputError:
-            continue
-        found.append(point)
-    if not found:
-        raise InputError(f"the axes must have a combination that makes a chip, not so {', '.join(names)}")
-    return found
-
-
-def chip_of(point: Mapping[str, Any], base: ChipConfig = PAPER) -> ChipConfig:
-    """The chip of a point."""
-    values = {**base.as_dict(), **point}
-    if "softmax_lanes" not in point:
-        point = {**point, "softmax_lanes": max(values["rows"] // values["operand_bits"], 1)}
-    return base.override(**point)
 
 
 def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
@@ -203,6 +146,19 @@ def quality(config: Config) -> float:
 # Running.
 
 
+@dataclass(frozen=True)
+class Found:
+    """What an exploration has found.
+
+    Members:
+        chips: points with their objectives, in the order of the space.
+        refused: points that cannot do the work, each with the rule, `refused`.
+    """
+
+    chips: list[dict[str, Any]]
+    refused: list[dict[str, Any]]
+
+
 def explore(
     output: Path,
     axes: Mapping[str, Sequence[Any]],
@@ -212,71 +168,95 @@ def explore(
     scheduler: str | None = None,
     limit: int | None = None,
     judge: Callable[[Mapping[str, Any], Question], dict[str, Any]] = judge,
-) -> list[dict[str, Any]]:
-    """All points of the space, or the first `limit`; those that results.jsonl has already are not evaluated again."""
+) -> Found:
+    """All points of the space, or the first `limit`; those that results.jsonl has already are not evaluated again.
+
+    Errors: a question that no chip can answer, before anything is written.
+    """
     asked = {"axes": {name: list(values) for name, values in axes.items()}, "question": asdict(question)}
     todo = points(axes)[:limit]
-    judge(todo[0], question)  # bad input is found before anything is written
-    make_directory(output)
-    path = output / RESULTS
-    done = _resume(path, asked)
-    missing = [point for point in todo if _key(point) not in done]
-    with path.open("a", encoding="utf-8") as file, Workers(jobs, scheduler) as workers:
-        batches = [missing[first : first + BATCH] for first in range(0, len(missing), BATCH)]
-        for batch in _shown(batches):
-            judged = dict(workers.finished({_key(point): partial(judge, point, question) for point in batch}))
-            for name in map(_key, batch):
-                file.write(json.dumps(judged[name], sort_keys=True) + "\n")
-            done |= judged
+    check_question(question)
+    check_place(output)
+    work = {_key(point): partial(_judged, judge, point, question) for point in todo}
+    _require_one(work.values())
+    with Workers(jobs, scheduler) as workers, _resumed(output, asked) as (done, file):
+        missing = {key: function for key, function in work.items() if key not in done}
+        for key, line in _shown(workers.finished(missing), len(missing)):
+            done[key] = line
+            file.write(json.dumps(line, sort_keys=True) + "\n")
             file.flush()
-    return [done[_key(point)] for point in todo]
+    found = [done[key] for key in work]
+    return Found([each for each in found if "refused" not in each], [each for each in found if "refused" in each])
 
 
-def _shown(batches: Sequence[list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
+def check_question(question: Question) -> None:
+    """Refuse a question that no chip can answer."""
+    language_model(question.model)
+    dram(question.memory)
+    corner(question.corner)
+
+
+def _judged(
+    judge: Callable[[Mapping[str, Any], Question], dict[str, Any]], point: Mapping[str, Any], question: Question
+) -> dict[str, Any]:
+    """The objectives of a point, or the rule that refuses it."""
+    try:
+        return judge(point, question)
+    except InputError as error:
+        return {"point": dict(point), "refused": str(error)}
+
+
+def _require_one(work: Iterable[Callable[[], dict[str, Any]]]) -> None:
+    """Refuse a space without a chip that can do the work, by the rule that refuses its first."""
+    rules = []
+    for function in work:
+        line = function()
+        if "refused" not in line:
+            return
+        rules.append(line["refused"])
+    raise InputError(rules[0])
+
+
+def _shown(results: Iterable[tuple[str, Any]], count: int) -> Iterable[tuple[str, Any]]:
     """With their progress on the standard error."""
     console, silent = Console(stderr=True), not LOG.isEnabledFor(logging.INFO)
-    return track(batches, f"exploring, {BATCH} points each", console=console, transient=True, disable=silent)
+    return track(results, "exploring", count, console=console, transient=True, disable=silent)
 
 
 def _key(point: Mapping[str, Any]) -> str:
     return json.dumps(point, sort_keys=True)
 
 
-def _resume(path: Path, asked: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Results so far. A last line that was cut off is taken away; results of another question are refused."""
-    if not path.exists():
-        path.write_text(json.dumps(asked, sort_keys=True) + "\n", encoding="utf-8")
-        return {}
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+@contextmanager
+def _resumed(output: Path, asked: Mapping[str, Any]) -> Iterator[tuple[dict[str, dict[str, Any]], TextIO]]:
+    """The results so far, and where more are added; results of another question are refused."""
+    path = output / RESULTS
+    before: Mapping[str, Any] = asked
+    lines: list[dict[str, Any]] = []
+    if path.exists():
+        before, lines = read_results(path)
+        if before != json.loads(json.dumps(asked)):
+            raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
+    make_directory(output)
+    write_file(path, "".join(json.dumps(each, sort_keys=True) + "\n" for each in (before, *lines)).encode())
+    with path.open("a", encoding="utf-8") as file:
+        yield {_key(each["point"]): each for each in lines}, file
+
+
+def read_results(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What was asked, and a line for every point; a last line that was cut off is left out."""
+    text = read_text("the file of results", path)
     try:
-        lines = [json.loads(line) for line in whole]
-        other = not lines or lines[0] != json.loads(json.dumps(asked))
-        done = {_key(line["point"]): line for line in lines[1:]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the file of results is damaged; remove it or name another directory: {path}") from error
-    if other:
-        raise InputError(f"the results are of another exploration; remove them or name another directory: {path}")
-    path.write_text("".join(whole), encoding="utf-8")
-    return done
+        asked, *lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        whole = {"axes", "question"} == {*asked} and all(
+            {"point", "refused"} == {*each} or {"point", *OBJECTIVES} < {*each} for each in lines
+        )
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not whole:
+        raise _damaged(path)
+    return asked, lines
 
 
-# Pareto.
-
-
-def front(found: Iterable[Mapping[str, Any]], objectives: Sequence[str] = OBJECTIVES) -> list[Mapping[str, Any]]:
-    """Those that no other one beats: is as good in all objectives and better in one."""
-    every = list(found)
-
-    def beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        pairs = [(one[name], other[name]) for name in objectives]
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-    return [one for one in every if not any(beats(other, one) for other in every)]
-
-
-def lines(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """Points and objectives, by latency."""
-    for each in sorted(found, key=lambda each: float(each["ms"])):
-        point = ", ".join(f"{name} {value}" for name, value in each["point"].items())
-        figures = (f"{each['mm2']:.2f}", f"{each['mj']:.3f}", f"{each['ms']:.3f}", f"{-each['loss_db']:.1f}")
-        yield (point, *figures, f"{each['working']:.1%}", "estimated" if each["estimated"] else "measured")
+def _damaged(path: Path) -> InputError:
+    return InputError(f"the file of results is damaged; remove it or name another directory: {path}")

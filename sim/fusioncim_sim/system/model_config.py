@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_sim.system.model_defaults import DEFAULTS
 from fusioncim_sim.system.model_families import (
@@ -69,10 +70,9 @@ def read_model(path: Path, given: Values | None = None) -> LanguageModel:
 
 def _values(path: Path) -> dict[str, Any]:
     """The object of a JSON file."""
+    content = read_file("the model's configuration", path)
     try:
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"the model's configuration cannot be read ({error.strerror}): {path}") from error
+        values = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the model's configuration is no JSON ({type(error).__name__}: {error}): {path}") from error
     if not isinstance(values, dict):
@@ -88,6 +88,9 @@ def model_of(whole: Values, name: str) -> LanguageModel:
 def _language_model(whole: Values, name: str, source: str, given: Values) -> LanguageModel:
     """The model of the values of a configuration."""
     values = _text(whole)
+    for each in (values, whole):
+        if not isinstance(each.get("model_type"), str | None):
+            raise InputError(f"model_type must be a name, not {json.dumps(each['model_type'])[:60]}")
     causal = _causal(values, whole, given)
     layers = given.get("layers") or number(values, "num_hidden_layers")
     if layers > MAX_LAYERS:

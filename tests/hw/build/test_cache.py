@@ -62,6 +62,32 @@ def test_the_build_directory_comes_from_the_environment(tmp_path, monkeypatch):
     assert build_root() == tmp_path / "build"
 
 
+def test_a_build_directory_that_cannot_be_written(tmp_path, monkeypatch, caplog):
+    (tmp_path / "build").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("FUSIONCIM_BUILD", raising=False)
+    for _ in range(2):
+        assert build_root() == tmp_path / "cache" / "fusioncim"
+    assert caplog.messages == [
+        f"builds go to {tmp_path}/cache/fusioncim, as {tmp_path}/build cannot be written (File exists)"
+    ]
+    assert list((tmp_path / "cache" / "fusioncim").iterdir()) == []
+    monkeypatch.setenv("FUSIONCIM_BUILD", "/proc/fusioncim")
+    with pytest.raises(InputError, match=r"^\$FUSIONCIM_BUILD must be a directory that can be written .*not /proc"):
+        build_root()
+
+
+def test_nowhere_to_build(tmp_path, monkeypatch):
+    (tmp_path / "build").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FUSIONCIM_BUILD", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc/home")
+    with pytest.raises(InputError, match=r"^builds must go to a directory .* or /proc/home/.cache/fusioncim \("):
+        build_root()
+
+
 def test_names_differ_where_texts_do():
     assert short_hash("a", "b") != short_hash("ab")
     assert short_hash("a", "b") == short_hash("a", "b")

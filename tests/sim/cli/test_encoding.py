@@ -1,10 +1,12 @@
 """Commands under a locale whose character set is ASCII, with Python's UTF-8 mode off."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fusioncim_sim.cli.app import app
@@ -33,6 +35,28 @@ def test_commands_run(command, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert done.stderr.isascii()
+
+
+def test_heads_have_names_of_any_alphabet(tmp_path):
+    names = ("голова", "[red]head[/]", ":smile:")
+    np.savez(tmp_path / "heads.npz", **{f"{name}_{part}": np.eye(12, 16) for name in names for part in "qkv"})
+    command = (
+        "simulate",
+        "heads.npz",
+        "--preset",
+        "tiny",
+        "--simulator",
+        "golden",
+        "--jobs",
+        "1",
+        "--json",
+        "out.json",
+    )
+    done = fusioncim(tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in (b"?????? ", b"[red]head[/] ", b":smile: "))
+    written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert {head["name"] for head in written["heads"]} == {*names}
 
 
 HELP = """

@@ -33,7 +33,9 @@ def explored(tmp_path_factory):
         | {"estimated": []}
         for rows in (64, 128)
     ]
-    (folder / RESULTS).write_text("\n".join(json.dumps(line) for line in [{}, *points]), encoding="utf-8")
+    (folder / RESULTS).write_text(
+        "".join(json.dumps(line) + "\n" for line in [{"axes": {}, "question": {}}, *points]), encoding="utf-8"
+    )
     return folder
 
 
@@ -106,9 +108,9 @@ def test_what_is_refused(tmp_path, explored):
     assert other.read_text(encoding="utf-8") == "<p>mine</p>"
     with pytest.raises(InputError, match="the directory of the output file must exist"):
         write_report(tmp_path / "none" / "report.html", MEASUREMENTS, None)
-    with pytest.raises(InputError, match=r"cannot be read \(FileNotFoundError\)"):
+    with pytest.raises(InputError, match=r"cannot be read \(No such file or directory\)"):
         write_report(tmp_path / "report.html", tmp_path, None)
-    with pytest.raises(InputError, match="holds no exploration"):
+    with pytest.raises(InputError, match="the file of results cannot be read"):
         write_report(tmp_path / "report.html", MEASUREMENTS, tmp_path)
     assert not (tmp_path / "report.html").exists()
     assert set(INPUTS) <= {path.stem for path in MEASUREMENTS.iterdir()}

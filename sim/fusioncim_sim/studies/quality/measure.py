@@ -8,7 +8,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.llm.attention_ways import arithmetic_alone, parts_of_error, scales_of_operands
-from fusioncim_sim.llm.language_model import DEFAULT, Source, find_model, read_text, tokenize, windows
+from fusioncim_sim.llm.language_model import DEFAULT, Source, find_model, text_of, tokenize, windows
 from fusioncim_sim.llm.losses import evaluate, plain
 from fusioncim_sim.studies.preset_candidates import LONG, PAPER
 from fusioncim_sim.studies.quality.speed import measure_speed
@@ -33,7 +33,7 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     source = find_model(request.model)
     own = request.model == DEFAULT
     name = "quality" if own else f"quality_{source.name}"
-    tokens = tokenize(source, read_text(None))
+    tokens = tokenize(source, text_of(None))
     for part in request.parts or (PARTS if own else OF_EVERY_MODEL):
         size = SIZES.get(part, SIZES["study"]) if own else SIZES["large"]
         done = measure_part(part, source, tokens, size, request.jobs)

@@ -1,0 +1,40 @@
+"""Reads the files that a user names."""
+
+import stat
+from pathlib import Path
+
+from fusioncim_golden.errors import InputError
+
+
+def check_file(what: str, path: Path) -> None:
+    """Refuse a path that cannot be read to its end: of nothing, a directory, a pipe, a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error) from error
+    if not stat.S_ISREG(mode):
+        kind = "Is a directory" if stat.S_ISDIR(mode) else "Is a pipe, a socket or a device, and must be a file"
+        raise InputError(f"{what} cannot be read ({kind}): {path}")
+
+
+def read_file(what: str, path: Path) -> bytes:
+    """Content of a file; `what` says in an error what it should be."""
+    check_file(what, path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(what, path, error) from error
+
+
+def read_text(what: str, path: Path) -> str:
+    """Content of a text file in UTF-8, with line ends of any system."""
+    try:
+        return "\n".join(read_file(what, path).decode().split("\r\n"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} must be UTF-8 ({error.reason} at byte {error.start}): {path}") from error
+
+
+def unreadable(what: str, path: Path, error: Exception) -> InputError:
+    """The error for a file that the system does not give."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return InputError(f"{what} cannot be read ({reason}): {path}")

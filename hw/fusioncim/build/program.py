@@ -1,0 +1,67 @@
+"""Runs other programs, which end when this process does."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    text: str | None = None,
+    log: IO[str] | None = None,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    limit_s: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run`: the exit status of a program, and what it printed.
+
+    text: its standard input; without it, nothing. log: file for both of its outputs; without it, they are returned.
+    limit_s: seconds after which it is ended, with subprocess.TimeoutExpired.
+
+    What the program puts into $TMPDIR is removed. It has a process group of its own. An exception, also one from a
+    signal, ends the whole group. Where this process is killed, Linux kills the program; what the program itself has
+    started then ends by itself.
+    """
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**(os.environ if environment is None else environment), "TMPDIR": scratch},
+            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+            preexec_fn=_ends_with(os.getpid()),
+        ) as process,
+    ):
+        try:
+            shown, errors = process.communicate(text, timeout=limit_s)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, shown, errors)
+
+
+def _ends_with(parent: int) -> Callable[[], None]:
+    """What a new process does first: ask Linux to be killed when its parent ends."""
+
+    def begin() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return begin

@@ -1,0 +1,89 @@
+"""Commands that are asked to end: one line, the shell's exit status, and nothing left over."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fusioncim_sim.heads.read import fixture
+
+START = (sys.executable, "-c", "from fusioncim_sim.cli.start import main\nif __name__ == '__main__': main()")
+SIMULATE = ("simulate", str(fixture()), "--tokens", "512", "--json", "out.json", "-q")
+
+
+def processes(place):
+    """Command lines of the processes whose environment names a place, without zombies."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                state = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+                if state != "Z" and str(place).encode() in (process / "environ").read_bytes():
+                    yield (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+
+
+def simulators(place):
+    """How many of them run a simulation."""
+    return sum(each.startswith(b"vvp") for each in processes(place))
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def start(place, *command):
+    """A command in a process group of its own; its scratch folders go to the place."""
+    (place / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "FUSIONCIM_BUILD": str(Path("build").resolve())}
+    return subprocess.Popen(
+        [*START, *command], cwd=place, env=environment, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
+    )
+
+
+def in_build():
+    return set(Path("build").glob("tmp*"))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_simulators_workers_and_scratch_folders_end_with_the_command(number, jobs, tmp_path):
+    before = in_build()
+    process = start(tmp_path, *SIMULATE, "--jobs", jobs)
+    until(lambda: simulators(tmp_path) == int(jobs))
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (128 + number, f"ended by {number.name}\n")
+    until(lambda: not list(processes(tmp_path)))
+    assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
+    assert in_build() <= before
+
+
+def test_a_killed_command_takes_simulators_and_workers_along(tmp_path):
+    process = start(tmp_path, *SIMULATE, "--jobs", "2")
+    until(lambda: simulators(tmp_path) == 2)
+    before = in_build()
+    process.kill()
+    process.communicate(timeout=20)
+    until(lambda: not list(processes(tmp_path)))
+    assert not in_build() & before
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.6, 1.2])
+def test_an_interrupt_at_any_time_is_no_traceback(delay, tmp_path):
+    process = start(tmp_path, "explore", "--jobs", "2", "-q")
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert said in ("", "ended by SIGINT\n")

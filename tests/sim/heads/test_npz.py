@@ -1,0 +1,95 @@
+"""Files that are no .npz of plain arrays, each named for what it is."""
+
+import io
+import json
+import pickle
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.heads.npz import open_arrays
+
+
+def npy(shape=(2, 3), dtype="<f4", data=b"\0" * 24, version=1):
+    """An array's header, which may lie, and its data."""
+    header = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY" + bytes((version, 0)) + len(header).to_bytes(2 if version == 1 else 4, "little") + header + data
+
+
+def npz(content, method=zipfile.ZIP_STORED, name="a_q.npy"):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def saved(x):
+    file = io.BytesIO()
+    np.save(file, x)
+    return file.getvalue()
+
+
+TENSORS = json.dumps({"a_q": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}).encode()
+WHOLE = npz(npy())
+
+REFUSED = {
+    "nothing": (b"", "this one is empty"),
+    "text": (b"plain text", "this one is of a kind unknown here"),
+    "random": (bytes(range(255, 150, -1)), "this one is of a kind unknown here"),
+    "npy": (saved(np.zeros(3)), "this one is a single NumPy array; save it with numpy.savez"),
+    "pickle": (pickle.dumps({"a_q": 1}), "this one is a Python pickle, as of torch.save"),
+    "safetensors": (len(TENSORS).to_bytes(8, "little") + TENSORS + b"\0" * 4, "this one is a safetensors file"),
+    "gguf": (b"GGUF" + b"\0" * 60, "this one is a GGUF model"),
+    "torch": (npz(b"x", name="archive/data.pkl"), "this one is a model of torch.save"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 8, "this one is an HDF5 file"),
+    "gzip": (b"\x1f\x8b\x08\0" + b"\0" * 8, "this one is compressed with gzip"),
+    "begin of a zip": (b"PK\x03\x04 and then nothing", "damaged or of another kind, as File is not a zip file"),
+    "cut off": (WHOLE[:-30], "damaged or of another kind, as File is not a zip file"),
+    "member is no array": (npz(b"no array"), "a_q.npy is no array"),
+    "directory": (npz(b"", name="a_q/"), "a_q/ is no array"),
+    "objects": (npz(saved(np.array([{}], dtype=object))), "a_q.npy holds Python objects"),
+    "later version": (npz(npy(version=9)), "a_q.npy is of version (9, 0)"),
+    "header is no Python": (npz(npy(dtype="<f4' +")), "damaged or of another kind, as "),
+    "huge": (npz(npy(shape=(1 << 40, 64))), "a_q.npy claims 281,474,976,710,656 bytes and holds others"),
+    "huge, compressed": (
+        npz(npy(shape=(1 << 40, 64)), zipfile.ZIP_DEFLATED),
+        "a_q.npy claims 281,474,976,710,656 bytes and holds others",
+    ),
+    "beyond 64 bits": (npz(npy(shape=(1 << 80, 1 << 80))), "bytes and holds others"),
+    "negative": (npz(npy(shape=(-2, 3))), "a_q.npy claims -24 bytes and holds others"),
+    "too short": (npz(npy(data=b"\0" * 20)), "a_q.npy claims 24 bytes and holds others"),
+    "too long": (npz(npy(data=b"\0" * 28)), "a_q.npy claims 24 bytes and holds others"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_npz_is_named(case, tmp_path):
+    content, what = REFUSED[case]
+    path = tmp_path / "heads.npz"
+    path.write_bytes(content)
+    said = rf"^the heads file must be an \.npz .*{re.escape(what)}.*: {re.escape(str(path))}$"
+    with pytest.raises(InputError, match=said), open_arrays(path):
+        pass
+
+
+def test_damaged_data_is_refused(tmp_path):
+    path = tmp_path / "heads.npz"
+    content = bytearray(npz(saved(np.arange(1000.0))))
+    content[4000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged or of another kind, as Bad CRC-32"), open_arrays(path) as arrays:
+        arrays.read("a_q")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_are_read(save, tmp_path):
+    given = {"a": np.arange(6.0).reshape(2, 3), "b": np.asfortranarray(np.arange(12, dtype=np.int8).reshape(3, 4))}
+    given |= {"c": np.float16(3), "d": np.zeros((0, 4)), "e": np.zeros((1000, 1000))}
+    save(tmp_path / "heads.npz", **given)
+    with open_arrays(tmp_path / "heads.npz") as arrays:
+        for name, x in given.items():
+            assert (arrays.headers[name].shape, arrays.headers[name].dtype) == (x.shape, x.dtype)
+            assert np.array_equal(arrays.read(name), x)
