@@ -70,12 +70,16 @@ class Case:
         return Memory(latency=self.latency, period=int(-(-1 // self.share)))
 
     def operands(self) -> list[Heads]:
-        """Random ones, one `Heads` per key and value head."""
+        """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
         rng = np.random.default_rng(1)
-        limit = 1 << (self.chip.engine.operand_bits - 1)
+        limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
         return [
-            from_integers(*(rng.integers(1 - limit, limit, (*shape, self.chip.engine.columns)) for shape in shapes))
+            from_integers(
+                *(rng.integers(-limit, limit + 1, (*shape, self.chip.engine.columns)) for shape in shapes),
+                scale_q=1 / limit,
+                scale_k=4 / limit,
+            )
             for _ in range(self.kv_heads)
         ]
 

@@ -1,7 +1,7 @@
 """Whole chips against the golden model: jobs, traffic, faults, refusals, aborts and resets."""
 
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cocotb
@@ -21,21 +21,30 @@ from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
 
 TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
+REACHES = (4, 1, 64, 8)
 HERE = (Path(__file__).stem, Path(__file__).parent)
 
 
 def operands(seed, kv_heads, group, queries, keys, chip=TINY):
-    """Random operands, one `Heads` per key and value head, with another score scale for each."""
+    """Random operands, one `Heads` per key and value head: q in -1..1, k in -reach..reach of the head.
+
+    A reach of 1 spreads the weights evenly over all keys, 4 over many; 64 leaves one.
+    """
     rng = np.random.default_rng(seed)
-    limit = 1 << (chip.engine.operand_bits - 1)
+    limit = (1 << (chip.engine.operand_bits - 1)) - 1
 
     def draw(*shape):
-        return rng.integers(-limit + 1, limit, (*shape, chip.engine.columns))
+        return rng.integers(-limit, limit + 1, (*shape, chip.engine.columns))
 
-    scales = rng.choice([0.02, 0.1, 1.0], kv_heads)
-    return [from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=float(scale)) for scale in scales]
+    reaches = [REACHES[(seed + n) % len(REACHES)] for n in range(kv_heads)]
+    return [
+        from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=1 / limit, scale_k=reach / limit)
+        for reach in reaches
+    ]
 
 
 JOBS = {
@@ -50,6 +59,8 @@ JOBS = {
     "beyond": (1, 2, 20, 7, True, 3, "head"),
     "full_chunk": (1, 1, 18, 40, False, 11, "head"),
 }
+LEAST = {"add": 1900, "rescale": 100, "halve": 3, "skip": 1200}
+"""Of all these jobs together: additions are the rule, as they are in attention."""
 
 
 def jobs_of(names, chip=TINY):
@@ -80,7 +91,24 @@ def check(chip, jobs, run, descriptors):
     assert counters["mac_cycles"] + idle == chip.engines * counters["cycles"]
 
 
-def run_and_check(chip, names, **options):
+def check_exercised(jobs, counters, least):
+    """The jobs do all that a row can do: add, rescale, halve and skip, each at least so often.
+
+    Of the blocks that a row adds, its first is a load, and one that moves its reference a rescale.
+    """
+    rows = sum(len(group.q) * group.q.shape[1] for job in jobs for group in job.groups)
+    loaded = rows + counters["rescales"]
+    done = {
+        "add": counters["row_updates"] - counters["zero_row_updates"] - loaded,
+        "rescale": counters["rescales"],
+        "halve": counters["halvings"],
+        "skip": counters["zero_row_updates"],
+    }
+    assert all(done[name] >= count for name, count in least.items()), done
+
+
+def run_and_check(chip, names, *, least=LEAST, memory=None, **options):
+    """Run jobs and check all of it; memory: as the cycle model takes it, whose counters must be the chip's then."""
     jobs = jobs_of(names, chip)
     descriptors = []
 
@@ -90,6 +118,9 @@ def run_and_check(chip, names, **options):
 
     run = simulate_chip(chip, jobs, change=remember, **options)
     check(chip, jobs, run, descriptors)
+    check_exercised(jobs, run.counters, least)
+    if memory is not None:
+        assert asdict(modelled(chip, descriptors, memory)).items() <= run.counters.items()
     return run
 
 
@@ -106,8 +137,8 @@ VARIANTS = {
     "folded_many_words": {"schedule": "folded", "engines": 2, "words": 8, "update_rank": 1},
     "one_engine": {"engines": 1, "buffer_bytes": 256},
     "four_engines": {"engines": 4, "words": 4},
-    "int4": {"operand_bits": 4, "softmax_lanes": 2},
-    "seeded": {"seed": True, "slack": 0, "engines": 4},
+    "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10},
+    "seeded": {"seed": True, "slack": 0, "engines": 4, "accumulator_bits": 21},
     "wide_bus": {"bus_bits": 128, "update_rank": 1, "engines": 4},
     "int8_out": {"output_bits": 8},
 }
@@ -116,6 +147,25 @@ VARIANTS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_configurations(name):
     run_and_check(TINY.override(**VARIANTS[name]), JOBS, stall="never", latency=5, cycles=60_000)
+
+
+FEW = {"rows": 2, "accumulator_bits": 18, "slack": 0, "flush": 9}
+LARGE = {
+    # more than four engines, a wide bus, blocks of four and more keys
+    "eight_engines": {"engines": 8, "columns": 64, "update_rank": 8, "bus_bits": 512, "buffer_bytes": 1 << 12, **FEW},
+    "sixteen_engines": {"engines": 16, "columns": 32, "update_rank": 4, "bus_bits": 256, "schedule": "folded", **FEW},
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large(name):
+    """Every bit as the golden model, every cycle as the cycle model."""
+    memory = Memory(latency=30)
+    least = {"add": 200, "rescale": 100, "halve": 5, "skip": 60}
+    names = ["grouped", "decode", "chunk"]
+    run_and_check(
+        TINY.override(**LARGE[name]), names, least=least, memory=memory, latency=memory.latency, cycles=60_000
+    )
 
 
 @pytest.mark.parametrize("engines", [2, 4])
@@ -129,7 +179,9 @@ def test_small(engines):
 
 def test_slow_memory_and_small_buffer():
     chip = TINY.override(buffer_bytes=256)
-    run = run_and_check(chip, ["prefill", "decode"], share=0.3, latency=100, cycles=60_000)
+    run = run_and_check(
+        chip, ["prefill", "decode"], least={"add": 100, "skip": 100}, share=0.3, latency=100, cycles=60_000
+    )
     assert run.counters["idle_memory"] > run.counters["mac_cycles"]
 
 
