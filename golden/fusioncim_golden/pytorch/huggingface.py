@@ -93,7 +93,8 @@ class Attention:
         rest: Mapping[str, Any],
     ) -> Operands:
         """The integers of a call, after everything that the engine cannot compute is refused."""
-        check_call(module, key, value, rest)
+        check_call(module, rest)
+        check_shapes(query, key, value)
         return quantize(
             *aligned(module, query, key, value, attention_mask),
             softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
@@ -153,7 +154,7 @@ def fitting(config: Config, columns: int) -> Config:
     return config.override(columns=-(-columns // step) * step)
 
 
-def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
+def check_call(module: Any, rest: Mapping[str, Any]) -> None:
     """Refuse what the engine does not compute."""
     for argument, what in UNSUPPORTED.items():
         if rest.get(argument) is not None:
@@ -164,8 +165,24 @@ def check_call(module: Any, key: Tensor, value: Tensor, rest: Mapping[str, Any])
         raise InputError("the engine has no gradient: the model must be in its evaluation mode, not in training")
     if not (getattr(module, "is_causal", True) and rest.get("is_causal", True)):
         raise InputError("tokens must attend causally to their own sequence, not to both sides or to another one")
+
+
+def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Refuse tensors that are no attention: queries [batch, heads, queries, columns], keys and values alike."""
     if key.shape != value.shape:
         raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
+    for what, x in (("queries", query), ("keys", key)):
+        if 0 in x.shape:
+            raise InputError(
+                f"{what} must have at least one sequence, head, token and column, not shape {tuple(x.shape)}"
+            )
+    (batch, heads, _, columns), (sequences, kv_heads, _, width) = query.shape, key.shape
+    if (sequences, width) != (batch, columns):
+        raise InputError(
+            f"keys must have the batch and columns of the queries = {batch}, {columns}, not {sequences}, {width}"
+        )
+    if heads % kv_heads:
+        raise InputError(f"query heads must be a multiple of the key heads = {kv_heads}, not {heads}")
 
 
 def place_of(module: Any) -> str:

@@ -102,15 +102,15 @@ def quantize(
 
     return Operands(
         q=integers(q, scale_q[..., None]).transpose(2, 3).reshape(-1, queries * group, columns),
-        k=integers(k, scale_k[..., None, None]).view(-1, keys, columns),
-        v=integers(v, scale_v[..., None, None]).view(-1, keys, columns),
+        k=integers(k, scale_k[..., None, None]).reshape(-1, keys, columns),
+        v=integers(v, scale_v[..., None, None]).reshape(-1, keys, columns),
         mantissa=rows(mantissa).to(torch.int32),
         shift=rows(shift).to(torch.int32),
         visible=visible.to(torch.int32)[:, None, :, None].expand(-1, kv_heads, -1, group).reshape(-1, queries * group),
         group=group,
         scale_q=rows(scale_q),
         scale_k=per_job(scale_k),
-        scale_v=g.view(-1, columns) * per_job(scale_v)[:, None],
+        scale_v=g.reshape(-1, columns) * per_job(scale_v)[:, None],
     )
 
 
