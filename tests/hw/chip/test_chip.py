@@ -73,8 +73,9 @@ def jobs_of(names, chip=TINY):
 
 
 def check(chip, jobs, run, descriptors):
-    """Every bit, every event and every byte."""
+    """Every bit, every event and every byte, and none where there is no output."""
     assert run.statuses == [Status.OK] * len(jobs)
+    assert run.stray == 0
     results = [golden.run(chip, job.groups, start=job.start, causal=job.causal) for job in jobs]
     for result, outputs in zip(results, run.outputs, strict=True):
         assert np.array_equal(result.out, outputs)
@@ -185,6 +186,18 @@ def test_slow_memory_and_small_buffer():
     assert run.counters["idle_memory"] > run.counters["mac_cycles"]
 
 
+def test_a_write_elsewhere_is_seen():
+    def change(_, descriptor):
+        return replace(descriptor, o=replace(descriptor.o, address=descriptor.scales + 64))
+
+    jobs = jobs_of(["one"])
+    run = simulate_chip(TINY, jobs, change=change, cycles=5_000)
+    assert run.statuses == [Status.OK]
+    assert not run.outputs[0].any()
+    written = golden.run(TINY, jobs[0].groups).out.astype("<i2").view(np.uint8)
+    assert run.stray == np.count_nonzero(written) > 0
+
+
 # Faults, refusals.
 
 
@@ -206,6 +219,7 @@ def test_a_failing_beat_fails_its_job_alone(response):
         return [Fault(start=place, stop=place + beat, response=response) for place in places]
 
     run = simulate_chip(chip, jobs, faults=faults, cycles=60_000, stall="randomly")
+    assert run.stray == 0
     bad = [Status.READ_ERROR] * 4 + [Status.WRITE_ERROR]
     assert run.statuses == [status for pair in zip(bad, [Status.OK] * 5, strict=True) for status in pair]
     for job, outputs in list(zip(jobs, run.outputs, strict=True))[1::2]:
@@ -255,6 +269,7 @@ def test_descriptors_that_break_a_rule_are_refused_before_anything_is_written():
 
     run = simulate_chip(TINY, jobs, change=change, cycles=200_000)
     assert run.statuses == wanted
+    assert run.stray == 0
     for job, outputs, status in zip(jobs, run.outputs, wanted, strict=True):
         expected = golden.run(TINY, job.groups).out if status == Status.OK else np.zeros_like(outputs)
         assert np.array_equal(expected, outputs)
