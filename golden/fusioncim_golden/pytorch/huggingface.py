@@ -93,7 +93,8 @@ class Attention:
         rest: Mapping[str, Any],
     ) -> Operands:
         """The integers of a call, after everything that the engine cannot compute is refused."""
-        check_call(module, query, key, value, rest)
+        check_shapes(query, key, value)
+        check_call(module, query, key, rest)
         return quantize(
             *aligned(query, key, value, attention_mask, causal=is_causal(module, rest)),
             softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
@@ -159,7 +160,7 @@ def is_causal(module: Any, rest: Mapping[str, Any]) -> bool:
     return bool(getattr(module, "is_causal", True) if told is None else told)
 
 
-def check_call(module: Any, query: Tensor, key: Tensor, value: Tensor, rest: Mapping[str, Any]) -> None:
+def check_call(module: Any, query: Tensor, key: Tensor, rest: Mapping[str, Any]) -> None:
     """Refuse what the engine does not compute."""
     for argument, what in UNSUPPORTED.items():
         if rest.get(argument) is not None:
@@ -171,8 +172,24 @@ def check_call(module: Any, query: Tensor, key: Tensor, value: Tensor, rest: Map
     other = not is_causal(module, rest) and query.shape[2] != key.shape[2]
     if other or getattr(module, "is_cross_attention", False) or "Cross" in type(module).__name__:
         raise InputError("the engine has no cross-attention: tokens must attend to their own sequence, not to another")
+
+
+def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Refuse tensors that are no attention: queries [batch, heads, queries, columns], keys and values alike."""
     if key.shape != value.shape:
         raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
+    for what, x in (("queries", query), ("keys", key)):
+        if 0 in x.shape:
+            raise InputError(
+                f"{what} must have at least one sequence, head, token and column, not shape {tuple(x.shape)}"
+            )
+    (batch, heads, _, columns), (sequences, kv_heads, _, width) = query.shape, key.shape
+    if (sequences, width) != (batch, columns):
+        raise InputError(
+            f"keys must have the batch and columns of the queries = {batch}, {columns}, not {sequences}, {width}"
+        )
+    if heads % kv_heads:
+        raise InputError(f"query heads must be a multiple of the key heads = {kv_heads}, not {heads}")
 
 
 def place_of(module: Any) -> str:

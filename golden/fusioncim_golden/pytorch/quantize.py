@@ -148,7 +148,7 @@ def quantize(
         group=group,
         scale_q=rows(scale_q),
         scale_k=per_job(scale_k),
-        scale_v=g.view(-1, columns) * per_job(scale_v)[:, None],
+        scale_v=g.reshape(-1, columns) * per_job(scale_v)[:, None],
     )
 
 

@@ -39,11 +39,13 @@ class ChipRun:
         statuses: by job.
         outputs: by job, [heads, queries, columns].
         counters: event counters by name.
+        stray: bytes that changed in memory outside of all outputs.
     """
 
     statuses: list[Status]
     outputs: list[Int]
     counters: dict[str, int]
+    stray: int
 
 
 def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Image]]:
@@ -107,4 +109,7 @@ def simulate_chip(
         after = np.fromfile(folder / "memory.bin", np.uint8)
         outcome = json.loads((folder / "out.json").read_text(encoding="utf-8"))
     statuses = [Status(code) for code in outcome["statuses"]]
-    return ChipRun(statuses, [image.outputs(after) for image in images], outcome["counters"])
+    outputs = [image.outputs(after) for image in images]
+    for image in images:
+        image.clear_outputs(after)
+    return ChipRun(statuses, outputs, outcome["counters"], int(np.count_nonzero(after != memory)))

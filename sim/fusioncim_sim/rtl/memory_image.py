@@ -45,9 +45,17 @@ class Image:
     def outputs(self, memory: Bytes) -> Int:
         """The outputs [heads, queries, columns]."""
         self.check(memory)
+        return unpack_integers(self._rows(memory), self.descriptor.output_bits).transpose(1, 0, 2)
+
+    def clear_outputs(self, memory: Bytes) -> None:
+        """Set the outputs to 0, as they are before the job."""
+        self.check(memory)
+        self._rows(memory)[:] = 0
+
+    def _rows(self, memory: Bytes) -> Bytes:
+        """The output rows [queries, heads, bytes], as a view of the memory."""
         job = self.descriptor
-        rows = view(memory, job.o, job.queries, job.heads, self.chip.output_bytes)
-        return unpack_integers(rows, job.output_bits).transpose(1, 0, 2)
+        return view(memory, job.o, job.queries, job.heads, self.chip.output_bytes)
 
     def check(self, memory: Bytes) -> None:
         """Refuse a memory that does not hold the job."""
@@ -120,7 +128,7 @@ def place_job(
     view(memory, q, queries, heads, chip.vector_bytes)[:] = pack_integers(queries_of, bits).transpose(1, 0, 2)
     for tensor, vectors in ((k, [group.k for group in groups]), (v, [group.v for group in groups])):
         view(memory, tensor, keys, kv_heads, chip.vector_bytes)[:] = pack_integers(np.stack(vectors, axis=1), bits)
-    view(memory, o, queries, heads, chip.output_bytes)[:] = 0
+    image.clear_outputs(memory)
     mantissa, shift = (
         np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
     )

@@ -28,6 +28,12 @@ from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
 FOLDED = TINY.override(schedule="folded", engines=4, words=4)
+EIGHT = TINY.override(
+    engines=8, columns=64, words=4, update_rank=8, bus_bits=512, buffer_bytes=1 << 14, schedule="folded"
+)
+"""Eight engines of 8 x 64 that take eight keys at a time from a bus of 512 bits."""
+SIXTEEN = TINY.override(engines=16, columns=32, words=4, update_rank=4, bus_bits=256, buffer_bytes=1 << 13)
+"""Sixteen engines of 8 x 32, four keys at a time, a bus of 256 bits."""
 COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
@@ -72,12 +78,16 @@ class Case:
         return Memory(latency=self.latency, period=int(-(-1 // self.share)))
 
     def operands(self) -> list[Heads]:
-        """Random ones, one `Heads` per key and value head."""
+        """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
         rng = np.random.default_rng(1)
-        limit = 1 << (self.chip.engine.operand_bits - 1)
+        limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
         return [
-            from_integers(*(rng.integers(1 - limit, limit, (*shape, self.chip.engine.columns)) for shape in shapes))
+            from_integers(
+                *(rng.integers(-limit, limit + 1, (*shape, self.chip.engine.columns)) for shape in shapes),
+                scale_q=1 / limit,
+                scale_k=4 / limit,
+            )
             for _ in range(self.kv_heads)
         ]
 
@@ -133,6 +143,9 @@ CASES: Mapping[str, Case] = {
     "16 engines: prefill of one head": Case(chip=MANY, queries=1024, keys=1024),
     "16 engines: grouped prefill": Case(chip=MANY, kv_heads=4, group=4, queries=256, keys=256),
     "16 engines, diagonal first": Case(chip=UNFOLDED, queries=512, keys=512),
+    "8 engines, blocks of 8 keys: prefill": _prefill(chip=EIGHT),
+    "8 engines, blocks of 8 keys: decode": _decode(chip=EIGHT, latency=100),
+    "16 engines, blocks of 4 keys: prefill": _prefill(chip=SIXTEEN, queries=150, keys=150, layout="token"),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""

@@ -252,6 +252,48 @@ def test_the_output_can_be_viewed_as_one_vector_per_token():
     assert out.view(2, 8, 128).shape == (2, 8, 128)
 
 
+LAYOUTS = {
+    "tokens first": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
+    "columns first": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+    "every other column": lambda x: torch.stack([x, x], dim=-1).flatten(-2)[..., ::2],
+    "one head for all": lambda x: x[:, :1].expand(x.shape),
+    "one sequence for all": lambda x: x[:1].expand(x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_how_tensors_lie_in_memory_changes_no_bit(layout):
+    module, attention = torch.nn.Identity().eval(), hf.Attention()
+    laid = [LAYOUTS[layout](torch.randn(2, 3, 9, 32, generator=torch.Generator().manual_seed(n))) for n in range(3)]
+    assert not any(x.is_contiguous() for x in laid)
+    out, _ = attention(module, *laid, None)
+    assert torch.equal(out, attention(module, *(x.contiguous() for x in laid), None)[0])
+
+
+def test_a_batch_needs_no_cache():
+    model, ids = make(), tokens(2)
+    assert torch.equal(model(ids, use_cache=False).logits, model(ids).logits)
+
+
+EMPTY = "must have at least one sequence, head, token and column, not shape "
+SHAPES = {
+    "no query": ((1, 2, 0, 32), (1, 2, 4, 32), rf"queries {EMPTY}\(1, 2, 0, 32\)"),
+    "no key": ((1, 2, 1, 32), (1, 2, 0, 32), rf"keys {EMPTY}\(1, 2, 0, 32\)"),
+    "no sequence": ((0, 2, 4, 32), (0, 2, 4, 32), rf"queries {EMPTY}\(0, 2, 4, 32\)"),
+    "no key head": ((1, 2, 4, 32), (1, 0, 4, 32), rf"keys {EMPTY}\(1, 0, 4, 32\)"),
+    "heads in groups of two sizes": ((1, 5, 4, 32), (1, 2, 4, 32), "multiple of the key heads = 2, not 5"),
+    "other columns": ((1, 2, 4, 32), (1, 2, 4, 16), r"have the batch and columns of the queries = 1, 32, not 1, 16"),
+    "other sequences": ((2, 2, 4, 32), (1, 2, 4, 32), r"have the batch and columns of the queries = 2, 32, not 1, 32"),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_that_are_no_attention_are_refused(name):
+    query, key, message = SHAPES[name]
+    with pytest.raises(InputError, match=message):
+        hf.Attention()(torch.nn.Identity().eval(), torch.ones(query), torch.ones(key), torch.ones(key), None)
+
+
 @torch.enable_grad()
 def test_a_gradient_is_refused_where_it_is_asked_for():
     model = make()

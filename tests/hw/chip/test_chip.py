@@ -1,7 +1,7 @@
 """Whole chips against the golden model: jobs, traffic, faults, refusals, aborts and resets."""
 
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cocotb
@@ -22,21 +22,30 @@ from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
 
 TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
+REACHES = (4, 1, 64, 8)
 HERE = (Path(__file__).stem, Path(__file__).parent)
 
 
 def operands(seed, kv_heads, group, queries, keys, chip=TINY):
-    """Random operands, one `Heads` per key and value head, with another score scale for each."""
+    """Random operands, one `Heads` per key and value head: q in -1..1, k in -reach..reach of the head.
+
+    A reach of 1 spreads the weights evenly over all keys, 4 over many; 64 leaves one.
+    """
     rng = np.random.default_rng(seed)
-    limit = 1 << (chip.engine.operand_bits - 1)
+    limit = (1 << (chip.engine.operand_bits - 1)) - 1
 
     def draw(*shape):
-        return rng.integers(-limit + 1, limit, (*shape, chip.engine.columns))
+        return rng.integers(-limit, limit + 1, (*shape, chip.engine.columns))
 
-    scales = rng.choice([0.02, 0.1, 1.0], kv_heads)
-    return [from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=float(scale)) for scale in scales]
+    reaches = [REACHES[(seed + n) % len(REACHES)] for n in range(kv_heads)]
+    return [
+        from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=1 / limit, scale_k=reach / limit)
+        for reach in reaches
+    ]
 
 
 JOBS = {
@@ -59,6 +68,10 @@ JOBS = {
     "behind": (1, 2, 30, 9, Mask(window=5), 0, "head"),
     "decode_window": (2, 4, 1, 61, Mask(window=20), None, "head"),
 }
+SEVERAL = [name for name, job in JOBS.items() if job[4] in (CAUSAL, FULL)]
+"""Those whose masks every chip has in its own way; the others differ by the order of the blocks alone."""
+LEAST = {"add": 1900, "rescale": 100, "halve": 3, "skip": 1200}
+"""Of all these jobs together: additions are the rule, as they are in attention."""
 
 
 def jobs_of(names, chip=TINY):
@@ -71,8 +84,9 @@ def jobs_of(names, chip=TINY):
 
 
 def check(chip, jobs, run, descriptors):
-    """Every bit, every event and every byte."""
+    """Every bit, every event and every byte, and none where there is no output."""
     assert run.statuses == [Status.OK] * len(jobs)
+    assert run.stray == 0
     results = [golden.run(chip, job.groups, start=job.start, mask=job.mask) for job in jobs]
     for result, outputs in zip(results, run.outputs, strict=True):
         assert np.array_equal(result.out, outputs)
@@ -89,7 +103,24 @@ def check(chip, jobs, run, descriptors):
     assert counters["mac_cycles"] + idle == chip.engines * counters["cycles"]
 
 
-def run_and_check(chip, names, **options):
+def check_exercised(jobs, counters, least):
+    """The jobs do all that a row can do: add, rescale, halve and skip, each at least so often.
+
+    Of the blocks that a row adds, its first is a load, and one that moves its reference a rescale.
+    """
+    rows = sum(len(group.q) * group.q.shape[1] for job in jobs for group in job.groups)
+    loaded = rows + counters["rescales"]
+    done = {
+        "add": counters["row_updates"] - counters["zero_row_updates"] - loaded,
+        "rescale": counters["rescales"],
+        "halve": counters["halvings"],
+        "skip": counters["zero_row_updates"],
+    }
+    assert all(done[name] >= count for name, count in least.items()), done
+
+
+def run_and_check(chip, names, *, least=LEAST, memory=None, **options):
+    """Run jobs and check all of it; memory: as the cycle model takes it, whose counters must be the chip's then."""
     jobs = jobs_of(names, chip)
     descriptors = []
 
@@ -99,6 +130,9 @@ def run_and_check(chip, names, **options):
 
     run = simulate_chip(chip, jobs, change=remember, **options)
     check(chip, jobs, run, descriptors)
+    check_exercised(jobs, run.counters, least)
+    if memory is not None:
+        assert asdict(modelled(chip, descriptors, memory)).items() <= run.counters.items()
     return run
 
 
@@ -115,8 +149,8 @@ VARIANTS = {
     "folded_many_words": {"schedule": "folded", "engines": 2, "words": 8, "update_rank": 1},
     "one_engine": {"engines": 1, "buffer_bytes": 256},
     "four_engines": {"engines": 4, "words": 4},
-    "int4": {"operand_bits": 4, "softmax_lanes": 2},
-    "seeded": {"seed": True, "slack": 0, "engines": 4},
+    "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10},
+    "seeded": {"seed": True, "slack": 0, "engines": 4, "accumulator_bits": 21},
     "wide_bus": {"bus_bits": 128, "update_rank": 1, "engines": 4},
     "int8_out": {"output_bits": 8},
 }
@@ -124,7 +158,27 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_configurations(name):
-    run_and_check(TINY.override(**VARIANTS[name]), JOBS, stall="never", latency=5, cycles=60_000)
+    jobs = JOBS if "schedule" in VARIANTS[name] else SEVERAL
+    run_and_check(TINY.override(**VARIANTS[name]), jobs, stall="never", latency=5, cycles=60_000)
+
+
+FEW = {"rows": 2, "accumulator_bits": 18, "slack": 0, "flush": 9}
+LARGE = {
+    # more than four engines, a wide bus, blocks of four and more keys
+    "eight_engines": {"engines": 8, "columns": 64, "update_rank": 8, "bus_bits": 512, "buffer_bytes": 1 << 12, **FEW},
+    "sixteen_engines": {"engines": 16, "columns": 32, "update_rank": 4, "bus_bits": 256, "schedule": "folded", **FEW},
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large(name):
+    """Every bit as the golden model, every cycle as the cycle model."""
+    memory = Memory(latency=30)
+    least = {"add": 200, "rescale": 100, "halve": 5, "skip": 60}
+    names = ["grouped", "decode", "chunk"]
+    run_and_check(
+        TINY.override(**LARGE[name]), names, least=least, memory=memory, latency=memory.latency, cycles=60_000
+    )
 
 
 @pytest.mark.parametrize("engines", [2, 4])
@@ -138,8 +192,22 @@ def test_small(engines):
 
 def test_slow_memory_and_small_buffer():
     chip = TINY.override(buffer_bytes=256)
-    run = run_and_check(chip, ["prefill", "decode"], share=0.3, latency=100, cycles=60_000)
+    run = run_and_check(
+        chip, ["prefill", "decode"], least={"add": 100, "skip": 100}, share=0.3, latency=100, cycles=60_000
+    )
     assert run.counters["idle_memory"] > run.counters["mac_cycles"]
+
+
+def test_a_write_elsewhere_is_seen():
+    def change(_, descriptor):
+        return replace(descriptor, o=replace(descriptor.o, address=descriptor.scales + 64))
+
+    jobs = jobs_of(["one"])
+    run = simulate_chip(TINY, jobs, change=change, cycles=5_000)
+    assert run.statuses == [Status.OK]
+    assert not run.outputs[0].any()
+    written = golden.run(TINY, jobs[0].groups).out.astype("<i2").view(np.uint8)
+    assert run.stray == np.count_nonzero(written) > 0
 
 
 # Faults, refusals.
@@ -163,6 +231,7 @@ def test_a_failing_beat_fails_its_job_alone(response):
         return [Fault(start=place, stop=place + beat, response=response) for place in places]
 
     run = simulate_chip(chip, jobs, faults=faults, cycles=60_000, stall="randomly")
+    assert run.stray == 0
     bad = [Status.READ_ERROR] * 4 + [Status.WRITE_ERROR]
     assert run.statuses == [status for pair in zip(bad, [Status.OK] * 5, strict=True) for status in pair]
     for job, outputs in list(zip(jobs, run.outputs, strict=True))[1::2]:
@@ -212,6 +281,7 @@ def test_descriptors_that_break_a_rule_are_refused_before_anything_is_written():
 
     run = simulate_chip(TINY, jobs, change=change, cycles=200_000)
     assert run.statuses == wanted
+    assert run.stray == 0
     for job, outputs, status in zip(jobs, run.outputs, wanted, strict=True):
         expected = golden.run(TINY, job.groups).out if status == Status.OK else np.zeros_like(outputs)
         assert np.array_equal(expected, outputs)
