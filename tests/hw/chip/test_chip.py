@@ -69,7 +69,7 @@ JOBS = {
     "decode_window": (2, 4, 1, 61, Mask(window=20), None, "head"),
 }
 SEVERAL = [name for name, job in JOBS.items() if job[4] in (CAUSAL, FULL)]
-"""Those whose masks every chip has in its own way; the others differ by the order of the blocks alone."""
+"""Without windows, chunks and prefixes, which go to the chips that differ in the order of the blocks."""
 LEAST = {"add": 1900, "rescale": 100, "halve": 3, "skip": 1200}
 """Of all these jobs together: additions are the rule, as they are in attention."""
 

@@ -61,5 +61,5 @@ def test_difference_from_a_range():
 
 
 def test_measurements_that_are_missing(tmp_path):
-    with pytest.raises(InputError, match=r"is needed and cannot be read .*cost\.json"):
+    with pytest.raises(InputError, match=r"the measurement cannot be read \(.*cost\.json"):
         list(STUDY.measure(Request(output=tmp_path, jobs=1)))

@@ -170,10 +170,11 @@ def test_a_model_with_layers_of_two_kinds(tmp_path):
     assert data["whole"]["cycles"] == 3 * cycles
     energy = data["kinds"][1]["layer"]["energy_j"]["DRAM"]
     assert data["whole"]["energy_j"]["DRAM"] == pytest.approx(3 * energy)
-    refused = fusioncim("evaluate", "--model", tmp_path, "--tokens", 129)
-    assert refused.exit_code == 2
-    assert "1 layers of" in refused.stderr
-    assert "a sliding window of 128 tokens, which the chip does not have" in refused.stderr
+    longer = fusioncim("evaluate", "--model", tmp_path, "--tokens", 1024, "--json", out)
+    assert longer.exit_code == 0, longer.output
+    full, window = json.loads(out.read_text(encoding="utf-8"))["kinds"]
+    assert window["model"]["mask"]["window"] == 128
+    assert window["layer"]["macs"] < full["layer"]["macs"] / 2
 
 
 def test_without_energy():

@@ -194,8 +194,10 @@ def test_modules_agree_with_opensta(component, library, tmp_path):
     # OpenSTA leaves out the ports; here the nets of clocks belong to the cells on them.
     switched = energy.switching / CYCLES - charge[list(ports)].sum() + charge[list(gated)].sum()
     assert (bool(gated), len(flat.cells) > 50) == (component is TileLoader, True)
-    for ours, watt in ((inner, internal), (switched, switching), (energy.leakage / CYCLES, leakage)):
-        assert ours == pytest.approx(watt * PERIOD * 1e6, rel=0.02)
+    # OpenSTA has no tree behind a clock gate, so that its flip-flops see a slower clock and take up to 4 % more.
+    pairs = ((inner, internal, 0.04), (switched, switching, 0.02), (energy.leakage / CYCLES, leakage, 0.02))
+    for ours, watt, error in pairs:
+        assert ours == pytest.approx(watt * PERIOD * 1e6, rel=error)
 
 
 def two_gates():
