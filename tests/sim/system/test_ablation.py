@@ -102,7 +102,7 @@ def test_moves_are_those_of_the_captured_heads(tmp_path):
     assert 0 < moves.pattern < moves.exact
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     for name in ("none.json", "other.json"):
-        with pytest.raises(InputError, match="cannot be read|holds no counts of rescales"):
+        with pytest.raises(InputError, match=r"cannot be read|holds no counts of rescales"):
             read_moves(tmp_path / name)
 
 
