@@ -133,16 +133,22 @@ class Planner(wiring.Component):
         walk = Signal(walk_layout())
         final, first, last = Signal(POSITION_BITS), Signal(POSITION_BITS), Signal(POSITION_BITS)
         end = Signal()
-        reach = full * (self.job.tile_queries + (self.job.tile_heads != 0))
+        queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
+        behind = Signal(POSITION_BITS + 1)
         m.d.comb += [
+            behind.eq(sum((queries << bit for bit in range(full.bit_length()) if full >> bit & 1), walk.first)),
             *(walk.eq(Mux(sends, tile, outline)), end.eq(Mux(sends, left, outlined) <= config.rows)),
             *(final.eq(this.start + this.queries - 1), last.eq(Mux(end, final, walk.last))),
-            first.eq(Mux(looks, mask.smaller(walk.first + reach, final), walk.first)),
+            first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
-        low, high = mask.interval(this, first)[0], mask.interval(this, last)[1]
+        low, high = Signal(POSITION_BITS), Signal(POSITION_BITS)
         taken = Signal(blocks_layout(config))
-        m.d.comb += taken.eq(Cat(mask.blocks(config, low, high)))
-        following = self._following(walk)
+        m.d.comb += [
+            *(low.eq(mask.interval(this, first)[0]), high.eq(mask.interval(this, last)[1])),
+            taken.eq(Cat(mask.blocks(config, low, high))),
+        ]
+        following = Signal(walk_layout())
+        m.d.comb += following.eq(self._following(walk))
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))

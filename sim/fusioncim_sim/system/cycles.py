@@ -31,7 +31,7 @@ SHORTEST_LATENCY = 16
 """With less, the memory of the simulations holds addresses back, which the model does not follow."""
 READ_PHASE, WRITE_PHASE = 4, 3
 """The memory of the simulations moves a beat in cycle c after reset if c + phase is a multiple of `period`."""
-FIRST_PUSH, PUSH_CYCLES = 130, 80
+FIRST_PUSH, PUSH_CYCLES = 146, 96
 """When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
 LIMIT = 1 << 40
 """Cycles after which jobs are taken for stuck: longer than any job of the descriptor's largest sizes."""

@@ -1,7 +1,6 @@
 """The cycle model against the RTL: stored counters of all calibration cases, and some of them on the RTL again."""
 
 import json
-import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -87,7 +86,7 @@ def test_no_compiler(monkeypatch, tmp_path):
         raise FileNotFoundError(2, "No such file", command[0])
 
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path))
-    monkeypatch.setattr(subprocess, "run", missing)
+    monkeypatch.setattr(cycles, "run_program", missing)
     cycles._library.cache_clear()
     with pytest.raises(InputError, match="needs a C compiler: install it with 'apt-get install gcc'"):
         run(TINY, [Descriptor.from_dict(STORED["one query"]["jobs"][0])])
