@@ -11,7 +11,12 @@ import pytest
 
 from fusioncim_sim.heads.read import fixture
 
-START = (sys.executable, "-c", "from fusioncim_sim.cli.start import main\nif __name__ == '__main__': main()")
+START = """
+from fusioncim_sim.cli.start import main
+if __name__ == '__main__':
+    open('tmp/begun', 'w').close()
+    main()
+"""
 SIMULATE = ("simulate", str(fixture()), "--tokens", "512", "--json", "out.json", "-q")
 
 
@@ -39,24 +44,35 @@ def until(condition):
         time.sleep(0.05)
 
 
-def start(place, *command):
-    """A command in a process group of its own; its scratch folders go to the place."""
+@pytest.fixture
+def build(tmp_path_factory):
+    """A build directory of its own, with what others have built: no other command puts scratch folders into it."""
+    place = tmp_path_factory.mktemp("build")
+    Path("build").mkdir(exist_ok=True)
+    for name in ("designs", "runs", "verilog"):
+        Path("build", name).mkdir(exist_ok=True)
+        (place / name).symlink_to(Path("build", name).resolve())
+    return place
+
+
+def start(place, build, *command):
+    """A command in a process group of its own; its scratch folders go to the place and to the build directory."""
     (place / "tmp").mkdir()
-    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "FUSIONCIM_BUILD": str(Path("build").resolve())}
+    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "FUSIONCIM_BUILD": str(build)}
     return subprocess.Popen(
-        [*START, *command], cwd=place, env=environment, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
-    )
+        [sys.executable, "-c", START, *command],
+        cwd=place, env=environment, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+    )  # fmt: skip
 
 
-def in_build():
-    return set(Path("build").glob("tmp*"))
+def in_build(build):
+    return set(build.glob("tmp*"))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_simulators_workers_and_scratch_folders_end_with_the_command(number, jobs, tmp_path):
-    before = in_build()
-    process = start(tmp_path, *SIMULATE, "--jobs", jobs)
+def test_simulators_workers_and_scratch_folders_end_with_the_command(number, jobs, tmp_path, build):
+    process = start(tmp_path, build, *SIMULATE, "--jobs", jobs)
     until(lambda: simulators(tmp_path) == int(jobs))
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does
@@ -65,24 +81,24 @@ def test_simulators_workers_and_scratch_folders_end_with_the_command(number, job
     _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (128 + number, f"ended by {number.name}\n")
     until(lambda: not list(processes(tmp_path)))
-    assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
-    assert in_build() <= before
+    assert {path.name for path in tmp_path.rglob("*")} == {"tmp", "begun"}
+    assert not in_build(build)
 
 
-def test_a_killed_command_takes_simulators_and_workers_along(tmp_path):
-    others = in_build()
-    process = start(tmp_path, *SIMULATE, "--jobs", "2")
+def test_a_killed_command_takes_simulators_and_workers_along(tmp_path, build):
+    process = start(tmp_path, build, *SIMULATE, "--jobs", "2")
     until(lambda: simulators(tmp_path) == 2)
-    before = in_build() - others
+    before = in_build(build)
     process.kill()
     process.communicate(timeout=20)
     until(lambda: not list(processes(tmp_path)))
-    until(lambda: not in_build() & before)
+    until(lambda: not in_build(build) & before)
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.6, 1.2])
-def test_an_interrupt_at_any_time_is_no_traceback(delay, tmp_path):
-    process = start(tmp_path, "explore", "--jobs", "2", "-q")
+def test_an_interrupt_at_any_time_is_no_traceback(delay, tmp_path, build):
+    process = start(tmp_path, build, "explore", "--jobs", "2", "-q")
+    until((tmp_path / "tmp" / "begun").exists)  # before that Python itself starts
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
