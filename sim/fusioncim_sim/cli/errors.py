@@ -1,11 +1,10 @@
 """What ends a command: every error in what the user gave is one line, `error: ...`, and exit status 2."""
 
-import contextlib
 import errno
 import os
 import sys
 import warnings
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -89,8 +88,10 @@ def fail(message: str) -> NoReturn:
 
 def say(line: str) -> None:
     """Print a line on the standard error, if that can be written."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr)
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
 
 
 def _drop_output() -> None:
@@ -98,4 +99,9 @@ def _drop_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere: Python writes it when it ends, and fails if it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -55,6 +55,12 @@ def build(tmp_path_factory):
     return place
 
 
+def heeds_signals():
+    """Heed what the tests themselves may have been told to ignore, by nohup or in the background of a shell."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(place, build, *command):
     """A command in a process group of its own; its scratch folders go to the place and to the build directory."""
     (place / "tmp").mkdir()
@@ -62,6 +68,7 @@ def start(place, build, *command):
     return subprocess.Popen(
         [sys.executable, "-c", START, *command],
         cwd=place, env=environment, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+        preexec_fn=heeds_signals,
     )  # fmt: skip
 
 
