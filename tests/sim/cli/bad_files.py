@@ -204,7 +204,10 @@ MODELS = {
     "layer-types-number": (model(layer_types=[3, 4]), "layer_types must be"),
     "only-mamba": (model(layer_types=["mamba"] * 2), "must have layers of attention"),
     "window-text": (model(layer_types=["sliding_attention"] * 2, sliding_window="a"), "sliding_window must be"),
-    "window-short": (model(layer_types=["sliding_attention"] * 2, sliding_window=8), "a sliding window of 8 tokens"),
+    "chunk-odd": (
+        model(layer_types=["chunked_attention"] * 2, attention_chunk_size=12),
+        "attention_chunk_size must be a power of two",
+    ),
     "array": (b"[]", "must be a JSON object"),
     "number": (b"3", "must be a JSON object"),
     "null": (b"null", "must be a JSON object"),
