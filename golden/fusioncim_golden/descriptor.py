@@ -59,7 +59,7 @@ WORDS = {
     Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
     Status.HEADS: "heads must be a multiple of kv_heads",
     Status.DIMENSION: "dimension must be the columns of the chip",
-    Status.FORMAT: "output_bits must be those of the chip, causal 0 or 1",
+    Status.FORMAT: "output_bits must be those of the chip",
     Status.POSITION: f"start + queries must be at most {POSITIONS}",
     Status.ALIGNMENT: "addresses and pitches must be multiples of the bus width",
     Status.ADDRESS: "every tensor must end at or below 2^32",
