@@ -20,6 +20,7 @@ from fusioncim_golden import engine as golden
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.engine import trace
+from fusioncim_golden.job import traffic
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.mask import CAUSAL, EVERY, Mask
 from fusioncim_golden.presets import PRESETS
@@ -91,13 +92,13 @@ def bounds(chip: ChipConfig, mask: Mask) -> dict[str, Any]:
     """What bounds the cycles of the layer, in cycles, and the bytes of its keys and values."""
     this = replace(model("llama3-8b"), mask=mask)
     engine, job = chip.engine, job_of(chip, this, TOKENS, 0, TOKENS)
-    counts = run(chip, [job], dram("lpddr5").behind(chip, CLOCK_MHZ))
-    kv_bytes = counts.bytes_key + counts.bytes_value
+    moved = traffic(chip, job)
+    kv_bytes = moved.bytes_key + moved.bytes_value
     found: dict[str, Any] = {
         "mask": asdict(mask),
         "multiplications": scores(this, TOKENS, 0, TOKENS) * engine.operand_bits // (chip.engines * engine.rows),
-        "reads": (kv_bytes + counts.bytes_query) // chip.bus_bytes,
-        "writes": counts.bytes_output // chip.bus_bytes,
+        "reads": (kv_bytes + moved.bytes_query) // chip.bus_bytes,
+        "writes": moved.bytes_output // chip.bus_bytes,
         "kv_bytes": kv_bytes,
     }
     if mask.window < EVERY:
