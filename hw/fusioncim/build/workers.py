@@ -1,14 +1,19 @@
 """Runs independent pieces of work in processes, here or on a Dask cluster, and shows how far they are."""
 
+import itertools
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -43,6 +48,8 @@ class Workers:
         self._died: tuple[type[Exception], ...] = (BrokenExecutor,)
         self._stack = ExitStack()
         self._others: list[multiprocessing.process.BaseProcess] = []
+        self._files: Path | None = None
+        self._number = itertools.count()
 
     def __enter__(self) -> "Workers":
         self._others = multiprocessing.active_children()
@@ -52,6 +59,7 @@ class Workers:
             pool = ProcessPoolExecutor(
                 self.jobs, multiprocessing.get_context("spawn"), _begin, (LOG.getEffectiveLevel(),)
             )
+            self._files = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="fusioncim-")))
             self._stack.callback(pool.shutdown, cancel_futures=True)
             self._executor = pool
         return self
@@ -73,13 +81,32 @@ class Workers:
                 yield name, function()
             return
         with without_interrupt():
-            names = {self._executor.submit(_finish, function): name for name, function in work.items()}
+            names = {self._executor.submit(self._sent(function)): name for name, function in work.items()}
         for future in as_completed(names):
             try:
                 result = future.result()
             except self._died as error:
                 raise InputError("a worker died; what was finished is kept, run the same command again") from error
-            yield names[future], result
+            yield names[future], self._received(result)
+
+    def _sent(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """A piece of work as it goes to a worker: to one of this machine as the name of a file.
+
+        Work and results of any size in the pool's pipes would hold up its end: what is written into a pipe waits for a
+        reader, and the worker that was to read it may have been ended (CPython issue 94777).
+        """
+        if self._files is None:
+            return function
+        file = self._files / f"{next(self._number)}.pickle"
+        file.write_bytes(pickle.dumps(function))
+        return partial(_finish, file)
+
+    def _received(self, result: Any) -> Any:
+        if self._files is None:
+            return result
+        received = pickle.loads(result.read_bytes())
+        result.unlink()
+        return received
 
     def _dask(self, scheduler: str) -> Executor:
         import distributed
@@ -127,12 +154,13 @@ def _begin(level: int) -> None:
     _end_with_parent()
 
 
-def _finish(function: Callable[[], Any]) -> Any:
-    """In a worker: do a piece of work; a signal that ends it ends the worker."""
+def _finish(file: Path) -> Path:
+    """In a worker: do the piece of work in a file and leave its result there; a signal that ends it ends the worker."""
     try:
-        return function()
+        file.write_bytes(pickle.dumps(pickle.loads(file.read_bytes())()))
     except Ended as end:
         os._exit(int(str(end.code)))
+    return file
 
 
 def _end_with_parent() -> None:
