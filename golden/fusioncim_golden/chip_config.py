@@ -7,6 +7,8 @@ from typing import Any, Self
 from fusioncim_golden.config import Config, check_choice, check_range, check_type
 from fusioncim_golden.errors import InputError
 
+ALIGNMENT = 16
+"""Bytes of which the places of a job are multiples, whatever the width of the bus."""
 JOB_QUEUE = 4
 """Jobs that wait behind the one whose queries are being loaded."""
 
@@ -20,16 +22,19 @@ class ChipConfig:
         engines: hybrid engines, a power of two up to 16.
         buffer_bytes: global buffer; one half holds keys, the other values.
         bus_bits: data bits of the memory bus.
+        address_bits: bits of a byte address in memory.
     """
 
     engine: Config = field(default_factory=Config)
     engines: int = 4
     buffer_bytes: int = 1 << 16
     bus_bits: int = 128
+    address_bits: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("engines", "buffer_bytes", "bus_bits"):
+        for name in ("engines", "buffer_bytes", "bus_bits", "address_bits"):
             check_type(name, getattr(self, name), int)
+        check_range("address_bits", self.address_bits, 32, 64)
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
         if self.engine.columns * self.engine.operand_bits % self.bus_bits:
@@ -50,17 +55,22 @@ class ChipConfig:
 
     @property
     def bus_bytes(self) -> int:
-        """Bytes of a beat; addresses and pitches are multiples of it."""
+        """Bytes of a beat."""
         return self.bus_bits // 8
 
     @property
+    def alignment(self) -> int:
+        """Bytes of which every address and pitch is a multiple: 16, or a beat if that is less."""
+        return min(ALIGNMENT, self.bus_bytes)
+
+    @property
     def vector_bytes(self) -> int:
-        """Bytes of a query, key or value."""
+        """Bytes of the longest query, key or value."""
         return self.engine.columns * self.engine.operand_bits // 8
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of an output row."""
+        """Bytes of the longest output row."""
         return self.engine.columns * self.engine.output_bits // 8
 
     @property
@@ -75,7 +85,7 @@ class ChipConfig:
 
     def capability(self) -> dict[str, int]:
         """What a driver must know of a chip, by the names of the capability registers."""
-        own = ("engines", "bus_bytes", "buffer_bytes")
+        own = ("engines", "bus_bytes", "buffer_bytes", "address_bits")
         engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
         return {name: getattr(self, name) for name in own} | {name: getattr(self.engine, name) for name in engine}
 

@@ -4,7 +4,15 @@ A job is attention of `heads` query heads over `kv_heads` key and value heads in
 tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest. The
 scale table holds one 32-bit word of `scale_table` per query head.
 
-A chip and its driver refuse a descriptor for the same reasons, in the same order, with the same words.
+    batch       A table of sequences lets one job do many. Each has rows of its own in Q and O, keys of its own in K
+                and V, and a mask; the job's `queries` and `keys` are those of the tensors.
+    pages       K and V may lie in pages of a pool: key n is in page list[n div tokens], at
+                address + page * page pitch + (n mod tokens) * pitch + h * head_pitch.
+    intervals   A table of [low, high) per query, two 32-bit words, in the order of the rows of Q: a row sees those of
+                the keys of its mask that lie in there.
+
+A chip and its driver refuse a job for the same reasons, in the same order, with the same words. A sequence that breaks
+a rule ends with its status before anything of it is written; the others finish.
 """
 
 from collections.abc import Mapping
@@ -19,13 +27,25 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, Mask
 
 POSITIONS = (1 << POSITION_BITS) - 1
-"""Largest number of queries, of keys, and of a position."""
+"""Largest number of queries, of keys, of pages, and of a position."""
 MAX_HEADS = 256
 """Largest number of query heads and of key and value heads."""
-ADDRESS_SPACE = 1 << 32
-"""Bytes that the chip can address."""
+MAX_SEQUENCES = 1024
+"""Most sequences of a job."""
+MAX_PAGE_TOKENS = 256
+"""Most keys of a page."""
+DIMENSION_STEP = 8
+"""A job's dimension is a multiple of it."""
 SCALE_BYTES = 4
 """Bytes of an entry of the scale table."""
+PAGE_BYTES = 4
+"""Bytes of an entry of the page list."""
+INTERVAL_BYTES = 8
+"""Bytes of an entry of the table of intervals."""
+SEQUENCE_BYTES = 64
+"""Bytes of an entry of the table of sequences, of which its address is a multiple."""
+JOB_BYTES = 256
+"""Bytes of a job's record in memory, of which its address is a multiple."""
 
 
 class Status(IntEnum):
@@ -47,6 +67,11 @@ class Status(IntEnum):
     PROTOCOL = 13
     STALLED = 14
     MASK = 15
+    BATCH = 16
+    PAGING = 17
+    SEQUENCE = 18
+    PAGE = 19
+    INTERVAL = 20
 
     @property
     def words(self) -> str:
@@ -58,12 +83,13 @@ WORDS = {
     Status.OK: "done",
     Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
     Status.HEADS: "heads must be a multiple of kv_heads",
-    Status.DIMENSION: "dimension must be the columns of the chip",
-    Status.FORMAT: "output_bits must be those of the chip",
+    Status.DIMENSION: f"dimension must be a multiple of {DIMENSION_STEP}, from that to the columns of the chip",
+    Status.FORMAT: "output_bits must be those of the chip, and what is reserved must be 0",
     Status.POSITION: f"start + queries must be at most {POSITIONS}",
-    Status.ALIGNMENT: "addresses and pitches must be multiples of the bus width",
-    Status.ADDRESS: "every tensor must end at or below 2^32",
-    Status.OVERLAP: "the output must overlap neither an operand nor itself",
+    Status.ALIGNMENT: "addresses and pitches must be multiples of 16 bytes, or of the bus if that is narrower, "
+    f"the table of sequences of {SEQUENCE_BYTES}, a job of {JOB_BYTES}",
+    Status.ADDRESS: "every tensor and table must end inside of the chip's address space",
+    Status.OVERLAP: "the output must overlap neither an operand nor a table nor itself",
     Status.READ_ERROR: "a read from memory failed",
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
@@ -71,6 +97,13 @@ WORDS = {
     Status.PROTOCOL: "the bus answered what was not asked",
     Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
     Status.MASK: mask.RULE,
+    Status.BATCH: f"a job has at most {MAX_SEQUENCES} sequences, and beside these start 0 and the causal mask",
+    Status.PAGING: "a page must have a power of two of keys, from those of a block to "
+    f"{MAX_PAGE_TOKENS}, and a pool from 1 to {POSITIONS} pages",
+    Status.SEQUENCE: "a sequence's rows must follow those before it and end inside of the job's queries, its keys "
+    "begin at a page and end inside of the job's keys, and what is reserved must be 0",
+    Status.PAGE: "a page's number must be below the pages of the pool",
+    Status.INTERVAL: f"the low of an interval must be at most its high, and that at most {POSITIONS}",
 }
 """The words of every outcome, the same in the register map."""
 
@@ -98,8 +131,70 @@ class Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pages:
+    """K and V in pages; the tensors' addresses are those of page 0.
+
+    Members:
+        list: address of the page list: the number of the page of every `tokens` keys of the job, 32 bits each.
+        tokens: keys of a page, a power of two from the chip's update_rank on.
+        count: pages of the pool.
+        k_pitch, v_pitch: bytes from a page to the next.
+    """
+
+    list: int
+    tokens: int
+    count: int
+    k_pitch: int
+    v_pitch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence:
+    """A sequence of a job.
+
+    Members:
+        queries, keys: how many it has; no query: nothing to do; no key: rows of zeros.
+        first_row: its first row of Q and O.
+        first_key: its first key of K and V; in pages, a multiple of their tokens.
+        start: position of its first query among its keys.
+        mask: which of its keys a query sees.
+    """
+
+    queries: int
+    keys: int
+    first_row: int = 0
+    first_key: int = 0
+    start: int = 0
+    mask: Mask = CAUSAL
+
+    def status(self, job: "Descriptor", row: int) -> Status:
+        """The first rule that it breaks in this job, or OK. row: the one behind the rows of the sequences before."""
+        if not self.mask.legal:
+            return Status.MASK
+        if self.start + self.queries > POSITIONS:
+            return Status.POSITION
+        if not (self.queries >= 0 and row <= self.first_row and self.first_row + self.queries <= job.queries):
+            return Status.SEQUENCE
+        if not (self.keys >= 0 and self.first_key >= 0 and self.first_key + self.keys <= job.keys):
+            return Status.SEQUENCE
+        if job.pages and self.first_key % job.pages.tokens:
+            return Status.SEQUENCE
+        return Status.OK
+
+
+@dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """A job. start: position of query 0 among the keys; mask: which keys a query sees."""
+    """A job.
+
+    Members:
+        q, k, v, o, scales: places of the tensors and of the scale table.
+        queries, keys: of the tensors Q and O, and of K and V or the page list.
+        start: position of query 0 among the keys.
+        mask: which keys a query sees.
+        table, sequences: address of the table of sequences and how many it has; 0: the job is one sequence.
+        pages: of K and V, or None where these are contiguous.
+        intervals: address of the table of intervals, or 0 if there is none.
+    """
 
     q: Tensor
     k: Tensor
@@ -114,12 +209,30 @@ class Descriptor:
     start: int = 0
     mask: Mask = CAUSAL
     output_bits: int = 16
+    table: int = 0
+    sequences: int = 0
+    pages: Pages | None = None
+    intervals: int = 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Descriptor":
         """The inverse of `dataclasses.asdict`."""
         tensors = {name: Tensor(**values[name]) for name in ("q", "k", "v", "o")}
-        return cls(**{**values, **tensors, "mask": Mask(**values["mask"])})
+        pages = Pages(**values["pages"]) if values.get("pages") else None
+        return cls(**{**values, **tensors, "mask": Mask(**values["mask"]), "pages": pages})
+
+    def vector_bytes(self, chip: ChipConfig) -> int:
+        """Bytes of a query, key or value."""
+        return self.dimension * chip.engine.operand_bits // 8
+
+    def row_bytes(self, chip: ChipConfig) -> int:
+        """Bytes of an output row."""
+        return self.dimension * chip.engine.output_bits // 8
+
+    @property
+    def alone(self) -> Sequence:
+        """The one sequence of a job without a table."""
+        return Sequence(queries=self.queries, keys=self.keys, start=self.start, mask=self.mask)
 
     def status(self, chip: ChipConfig) -> Status:
         """The first rule that the descriptor breaks, or OK."""
@@ -129,7 +242,7 @@ class Descriptor:
             return Status.SIZE
         if self.heads % self.kv_heads:
             return Status.HEADS
-        if self.dimension != chip.engine.columns:
+        if self.dimension % DIMENSION_STEP or not DIMENSION_STEP <= self.dimension <= chip.engine.columns:
             return Status.DIMENSION
         if self.output_bits != chip.engine.output_bits:
             return Status.FORMAT
@@ -137,28 +250,55 @@ class Descriptor:
             return Status.MASK
         if self.start + self.queries > POSITIONS:
             return Status.POSITION
-        tensors = (self.q, self.k, self.v, self.o)
-        places = [x for tensor in tensors for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
-        if any(x % chip.bus_bytes for x in [*places, self.scales]):
+        if self.sequences > MAX_SEQUENCES or (self.sequences and (self.start or self.mask != CAUSAL)):
+            return Status.BATCH
+        if self.pages:
+            tokens = self.pages.tokens
+            if tokens & (tokens - 1) or not chip.engine.update_rank <= tokens <= MAX_PAGE_TOKENS:
+                return Status.PAGING
+            if not 1 <= self.pages.count <= POSITIONS:
+                return Status.PAGING
+        if any(place % chip.alignment for place in self._places()) or self.table % SEQUENCE_BYTES:
             return Status.ALIGNMENT
         regions = self.regions(chip)
-        if any(end > ADDRESS_SPACE for _, end in regions):
+        if any(end > 1 << chip.address_bits for _, end in regions):
             return Status.ADDRESS
         *operands, (start, end) = regions
         if any(start < other_end and other < end for other, other_end in operands) or not self.o.disjoint(
-            self.queries, self.heads, chip.output_bytes
+            self.queries, self.heads, self.row_bytes(chip)
         ):
             return Status.OVERLAP
         return Status.OK
 
+    def _places(self) -> list[int]:
+        """All addresses and pitches."""
+        tensors = (self.q, self.k, self.v, self.o)
+        places = [x for tensor in tensors for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
+        places += [self.scales, self.table, self.intervals]
+        return places + ([self.pages.list, self.pages.k_pitch, self.pages.v_pitch] if self.pages else [])
+
     def regions(self, chip: ChipConfig) -> list[tuple[int, int]]:
-        """First byte and first byte behind of q, k, v, the scale table and o."""
+        """First byte and first byte behind of q, k, v, the scales, the tables that there are, and o, the last one."""
+        vector = self.vector_bytes(chip)
+        keys, beyond = self.keys, {"k": 0, "v": 0}
+        tables = []
+        if self.sequences:
+            tables.append((self.table, self.table + self.sequences * SEQUENCE_BYTES))
+        if self.intervals:
+            tables.append((self.intervals, self.intervals + self.queries * INTERVAL_BYTES))
+        if self.pages:
+            pages = self.pages
+            entries = -(-keys // pages.tokens)
+            tables.append((pages.list, pages.list + entries * PAGE_BYTES))
+            keys = pages.tokens
+            beyond = {"k": (pages.count - 1) * pages.k_pitch, "v": (pages.count - 1) * pages.v_pitch}
         return [
-            (self.q.address, self.q.end(self.queries, self.heads, chip.vector_bytes)),
-            (self.k.address, self.k.end(self.keys, self.kv_heads, chip.vector_bytes)),
-            (self.v.address, self.v.end(self.keys, self.kv_heads, chip.vector_bytes)),
+            (self.q.address, self.q.end(self.queries, self.heads, vector)),
+            (self.k.address, self.k.end(keys, self.kv_heads, vector) + beyond["k"]),
+            (self.v.address, self.v.end(keys, self.kv_heads, vector) + beyond["v"]),
             (self.scales, self.scales + self.heads * SCALE_BYTES),
-            (self.o.address, self.o.end(self.queries, self.heads, chip.output_bytes)),
+            *tables,
+            (self.o.address, self.o.end(self.queries, self.heads, self.row_bytes(chip))),
         ]
 
     def check(self, chip: ChipConfig) -> None:
@@ -166,3 +306,33 @@ class Descriptor:
         status = self.status(chip)
         if status != Status.OK:
             raise InputError(f"{status.words}, in {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A job and what its tables hold.
+
+    Members:
+        job: the descriptor.
+        sequences: the table of sequences, or none where the job is one sequence.
+        page_list: page of every `tokens` keys, or none where K and V are contiguous.
+    """
+
+    job: Descriptor
+    sequences: tuple[Sequence, ...] = ()
+    page_list: tuple[int, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Sequence, ...]:
+        """The sequences, also that of a job without a table."""
+        return self.sequences if self.job.sequences else (self.job.alone,)
+
+    def statuses(self) -> list[Status]:
+        """How each part of a good job is judged. The rows of one that is refused are free for the next."""
+        row = 0
+        found = []
+        for each in self.parts:
+            found.append(each.status(self.job, row))
+            if found[-1] == Status.OK:
+                row = each.first_row + each.queries
+        return found

@@ -108,4 +108,5 @@ def sees(key: Any, low: Any, high: Any) -> Any:
 
 def blocks(low: int, high: int, rank: int) -> range:
     """The blocks of `rank` keys that pass rows which see [low, high): at least one, as a tile needs one to end."""
+    high = max(high, 1)
     return range(min(low, high - 1) // rank, -(-high // rank))

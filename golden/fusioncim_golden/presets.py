@@ -42,6 +42,7 @@ PRESETS: Mapping[str, ChipConfig] = {
         engines=16,
         buffer_bytes=1 << 20,
         bus_bits=512,
+        address_bits=40,
     ),
 }
 """tiny: seconds under Icarus. small: quick on short jobs. paper: the published 16 engines of 128 x 128 with four words

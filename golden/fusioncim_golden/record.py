@@ -1,0 +1,68 @@
+"""A job and its sequences as they lie in memory: records of 32-bit words, little endian.
+
+A driver writes the record, and the table if there is one, and gives the chip the record's address. The fields follow
+each other from bit 0 on; what is behind the last one is reserved and 0.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fusioncim_golden.descriptor import JOB_BYTES, SEQUENCE_BYTES, Descriptor
+from fusioncim_golden.descriptor import Sequence as Entry
+from fusioncim_golden.errors import InputError
+
+TENSORS = ("q", "k", "v", "o")
+MASK = ("window", "ahead", "chunk", "prefix")
+JOB_FIELDS: Mapping[str, int] = {
+    **{f"{name}_address": 64 for name in TENSORS},
+    **dict.fromkeys(("scales", "table", "intervals", "list"), 64),
+    **dict.fromkeys(("queries", "keys", "start", *MASK, "sequences"), 32),
+    **{f"{name}_{part}": 32 for name in TENSORS for part in ("pitch", "head_pitch")},
+    **dict.fromkeys(("page_tokens", "pages", "k_page_pitch", "v_page_pitch"), 32),
+    **dict.fromkeys(("heads", "kv_heads", "dimension"), 16),
+    "output_bits": 8,
+}
+"""The fields of a job's record and their bits. page_tokens 0: K and V are contiguous."""
+SEQUENCE_FIELDS: Mapping[str, int] = dict.fromkeys(("queries", "keys", "start", *MASK, "first_row", "first_key"), 32)
+"""The fields of an entry of the table of sequences and their bits."""
+
+
+def job_values(job: Descriptor) -> dict[str, int]:
+    """A job by the names of `JOB_FIELDS`."""
+    pages = job.pages
+    return {
+        **{f"{name}_{part}": getattr(getattr(job, name), part) for name in TENSORS for part in ("address", "pitch")},
+        **{f"{name}_head_pitch": getattr(job, name).head_pitch for name in TENSORS},
+        **{name: getattr(job, name) for name in ("scales", "table", "intervals", "queries", "keys", "start")},
+        **{name: getattr(job.mask, name) for name in MASK},
+        **{name: getattr(job, name) for name in ("sequences", "heads", "kv_heads", "dimension", "output_bits")},
+        **({"list": pages.list, "page_tokens": pages.tokens, "pages": pages.count} if pages else {}),
+        **({"k_page_pitch": pages.k_pitch, "v_page_pitch": pages.v_pitch} if pages else {}),
+    }
+
+
+def sequence_values(entry: Entry) -> dict[str, int]:
+    """A sequence by the names of `SEQUENCE_FIELDS`."""
+    own = ("queries", "keys", "start", "first_row", "first_key")
+    return {**{name: getattr(entry, name) for name in own}, **{name: getattr(entry.mask, name) for name in MASK}}
+
+
+def packed(fields: Mapping[str, int], values: Mapping[str, int], size: int) -> bytes:
+    """A record of so many bytes; a field without a value is 0."""
+    word, low = 0, 0
+    for name, bits in fields.items():
+        value = values.get(name, 0)
+        if not 0 <= value < 1 << bits:
+            raise InputError(f"{name} must be from 0 to {(1 << bits) - 1}, not {value}")
+        word |= value << low
+        low += bits
+    return word.to_bytes(size, "little")
+
+
+def job_record(job: Descriptor) -> bytes:
+    """The record of a job."""
+    return packed(JOB_FIELDS, job_values(job), JOB_BYTES)
+
+
+def sequence_table(entries: Sequence[Entry]) -> bytes:
+    """The table of these sequences."""
+    return b"".join(packed(SEQUENCE_FIELDS, sequence_values(entry), SEQUENCE_BYTES) for entry in entries)
