@@ -54,7 +54,7 @@ class ReadArbiter(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        request = stream.Signature(read_request_layout(read_tag_layout(config)))
+        request = stream.Signature(read_request_layout(config, read_tag_layout(config)))
         super().__init__({"i_query": In(request), "i_kv": In(request), "o": Out(request)})
 
     def elaborate(self, platform: object) -> Module:
