@@ -114,10 +114,12 @@ class Core(wiring.Component):
         wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
         wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
-        is_kv = Signal()
+        kind = self.beat.tag.kind
+        is_kv, is_query = Signal(), Signal()
         m.d.comb += [
-            is_kv.eq(self.beat.tag.kind[1]),  # KEY or VALUE
-            *(loader.beat_valid.eq(self.beat_valid & ~is_kv), loader.beat.eq(self.beat.data)),
+            is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),
+            is_query.eq((kind == ReadKind.SCALE) | (kind == ReadKind.QUERY)),
+            *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
             *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),

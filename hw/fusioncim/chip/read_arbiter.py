@@ -22,6 +22,9 @@ class ReadKind(IntEnum):
     QUERY = 1
     KEY = 2
     VALUE = 3
+    TABLE = 4
+    PAGE = 5
+    INTERVAL = 6
 
 
 def buffer_row_shape(chip: ChipConfig) -> Shape:
@@ -38,7 +41,7 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         row: row of the global buffer for the first vector of the request.
         last: the block is whole with it.
     """
-    return data.StructLayout({"kind": 2, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
+    return data.StructLayout({"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
 
 
 class ReadArbiter(wiring.Component):
