@@ -93,9 +93,14 @@ def narrowed(chip: ChipConfig, staged: data.View) -> Value:
     )
 
 
+def record_layout(chip: ChipConfig) -> data.StructLayout:
+    """Byte address of a job's record in memory; wide: software wrote one with more bits."""
+    return data.StructLayout({"address": chip.address_bits, "wide": 1})
+
+
 def result_layout() -> data.StructLayout:
-    """The outcome of a job: a code of the golden `descriptor.Status`."""
-    return data.StructLayout({"status": STATUS_BITS})
+    """The outcome of a job: a code of the golden `descriptor.Status`, and the first sequence that it is of."""
+    return data.StructLayout({"status": STATUS_BITS, "sequence": SEQUENCE_BITS})
 
 
 def next_query(tensor: data.View, group: Value) -> Value:
