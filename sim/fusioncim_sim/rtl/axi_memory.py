@@ -66,7 +66,7 @@ class AxiMemory:
         self.bytes = np.frombuffer(self._memory, np.uint8)
         self.bursts = {"read": 0, "write": 0}
         self.transferred = {"read": 0, "write": 0}
-        self._faults = [*faults, Fault(start=size, stop=1 << 32, response=AxiResp.DECERR)]
+        self._faults = [*faults, Fault(start=size, stop=1 << 64, response=AxiResp.DECERR)]
         self._responses: dict[str, AxiResp] = {}
         self._late = latency > SHORTEST_LATENCY
         self._taken: deque[float] = deque()

@@ -97,10 +97,10 @@ async def runs_jobs(dut: Any) -> None:
         await bench.driver.put("IRQ_ENABLE", done=1, error=1)
         assert dut.irq.value == 0
         pending: list[int] = []
-        for job in bench.jobs:
+        for image in bench.images:
             if len(pending) == RESULTS:
                 statuses.append(await bench.status(pending.pop(0)))
-            pending.append(await bench.driver.submit(job, check=this["check"]))
+            pending.append(await bench.driver.submit(image.address))
         statuses.extend([await bench.status(number) for number in pending])
 
     await within(dut, this["cycles"], run_all())
