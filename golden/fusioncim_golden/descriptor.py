@@ -334,6 +334,12 @@ class Work:
     sequences: tuple[Sequence, ...] = ()
     page_list: tuple[int, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Work":
+        """The inverse of `dataclasses.asdict`."""
+        sequences = tuple(Sequence(**{**each, "mask": Mask(**each["mask"])}) for each in values["sequences"])
+        return cls(job=Descriptor.from_dict(values["job"]), sequences=sequences, page_list=tuple(values["page_list"]))
+
     @property
     def parts(self) -> tuple[Sequence, ...]:
         """The sequences, also that of a job without a table."""
