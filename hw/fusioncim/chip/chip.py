@@ -29,7 +29,7 @@ from fusioncim.chip.axi import (
     write_request_layout,
 )
 from fusioncim.chip.counters import EVENT_BITS, increments_layout
-from fusioncim.chip.descriptor import descriptor_layout, result_layout
+from fusioncim.chip.descriptor import record_layout, result_layout
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.global_buffer import GlobalBuffer
 from fusioncim.chip.host_interface import HostInterface
@@ -52,7 +52,7 @@ class Core(wiring.Component):
     """Everything between the host interface and the bus masters.
 
     Members:
-        i_job: jobs.
+        i_job: places of jobs.
         o_result: how they ended, in order.
         o_read, beat_valid, beat: to and from the read master.
         o_write, o_data, answer_valid, answer: to and from the write master.
@@ -64,7 +64,7 @@ class Core(wiring.Component):
         tag = read_tag_layout(config)
         super().__init__(
             {
-                "i_job": In(stream.Signature(descriptor_layout(config))),
+                "i_job": In(stream.Signature(record_layout(config))),
                 "o_result": Out(stream.Signature(result_layout())),
                 "o_read": Out(stream.Signature(read_request_layout(config, tag))),
                 "beat_valid": In(1),
@@ -90,6 +90,9 @@ class Core(wiring.Component):
         for name, unit in units.items():
             m.submodules[name] = once(platform, unit)
 
+        kind = self.beat.tag.kind
+        is_kv, is_query, is_table = Signal(), Signal(), Signal()
+
         # Jobs.
         wiring.connect(m, wiring.flipped(self.i_job), checker.i)
         wiring.connect(m, checker.o, table.i)
@@ -100,25 +103,28 @@ class Core(wiring.Component):
         wiring.connect(m, planner.o_need, network.i_need)
         m.d.comb += [
             *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
-            *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.opens.eq(loader.opens)),
+            *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
             writer.failed.eq(table.failed),
             *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
             *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
-            table.read_error.eq(self.beat_valid & self.beat.error),
+            table.read_error.eq(self.beat_valid & self.beat.error & ~is_table),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
         ]
 
         # Memory.
+        wiring.connect(m, checker.o_read, arbiter.i_table)
         wiring.connect(m, loader.o_read, arbiter.i_query)
         wiring.connect(m, fetcher.o_read, arbiter.i_kv)
         wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
         wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
-        kind = self.beat.tag.kind
-        is_kv, is_query = Signal(), Signal()
         m.d.comb += [
             is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),
             is_query.eq((kind == ReadKind.SCALE) | (kind == ReadKind.QUERY)),
+            is_table.eq(kind == ReadKind.TABLE),
+            *(checker.beat_valid.eq(self.beat_valid & is_table), checker.beat.eq(self.beat.data)),
+            *(checker.beat_last.eq(self.beat.last), checker.beat_error.eq(self.beat.error)),
+            *(loader.beat_error.eq(self.beat.error), loader.beat_slot.eq(self.beat.tag.slot)),
             *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
@@ -171,7 +177,7 @@ class Core(wiring.Component):
         left_to_load = Signal()
         working = Signal()
         m.d.comb += [
-            left_to_load.eq(loader.i.valid | ~planner.i.ready | planner.i.valid),
+            left_to_load.eq(loader.i.valid | ~planner.i.ready | planner.i.valid | table.more),
             working.eq(Cat(engine.state.active | engine.state.loaded for engine in engines).any()),
         ]
         causes: dict[str, list[Signal]] = {

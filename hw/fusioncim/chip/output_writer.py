@@ -9,8 +9,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import write_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, next_query
-from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.query_loader import output_place_layout
 from fusioncim.engine.normalizer import output_beat_layout
@@ -125,7 +124,7 @@ class OutputWriter(wiring.Component):
     Members:
         i: outputs of every engine.
         place, place_valid, place_ready: places of tiles, from the query loader.
-        opens, job, slot: a job begins.
+        begins, job, slot: a sequence begins.
         failed: slots whose rows are dropped.
         o_write, o_data: to the write master.
     """
@@ -138,7 +137,7 @@ class OutputWriter(wiring.Component):
                 "place": In(output_place_layout(config)),
                 "place_valid": In(config.engines),
                 "place_ready": Out(config.engines),
-                "opens": In(1),
+                "begins": In(1),
                 "job": In(job_layout(config)),
                 "slot": In(slot_shape()),
                 "failed": In(SLOTS),
@@ -160,12 +159,12 @@ class OutputWriter(wiring.Component):
                 self.place_ready[n].eq(packer.i_place.ready),
             ]
 
-        # What the walk of a tile needs to know of its job.
+        # What the walk of a tile needs to know of its sequence.
         steps = data.StructLayout({"head": chip.address_bits, "query": chip.address_bits, "group": HEAD_BITS})
         jobs = [Signal(steps, name=f"job_{n}", reset_less=True) for n in range(SLOTS)]
         place = self.job.descriptor.o
         for n, job in enumerate(jobs):
-            with m.If(self.opens & (self.slot == n)):
+            with m.If(self.begins & (self.slot == n)):
                 m.d.sync += [
                     *(job.head.eq(place.head_pitch), job.group.eq(self.job.group)),
                     job.query.eq(next_query(place, self.job.o_group)),

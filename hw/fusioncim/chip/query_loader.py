@@ -1,7 +1,8 @@
 """Query loader: reads the rows of every tile from memory and brings them to their engine.
 
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
-of the next query. The same walk gives the place of the outputs. A job's score scales are read first.
+of the next query. The same walk gives the place of the outputs. A job's score scales are read first. Where that fails
+they are illegal.
 
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
@@ -13,8 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, next_query
-from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
@@ -50,8 +50,8 @@ def kept_scale_layout() -> data.StructLayout:
     return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
 
 
-def kept_scale(config: Config, word: Value) -> Value:
-    """A word of the scale table, as it is kept."""
+def kept_scale(config: Config, word: Value, error: Value) -> Value:
+    """A word of the scale table, as it is kept; error: it could not be read."""
     mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
     least, most = least_shift(config), most_mantissa(config)
     fits: Value = Const(1)
@@ -59,7 +59,7 @@ def kept_scale(config: Config, word: Value) -> Value:
         fits = (shift > least) | ((shift == least) & (mantissa <= most))
     elif least:
         fits = shift >= least
-    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits)
+    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits & ~error)
 
 
 class QueryLoader(wiring.Component):
@@ -71,12 +71,12 @@ class QueryLoader(wiring.Component):
         i: tiles.
         job, slot: of the tile that i shows.
         o_read: requests.
-        beat_valid, beat, beat_last, beat_scale: what memory returns.
+        beat_valid, beat, beat_last, beat_scale, beat_error, beat_slot: what memory returns.
         tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
-        opens: the first tile of a job is taken up.
-        scale_error, scale_slot: a row is delivered with a scale that is none, for this job.
+        begins: the first tile of a sequence is taken up.
+        scale_error, scale_slot: a row is delivered with a scale that is none, for this sequence.
         loaded: the last row of a pass is delivered.
         loading: a row is asked for or on its way.
     """
@@ -93,6 +93,8 @@ class QueryLoader(wiring.Component):
                 "beat": In(config.bus_bits),
                 "beat_last": In(1),
                 "beat_scale": In(1),
+                "beat_error": In(1),
+                "beat_slot": In(slot_shape()),
                 "tile": Out(tile_command_layout(config.engine)),
                 "tile_valid": Out(config.engines),
                 "tile_ready": In(config.engines),
@@ -101,7 +103,7 @@ class QueryLoader(wiring.Component):
                 "place": Out(output_place_layout(config)),
                 "place_valid": Out(config.engines),
                 "place_ready": In(config.engines),
-                "opens": Out(1),
+                "begins": Out(1),
                 "scale_error": Out(1),
                 "scale_slot": Out(slot_shape()),
                 "loaded": Out(1),
@@ -161,7 +163,7 @@ class QueryLoader(wiring.Component):
                     m.next = "SCALES"
             with m.State("SCALES"):
                 m.d.comb += [
-                    *(self.o_read.valid.eq(1), self.opens.eq(self.o_read.ready)),
+                    self.o_read.valid.eq(1),
                     *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
                     request.beats.eq((this.heads + (scales_per_beat - 1)) >> (scales_per_beat.bit_length() - 1)),
                 ]
@@ -174,8 +176,9 @@ class QueryLoader(wiring.Component):
                     with m.If(self.beat_last):
                         m.next = "GROUP"
             with m.State("GROUP"):
+                m.d.comb += self.begins.eq(tile.begins)
                 q_next, o_next = (
-                    Mux(tile.opens, start, base + jump)
+                    Mux(tile.begins, start, base + jump)
                     for start, base, jump in (
                         (this.q.address, q_base, self.job.q_group),
                         (this.o.address, o_base, self.job.o_group),
@@ -183,7 +186,7 @@ class QueryLoader(wiring.Component):
                 )
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
-                    *(first_head.eq(Mux(tile.opens, 0, first_head + self.job.group)), head.eq(0)),
+                    *(first_head.eq(Mux(tile.begins, 0, first_head + self.job.group)), head.eq(0)),
                     position.eq(this.start),
                 ]
                 m.next = "COMMAND"
@@ -219,12 +222,13 @@ class QueryLoader(wiring.Component):
         m.d.comb += [
             *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
             scales.write_data.eq(
-                Cat(kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES)) for n in range(scales_per_beat))
+                Cat(
+                    kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES), self.beat_error)
+                    for n in range(scales_per_beat)
+                )
             ),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
-        with m.If(self.opens):
-            m.d.sync += self.scale_slot.eq(self.slot)
         self._deliver(m, notes, scales)
         return m
 
@@ -247,7 +251,7 @@ class QueryLoader(wiring.Component):
         with m.If(is_row):
             m.d.sync += vector.eq(Cat(vector, self.beat)[chip.bus_bits :])
         with m.If(complete):
-            m.d.sync += now.eq(coming)
+            m.d.sync += [now.eq(coming), self.scale_slot.eq(self.beat_slot)]
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
         size = kept_scale_layout().size
         kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]

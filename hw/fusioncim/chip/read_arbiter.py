@@ -1,12 +1,12 @@
-"""Read arbiter: the reads of the query loader and of the key and value fetcher through one master.
+"""Read arbiter: the reads of the checker, of the query loader and of the key and value fetcher through one master.
 
-Queries come first: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
-room for what comes back, so beats are never held up and neither reader can block the other.
+Records come first, of which there are few, then queries: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
+room for what comes back, so beats are never held up and no reader can block another.
 """
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Mux, Shape, unsigned
+from amaranth.hdl import Module, Shape, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,11 +45,12 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 class ReadArbiter(wiring.Component):
-    """Two streams of read requests into one: queries before keys and values, without taking back what was offered.
+    """Three streams of read requests into one: records, then queries, then keys and values, without taking back what was offered.
 
     Throughput: a request per cycle. Latency: 1 cycle.
 
     Members:
+        i_table: requests of the descriptor checker.
         i_query: requests of the query loader.
         i_kv: requests of the key and value fetcher.
         o: all requests.
@@ -58,17 +59,22 @@ class ReadArbiter(wiring.Component):
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         request = stream.Signature(read_request_layout(config, read_tag_layout(config)))
-        super().__init__({"i_query": In(request), "i_kv": In(request), "o": Out(request)})
+        super().__init__({"i_table": In(request), "i_query": In(request), "i_kv": In(request), "o": Out(request)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         free = ~self.o.valid | self.o.ready
-        m.d.comb += [self.i_query.ready.eq(free), self.i_kv.ready.eq(free & ~self.i_query.valid)]
+        offered = self.i_table.valid | self.i_query.valid
+        m.d.comb += [
+            *(self.i_table.ready.eq(free), self.i_query.ready.eq(free & ~self.i_table.valid)),
+            self.i_kv.ready.eq(free & ~offered),
+        ]
         with m.If(free):
-            m.d.sync += [
-                self.o.valid.eq(self.i_query.valid | self.i_kv.valid),
-                self.o.payload.eq(
-                    Mux(self.i_query.valid, self.i_query.payload.as_value(), self.i_kv.payload.as_value())
-                ),
-            ]
+            m.d.sync += self.o.valid.eq(offered | self.i_kv.valid)
+            with m.If(self.i_table.valid):
+                m.d.sync += self.o.payload.eq(self.i_table.payload)
+            with m.Elif(self.i_query.valid):
+                m.d.sync += self.o.payload.eq(self.i_query.payload)
+            with m.Else():
+                m.d.sync += self.o.payload.eq(self.i_kv.payload)
         return m
