@@ -49,14 +49,14 @@ def raise_again(lost: "sys.UnraisableHookArgs") -> None:
 
 
 @contextlib.contextmanager
-def ended_when_asked() -> Iterator[None]:
+def ended_when_asked(*, again: signal.Handlers = signal.SIG_DFL) -> Iterator[None]:
     """The same inside of a block; in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in ASKING}
     hook, sys.unraisablehook = sys.unraisablehook, raise_again
-    end_when_asked()
+    end_when_asked(again=again)
     try:
         yield
     finally:

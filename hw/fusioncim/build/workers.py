@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fusioncim.build.messages import show
-from fusioncim.build.signals import Ended, end_when_asked, without_interrupt
+from fusioncim.build.signals import Ended, ended_when_asked, without_interrupt
 from fusioncim_golden.errors import InputError
 
 LOG = logging.getLogger(__name__)
@@ -148,16 +148,20 @@ def run_all(work: Mapping[str, Callable[[], Any]], *, jobs: int, title: str) -> 
 
 
 def _begin(level: int) -> None:
-    """In a worker: show messages as its parent does, end when it is asked to, and end with its parent."""
+    """In a worker: show messages as its parent does, and end with its parent."""
     show(level)
-    end_when_asked(again=signal.SIG_IGN)
     _end_with_parent()
 
 
 def _finish(file: Path) -> Path:
-    """In a worker: do the piece of work in a file and leave its result there; a signal that ends it ends the worker."""
+    """In a worker: do the piece of work in a file and leave its result there.
+
+    A signal that asks for the end takes back what the work began, and ends the worker. Before and after the work it
+    ends the worker at once.
+    """
     try:
-        file.write_bytes(pickle.dumps(pickle.loads(file.read_bytes())()))
+        with ended_when_asked(again=signal.SIG_IGN):
+            file.write_bytes(pickle.dumps(pickle.loads(file.read_bytes())()))
     except Ended as end:
         os._exit(int(str(end.code)))
     return file

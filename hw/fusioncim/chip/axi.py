@@ -12,7 +12,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.descriptor import ADDRESS_BITS
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 
@@ -27,16 +26,16 @@ BURST_BEATS = 32
 rule of AXI4 that no burst crosses a multiple of 4 KB. An address then costs at most a cycle in 32."""
 OUTSTANDING = 16
 """Bursts that may wait for their data or answer."""
-ADDRESS_CHANNEL = {"id": 1, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3}
-"""Fields of an address channel and their bits."""
+ADDRESS_CHANNEL = {"id": 1, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3}
+"""Fields of an address channel and their bits, but the address itself."""
 INCREMENTING = 1
 NORMAL_BUFFERABLE = 0b0011
 DATA_NONSECURE = 0b010
 
 
-def read_request_layout(tag: Tag) -> data.StructLayout:
+def read_request_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
     """A read of 1 to MOST_BEATS beats, from a multiple of the beat; the tag comes back with every beat."""
-    return data.StructLayout({"address": ADDRESS_BITS, "beats": BEAT_BITS, "tag": tag})
+    return data.StructLayout({"address": chip.address_bits, "beats": BEAT_BITS, "tag": tag})
 
 
 def memory_beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
@@ -44,9 +43,9 @@ def memory_beat_layout(config: ChipConfig, tag: Tag) -> data.StructLayout:
     return data.StructLayout({"data": config.bus_bits, "tag": tag, "last": 1, "error": 1})
 
 
-def write_request_layout(tag: Tag) -> data.StructLayout:
+def write_request_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
     """A write, as `read_request_layout`; drop: its data is taken, but nothing goes to memory."""
-    return data.StructLayout({"address": ADDRESS_BITS, "beats": BEAT_BITS, "tag": tag, "drop": 1})
+    return data.StructLayout({"address": chip.address_bits, "beats": BEAT_BITS, "tag": tag, "drop": 1})
 
 
 def answer_layout(tag: Tag) -> data.StructLayout:
@@ -54,24 +53,24 @@ def answer_layout(tag: Tag) -> data.StructLayout:
     return data.StructLayout({"tag": tag, "error": 1})
 
 
-def burst_layout(tag: Tag) -> data.StructLayout:
+def burst_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
     """A burst of length + 1 beats; last: of its request."""
-    return data.StructLayout({"address": ADDRESS_BITS, "length": BEAT_BITS, "last": 1, "tag": tag})
+    return data.StructLayout({"address": chip.address_bits, "length": BEAT_BITS, "last": 1, "tag": tag})
 
 
-def read_members(bus_bits: int) -> dict[str, wiring.Member]:
+def read_members(chip: ChipConfig) -> dict[str, wiring.Member]:
     """The read channels as members of a master."""
     return {
-        **_channel_members("ar", ADDRESS_CHANNEL, Out),
-        **_channel_members("r", {"id": 1, "data": bus_bits, "resp": 2, "last": 1}, In),
+        **_channel_members("ar", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
+        **_channel_members("r", {"id": 1, "data": chip.bus_bits, "resp": 2, "last": 1}, In),
     }
 
 
-def write_members(bus_bits: int) -> dict[str, wiring.Member]:
+def write_members(chip: ChipConfig) -> dict[str, wiring.Member]:
     """The write channels as members of a master."""
     return {
-        **_channel_members("aw", ADDRESS_CHANNEL, Out),
-        **_channel_members("w", {"data": bus_bits, "strb": bus_bits // 8, "last": 1}, Out),
+        **_channel_members("aw", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
+        **_channel_members("w", {"data": chip.bus_bits, "strb": chip.bus_bytes, "last": 1}, Out),
         **_channel_members("b", {"id": 1, "resp": 2}, In),
     }
 
@@ -106,9 +105,9 @@ class BurstSplitter(wiring.Component):
         self.parameters = (f"tag{Shape.cast(tag).width}",)
         super().__init__(
             {
-                "i": In(stream.Signature(read_request_layout(tag))),
+                "i": In(stream.Signature(read_request_layout(config, tag))),
                 "stop": In(1),
-                "o": Out(stream.Signature(burst_layout(tag))),
+                "o": Out(stream.Signature(burst_layout(config, tag))),
             }
         )
 
@@ -118,7 +117,7 @@ class BurstSplitter(wiring.Component):
         byte_bits = (self.config.bus_bytes - 1).bit_length()
         burst_bits = (BURST_BEATS - 1).bit_length()
         busy = Signal()
-        beat = Signal(ADDRESS_BITS - byte_bits, reset_less=True)
+        beat = Signal(self.config.address_bits - byte_bits, reset_less=True)
         rest = Signal(BEAT_BITS, reset_less=True)
         tag = Signal(self.tag, reset_less=True)
         room = Signal(burst_bits)
@@ -161,13 +160,13 @@ class ReadMaster(wiring.Component):
         self.parameters = (f"tag{Shape.cast(tag).width}",)
         super().__init__(
             {
-                "i": In(stream.Signature(read_request_layout(tag))),
+                "i": In(stream.Signature(read_request_layout(config, tag))),
                 "stop": In(1),
                 "o_valid": Out(1),
                 "o": Out(memory_beat_layout(config, tag)),
                 "idle": Out(1),
                 "broken": Out(1),
-                **read_members(config.bus_bits),
+                **read_members(config),
             }
         )
 
@@ -226,14 +225,14 @@ class WriteMaster(wiring.Component):
         self.parameters = (f"tag{Shape.cast(tag).width}",)
         super().__init__(
             {
-                "i": In(stream.Signature(write_request_layout(tag))),
+                "i": In(stream.Signature(write_request_layout(config, tag))),
                 "stop": In(1),
                 "i_data": In(stream.Signature(config.bus_bits)),
                 "o_valid": Out(1),
                 "o": Out(answer_layout(tag)),
                 "idle": Out(1),
                 "broken": Out(1),
-                **write_members(config.bus_bits),
+                **write_members(config),
             }
         )
 
@@ -301,7 +300,7 @@ def address_channel(m: Module, unit: wiring.Component, channel: str, burst: data
     def port(name: str) -> Signal:
         return getattr(unit, f"m_axi_{channel}{name}")
 
-    address = Signal(ADDRESS_BITS, name=f"{channel}_address", reset_less=True)
+    address = Signal(unit.config.address_bits, name=f"{channel}_address", reset_less=True)
     length = Signal(BEAT_BITS, name=f"{channel}_length", reset_less=True)
     valid = Signal(name=f"{channel}_valid")
     with m.If(issue):

@@ -64,12 +64,12 @@ class Core(wiring.Component):
         tag = read_tag_layout(config)
         super().__init__(
             {
-                "i_job": In(stream.Signature(descriptor_layout())),
+                "i_job": In(stream.Signature(descriptor_layout(config))),
                 "o_result": Out(stream.Signature(result_layout())),
-                "o_read": Out(stream.Signature(read_request_layout(tag))),
+                "o_read": Out(stream.Signature(read_request_layout(config, tag))),
                 "beat_valid": In(1),
                 "beat": In(memory_beat_layout(config, tag)),
-                "o_write": Out(stream.Signature(write_request_layout(slot_shape()))),
+                "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
                 "o_data": Out(stream.Signature(config.bus_bits)),
                 "answer_valid": In(1),
                 "answer": In(answer_layout(slot_shape())),
@@ -114,10 +114,12 @@ class Core(wiring.Component):
         wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
         wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
-        is_kv = Signal()
+        kind = self.beat.tag.kind
+        is_kv, is_query = Signal(), Signal()
         m.d.comb += [
-            is_kv.eq(self.beat.tag.kind[1]),  # KEY or VALUE
-            *(loader.beat_valid.eq(self.beat_valid & ~is_kv), loader.beat.eq(self.beat.data)),
+            is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),
+            is_query.eq((kind == ReadKind.SCALE) | (kind == ReadKind.QUERY)),
+            *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
             *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),
@@ -228,9 +230,7 @@ class Chip(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        super().__init__(
-            {**axil_members(), **read_members(config.bus_bits), **write_members(config.bus_bits), "irq": Out(1)}
-        )
+        super().__init__({**axil_members(), **read_members(config), **write_members(config), "irq": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -249,8 +249,8 @@ class Chip(wiring.Component):
         m.submodules.core = DomainRenamer("core")(once(platform, core))
 
         connect_ports(m, self, host, axil_members())
-        connect_ports(m, self, reader, read_members(chip.bus_bits))
-        connect_ports(m, self, writer, write_members(chip.bus_bits))
+        connect_ports(m, self, reader, read_members(chip))
+        connect_ports(m, self, writer, write_members(chip))
         wiring.connect(m, host.o_job, core.i_job)
         wiring.connect(m, core.o_result, host.i_result)
         wiring.connect(m, core.o_read, reader.i)

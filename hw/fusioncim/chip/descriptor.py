@@ -6,22 +6,26 @@ value does not fit, so that the descriptor is refused by the rule that the whole
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Value
+from amaranth.hdl import Cat, Const, Value
 from amaranth.lib import data
 
 from fusioncim.chip.mask import MASK
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.descriptor import MAX_PAGE_TOKENS, MAX_SEQUENCES
 
-ADDRESS_BITS = 32
-"""Bits of a byte address in memory."""
+PITCH_BITS = 32
+"""Bits of the bytes from a vector, a head or a page to the next."""
 HEAD_BITS = 9
 DIMENSION_BITS = 11
-STATUS_BITS = 4
+STATUS_BITS = 5
+SEQUENCE_BITS = (MAX_SEQUENCES - 1).bit_length()
+"""Bits of the number of a sequence in its job."""
 
 
-def tensor_layout() -> data.StructLayout:
+def tensor_layout(chip: ChipConfig) -> data.StructLayout:
     """Place of a tensor in memory, in bytes."""
-    return data.StructLayout({"address": ADDRESS_BITS, "pitch": ADDRESS_BITS, "head_pitch": ADDRESS_BITS})
+    return data.StructLayout({"address": chip.address_bits, "pitch": PITCH_BITS, "head_pitch": PITCH_BITS})
 
 
 RULES: Mapping[str, str] = {
@@ -34,9 +38,9 @@ RULES: Mapping[str, str] = {
 """The rule, by its `Status`, that a value with more bits than its field breaks."""
 
 
-def staged_layout() -> data.StructLayout:
+def staged_layout(chip: ChipConfig) -> data.StructLayout:
     """A job as software writes it."""
-    places = {name: tensor_layout() for name in ("q", "k", "v", "o")}
+    places = {name: tensor_layout(chip) for name in ("q", "k", "v", "o")}
     words = dict.fromkeys(("scales", "queries", "keys", "start", *MASK), 32)
     halves = dict.fromkeys(("heads", "kv_heads", "dimension"), 16)
     return data.StructLayout({**places, **words, **halves, "output_bits": 8})
@@ -47,15 +51,15 @@ def wide_layout() -> data.StructLayout:
     return data.StructLayout(dict.fromkeys(RULES.values(), 1))
 
 
-def descriptor_layout() -> data.StructLayout:
+def descriptor_layout(chip: ChipConfig) -> data.StructLayout:
     """A job; wide: as of `wide_layout`."""
     return data.StructLayout(
         {
-            "q": tensor_layout(),
-            "k": tensor_layout(),
-            "v": tensor_layout(),
-            "o": tensor_layout(),
-            "scales": ADDRESS_BITS,
+            "q": tensor_layout(chip),
+            "k": tensor_layout(chip),
+            "v": tensor_layout(chip),
+            "o": tensor_layout(chip),
+            "scales": chip.address_bits,
             "queries": POSITION_BITS,
             "keys": POSITION_BITS,
             "start": POSITION_BITS,
@@ -64,22 +68,29 @@ def descriptor_layout() -> data.StructLayout:
             "dimension": DIMENSION_BITS,
             **dict.fromkeys(MASK, POSITION_BITS),
             "output_bits": 5,
+            **dict.fromkeys(("table", "intervals", "list"), chip.address_bits),
+            "sequences": SEQUENCE_BITS + 1,
+            "page_tokens": MAX_PAGE_TOKENS.bit_length(),
+            "pages": POSITION_BITS,
+            **dict.fromkeys(("k_page_pitch", "v_page_pitch"), PITCH_BITS),
             "wide": wide_layout(),
         }
     )
 
 
-def narrowed(staged: data.View) -> Value:
+def narrowed(chip: ChipConfig, staged: data.View) -> Value:
     """The `descriptor_layout` of a `staged_layout`."""
     parts: dict[str, Value] = {}
     wide: dict[str, list[Value]] = {}
-    for name in staged_layout().members:
+    for name in staged_layout(chip).members:
         value = Value.cast(staged[name])
-        parts[name] = value[: descriptor_layout()[name].width]
+        parts[name] = value[: descriptor_layout(chip)[name].width]
         if name in RULES:
             wide.setdefault(RULES[name], []).append(value[len(parts[name]) :])
     parts["wide"] = Cat(Cat(wide[rule]).any() for rule in wide_layout().members)
-    return Cat(parts[name] for name in descriptor_layout().members)
+    return Cat(
+        parts.get(name, Const(0, descriptor_layout(chip)[name].width)) for name in descriptor_layout(chip).members
+    )
 
 
 def result_layout() -> data.StructLayout:

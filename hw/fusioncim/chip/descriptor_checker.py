@@ -11,13 +11,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, STATUS_BITS, descriptor_layout
+from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, descriptor_layout
 from fusioncim.lib.arith import fits
 from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Status
+from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, SCALE_BYTES, Status
 
 ROW_BITS = POSITION_BITS + HEAD_BITS
 """Bits of the number of rows of a job, queries * heads."""
@@ -34,18 +34,21 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
         rows: queries * heads.
         group_rows: queries * group.
         q_group, o_group: bytes from the first query head of a group to that of the next.
+        first_row, first_page: where its sequence begins in the table of intervals, in the page list.
     """
     return data.StructLayout(
         {
-            "descriptor": descriptor_layout(),
+            "descriptor": descriptor_layout(chip),
             "status": STATUS_BITS,
             "group": HEAD_BITS,
             "tile_queries": fits(chip.engine.rows),
             "tile_heads": HEAD_BITS,
             "rows": ROW_BITS,
             "group_rows": ROW_BITS,
-            "q_group": ADDRESS_BITS,
-            "o_group": ADDRESS_BITS,
+            "q_group": chip.address_bits,
+            "o_group": chip.address_bits,
+            "first_row": POSITION_BITS,
+            "first_page": POSITION_BITS,
         }
     )
 
@@ -63,7 +66,7 @@ class DescriptorChecker(wiring.Component):
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__(
-            {"i": In(stream.Signature(descriptor_layout())), "o": Out(stream.Signature(job_layout(config)))}
+            {"i": In(stream.Signature(descriptor_layout(config))), "o": Out(stream.Signature(job_layout(config)))}
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -71,7 +74,7 @@ class DescriptorChecker(wiring.Component):
         chip = self.config
         job = Signal(job_layout(chip), reset_less=True)
         this = job.descriptor
-        multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
+        multiplier = Multiplier(POSITION_BITS, PITCH_BITS)
         m.submodules.multiplier = once(platform, multiplier)
         m.d.comb += self.o.payload.eq(job)
 
@@ -134,7 +137,7 @@ class DescriptorChecker(wiring.Component):
                 m.d.comb += [
                     *(multiplier.go.eq(1), multiplier.count.eq(Array(count for count, _, _ in products)[step])),
                     multiplier.step.eq(Array(value for _, value, _ in products)[step]),
-                    multiplier.start.eq(Array(Const(start, ADDRESS_BITS) for _, _, start in products)[step]),
+                    multiplier.start.eq(Array(Const(start, PITCH_BITS) for _, _, start in products)[step]),
                 ]
                 m.next = "WAIT"
             with m.State("WAIT"):
@@ -164,7 +167,8 @@ class DescriptorChecker(wiring.Component):
         chip = self.config
         tensors = (this.q, this.k, this.v, this.o)
         low = [*(tensor.address for tensor in tensors[:3]), this.scales, this.o.address]
-        high = [Signal(len(spans[0]) + 2, name=f"end_{name}") for name in ("q", "k", "v", "scales", "o")]
+        bits = max(len(spans[0]), chip.address_bits) + 2
+        high = [Signal(bits, name=f"end_{name}") for name in ("q", "k", "v", "scales", "o")]
         for n, tensor in zip((0, 1, 2, 4), tensors, strict=True):
             index = min(n, 3)
             vector_bytes = chip.output_bytes if n == 4 else chip.vector_bytes
@@ -188,7 +192,7 @@ class DescriptorChecker(wiring.Component):
                 (this.wide.mask | ~mask.legal(this), Status.MASK),
                 (this.wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
                 (unaligned, Status.ALIGNMENT),
-                (_any(end > ADDRESS_SPACE for end in high), Status.ADDRESS),
+                (_any(end > 1 << chip.address_bits for end in high), Status.ADDRESS),
                 (overlap, Status.OVERLAP),
             )
         ):

@@ -56,7 +56,7 @@ class HostInterface(wiring.Component):
             {
                 **axil_members(),
                 "irq": Out(1),
-                "o_job": Out(stream.Signature(descriptor_layout())),
+                "o_job": Out(stream.Signature(descriptor_layout(config))),
                 "i_result": In(stream.Signature(result_layout())),
                 "stop": Out(1),
                 "aborting": In(1),
@@ -70,7 +70,7 @@ class HostInterface(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         registers, events = RegisterFile(), Counters()
-        queue = SyncFIFOBuffered(width=descriptor_layout().size, depth=JOB_QUEUE)
+        queue = SyncFIFOBuffered(width=descriptor_layout(self.config).size, depth=JOB_QUEUE)
         m.submodules.registers = once(platform, registers)
         m.submodules.counters = once(platform, events)
         m.submodules.queue = ResetInserter(self.stop)(queue)
@@ -144,7 +144,7 @@ class HostInterface(wiring.Component):
 
     def _staged(self, m: Module, registers: RegisterFile) -> Value:
         """The job in the registers."""
-        job = Signal(staged_layout())
+        job = Signal(staged_layout(self.config))
         for tensor in ("q", "k", "v", "o"):
             for place in ("address", "pitch", "head_pitch"):
                 m.d.comb += job[tensor][place].eq(getattr(registers, f"job_{tensor}_{place}_value"))
@@ -155,4 +155,4 @@ class HostInterface(wiring.Component):
             job.dimension.eq(registers.job_format_dimension),
             job.output_bits.eq(registers.job_format_output_bits),
         ]
-        return narrowed(job)
+        return narrowed(self.config, job)

@@ -14,7 +14,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import MOST_BEATS, read_request_layout
-from fusioncim.chip.descriptor import ADDRESS_BITS
+from fusioncim.chip.descriptor import PITCH_BITS
 from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.engine.tile_loader import block_shape
@@ -23,13 +23,13 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.config import POSITION_BITS
 
 
-def place_layout(config: Config) -> data.StructLayout:
+def place_layout(chip: ChipConfig) -> data.StructLayout:
     """A block, and the addresses of its first key and value."""
-    block = block_shape(config)
-    return data.StructLayout({"block": block, "k_address": ADDRESS_BITS, "v_address": ADDRESS_BITS})
+    bits = chip.address_bits
+    return data.StructLayout({"block": block_shape(chip.engine), "k_address": bits, "v_address": bits})
 
 
 class KvFetcher(wiring.Component):
@@ -50,8 +50,8 @@ class KvFetcher(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(planned_pass_layout(config.engine))),
-                "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
+                "i": In(stream.Signature(planned_pass_layout(config))),
+                "o_read": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
                 "room": In(1),
                 "entry": In(address_shape(config.buffer_blocks)),
                 "reserve": Out(1),
@@ -65,20 +65,20 @@ class KvFetcher(wiring.Component):
         chip, config = self.config, self.config.engine
         order, rank = config.key_order(), config.rank_bits
         beats = chip.vector_bytes // chip.bus_bytes
-        multiplier = Multiplier(POSITION_BITS, ADDRESS_BITS)
+        multiplier = Multiplier(POSITION_BITS, PITCH_BITS, chip.address_bits)
         m.submodules.multiplier = once(platform, multiplier)
-        current = Signal(planned_pass_layout(config), reset_less=True)
+        current = Signal(planned_pass_layout(chip), reset_less=True)
         pitch = {"k": current.k_pitch, "v": current.v_pitch}
         block = block_shape(config)
         sent = Signal(block, reset_less=True)
-        here = Signal(place_layout(config), reset_less=True)  # of the block that is due, or went last
-        there = Signal(place_layout(config), reset_less=True)  # the other end of a triangle, or where the strides began
-        stride = {half: Signal(ADDRESS_BITS, name=f"{half}_stride", reset_less=True) for half in pitch}  # in bytes
+        here = Signal(place_layout(chip), reset_less=True)  # of the block that is due, or went last
+        there = Signal(place_layout(chip), reset_less=True)  # the other end of a triangle, or where the strides began
+        stride = {half: Signal(chip.address_bits, name=f"{half}_stride", reset_less=True) for half in pitch}  # in bytes
         measures = Signal()  # the strides are multiplied, else a jump's addresses
         due = Signal(block, reset_less=True)  # where a jump leads
         second = Signal()  # values
         row = Signal(fits(config.update_rank), reset_less=True)
-        row_address = Signal(ADDRESS_BITS, reset_less=True)
+        row_address = Signal(chip.address_bits, reset_less=True)
         entry = Signal(address_shape(chip.buffer_blocks), reset_less=True)
         rows = Signal(fits(config.update_rank), reset_less=True)
 
@@ -187,7 +187,7 @@ class KvFetcher(wiring.Component):
         order, rank = self.config.engine.key_order(), self.config.engine.rank_bits
         falls = Signal(init=1)  # in a triangle: this is its upper end
         down = falls if order.backward else Const(0, 1)
-        neighbour = Signal(place_layout(self.config.engine))
+        neighbour = Signal(place_layout(self.config))
         for name, one in (("block", 1), ("k_address", current.k_pitch << rank), ("v_address", current.v_pitch << rank)):
             m.d.comb += neighbour[name].eq(Mux(down, here[name] - one, here[name] + one))
 

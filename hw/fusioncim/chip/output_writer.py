@@ -9,7 +9,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import write_request_layout
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
+from fusioncim.chip.descriptor import HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.query_loader import output_place_layout
@@ -55,10 +55,10 @@ class OutputPacker(wiring.Component):
                 "o": Out(stream.Signature(config.bus_bits)),
                 "row": Out(1),
                 "take": In(1),
-                "address": Out(ADDRESS_BITS),
+                "address": Out(config.address_bits),
                 "slot": Out(slot_shape()),
                 "head": Out(HEAD_BITS),
-                "step": In(ADDRESS_BITS),
+                "step": In(config.address_bits),
                 "wrap": In(1),
             }
         )
@@ -142,7 +142,7 @@ class OutputWriter(wiring.Component):
                 "job": In(job_layout(config)),
                 "slot": In(slot_shape()),
                 "failed": In(SLOTS),
-                "o_write": Out(stream.Signature(write_request_layout(slot_shape()))),
+                "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
                 "o_data": Out(stream.Signature(config.bus_bits)),
             }
         )
@@ -161,7 +161,7 @@ class OutputWriter(wiring.Component):
             ]
 
         # What the walk of a tile needs to know of its job.
-        steps = data.StructLayout({"head": ADDRESS_BITS, "query": ADDRESS_BITS, "group": HEAD_BITS})
+        steps = data.StructLayout({"head": chip.address_bits, "query": chip.address_bits, "group": HEAD_BITS})
         jobs = [Signal(steps, name=f"job_{n}", reset_less=True) for n in range(SLOTS)]
         place = self.job.descriptor.o
         for n, job in enumerate(jobs):

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.dealer import Dealer, tiles_of_engine, tiles_of_pass
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS
+from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS
 from fusioncim.chip.descriptor_checker import ROW_BITS, job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.engine.tile_loader import block_shape, blocks_layout
@@ -20,7 +20,7 @@ from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS, Config
+from fusioncim_golden.config import POSITION_BITS
 
 
 def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
@@ -47,7 +47,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
-def planned_pass_layout(config: Config) -> data.StructLayout:
+def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
     """Keys and values of a pass.
 
     Members:
@@ -59,13 +59,13 @@ def planned_pass_layout(config: Config) -> data.StructLayout:
     """
     return data.StructLayout(
         {
-            "k_address": ADDRESS_BITS,
-            "k_pitch": ADDRESS_BITS,
-            "v_address": ADDRESS_BITS,
-            "v_pitch": ADDRESS_BITS,
+            "k_address": chip.address_bits,
+            "k_pitch": PITCH_BITS,
+            "v_address": chip.address_bits,
+            "v_pitch": PITCH_BITS,
             "keys": POSITION_BITS,
             "slot": slot_shape(),
-            **{name: block_shape(config) for name in ("low", "high", "common", "diagonal", "stride")},
+            **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
     )
 
@@ -105,7 +105,7 @@ class Planner(wiring.Component):
                 "job": Out(job_layout(config)),
                 "slot": Out(slot_shape()),
                 "o_tile": Out(stream.Signature(planned_tile_layout(config))),
-                "o_pass": Out(stream.Signature(planned_pass_layout(config.engine))),
+                "o_pass": Out(stream.Signature(planned_pass_layout(config))),
                 "o_need": Out(stream.Signature(need_layout(config))),
             }
         )
@@ -119,8 +119,8 @@ class Planner(wiring.Component):
         m.submodules.dealer = once(platform, dealer)
 
         kv_head = Signal(HEAD_BITS)
-        k_address = Signal(ADDRESS_BITS, reset_less=True)
-        v_address = Signal(ADDRESS_BITS, reset_less=True)
+        k_address = Signal(chip.address_bits, reset_less=True)
+        v_address = Signal(chip.address_bits, reset_less=True)
         outlined = Signal(ROW_BITS, reset_less=True)  # rows of the group that are not outlined, not loaded
         left = Signal(ROW_BITS, reset_less=True)
         outline, tile = Signal(walk_layout(), reset_less=True), Signal(walk_layout(), reset_less=True)

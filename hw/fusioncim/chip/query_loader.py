@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import ADDRESS_BITS, HEAD_BITS, next_query
+from fusioncim.chip.descriptor import HEAD_BITS, next_query
 from fusioncim.chip.descriptor_checker import job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.planner import planned_tile_layout
@@ -34,7 +34,7 @@ ROWS_IN_FLIGHT = 32
 def output_place_layout(chip: ChipConfig) -> data.StructLayout:
     """Where the outputs of a tile go: address and head of its first row, how many rows, and the job's slot."""
     return data.StructLayout(
-        {"address": ADDRESS_BITS, "head": HEAD_BITS, "rows": fits(chip.engine.rows), "slot": slot_shape()}
+        {"address": chip.address_bits, "head": HEAD_BITS, "rows": fits(chip.engine.rows), "slot": slot_shape()}
     )
 
 
@@ -88,7 +88,7 @@ class QueryLoader(wiring.Component):
                 "i": In(stream.Signature(planned_tile_layout(config))),
                 "job": In(job_layout(config)),
                 "slot": In(slot_shape()),
-                "o_read": Out(stream.Signature(read_request_layout(read_tag_layout(config)))),
+                "o_read": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
                 "beat_valid": In(1),
                 "beat": In(config.bus_bits),
                 "beat_last": In(1),
@@ -122,8 +122,8 @@ class QueryLoader(wiring.Component):
         m.submodules.notes = notes = SyncFIFOBuffered(width=note.size, depth=ROWS_IN_FLIGHT)
         asked = data.View(note, notes.w_data)
 
-        q_base, o_base = Signal(ADDRESS_BITS, reset_less=True), Signal(ADDRESS_BITS, reset_less=True)
-        q_address, o_address = Signal(ADDRESS_BITS, reset_less=True), Signal(ADDRESS_BITS, reset_less=True)
+        q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
+        q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         first_head = Signal(HEAD_BITS, reset_less=True)
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)

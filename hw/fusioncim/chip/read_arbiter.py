@@ -22,6 +22,9 @@ class ReadKind(IntEnum):
     QUERY = 1
     KEY = 2
     VALUE = 3
+    TABLE = 4
+    PAGE = 5
+    INTERVAL = 6
 
 
 def buffer_row_shape(chip: ChipConfig) -> Shape:
@@ -38,7 +41,7 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         row: row of the global buffer for the first vector of the request.
         last: the block is whole with it.
     """
-    return data.StructLayout({"kind": 2, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
+    return data.StructLayout({"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
 
 
 class ReadArbiter(wiring.Component):
@@ -54,7 +57,7 @@ class ReadArbiter(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        request = stream.Signature(read_request_layout(read_tag_layout(config)))
+        request = stream.Signature(read_request_layout(config, read_tag_layout(config)))
         super().__init__({"i_query": In(request), "i_kv": In(request), "o": Out(request)})
 
     def elaborate(self, platform: object) -> Module:

@@ -6,7 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 
 class Multiplier(wiring.Component):
-    """Multiply and add without a multiplier array: total = start + count * step modulo 2^(count_bits + step_bits + 1).
+    """Multiply and add without a multiplier array: total = start + count * step.
+
+    The start has start_bits, those of step unless told; the total one more than the longer one of start and product.
 
     Latency: bit length of count + 1 cycles.
 
@@ -17,17 +19,18 @@ class Multiplier(wiring.Component):
         total: the result, held until the next `go`.
     """
 
-    def __init__(self, count_bits: int, step_bits: int) -> None:
+    def __init__(self, count_bits: int, step_bits: int, start_bits: int | None = None) -> None:
         self.count_bits, self.step_bits = count_bits, step_bits
-        self.parameters = (count_bits, step_bits)
+        start_bits = step_bits if start_bits is None else start_bits
+        self.parameters = (count_bits, step_bits, start_bits)
         super().__init__(
             {
                 "go": In(1),
-                "start": In(step_bits),
+                "start": In(start_bits),
                 "count": In(count_bits),
                 "step": In(step_bits),
                 "busy": Out(1),
-                "total": Out(count_bits + step_bits + 1),
+                "total": Out(max(count_bits + step_bits, start_bits) + 1),
             }
         )
 

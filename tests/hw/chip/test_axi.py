@@ -61,7 +61,7 @@ class Masters(wiring.Component):
         self.units = {"read": ReadMaster(config, TAG), "write": WriteMaster(config, TAG)}
         for unit in self.units.values():
             used(unit)
-        self.ports = {"read": read_members(config.bus_bits), "write": write_members(config.bus_bits)}
+        self.ports = {"read": read_members(config), "write": write_members(config)}
         inner = {
             side: Out(wiring.Signature({n: x for n, x in unit.signature.members.items() if n not in self.ports[side]}))
             for side, unit in self.units.items()
@@ -85,9 +85,9 @@ class Masters(wiring.Component):
 class Wires(wiring.Component):
     """Both masters' ports, driven by the bench."""
 
-    def __init__(self, bus_bits):
-        self.parameters = (bus_bits,)
-        members = {**read_members(bus_bits), **write_members(bus_bits)}
+    def __init__(self, config):
+        self.config = config
+        members = {**read_members(config), **write_members(config)}
         super().__init__({**{name: In(member.shape) for name, member in members.items()}, "any": Out(1)})
 
     def elaborate(self, platform):
@@ -102,7 +102,7 @@ class Side:
     def __init__(self, dut, side, config, stall="never", seed=1):
         read = side == "read"
         self.dut, self.config = dut, config
-        self.request = read_request_layout(TAG) if read else write_request_layout(TAG)
+        self.request = read_request_layout(config, TAG) if read else write_request_layout(config, TAG)
         self.result = memory_beat_layout(config, TAG) if read else answer_layout(TAG)
         self.source = Source(dut, f"{side}__i", STALLS[stall](100 + seed))
         self.words = None if read else Source(dut, f"{side}__i_data", STALLS[stall](200 + seed))
@@ -676,7 +676,7 @@ async def finds_broken_rules(dut):
 
 
 def test_the_bench_finds_broken_rules():
-    launch(Wires(64), "finds_broken_rules")
+    launch(Wires(configured(64)), "finds_broken_rules")
 
 
 def test_verilator_finds_only_what_amaranth_trips_by_construction(tmp_path):

@@ -14,6 +14,7 @@ from fusioncim.chip import mask as hardware
 from fusioncim.chip.descriptor import descriptor_layout
 from fusioncim_golden.config import POSITION_BITS, Config
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask, blocks
+from fusioncim_golden.presets import preset
 from fusioncim_sim.system.cycles import KERNEL
 
 RANK = 8
@@ -40,7 +41,7 @@ def golden():
 
 def test_the_hardware_has_the_golden_mask(golden):
     m = Module()
-    job, position = Signal(descriptor_layout()), Signal(POSITION_BITS)
+    job, position = Signal(descriptor_layout(preset("tiny"))), Signal(POSITION_BITS)
     ends = [Signal(POSITION_BITS + 1, name=f"end_{n}") for n in range(4)]
     low, high = hardware.interval(job, position)
     m.d.comb += [ends[0].eq(low), ends[1].eq(high)]
