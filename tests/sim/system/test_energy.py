@@ -26,6 +26,7 @@ from fusioncim_sim.system.energy_table import (
 )
 
 TABLE = read_table(default_table())
+ROWS = 10
 COUNTERS = Counts(
     cycles=1000,
     mac_cycles=6000,
@@ -42,7 +43,7 @@ NOTHING = Event(Line(0.0, 0.0), Line(0.0, 0.0), Line(0.0, 0.0))
 
 
 def joules(table=TABLE, chip=PAPER, counters=COUNTERS, at="45 nm, 1.1 V"):
-    return energy(table, chip, counters, dram("lpddr4"), 400.0, corner(at))
+    return energy(table, chip, counters, ROWS, dram("lpddr4"), 400.0, corner(at))
 
 
 def table(**changed):
