@@ -99,12 +99,12 @@ def test_batches_and_pages_are_jobs_that_the_chip_takes(name, sequences, page_to
     assert all(end <= start for (_, end), (start, _) in pairwise(regions))
     if page_tokens:
         assert sorted(work.page_list) == list(range(sequences * -(-100 // page_tokens)))
-        assert sequences * 100 <= page_tokens or list(work.page_list) != sorted(work.page_list)
+        assert sequences == 1 or list(work.page_list) != sorted(work.page_list)
 
 
 @pytest.mark.parametrize("tokens", [4, 12, 512])
 def test_pages_that_the_chip_does_not_have(tokens):
-    with pytest.raises(InputError, match=rf"keys of a page must be 8, 16, 32, 64, 128 or 256, not {tokens}"):
+    with pytest.raises(InputError, match=rf"keys of a page must be one of 8, 16, 32, 64, 128, 256, not {tokens}"):
         job_of(PAPER, model("llama3-8b"), 1, 0, 1, cache=Cache(page_tokens=tokens))
 
 
@@ -128,7 +128,7 @@ def test_vectors_that_the_arrays_cannot_hold():
 
 
 def test_tensors_that_the_chip_cannot_address():
-    with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,063,680"):
+    with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,064,064"):
         job_of(PAPER.override(address_bits=32), model("gpt3-175b"), 1 << 17, 0, 1 << 17)
 
 
