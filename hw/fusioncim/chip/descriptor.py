@@ -12,7 +12,7 @@ from amaranth.lib import data
 from fusioncim.chip.mask import MASK
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.descriptor import MAX_PAGE_TOKENS, MAX_SEQUENCES
+from fusioncim_golden.descriptor import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES
 
 PITCH_BITS = 32
 """Bits of the bytes from a vector, a head or a page to the next."""
@@ -91,6 +91,21 @@ def narrowed(chip: ChipConfig, staged: data.View) -> Value:
     return Cat(
         parts.get(name, Const(0, descriptor_layout(chip)[name].width)) for name in descriptor_layout(chip).members
     )
+
+
+def vector_bytes(chip: ChipConfig, dimension: Value) -> Value:
+    """Bytes of a query, key or value of that many operands."""
+    return _bytes(dimension, chip.engine.operand_bits)
+
+
+def row_bytes(chip: ChipConfig, dimension: Value) -> Value:
+    """Bytes of an output row of that many outputs."""
+    return _bytes(dimension, chip.engine.output_bits)
+
+
+def _bytes(dimension: Value, bits: int) -> Value:
+    """Bytes of a multiple of DIMENSION_STEP = 8 numbers of 4, 8 or 16 bits; the low bits are constant."""
+    return Cat(Const(0, bits.bit_length() - 1), dimension[DIMENSION_STEP.bit_length() - 1 :])
 
 
 def result_layout() -> data.StructLayout:

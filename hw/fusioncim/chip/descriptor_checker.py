@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
-from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, descriptor_layout
+from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, descriptor_layout, row_bytes, vector_bytes
 from fusioncim.lib.arith import fits
 from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
@@ -92,9 +92,10 @@ class DescriptorChecker(wiring.Component):
         tensors = ("q", "k", "v", "o")
         vectors = {"q": this.queries, "k": this.keys, "v": this.keys, "o": this.queries}
         heads = {"q": this.heads, "k": this.kv_heads, "v": this.kv_heads, "o": this.heads}
-        bytes_of = {name: chip.output_bytes if name == "o" else chip.vector_bytes for name in tensors}
+        vector, out_row = vector_bytes(chip, this.dimension), row_bytes(chip, this.dimension)
+        bytes_of = {name: out_row if name == "o" else vector for name in tensors}
         # Products in their order: spans of vectors and of heads, then the steps between groups and the rows.
-        products: list[tuple[Value, Value, int]] = []
+        products: list[tuple[Value, Value, Value | int]] = []
         for name in tensors:
             products.append((vectors[name] - 1, this[name].pitch, bytes_of[name]))
             products.append((heads[name] - 1, this[name].head_pitch, bytes_of[name]))
@@ -137,7 +138,7 @@ class DescriptorChecker(wiring.Component):
                 m.d.comb += [
                     *(multiplier.go.eq(1), multiplier.count.eq(Array(count for count, _, _ in products)[step])),
                     multiplier.step.eq(Array(value for _, value, _ in products)[step]),
-                    multiplier.start.eq(Array(Const(start, PITCH_BITS) for _, _, start in products)[step]),
+                    multiplier.start.eq(Array(Value.cast(start) for _, _, start in products)[step]),
                 ]
                 m.next = "WAIT"
             with m.State("WAIT"):
@@ -171,15 +172,16 @@ class DescriptorChecker(wiring.Component):
         high = [Signal(bits, name=f"end_{name}") for name in ("q", "k", "v", "scales", "o")]
         for n, tensor in zip((0, 1, 2, 4), tensors, strict=True):
             index = min(n, 3)
-            vector_bytes = chip.output_bytes if n == 4 else chip.vector_bytes
-            m.d.comb += high[n].eq(tensor.address + spans[2 * index] + spans[2 * index + 1] - vector_bytes)
+            length = (row_bytes if n == 4 else vector_bytes)(chip, this.dimension)
+            m.d.comb += high[n].eq(tensor.address + spans[2 * index] + spans[2 * index + 1] - length)
         m.d.comb += high[3].eq(this.scales + this.heads * SCALE_BYTES)
 
         unaligned = Signal()
         places = [place for tensor in tensors for place in (tensor.address, tensor.pitch, tensor.head_pitch)]
-        low_bits = chip.bus_bytes.bit_length() - 1
+        low_bits = chip.alignment.bit_length() - 1
         m.d.comb += unaligned.eq(_any(x[:low_bits] for x in [*places, this.scales]))
 
+        dimension = (this.dimension == 0) | this.dimension[:3].any() | (this.dimension > chip.engine.columns)
         overlap = Signal()
         m.d.comb += overlap.eq(
             _any((low[n] < high[4]) & (low[4] < high[n]) for n in range(4)) | ~self._disjoint(this, spans[6], spans[7])
@@ -187,7 +189,7 @@ class DescriptorChecker(wiring.Component):
         status: Value = Const(Status.OK, STATUS_BITS)
         for broken, code in reversed(
             (
-                (this.wide.dimension | (this.dimension != chip.engine.columns), Status.DIMENSION),
+                (this.wide.dimension | dimension, Status.DIMENSION),
                 (this.wide.format | (this.output_bits != chip.engine.output_bits), Status.FORMAT),
                 (this.wide.mask | ~mask.legal(this), Status.MASK),
                 (this.wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
@@ -201,7 +203,7 @@ class DescriptorChecker(wiring.Component):
 
     def _disjoint(self, this: data.View, vectors_span: Signal, heads_span: Signal) -> Value:
         """No two output rows share a byte: heads inside vectors, or vectors inside heads."""
-        row = self.config.output_bytes
+        row = row_bytes(self.config, this.dimension)
         one, alone = this.queries == 1, this.heads == 1
         pitch, head_pitch = this.o.pitch, this.o.head_pitch
         return ((alone | (head_pitch >= row)) & (one | (pitch >= heads_span))) | (
