@@ -18,7 +18,7 @@ from typing import Any
 
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
-from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 
@@ -169,9 +169,10 @@ def job_of(
     k = tensor(keys, kv_heads, chip.vector_bytes)
     v = k if this.latent else tensor(keys, kv_heads, chip.vector_bytes)
     o = tensor(queries, heads, chip.output_bytes)
-    if here + heads * SCALE_BYTES > ADDRESS_SPACE:
+    space = 1 << chip.address_bits
+    if here + heads * SCALE_BYTES > space:
         raise InputError(
-            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the {ADDRESS_SPACE:,} "
+            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the {space:,} "
             f"bytes that the chip addresses (chunks hold fewer queries and outputs), not take {here:,}"
         )
     return Descriptor(

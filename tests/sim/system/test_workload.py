@@ -95,7 +95,7 @@ def test_vectors_that_the_arrays_cannot_hold():
 
 def test_tensors_that_the_chip_cannot_address():
     with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,063,680"):
-        job_of(PAPER, model("gpt3-175b"), 1 << 17, 0, 1 << 17)
+        job_of(PAPER.override(address_bits=32), model("gpt3-175b"), 1 << 17, 0, 1 << 17)
 
 
 @pytest.mark.parametrize(("queries", "start", "keys"), [(7, 0, 7), (4, 9, 13), (5, 0, 3), (6, 4, 7), (3, 8, 5)])
