@@ -5,7 +5,7 @@
     QueryLoader       rows of Q to the engines                                 AXI4 master
     KvFetcher         blocks of K and V to the global buffer                   AXI4 master
     OutputWriter      rows of O to memory                                      AXI4 master
-    GlobalBuffer, Network, Engine x N                                          the data path
+    Realigner, GlobalBuffer, Network, Engine x N                               the data path
 
 Reads and writes are of one ID each, in order. An abort lets what is outstanding on the bus finish, then clears
 everything but the host interface. So does a bus that answers what was not asked, or that stands still for too long.
@@ -25,6 +25,7 @@ from fusioncim.chip.axi import (
     memory_beat_layout,
     read_members,
     read_request_layout,
+    write_data_layout,
     write_members,
     write_request_layout,
 )
@@ -40,6 +41,7 @@ from fusioncim.chip.output_writer import OutputWriter
 from fusioncim.chip.planner import Planner
 from fusioncim.chip.query_loader import QueryLoader
 from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
+from fusioncim.chip.realigner import Realigner
 from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
 from fusioncim.engine.engine import Engine
@@ -70,7 +72,7 @@ class Core(wiring.Component):
                 "beat_valid": In(1),
                 "beat": In(memory_beat_layout(config, tag)),
                 "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
-                "o_data": Out(stream.Signature(config.bus_bits)),
+                "o_data": Out(stream.Signature(write_data_layout(config))),
                 "answer_valid": In(1),
                 "answer": In(answer_layout(slot_shape())),
                 "events": Out(increments_layout()),
@@ -82,11 +84,15 @@ class Core(wiring.Component):
         chip = self.config
         checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
-        buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
+        realigner, buffer, network, writer = Realigner(chip), GlobalBuffer(chip), Network(chip), OutputWriter(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
-        units |= {"output_writer": writer, **{f"engine_{n}": engine for n, engine in enumerate(engines)}}
+        units |= {
+            "realigner": realigner,
+            "output_writer": writer,
+            **{f"engine_{n}": engine for n, engine in enumerate(engines)},
+        }
         for name, unit in units.items():
             m.submodules[name] = once(platform, unit)
 
@@ -127,8 +133,12 @@ class Core(wiring.Component):
             *(loader.beat_error.eq(self.beat.error), loader.beat_slot.eq(self.beat.tag.slot)),
             *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
-            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
-            *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),
+            *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
+            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat_tag.eq(self.beat.tag)),
+            *(buffer.beat_last.eq(self.beat.last), buffer.ends.eq(realigner.ends)),
+            *(buffer.words.eq(realigner.words), buffer.write.eq(realigner.write)),
+            *(realigner.slot.eq(planner.slot), realigner.dimension.eq(planner.job.descriptor.dimension)),
+            *(realigner.beat_valid.eq(self.beat_valid), realigner.beat.eq(self.beat)),
         ]
 
         # Buffer and network.

@@ -3,14 +3,14 @@
 The fields are as wide as their largest legal value needs. Those of the records in memory are wider: see `record`.
 """
 
-from amaranth.hdl import Value
+from amaranth.hdl import Cat, Const, Value
 from amaranth.lib import data
 
 from fusioncim.chip.mask import MASK
 from fusioncim.lib.arith import fits
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.descriptor import MAX_PAGE_TOKENS, MAX_SEQUENCES
+from fusioncim_golden.descriptor import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES
 
 PITCH_BITS = 32
 """Bits of the bytes from a vector, a head or a page to the next."""
@@ -89,6 +89,21 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
 def record_layout(chip: ChipConfig) -> data.StructLayout:
     """Byte address of a job's record in memory; wide: software wrote one with more bits."""
     return data.StructLayout({"address": chip.address_bits, "wide": 1})
+
+
+def vector_bytes(chip: ChipConfig, dimension: Value) -> Value:
+    """Bytes of a query, key or value of that many operands."""
+    return _bytes(dimension, chip.engine.operand_bits)
+
+
+def row_bytes(chip: ChipConfig, dimension: Value) -> Value:
+    """Bytes of an output row of that many outputs."""
+    return _bytes(dimension, chip.engine.output_bits)
+
+
+def _bytes(dimension: Value, bits: int) -> Value:
+    """Bytes of a multiple of DIMENSION_STEP = 8 numbers of 4, 8 or 16 bits; the low bits are constant."""
+    return Cat(Const(0, bits.bit_length() - 1), dimension[DIMENSION_STEP.bit_length() - 1 :])
 
 
 def result_layout() -> data.StructLayout:

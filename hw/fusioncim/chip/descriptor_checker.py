@@ -196,7 +196,7 @@ class DescriptorChecker(wiring.Component):
             record = JOB_BYTES, JOB_FIELDS, job_registers(job, own), JOB_RULES
         else:
             record = SEQUENCE_BYTES, SEQUENCE_FIELDS, sequence_registers(job, own), SEQUENCE_RULES
-            if SEQUENCE_BYTES < chip.bus_bytes:
+            if chip.bus_bytes > SEQUENCE_BYTES:
                 beat = beat.word_select(own.table[SEQUENCE_BYTES.bit_length() - 1], 8 * SEQUENCE_BYTES)
         number = Signal(range(max(record[0] // chip.bus_bytes, 2)), name="beat_of_job" if of_job else "beat_of_entry")
         with m.If(self.beat_valid):

@@ -3,7 +3,7 @@
 The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's span.
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
-they are neighbours in memory, else one per key; positions at or beyond the last key are not read.
+they are neighbours of whole beats in memory, else one per key; positions at or beyond the last key are not read.
 
 Throughput: two requests per block of neighbours. Latency: about 45 cycles for a pass and for a jump of the order; in a
 triangle two places are kept, and taking turns is no jump, and neither is a step by a stride.
@@ -13,8 +13,8 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import MOST_BEATS, read_request_layout
-from fusioncim.chip.descriptor import PITCH_BITS
+from fusioncim.chip.axi import MOST_BEATS, beats_touched, read_request_layout
+from fusioncim.chip.descriptor import PITCH_BITS, vector_bytes
 from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.engine.tile_loader import block_shape
@@ -64,7 +64,6 @@ class KvFetcher(wiring.Component):
         m = Module()
         chip, config = self.config, self.config.engine
         order, rank = config.key_order(), config.rank_bits
-        beats = chip.vector_bytes // chip.bus_bytes
         multiplier = Multiplier(POSITION_BITS, PITCH_BITS, chip.address_bits)
         m.submodules.multiplier = once(platform, multiplier)
         current = Signal(planned_pass_layout(chip), reset_less=True)
@@ -82,16 +81,21 @@ class KvFetcher(wiring.Component):
         entry = Signal(address_shape(chip.buffer_blocks), reset_less=True)
         rows = Signal(fits(config.update_rank), reset_less=True)
 
-        whole = Signal()
+        length = vector_bytes(chip, current.dimension)
+        byte_bits = chip.bus_bytes.bit_length() - 1
+        whole = Signal()  # the vectors are neighbours of whole beats
         count, strided = current.high - current.low, (current.stride != 0) if order.folded else Const(0, 1)
         row_pitch = Mux(second, pitch["v"], pitch["k"])
-        if config.update_rank * beats <= MOST_BEATS:
-            m.d.comb += whole.eq(row_pitch == chip.vector_bytes)
+        if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
+            m.d.comb += whole.eq((row_pitch == length) & ~(length | row_address)[:byte_bits].any())
         request = self.o_read.payload
         last_row = Signal()
         m.d.comb += [
             *(self.block.eq(here.block), last_row.eq(whole | (row + 1 == rows))),
-            *(request.address.eq(row_address), request.beats.eq(Mux(whole, rows * beats, beats))),
+            request.address.eq(row_address),
+            request.beats.eq(
+                Mux(whole, rows * (length >> byte_bits), beats_touched(chip, row_address, length)),
+            ),
             *(request.tag.slot.eq(current.slot), request.tag.kind.eq(Mux(second, ReadKind.VALUE, ReadKind.KEY))),
             *(request.tag.row.eq((entry << rank) + row), request.tag.last.eq(second & last_row)),
         ]

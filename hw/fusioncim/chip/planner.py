@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.dealer import Dealer, tiles_of_engine, tiles_of_pass
-from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, ROW_BITS, job_layout
+from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS, PITCH_BITS, ROW_BITS, job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.engine.tile_loader import block_shape, blocks_layout
 from fusioncim.lib.arith import fits
@@ -54,7 +54,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
     Members:
         k_address, v_address: first vectors of the head.
         k_pitch, v_pitch: bytes from one vector to the next.
-        keys: how many, at least one.
+        keys, dimension: how many, at least one, and how long.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
         slot: of the sequence.
     """
@@ -65,6 +65,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "v_address": chip.address_bits,
             "v_pitch": PITCH_BITS,
             "keys": POSITION_BITS,
+            "dimension": DIMENSION_BITS,
             "slot": slot_shape(),
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
@@ -157,6 +158,7 @@ class Planner(wiring.Component):
         m.d.comb += [
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
+            out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),

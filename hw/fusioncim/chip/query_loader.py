@@ -13,11 +13,12 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
-from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query
+from fusioncim.chip.axi import beat_offset, beats_touched, read_request_layout
+from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query, vector_bytes
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.chip.realigner import vector_words_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.lib.arith import fits, one_hot
 from fusioncim.lib.bank import Bank, address_shape
@@ -39,7 +40,14 @@ def output_place_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def note_layout(chip: ChipConfig) -> data.StructLayout:
-    """What is kept of a row until it comes: its engine, head, the keys it sees; final: the last row of a pass."""
+    """What is kept of a row until it comes.
+
+    Members:
+        engine: where it goes.
+        head: its word in the beats of the scale table.
+        keys: those that it sees.
+        final: the last row of a pass.
+    """
     return data.StructLayout(
         {"engine": address_shape(chip.engines), "head": HEAD_BITS, "keys": mask.interval_layout(), "final": 1}
     )
@@ -65,13 +73,14 @@ def kept_scale(config: Config, word: Value, error: Value) -> Value:
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
-    Throughput: a row per vector_bytes / bus_bytes cycles. Latency: memory latency + 2 cycles.
+    Throughput: a row per cycle for each of its beats. Latency: memory latency + 2 cycles.
 
     Members:
         i: tiles.
         job, slot: of the tile that i shows.
         o_read: requests.
         beat_valid, beat, beat_last, beat_scale, beat_error, beat_slot: what memory returns.
+        words, write: the words of a row, as of the realigner.
         tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
@@ -95,6 +104,8 @@ class QueryLoader(wiring.Component):
                 "beat_scale": In(1),
                 "beat_error": In(1),
                 "beat_slot": In(slot_shape()),
+                "words": In(vector_words_layout(config)),
+                "write": In(vector_words_layout(config).length),
                 "tile": Out(tile_command_layout(config.engine)),
                 "tile_valid": Out(config.engines),
                 "tile_ready": In(config.engines),
@@ -114,10 +125,11 @@ class QueryLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        beats = chip.vector_bytes // chip.bus_bytes
         scales_per_beat = chip.bus_bytes // SCALE_BYTES
+        spread = (chip.bus_bytes - chip.alignment) // SCALE_BYTES  # words of the first beat before the table, at most
         this, tile = self.job.descriptor, self.i.payload
-        scales = Bank(depth=MAX_HEADS // scales_per_beat, width=scales_per_beat * kept_scale_layout().size)
+        words = -(-(MAX_HEADS + spread) // scales_per_beat)
+        scales = Bank(depth=words, width=scales_per_beat * kept_scale_layout().size)
         m.submodules.scales = once(platform, scales)
 
         note = note_layout(chip)
@@ -130,7 +142,7 @@ class QueryLoader(wiring.Component):
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
-        arrived = Signal(address_shape(MAX_HEADS // scales_per_beat))
+        arrived = Signal(address_shape(words))
 
         low, high = mask.interval(this, position)
         request = self.o_read.payload
@@ -165,7 +177,7 @@ class QueryLoader(wiring.Component):
                 m.d.comb += [
                     self.o_read.valid.eq(1),
                     *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
-                    request.beats.eq((this.heads + (scales_per_beat - 1)) >> (scales_per_beat.bit_length() - 1)),
+                    request.beats.eq(beats_touched(chip, this.scales, this.heads * SCALE_BYTES)),
                 ]
                 m.d.sync += arrived.eq(0)
                 with m.If(self.o_read.ready):
@@ -177,6 +189,7 @@ class QueryLoader(wiring.Component):
                         m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.comb += self.begins.eq(tile.begins)
+                before = beat_offset(chip, this.scales) * (chip.alignment // SCALE_BYTES)  # words of the first beat
                 q_next, o_next = (
                     Mux(tile.begins, start, base + jump)
                     for start, base, jump in (
@@ -186,7 +199,7 @@ class QueryLoader(wiring.Component):
                 )
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
-                    *(first_head.eq(Mux(tile.begins, 0, first_head + self.job.group)), head.eq(0)),
+                    *(first_head.eq(Mux(tile.begins, before, first_head + self.job.group)), head.eq(0)),
                     position.eq(this.start),
                 ]
                 m.next = "COMMAND"
@@ -202,7 +215,8 @@ class QueryLoader(wiring.Component):
             with m.State("ROWS"):
                 m.d.comb += [
                     *(self.o_read.valid.eq(notes.w_rdy), step.eq(notes.w_rdy & self.o_read.ready)),
-                    *(request.address.eq(q_address), request.beats.eq(beats), request.tag.kind.eq(ReadKind.QUERY)),
+                    *(request.address.eq(q_address), request.tag.kind.eq(ReadKind.QUERY)),
+                    request.beats.eq(beats_touched(chip, q_address, vector_bytes(chip, this.dimension))),
                 ]
                 with m.If(step):
                     m.d.sync += [
@@ -239,7 +253,7 @@ class QueryLoader(wiring.Component):
         bits = scales_per_beat.bit_length() - 1
         note = note_layout(chip)
         coming = data.View(note, notes.r_data)
-        vector = Signal(chip.vector_bytes * 8, reset_less=True)
+        vector = Signal(vector_words_layout(chip), reset_less=True)
         complete = Signal()
         now = Signal(note, reset_less=True)
         is_row = Signal()
@@ -249,7 +263,9 @@ class QueryLoader(wiring.Component):
             *(scales.read_enable[0].eq(complete), scales.read_address[0].eq(coming.head >> bits)),
         ]
         with m.If(is_row):
-            m.d.sync += vector.eq(Cat(vector, self.beat)[chip.bus_bits :])
+            for n, word in enumerate(self.words):
+                with m.If(self.write[n]):
+                    m.d.sync += vector[n].eq(word)
         with m.If(complete):
             m.d.sync += [now.eq(coming), self.scale_slot.eq(self.beat_slot)]
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
@@ -257,7 +273,7 @@ class QueryLoader(wiring.Component):
         kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]
         scale = data.View(kept_scale_layout(), kept)
         m.d.comb += [
-            *(self.query.data.as_value().eq(vector), self.query.query.low.eq(now.keys.low)),
+            *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
             *(self.query.query.mantissa.eq(Cat(scale.mantissa, 1)), self.query.query.shift.eq(scale.shift)),
             self.loaded.eq(self.query_valid.any() & now.final),

@@ -6,11 +6,11 @@ room for what comes back, so beats are never held up and no reader can block ano
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Shape, unsigned
+from amaranth.hdl import Module, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.axi import beat_offset, read_request_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim_golden.chip_config import ChipConfig
 
@@ -40,8 +40,12 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         slot: of the job.
         row: row of the global buffer for the first vector of the request.
         last: the block is whole with it.
+        offset: of the address in its beat, in units of the chip's alignment; the arbiter says it.
     """
-    return data.StructLayout({"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
+    offset = (chip.bus_bytes // chip.alignment).bit_length() - 1
+    return data.StructLayout(
+        {"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1, "offset": offset}
+    )
 
 
 class ReadArbiter(wiring.Component):
@@ -65,16 +69,17 @@ class ReadArbiter(wiring.Component):
         m = Module()
         free = ~self.o.valid | self.o.ready
         offered = self.i_table.valid | self.i_query.valid
+        first = Signal(read_request_layout(self.config, read_tag_layout(self.config)))
         m.d.comb += [
             *(self.i_table.ready.eq(free), self.i_query.ready.eq(free & ~self.i_table.valid)),
-            self.i_kv.ready.eq(free & ~offered),
+            *(self.i_kv.ready.eq(free & ~offered), first.eq(self.i_kv.payload)),
         ]
+        for each in (self.i_query, self.i_table):
+            with m.If(each.valid):
+                m.d.comb += first.eq(each.payload)
         with m.If(free):
-            m.d.sync += self.o.valid.eq(offered | self.i_kv.valid)
-            with m.If(self.i_table.valid):
-                m.d.sync += self.o.payload.eq(self.i_table.payload)
-            with m.Elif(self.i_query.valid):
-                m.d.sync += self.o.payload.eq(self.i_query.payload)
-            with m.Else():
-                m.d.sync += self.o.payload.eq(self.i_kv.payload)
+            m.d.sync += [
+                *(self.o.valid.eq(offered | self.i_kv.valid), self.o.payload.eq(first)),
+                self.o.payload.tag.offset.eq(beat_offset(self.config, first.address)),
+            ]
         return m

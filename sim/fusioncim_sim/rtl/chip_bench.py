@@ -14,10 +14,11 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Status
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
+from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 
@@ -54,7 +55,8 @@ class Bench:
     def __init__(self, dut: Any, this: dict[str, Any]) -> None:
         self.dut = dut
         self.chip = chip_from_dict(this["chip"])
-        self.jobs = [Descriptor.from_dict(values) for values in this["jobs"]]
+        self.images = [Image.from_dict(self.chip, values) for values in this["images"]]
+        self.jobs = [image.descriptor for image in self.images]
         self.file = Path(this["memory"])
         contents = np.fromfile(self.file, np.uint8)
         stall, seed = this["stall"], this["seed"]
