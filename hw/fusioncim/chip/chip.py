@@ -106,6 +106,7 @@ class Core(wiring.Component):
             *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
             table.read_error.eq(self.beat_valid & self.beat.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
+            *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
         ]
 
         # Memory.
@@ -122,6 +123,7 @@ class Core(wiring.Component):
             *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
+            *(fetcher.page_valid.eq(self.beat_valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(self.beat.data)),
             *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),
         ]
 

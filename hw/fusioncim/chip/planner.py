@@ -21,6 +21,7 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.descriptor import MAX_PAGE_TOKENS, PAGE_BYTES
 
 
 def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
@@ -54,6 +55,9 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         k_address, v_address: first vectors of the head.
         k_pitch, v_pitch: bytes from one vector to the next.
         keys: how many.
+        list: address of the entry of the page list for block 0.
+        page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        begins: first pass of a sequence.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
         slot: of the job.
     """
@@ -64,6 +68,12 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "v_address": chip.address_bits,
             "v_pitch": PITCH_BITS,
             "keys": POSITION_BITS,
+            "list": chip.address_bits,
+            "page_tokens": MAX_PAGE_TOKENS.bit_length(),
+            "pages": POSITION_BITS,
+            "k_page_pitch": PITCH_BITS,
+            "v_page_pitch": PITCH_BITS,
+            "begins": 1,
             "slot": slot_shape(),
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
@@ -156,6 +166,8 @@ class Planner(wiring.Component):
         m.d.comb += [
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch), out.keys.eq(this.keys)),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
+            *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
+            *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(~started & (kv_head == 0))),
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
