@@ -15,7 +15,7 @@ A chip and its driver refuse a job for the same reasons, in the same order, with
 a rule ends with its status before anything of it is written; the others finish.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -167,19 +167,31 @@ class Sequence:
     start: int = 0
     mask: Mask = CAUSAL
 
-    def status(self, job: "Descriptor", row: int) -> Status:
-        """The first rule that it breaks in this job, or OK. row: the one behind the rows of the sequences before."""
+    def status(self, queries: int, keys: int, tokens: int, row: int) -> Status:
+        """The first rule that it breaks in a job, or OK.
+
+        queries, keys: of the job. tokens: keys of a page, 1 without. row: the one behind the sequences before.
+        """
         if not self.mask.legal:
             return Status.MASK
         if self.start + self.queries > POSITIONS:
             return Status.POSITION
-        if not (self.queries >= 0 and row <= self.first_row and self.first_row + self.queries <= job.queries):
+        if not (self.queries >= 0 and row <= self.first_row and self.first_row + self.queries <= queries):
             return Status.SEQUENCE
-        if not (self.keys >= 0 and self.first_key >= 0 and self.first_key + self.keys <= job.keys):
+        if not (self.keys >= 0 and self.first_key >= 0 and self.first_key + self.keys <= keys):
             return Status.SEQUENCE
-        if job.pages and self.first_key % job.pages.tokens:
-            return Status.SEQUENCE
-        return Status.OK
+        return Status.SEQUENCE if self.first_key % tokens else Status.OK
+
+
+def statuses(sequences: Iterable[Sequence], queries: int, keys: int, tokens: int = 1) -> list[Status]:
+    """How each sequence of a good job is judged. The rows of one that is refused are free for the next."""
+    row = 0
+    found = []
+    for each in sequences:
+        found.append(each.status(queries, keys, tokens, row))
+        if found[-1] == Status.OK:
+            row = each.first_row + each.queries
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,17 +334,17 @@ class Work:
     sequences: tuple[Sequence, ...] = ()
     page_list: tuple[int, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Work":
+        """The inverse of `dataclasses.asdict`."""
+        sequences = tuple(Sequence(**{**each, "mask": Mask(**each["mask"])}) for each in values["sequences"])
+        return cls(job=Descriptor.from_dict(values["job"]), sequences=sequences, page_list=tuple(values["page_list"]))
+
     @property
     def parts(self) -> tuple[Sequence, ...]:
         """The sequences, also that of a job without a table."""
         return self.sequences if self.job.sequences else (self.job.alone,)
 
     def statuses(self) -> list[Status]:
-        """How each part of a good job is judged. The rows of one that is refused are free for the next."""
-        row = 0
-        found = []
-        for each in self.parts:
-            found.append(each.status(self.job, row))
-            if found[-1] == Status.OK:
-                row = each.first_row + each.queries
-        return found
+        """How each part of a good job is judged."""
+        return statuses(self.parts, self.job.queries, self.job.keys, self.job.pages.tokens if self.job.pages else 1)

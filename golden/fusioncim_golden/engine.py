@@ -114,7 +114,7 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
     check_operands(config, heads)
     state: dict[tuple[int, int], Rows] = {}
     rank = config.update_rank
-    padded = -(-job.keys // rank) * rank
+    padded = -(-max(job.keys, 1) // rank) * rank  # where no key is, one block passes all the same
     k, v = (np.pad(x, ((0, padded - job.keys), (0, 0))) for x in (heads.k, heads.v))
     for group in passes(config, job, engines):
         position = group.positions(config)

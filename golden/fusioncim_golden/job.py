@@ -1,27 +1,38 @@
-"""A job of the whole chip on its operands: every group of query heads in turn, every bit as the RTL."""
+"""A job of the whole chip on its operands: every group of query heads in turn, every bit as the RTL.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A job whose dimension is below the columns of the chip is one whose operands are 0 there.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fusioncim_golden import engine
+from fusioncim_golden import descriptor, engine
+from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES, Descriptor
+from fusioncim_golden.descriptor import DIMENSION_STEP, MAX_HEADS, SCALE_BYTES, Descriptor, Status, Tensor, Work
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.schedule import Job, passes
+from fusioncim_golden.schedule import Job, check_intervals, passes
 
 
 def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
     """Refuse operands, one `Heads` per key and value head, that a chip's job cannot hold."""
     if not groups:
         raise InputError("a job needs at least one key and value head")
+    columns = chip.engine.columns
     for group in groups:
-        engine.check_operands(chip.engine, group)
+        dimension = group.q.shape[-1]
+        if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
+            raise InputError(
+                f"the head dimension must be a multiple of {DIMENSION_STEP} up to columns = {columns}, not {dimension}"
+            )
+        engine.check_operands(chip.engine, widened(group, columns))
         if group.q.shape != groups[0].q.shape or group.k.shape != groups[0].k.shape:
             raise InputError(
                 "all groups must have the same shapes of q and k, "
@@ -33,56 +44,162 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
     check_range("heads", len(groups) * len(groups[0].q), 1, MAX_HEADS)
 
 
-def run(chip: ChipConfig, groups: Sequence[Heads], *, start: int | None = None, mask: Mask = CAUSAL) -> Result:
-    """Outputs [heads, queries, columns], group after group, and events; start as of `schedule.Job`."""
+def widened(heads: Heads, columns: int) -> Heads:
+    """The heads with zeros up to so many columns."""
+    missing = columns - heads.q.shape[-1]
+    q, k, v = (np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)]) for x in (heads.q, heads.k, heads.v))
+    return replace(heads, q=q, k=k, v=v)
+
+
+def run(
+    chip: ChipConfig,
+    groups: Sequence[Heads],
+    *,
+    start: int | None = None,
+    mask: Mask = CAUSAL,
+    intervals: Int | None = None,
+) -> Result:
+    """Outputs [heads, queries, dimension], group after group, and events; start and intervals as of `schedule.Job`."""
     check_groups(chip, groups)
+    parts = [_run_group(chip, group, start, mask, intervals) for group in groups]
+    return _together(np.concatenate([part.out for part in parts]), parts)
+
+
+def run_batch(
+    chip: ChipConfig,
+    groups: Sequence[Heads],
+    sequences: Sequence[descriptor.Sequence],
+    *,
+    intervals: Int | None = None,
+    tokens: int = 1,
+) -> Result:
+    """Outputs [heads, rows, dimension] of a job of many sequences, and events.
+
+    groups: q [heads, all rows, dimension], k and v [all keys, dimension], as the tensors in memory. intervals: int64
+    [all rows, 2]. tokens: keys of a page. The rows that no sequence has, and those of one that is refused, are 0.
+    """
+    check_groups(chip, groups)
+    _, rows, _ = groups[0].q.shape
+    if intervals is not None:
+        check_intervals(intervals, rows)
+    out = np.zeros((len(groups), *groups[0].q.shape), np.int64)
     parts = []
-    for group in groups:
-        heads, queries, _ = group.q.shape
-        job = Job(queries=queries, keys=len(group.k), heads=heads, mask=mask, start=start)
-        parts.append(engine.run(chip.engine, group, job, chip.engines))
-    result = Result(np.concatenate([part.out for part in parts]))
+    for each, status in zip(sequences, descriptor.statuses(sequences, rows, len(groups[0].k), tokens), strict=True):
+        if status != Status.OK or not each.queries:
+            continue
+        row, key = (
+            slice(first, first + n) for first, n in ((each.first_row, each.queries), (each.first_key, each.keys))
+        )
+        own = None if intervals is None else intervals[row]
+        for n, group in enumerate(groups):
+            scales = {name: getattr(group, name)[:, row] for name in ("mantissa", "shift", "scale_q")}
+            part = replace(group, q=group.q[:, row], k=group.k[key], v=group.v[key], **scales)
+            parts.append(_run_group(chip, part, each.start, each.mask, own))
+            out[n, :, row] = parts[-1].out
+    return _together(np.concatenate(out), parts)
+
+
+def _run_group(chip: ChipConfig, group: Heads, start: int | None, mask: Mask, intervals: Int | None) -> Result:
+    """The query heads of a key and value head, of one sequence."""
+    heads, queries, dimension = group.q.shape
+    job = Job(queries=queries, keys=len(group.k), heads=heads, mask=mask, start=start, intervals=intervals)
+    result = engine.run(chip.engine, widened(group, chip.engine.columns), job, chip.engines)
+    return Result(result.out[..., :dimension], result.events)
+
+
+def _together(out: Int, parts: Iterable[Result]) -> Result:
+    """These outputs and the events of all parts."""
+    result = Result(out)
     for part in parts:
         result.events.add(part.events)
     return result
 
 
-@dataclass(frozen=True)
+@dataclass
 class Traffic:
     """What a job moves, by the names of the chip's counters.
 
-    Each key and value of a pass is read once for all resident tiles. Scales are read in whole beats. deliveries: blocks
-    that the network brings to engines, of which those that engines share are read from the buffer once.
+    Each key and value of a pass is read once for all resident tiles. All bytes are those of whole beats. deliveries:
+    blocks that the network brings to engines, of which those that engines share are read from the buffer once. The
+    record of the job and its tables are not counted.
     """
 
-    bytes_query: int
-    bytes_key: int
-    bytes_value: int
-    bytes_scale: int
-    bytes_output: int
-    buffer_writes: int
-    deliveries: int
+    bytes_query: int = 0
+    bytes_key: int = 0
+    bytes_value: int = 0
+    bytes_scale: int = 0
+    bytes_output: int = 0
+    buffer_writes: int = 0
+    deliveries: int = 0
 
 
-def traffic(chip: ChipConfig, job: Descriptor) -> Traffic:
-    """The traffic of a job that succeeds."""
+def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
+    """The traffic of a job that succeeds, and of those of its sequences that no rule refuses.
+
+    Without its page list, all of its pages are page 0: the same if pages lie whole beats apart.
+    """
+    work = job if isinstance(job, Work) else Work(job=job)
+    job = work.job
+    vector, row, group = job.vector_bytes(chip), job.row_bytes(chip), job.heads // job.kv_heads
+    scales = Tensor(address=job.scales, pitch=0, head_pitch=0)
+    moved = Traffic()
+    for each, status in zip(work.parts, work.statuses(), strict=True):
+        if status != Status.OK or not each.queries:
+            continue
+        shape = Job(queries=each.queries, keys=each.keys, heads=group, mask=each.mask, start=each.start)
+        reads, blocks, deliveries = _passing(chip, shape)
+        rows = each.first_row + np.arange(each.queries)
+        once = np.ones_like(rows)
+        moved.bytes_query += _bytes(chip, job.q, job.heads, vector, rows * job.q.pitch, once)
+        moved.bytes_key += _bytes(chip, job.k, job.kv_heads, vector, _places(work, each, "k"), reads)
+        moved.bytes_value += _bytes(chip, job.v, job.kv_heads, vector, _places(work, each, "v"), reads)
+        moved.bytes_scale = _bytes(
+            chip, scales, 1, job.heads * SCALE_BYTES, np.zeros(1, np.int64), np.ones(1, np.int64)
+        )
+        moved.bytes_output += _bytes(chip, job.o, job.heads, row, rows * job.o.pitch, once)
+        moved.buffer_writes += job.kv_heads * blocks
+        moved.deliveries += job.kv_heads * deliveries
+    return moved
+
+
+def _passing(chip: ChipConfig, job: Job) -> tuple[Int, int, int]:
+    """How often each key is read, blocks that are written to the buffer, and deliveries, of a key and value head."""
     rank = chip.engine.update_rank
-    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, mask=job.mask, start=job.start)
-    keys = blocks = deliveries = 0
-    for resident in passes(chip.engine, group, chip.engines):
+    turns = np.zeros(max(job.keys, 1) + 1, np.int64)
+    blocks = deliveries = 0
+    for resident in passes(chip.engine, job, chip.engines):
         blocks += len(resident.blocks)
-        keys += int(np.minimum(job.keys - resident.blocks * rank, rank).sum())
+        turns[int(resident.blocks.min()) * rank] += 1
+        turns[min((int(resident.blocks.max()) + 1) * rank, len(turns) - 1)] -= 1
         taken: dict[int, list[range]] = {}
         for tile in resident.tiles:
             taken.setdefault(tile.engine, []).append(tile.blocks(rank))
         deliveries += sum(max(x.stop for x in own) - min(x.start for x in own) for own in taken.values())
-    rows = job.queries * job.heads
-    return Traffic(
-        bytes_query=rows * chip.vector_bytes,
-        bytes_key=job.kv_heads * keys * chip.vector_bytes,
-        bytes_value=job.kv_heads * keys * chip.vector_bytes,
-        bytes_scale=-(-job.heads * SCALE_BYTES // chip.bus_bytes) * chip.bus_bytes,
-        bytes_output=rows * chip.output_bytes,
-        buffer_writes=job.kv_heads * blocks,
-        deliveries=job.kv_heads * deliveries,
-    )
+    return turns.cumsum()[:-1], blocks, deliveries
+
+
+def _places(work: Work, each: descriptor.Sequence, name: str) -> Int:
+    """Bytes from a tensor's address to each key that a sequence reads; without a key it reads one all the same."""
+    pages, pitch = work.job.pages, getattr(work.job, name).pitch
+    key = each.first_key + np.arange(max(each.keys, 1))
+    if not pages:
+        return np.asarray(key * pitch)
+    if not each.keys:
+        return np.zeros(1, np.int64)
+    page = np.array(work.page_list, np.int64)[key // pages.tokens] if work.page_list else 0
+    return np.asarray(page * getattr(pages, f"{name}_pitch") + key % pages.tokens * pitch)
+
+
+def _bytes(chip: ChipConfig, tensor: Tensor, heads: int, size: int, places: Int, times: Int) -> int:
+    """Bytes of the beats that vectors of `size` bytes touch, each at its place in every head, moved so many times."""
+    beats = 0
+    for first, count in Counter(
+        (tensor.address + h * tensor.head_pitch) % chip.bus_bytes for h in range(heads)
+    ).items():
+        beats += count * int(_beats(chip, first + places, size) @ times)
+    return beats * chip.bus_bytes
+
+
+def _beats(chip: ChipConfig, address: Int, size: int) -> Int:
+    """Beats from the first to the last that `size` bytes at each address touch."""
+    return (address % chip.bus_bytes + size - 1) // chip.bus_bytes + 1

@@ -10,7 +10,8 @@ The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 
 engine gets the same causal work. Where windows or chunks let the tiles begin at different keys they are dealt beside
 each other, 0 0 1 1 ..: an engine's tiles then see nearly the same keys, with none between them that neither sees.
 
-Every row carries the interval of keys that it sees, see `mask`. The order of the blocks is one of `key_order`.
+Every row carries the interval of keys that it sees, see `mask`, or what a table of intervals leaves of it; the blocks
+that pass follow from the mask alone. The order of the blocks is one of `key_order`.
 """
 
 from collections.abc import Iterator
@@ -19,15 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusioncim_golden.arith import Bool, Int
-from fusioncim_golden.config import POSITION_BITS, Config, check_range
+from fusioncim_golden.config import Config, check_range
+from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, Status
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import KeyOrder, Span
 from fusioncim_golden.mask import CAUSAL, Mask, blocks, sees
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
-    """Attention of `heads` x `queries` queries over `keys` keys.
+    """Attention of `heads` x `queries` queries over `keys` keys. Without a key every output is 0.
 
     Members:
         queries, keys: how many there are.
@@ -35,6 +37,7 @@ class Job:
         mask: which keys a query sees.
         start: position of the first query; default: the last query is at the last key, and none before key 0.
         words_per_pass: tiles that are resident together in an engine; default: half of its words.
+        intervals: int64 [queries, 2] or None: of the keys of its mask, a query sees those with low <= key < high.
     """
 
     queries: int
@@ -43,14 +46,22 @@ class Job:
     mask: Mask = CAUSAL
     start: int | None = None
     words_per_pass: int | None = None
+    intervals: Int | None = None
 
     def first_position(self) -> int:
         """Position of query 0 among the keys."""
         return max(self.keys - self.queries, 0) if self.start is None else self.start
 
-    def interval(self, query: Int) -> tuple[Int, Int]:
-        """Low and high of the keys that these queries see, see `mask`."""
+    def masked(self, query: Int) -> tuple[Int, Int]:
+        """Low and high of the keys that the mask shows these queries, see `mask`."""
         return self.mask.interval(self.first_position() + query, self.keys)
+
+    def interval(self, query: Int) -> tuple[Int, Int]:
+        """Low and high of the keys that these queries, 0 <= query < queries, see; none if low >= high."""
+        low, high = self.masked(query)
+        if self.intervals is None:
+            return low, high
+        return np.maximum(low, self.intervals[query, 0]), np.minimum(high, self.intervals[query, 1])
 
     def beside(self, config: Config, first: int, engines: int) -> bool:
         """Whether the tiles of the pass that begins with that tile are dealt beside each other.
@@ -59,24 +70,35 @@ class Job:
         """
         query = first * config.rows // self.heads
         reach = self.group(config) * engines * -(-config.rows // self.heads)
-        low, _ = self.interval(np.array([query, min(query + reach, self.queries - 1)]))
+        low, _ = self.masked(np.array([query, min(query + reach, self.queries - 1)]))
         return bool(low[0] != low[1])
 
     def check(self, config: Config) -> None:
         """Refuse a job that the engine cannot hold."""
-        limit = (1 << POSITION_BITS) - 1
-        check_range("queries", self.queries, 1, limit)
-        check_range("keys", self.keys, 1, limit)
-        check_range("heads", self.heads, 1, 256)
-        check_range("start", self.first_position(), 0, limit)
-        if self.first_position() + self.queries > limit:
-            raise InputError(f"start + queries must be at most {limit}, not {self.first_position() + self.queries}")
+        check_range("queries", self.queries, 1, POSITIONS)
+        check_range("keys", self.keys, 0, POSITIONS)
+        check_range("heads", self.heads, 1, MAX_HEADS)
+        check_range("start", self.first_position(), 0, POSITIONS)
+        if self.first_position() + self.queries > POSITIONS:
+            raise InputError(f"start + queries must be at most {POSITIONS}, not {self.first_position() + self.queries}")
         self.mask.check()
         check_range("words_per_pass", self.group(config), 1, config.words)
+        if self.intervals is not None:
+            check_intervals(self.intervals, self.queries)
 
     def group(self, config: Config) -> int:
         """Resident tiles per pass: half of the words, so that drain and load hide behind the other half."""
         return max(config.words // 2, 1) if self.words_per_pass is None else self.words_per_pass
+
+
+def check_intervals(intervals: Int, queries: int) -> None:
+    """Refuse intervals [queries, 2] that the chip would refuse."""
+    if intervals.shape != (queries, 2):
+        raise InputError(f"intervals must be [queries, 2] = {(queries, 2)}, not {intervals.shape}")
+    low, high = intervals.T
+    bad = intervals[(low < 0) | (low > high) | (high > POSITIONS)]
+    if len(bad):
+        raise InputError(f"{Status.INTERVAL.words}, not {bad[0].tolist()}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,7 @@ class Tile:
         count: rows in use, the first ones.
         head, query: int64 [rows], of each row.
         low, high: int64 [rows], the interval of keys that each row sees; [0, 0) for the rows beyond `count`.
+        hull: from the first to the last key that the mask shows any row, as low and high.
     """
 
     engine: int
@@ -99,6 +122,7 @@ class Tile:
     query: Int
     low: Int
     high: Int
+    hull: tuple[int, int]
 
     def sees(self, position: Int) -> Bool:
         """[rows, *shape of position]: which of these keys each row sees."""
@@ -106,8 +130,8 @@ class Tile:
         return sees(position, self.low.reshape(rows), self.high.reshape(rows))
 
     def blocks(self, rank: int) -> range:
-        """The blocks of `rank` keys that pass the tile: from the first to the last key that any row sees, or one."""
-        return blocks(int(self.low[: self.count].min()), int(self.high.max()), rank)
+        """The blocks of `rank` keys that pass the tile: those of its hull, or one."""
+        return blocks(*self.hull, rank)
 
 
 @dataclass(frozen=True)
@@ -171,6 +195,8 @@ def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile
     count = min(config.rows, job.queries * job.heads - first)
     row = first + np.arange(config.rows)
     query, head = row // job.heads, row % job.heads
-    used = np.arange(config.rows) < count
-    low, high = (np.where(used, end, 0) for end in job.interval(query))
-    return Tile(engine, number % config.words, number < config.words, count, head, query, low, high)
+    low, high = np.zeros((2, config.rows), np.int64)
+    low[:count], high[:count] = job.interval(query[:count])
+    first_keys, ends = job.masked(query[:count])
+    hull = int(first_keys.min()), int(ends.max())
+    return Tile(engine, number % config.words, number < config.words, count, head, query, low, high, hull)

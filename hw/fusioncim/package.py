@@ -7,6 +7,7 @@
     ports.md       every port: direction, bits, meaning, and where the fields of a layout lie
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
+    *records*      of a chip only: the records of jobs in memory as C header and tables
 
 The command adds manifest.json: the version, and size and SHA-256 of every file.
 
@@ -26,6 +27,7 @@ from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data, stream, wiring
 
 from fusioncim.chip.chip import Chip
+from fusioncim.chip.record_files import files as record_files
 from fusioncim.chip.registers import files as register_files
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
@@ -224,9 +226,9 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 
 def chip_files(chip: ChipConfig) -> dict[str, bytes]:
-    """Content by file name, the register map for software included."""
-    registers = {name: content.encode() for name, content in register_files().items()}
-    return {**deliver(Chip(chip)), **registers}
+    """Content by file name, the register map and the records of jobs for software included."""
+    software = {name: content.encode() for name, content in (register_files() | record_files()).items()}
+    return {**deliver(Chip(chip)), **software}
 
 
 def engine_files(config: Config, text: str | None = None) -> dict[str, bytes]:

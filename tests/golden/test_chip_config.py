@@ -13,7 +13,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 
-OWN = ("engines", "buffer_bytes", "bus_bits")
+OWN = ("engines", "buffer_bytes", "bus_bits", "address_bits")
 
 # Changes to the default (64 columns of 8 bits, blocks of 512 bytes), and the whole message.
 REFUSED = [
@@ -47,6 +47,9 @@ REFUSED = [
     ({"buffer_bytes": 1024}, "buffer_bytes must be from 2048 to 67108864, not 1024"),
     ({"buffer_bytes": 1 << 27}, "buffer_bytes must be from 2048 to 67108864, not 134217728"),
     ({"buffer_bytes": 1 << 11, "update_rank": 8}, "buffer_bytes must be from 4096 to 67108864, not 2048"),
+    ({"address_bits": 31}, "address_bits must be from 32 to 64, not 31"),
+    ({"address_bits": 65}, "address_bits must be from 32 to 64, not 65"),
+    ({"address_bits": 40.0}, "address_bits must be of type int, not 40.0"),
     ({"rows": 0}, "rows must be from 1 to 1024, not 0"),
     ({"columns": 65}, "columns must be a multiple of update_rank * operand_bits = 32 .* not 65"),
 ]
@@ -71,6 +74,8 @@ def test_an_impossible_chip_is_refused_with_rule_and_value(changes, message):
         {"bus_bits": 1024, "columns": 128},
         {"bus_bits": 1024, "columns": 1024, "update_rank": 8},
         {"buffer_bytes": 2048},
+        {"address_bits": 32},
+        {"address_bits": 64},
         {"buffer_bytes": 1 << 26},
         {"update_rank": 8, "buffer_bytes": 4096},
         {"columns": 512, "bus_bits": 256},
@@ -101,10 +106,11 @@ def block_bytes(engine):
     return 2 * engine.update_rank * engine.columns * engine.operand_bits // 8
 
 
-def possible(engine, engines, buffer_bytes, bus_bits):
+def possible(engine, engines, buffer_bytes, bus_bits, address_bits=32):
     """The rules once more, in other words."""
     return (
         engines in (1, 2, 4, 8, 16)
+        and address_bits in range(32, 65)
         and bus_bits in BUSES
         and bus_bits in [n * engine.units * engine.output_bits for n in range(1, 129)]
         and engine.columns * engine.operand_bits in [n * bus_bits for n in range(1, 129)]
@@ -121,7 +127,8 @@ def possible_parameters(draw):
     engine, bus = draw(st.sampled_from(PAIRS))
     sizes = [block_bytes(engine) << n for n in range(2, 27) if block_bytes(engine) << n <= 1 << 26]
     engines, size = draw(st.sampled_from([1, 2, 4, 8, 16])), draw(st.sampled_from(sizes))
-    return {"engine": engine, "engines": engines, "buffer_bytes": size, "bus_bits": bus}
+    bits = draw(st.integers(32, 64))
+    return {"engine": engine, "engines": engines, "buffer_bytes": size, "bus_bits": bus, "address_bits": bits}
 
 
 @st.composite
@@ -134,6 +141,7 @@ def parameters(draw):
         "engines": st.integers(-1, 33),
         "buffer_bytes": st.integers(-5, 70).map(lambda n: n * half) | st.integers(0, 28).map(lambda n: half << n),
         "bus_bits": st.sampled_from([0, 32, 96, 192, 2048, *BUSES]),
+        "address_bits": st.integers(30, 66),
     }
     for name in draw(st.lists(st.sampled_from(list(others)), max_size=2, unique=True)):
         values[name] = draw(others[name])
@@ -155,6 +163,7 @@ def test_what_follows_from_a_chip_fits_together(values):
     chip = ChipConfig(**values)
     engine = chip.engine
     assert 8 * chip.bus_bytes == chip.bus_bits
+    assert chip.alignment == (8 if chip.bus_bytes == 8 else 16)
     assert 8 * chip.vector_bytes == engine.columns * engine.operand_bits
     assert 8 * chip.output_bytes == engine.columns * engine.output_bits
     assert chip.block_bytes == 2 * engine.update_rank * chip.vector_bytes
@@ -180,7 +189,7 @@ def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
     chip = PRESETS["tiny"]
     engine = [item.name for item in fields(Config)]
     assert list(chip.as_dict()) == [*OWN, *engine]
-    assert [chip.as_dict()[name] for name in OWN] == [2, 2048, 64]
+    assert [chip.as_dict()[name] for name in OWN] == [2, 2048, 64, 32]
     assert {name: chip.as_dict()[name] for name in engine} == chip.engine.as_dict()
     assert chip_from_dict({}) == ChipConfig()
     assert chip_from_dict({"rows": 16, "engines": 2}) == ChipConfig(engine=Config(rows=16), engines=2)

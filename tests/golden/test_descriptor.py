@@ -1,6 +1,7 @@
 """The rules of a job: each at its limit, in their order, with their words; and bytes counted by brute force."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from itertools import combinations, product
 
 import pytest
@@ -8,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim.chip.descriptor import STATUS_BITS
-from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, Descriptor, Status, Tensor
+from fusioncim_golden.descriptor import (
+    MAX_HEADS,
+    MAX_SEQUENCES,
+    POSITIONS,
+    Descriptor,
+    Pages,
+    Sequence,
+    Status,
+    Tensor,
+    Work,
+    statuses,
+)
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
@@ -26,6 +38,10 @@ JOB = Descriptor(
     kv_heads=2,
     dimension=16,
 )
+SPACE = 1 << TINY.address_bits
+PAGES = Pages(list=0x50000, tokens=2, count=5, k_pitch=64, v_pitch=64)  # 12 bytes; pools of 384 bytes
+BATCH = {"sequences": 3, "table": 0x60000}  # 192 bytes
+TABLES = {"pages": PAGES, "intervals": 0x70000, **BATCH}  # 12, 32 and 192 bytes
 STARTS = {"q": 0x10000, "k": 0x20000, "v": 0x30000, "scales": 0x40000}
 SIZES = {"q": 384, "k": 192, "v": 192, "o": 768, "scales": 24}
 
@@ -65,7 +81,10 @@ RULES = {
         ({"heads": 6, "kv_heads": 4}, {"heads": 6, "kv_heads": 3}),
         ({"heads": 3, "kv_heads": 6}, {"heads": 6, "kv_heads": 6}),
     ],
-    Status.DIMENSION: [({"dimension": dimension}, {"dimension": 16}) for dimension in (0, 8, 15, 17, 32)],
+    Status.DIMENSION: [
+        ({"dimension": bad}, {"dimension": good})
+        for bad, good in ((0, 8), (-8, 8), (4, 8), (12, 16), (17, 16), (24, 16))
+    ],
     Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)],
     Status.POSITION: [
         ({"start": POSITIONS - 3, "mask": mask}, {"start": POSITIONS - 4, "mask": mask}) for mask in (CAUSAL, FULL)
@@ -76,7 +95,31 @@ RULES = {
         *(({"mask": Mask(chunk=wrong)}, {"mask": Mask(chunk=1 << 19)}) for wrong in (-8, 3, 12, POSITIONS, 1 << 20)),
         *(({"mask": Mask(prefix=wrong)}, {"mask": Mask(prefix=POSITIONS)}) for wrong in (-1, POSITIONS + 1)),
     ],
+    Status.BATCH: [
+        ({**BATCH, "sequences": MAX_SEQUENCES + 1}, {**BATCH, "sequences": MAX_SEQUENCES}),
+        ({**BATCH, "start": 1}, BATCH),
+        ({**BATCH, "mask": FULL}, BATCH),
+    ],
+    Status.PAGING: [
+        *(({"pages": replace(PAGES, tokens=bad)}, {"pages": PAGES}) for bad in (0, 1, 3, 6, 512)),
+        ({"pages": replace(PAGES, tokens=258)}, {"pages": replace(PAGES, tokens=256)}),
+        ({"pages": replace(PAGES, count=0)}, {"pages": replace(PAGES, count=1)}),
+        (
+            {"pages": replace(PAGES, count=POSITIONS + 1, k_pitch=0, v_pitch=0)},
+            {"pages": replace(PAGES, count=POSITIONS, k_pitch=0, v_pitch=0)},
+        ),
+    ],
     Status.ALIGNMENT: [
+        *(({"sequences": 1, "table": 0x60000 + off}, {"sequences": 1, "table": 0x60040}) for off in (1, 8, 32)),
+        *(({"intervals": 0x70000 + off}, {"intervals": 0x70008}) for off in (1, 4)),
+        *(
+            ({"pages": replace(PAGES, **{name: value + 4})}, {"pages": replace(PAGES, **{name: value + 8})})
+            for name, value in (("list", 0x50000), ("k_pitch", 64), ("v_pitch", 64))
+        ),
+        # What has no meaning is held to the rule all the same.
+        ({"table": 32}, {"table": 64}),
+    ]
+    + [
         ({name: value + off}, {name: value + 8})
         for name, value in (
             *((f"{tensor}_address", start) for tensor, start in (*STARTS.items(), ("o", 0x1000)) if tensor != "scales"),
@@ -87,12 +130,18 @@ RULES = {
     ]
     + [({"o_pitch": 32 + off, "o_head_pitch": 512}, {"o_pitch": 40, "o_head_pitch": 512}) for off in (1, 4, 7)],
     Status.ADDRESS: [
-        ({f"{name}_address": ADDRESS_SPACE - SIZES[name] + 8}, {f"{name}_address": ADDRESS_SPACE - SIZES[name]})
-        for name in "qkvo"
+        ({f"{name}_address": SPACE - SIZES[name] + 8}, {f"{name}_address": SPACE - SIZES[name]}) for name in "qkvo"
     ]
     + [
-        ({"scales": ADDRESS_SPACE - 24 + 8}, {"scales": ADDRESS_SPACE - 24}),
-        ({"scales": ADDRESS_SPACE}, {"scales": ADDRESS_SPACE - 24}),
+        ({"scales": SPACE - 24 + 8}, {"scales": SPACE - 24}),
+        ({"scales": SPACE}, {"scales": SPACE - 24}),
+        ({**BATCH, "table": SPACE - 128}, {**BATCH, "table": SPACE - 192}),
+        ({"intervals": SPACE - 24}, {"intervals": SPACE - 32}),
+        ({"pages": replace(PAGES, list=SPACE - 8)}, {"pages": replace(PAGES, list=SPACE - 16)}),
+        ({"pages": PAGES, "k_address": SPACE - 376}, {"pages": PAGES, "k_address": SPACE - 384}),
+        ({"pages": PAGES, "v_address": SPACE - 376}, {"pages": PAGES, "v_address": SPACE - 384}),
+        ({"pages": replace(PAGES, k_pitch=1 << 30)}, {"pages": replace(PAGES, k_pitch=1 << 29)}),
+        ({"dimension": 8, "q_address": SPACE - 368}, {"dimension": 8, "q_address": SPACE - 376}),
         ({"q_pitch": (1 << 31) - 64, "queries": 3}, {"q_pitch": (1 << 31) - 64, "queries": 2}),
         # Sums far beyond 2^32 do not come round again.
         ({"k_pitch": (1 << 32) - 16, "keys": 1 << 19, "v_pitch": 0}, {"k_pitch": 0, "keys": 1 << 19, "v_pitch": 0}),
@@ -103,6 +152,9 @@ RULES = {
         *(({"o_address": start}, {"o_address": start + SIZES[name]}) for name, start in STARTS.items()),
         *(({"o_address": start + SIZES[name] - 8}, {"o_address": start - 768}) for name, start in STARTS.items()),
         *(({"o_address": start - 768 + 8}, {"o_address": start - 768}) for start in STARTS.values()),
+        *(({**TABLES, "o_address": start}, {**TABLES, "o_address": start + 192}) for start in (0x60000, 0x60080)),
+        *(({**TABLES, "o_address": start}, {**TABLES, "o_address": start + 16}) for start in (0x50000, 0x70010)),
+        *(({**TABLES, "o_address": start + 376}, {**TABLES, "o_address": start + 384}) for start in (0x20000, 0x30000)),
         # Operands inside the output, and the output inside a gap of an operand, which counts as its own.
         ({"q_address": 0x1100}, {"q_address": 0x1300}),
         ({"scales": 0x1000 + 768 - 8}, {"scales": 0x1000 + 768}),
@@ -157,7 +209,7 @@ def test_a_scale_table_is_its_own_entries_and_not_the_rest_of_their_beat():
     one = changed(heads=1, kv_heads=1, scales=0x50000)
     assert changed(one, o_address=0x50000).status(TINY) == Status.OVERLAP
     assert changed(one, o_address=0x50008).status(TINY) == Status.OK
-    assert changed(one, scales=ADDRESS_SPACE - 8).status(TINY) == Status.OK
+    assert changed(one, scales=SPACE - 8).status(TINY) == Status.OK
 
 
 BREAKS = {
@@ -167,8 +219,10 @@ BREAKS = {
     Status.FORMAT: {"output_bits": 8},
     Status.MASK: {"mask": Mask(window=0)},
     Status.POSITION: {"start": POSITIONS},
+    Status.BATCH: {"sequences": MAX_SEQUENCES + 1},
+    Status.PAGING: {"pages": replace(PAGES, tokens=3)},
     Status.ALIGNMENT: {"k_pitch": 20},
-    Status.ADDRESS: {"v_address": ADDRESS_SPACE - 8},
+    Status.ADDRESS: {"v_address": SPACE - 8},
     Status.OVERLAP: {"o_address": 0x10000},
 }
 
@@ -185,7 +239,7 @@ def test_the_first_rule_that_is_broken_is_the_one_that_counts():
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_rules_are_those_of_the_chip(name):
     chip = PRESETS[name]
-    vector, row, beat = chip.vector_bytes, chip.output_bytes, chip.bus_bytes
+    vector, row, beat, space = chip.vector_bytes, chip.output_bytes, chip.bus_bytes, 1 << chip.address_bits
     job = Descriptor(
         q=Tensor(address=0, pitch=vector, head_pitch=vector),
         k=Tensor(address=vector, pitch=vector, head_pitch=vector),
@@ -198,26 +252,36 @@ def test_the_rules_are_those_of_the_chip(name):
     )
     assert job.status(chip) == Status.OK
     assert changed(job, o_address=3 * vector).status(chip) == Status.OVERLAP
-    assert changed(job, o_address=ADDRESS_SPACE - row).status(chip) == Status.OK
-    assert changed(job, o_address=ADDRESS_SPACE - row + beat).status(chip) == Status.ADDRESS
-    assert changed(job, q_address=ADDRESS_SPACE - vector).status(chip) == Status.OK
-    assert changed(job, q_pitch=vector + beat // 2).status(chip) == Status.ALIGNMENT
+    assert changed(job, o_address=space - row).status(chip) == Status.OK
+    assert changed(job, o_address=space - row + beat).status(chip) == Status.ADDRESS
+    assert changed(job, q_address=space - vector).status(chip) == Status.OK
+    assert changed(job, q_pitch=vector + chip.alignment // 2).status(chip) == Status.ALIGNMENT
     assert changed(job, queries=2, o_pitch=row - beat).status(chip) == Status.OVERLAP
     assert changed(job, output_bits=24 - chip.engine.output_bits).status(chip) == Status.FORMAT
-    for other in set(PRESETS) - {name}:
-        assert job.status(PRESETS[other]) == Status.DIMENSION
+    assert changed(job, q_pitch=vector + chip.alignment).status(chip) == Status.OK
+    assert changed(job, dimension=chip.engine.columns + 8).status(chip) == Status.DIMENSION
+    # Half as long, the output fits where it did not: its rows are half as long too.
+    short = changed(job, dimension=chip.engine.columns // 2, o_address=3 * vector - row // 2, k_address=0, v_address=0)
+    assert (short.vector_bytes(chip), short.row_bytes(chip)) == (vector // 2, row // 2)
+    assert changed(short, q_address=3 * vector - row // 2 - vector // 2).status(chip) == Status.OK
+    assert changed(short, q_address=3 * vector - row // 2 - vector // 2 + beat).status(chip) == Status.OVERLAP
 
 
 # Words.
 
 
 def test_every_status_has_words_and_a_code_of_its_own():
-    assert [int(status) for status in Status] == list(range(16))
+    assert [int(status) for status in Status] == list(range(21))
     assert max(Status) < 1 << STATUS_BITS
     words = [status.words for status in Status]
     assert len(set(words)) == len(words)
     assert all(text and text[-1] not in ".: " for text in words)
-    refusals = {*(status for status in Status if Status.OK < status < Status.READ_ERROR), Status.MASK}
+    refusals = {
+        *(status for status in Status if Status.OK < status < Status.READ_ERROR),
+        Status.MASK,
+        Status.BATCH,
+        Status.PAGING,
+    }
     assert set(BREAKS) == set(RULES) == refusals
 
 
@@ -341,23 +405,114 @@ jobs = st.builds(
     keys=st.integers(1, 3),
     heads=st.sampled_from([2, 4]),
     kv_heads=st.sampled_from([1, 2]),
+    dimension=st.sampled_from([8, 16]),
+    table=st.integers(0, 30).map(lambda n: 64 * n),
+    sequences=st.integers(0, 2),
+    intervals=beats,
+    pages=st.none()
+    | st.builds(Pages, list=beats, tokens=st.just(2), count=st.integers(1, 3), k_pitch=beats, v_pitch=beats),
 )
+
+
+def read_by(job):
+    """Every byte that a job may read, once for each vector or entry that has it."""
+    size, pages = job.dimension, job.pages
+    keys = pages.tokens if pages else job.keys
+    moved = [
+        replace(tensor, address=tensor.address + page * pitch)
+        for tensor, pitch in ((job.k, pages.k_pitch if pages else 0), (job.v, pages.v_pitch if pages else 0))
+        for page in range(pages.count if pages else 1)
+    ]
+    tables = [(job.scales, 4 * job.heads), (job.table, 64 * job.sequences)]
+    tables += [(job.intervals, 8 * job.queries)] if job.intervals else []
+    tables += [(pages.list, 4 * -(-job.keys // 2))] if pages else []
+    return [
+        *places(job.q, job.queries, job.heads, size),
+        *(byte for tensor in moved for byte in places(tensor, keys, job.kv_heads, size)),
+        *(byte for start, length in tables for byte in range(start, start + length)),
+    ]
 
 
 @given(jobs)
 def test_a_job_that_is_accepted_writes_every_byte_once_and_none_that_it_reads(job):
     status = job.status(TINY)
     assert status in (Status.OK, Status.OVERLAP)
-    written = places(job.o, job.queries, job.heads, 32)
-    read = [
-        *places(job.q, job.queries, job.heads, 16),
-        *places(job.k, job.keys, job.kv_heads, 16),
-        *places(job.v, job.keys, job.kv_heads, 16),
-        *range(job.scales, job.scales + 4 * job.heads),
-    ]
+    written = places(job.o, job.queries, job.heads, 2 * job.dimension)
+    read = read_by(job)
     good = len(set(written)) == len(written) and not set(written) & set(read)
     if status == Status.OK:
         assert good
     # The rule counts the gaps of a tensor as its own, and nothing else.
     elif min(written) > max(read) or max(written) < min(read):
-        assert not job.o.disjoint(job.queries, job.heads, 32)
+        assert not job.o.disjoint(job.queries, job.heads, 2 * job.dimension)
+
+
+# Sequences.
+
+SEQUENCE = Sequence(queries=4, keys=6)  # all that JOB has
+SEQUENCE_RULES = {
+    Status.MASK: [
+        ({"mask": Mask(window=0)}, {"mask": Mask(window=1)}),
+        ({"mask": Mask(chunk=3)}, {"mask": Mask(chunk=4)}),
+    ],
+    Status.POSITION: [({"start": POSITIONS - 3}, {"start": POSITIONS - 4})],
+    Status.SEQUENCE: [
+        ({"queries": 5}, {"queries": 0}),
+        ({"queries": -1}, {"queries": 1}),
+        ({"first_row": 1}, {"first_row": 1, "queries": 3}),
+        ({"first_row": 5, "queries": 0}, {"first_row": 4, "queries": 0}),
+        ({"keys": 7}, {"keys": 0}),
+        ({"keys": -1}, {"keys": 1}),
+        ({"first_key": 1}, {"first_key": 1, "keys": 5}),
+        ({"first_key": -1}, {"first_key": 6, "keys": 0}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "bad", "good"),
+    [(status, bad, good) for status, cases in SEQUENCE_RULES.items() for bad, good in cases],
+)
+def test_a_rule_of_sequences_is_named_and_its_limit_is_accepted(status, bad, good):
+    assert statuses([replace(SEQUENCE, **bad)], 4, 6) == [status]
+    assert statuses([replace(SEQUENCE, **good)], 4, 6) == [Status.OK]
+
+
+def test_a_sequence_begins_at_a_page():
+    for first_key in range(9):
+        (found,) = statuses([Sequence(queries=1, keys=2, first_key=first_key)], 4, 10, 4)
+        assert found == (Status.OK if first_key in (0, 4, 8) else Status.SEQUENCE)
+    parts = tuple(Sequence(queries=1, keys=1, first_row=n, first_key=n) for n in range(3))
+    ok, bad = Status.OK, Status.SEQUENCE
+    assert Work(job=changed(**BATCH), sequences=parts).statuses() == [ok, ok, ok]
+    assert Work(job=changed(**BATCH, pages=PAGES), sequences=parts).statuses() == [ok, bad, ok]
+
+
+def test_rows_go_up_but_keys_lie_where_they_will():
+    def row(first_row, queries=2, **more):
+        return Sequence(queries=queries, keys=2, first_row=first_row, **more)
+
+    ok, bad = Status.OK, Status.SEQUENCE
+    assert statuses([row(0), row(2), row(5)], 7, 9) == [ok, ok, ok]
+    assert statuses([row(0), row(1), row(2)], 7, 9) == [ok, bad, ok]
+    assert statuses([row(5), row(0), row(7, queries=0)], 7, 9) == [ok, bad, ok]
+    # The rows of one that is refused are free.
+    assert statuses([row(0, mask=Mask(window=0)), row(0), row(1)], 7, 9) == [Status.MASK, ok, bad]
+    # Keys may be shared.
+    assert statuses([row(0, first_key=7), row(2, first_key=0), row(4, first_key=7)], 7, 9) == [ok, ok, ok]
+
+
+def test_a_job_without_a_table_is_one_sequence():
+    job = changed(start=3, mask=FULL)
+    work = Work(job=job, sequences=(Sequence(queries=9, keys=9),))
+    assert work.parts == (Sequence(queries=4, keys=6, start=3, mask=FULL),)
+    assert work.statuses() == [Status.OK]
+
+
+def test_work_comes_back_from_json():
+    sequences = (SEQUENCE, replace(SEQUENCE, first_row=4, mask=Mask(window=3, chunk=8)))
+    for work in (
+        Work(job=JOB),
+        Work(job=changed(**TABLES), sequences=sequences, page_list=(4, 0, 2)),
+    ):
+        assert Work.from_dict(json.loads(json.dumps(asdict(work)))) == work

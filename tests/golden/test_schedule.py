@@ -238,8 +238,8 @@ def test_the_diagonal_is_that_of_the_last_query_of_the_pass():
     [
         (Job(queries=0, keys=4), f"queries must be from 1 to {LIMIT}, not 0"),
         (Job(queries=LIMIT + 1, keys=4), f"queries must be from 1 to {LIMIT}, not {LIMIT + 1}"),
-        (Job(queries=4, keys=0), f"keys must be from 1 to {LIMIT}, not 0"),
-        (Job(queries=4, keys=LIMIT + 1), f"keys must be from 1 to {LIMIT}, not {LIMIT + 1}"),
+        (Job(queries=4, keys=-1), f"keys must be from 0 to {LIMIT}, not -1"),
+        (Job(queries=4, keys=LIMIT + 1), f"keys must be from 0 to {LIMIT}, not {LIMIT + 1}"),
         (Job(queries=4, keys=4, heads=0), "heads must be from 1 to 256, not 0"),
         (Job(queries=4, keys=4, heads=257), "heads must be from 1 to 256, not 257"),
         (Job(queries=4, keys=4, start=-1), f"start must be from 0 to {LIMIT}, not -1"),

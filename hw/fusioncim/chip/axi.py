@@ -34,7 +34,7 @@ DATA_NONSECURE = 0b010
 
 
 def read_request_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
-    """A read of 1 to MOST_BEATS beats, from a multiple of the beat; the tag comes back with every beat."""
+    """A read of 1 to MOST_BEATS beats, from that which has the address; the tag comes back with every beat."""
     return data.StructLayout({"address": chip.address_bits, "beats": BEAT_BITS, "tag": tag})
 
 
@@ -48,9 +48,24 @@ def write_request_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
     return data.StructLayout({"address": chip.address_bits, "beats": BEAT_BITS, "tag": tag, "drop": 1})
 
 
+def write_data_layout(chip: ChipConfig) -> data.StructLayout:
+    """A beat to write; strobes: which of its bytes."""
+    return data.StructLayout({"data": chip.bus_bits, "strobes": chip.bus_bytes})
+
+
 def answer_layout(tag: Tag) -> data.StructLayout:
     """The outcome of a write; error: the memory could not write all of it."""
     return data.StructLayout({"tag": tag, "error": 1})
+
+
+def beats_touched(chip: ChipConfig, address: Value, length: Value) -> Value:
+    """Beats that have one of so many bytes from that address on, a multiple of the chip's alignment."""
+    return ((beat_offset(chip, address) * chip.alignment + length - 1) >> (chip.bus_bytes.bit_length() - 1)) + 1
+
+
+def beat_offset(chip: ChipConfig, address: Value) -> Value:
+    """How far behind the begin of its beat an address is, in units of the chip's alignment."""
+    return address[chip.alignment.bit_length() - 1 : chip.bus_bytes.bit_length() - 1]
 
 
 def burst_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
@@ -213,7 +228,7 @@ class WriteMaster(wiring.Component):
     Members:
         i: requests.
         stop: take no new one; those taken are completed, with their data.
-        i_data: the words of the requests, in their order. They do not wait for anything.
+        i_data: the beats of the requests, in their order. They do not wait for anything.
         o_valid, o: an answer.
         idle: nothing taken is left to complete.
         broken: a response that was not asked for.
@@ -227,7 +242,7 @@ class WriteMaster(wiring.Component):
             {
                 "i": In(stream.Signature(write_request_layout(config, tag))),
                 "stop": In(1),
-                "i_data": In(stream.Signature(config.bus_bits)),
+                "i_data": In(stream.Signature(write_data_layout(config))),
                 "o_valid": Out(1),
                 "o": Out(answer_layout(tag)),
                 "idle": Out(1),
@@ -266,7 +281,8 @@ class WriteMaster(wiring.Component):
         last = Signal()
         take = Signal()
         m.d.comb += [
-            *(self.m_axi_wdata.eq(self.i_data.payload), self.m_axi_wstrb.eq(~0), self.m_axi_wlast.eq(last)),
+            *(self.m_axi_wdata.eq(self.i_data.payload.data), self.m_axi_wstrb.eq(self.i_data.payload.strobes)),
+            self.m_axi_wlast.eq(last),
             self.m_axi_wvalid.eq(self.i_data.valid & runs.r_rdy & ~this.drop),
             self.i_data.ready.eq(runs.r_rdy & (self.m_axi_wready | this.drop)),
             *(take.eq(self.i_data.valid & self.i_data.ready), last.eq(sent == this.length), runs.r_en.eq(take & last)),

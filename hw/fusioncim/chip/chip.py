@@ -5,7 +5,7 @@
     QueryLoader       rows of Q to the engines                                 AXI4 master
     KvFetcher         blocks of K and V to the global buffer                   AXI4 master
     OutputWriter      rows of O to memory                                      AXI4 master
-    GlobalBuffer, Network, Engine x N                                          the data path
+    Realigner, GlobalBuffer, Network, Engine x N                               the data path
 
 Reads and writes are of one ID each, in order. An abort lets what is outstanding on the bus finish, then clears
 everything but the host interface. So does a bus that answers what was not asked, or that stands still for too long.
@@ -25,11 +25,12 @@ from fusioncim.chip.axi import (
     memory_beat_layout,
     read_members,
     read_request_layout,
+    write_data_layout,
     write_members,
     write_request_layout,
 )
 from fusioncim.chip.counters import EVENT_BITS, increments_layout
-from fusioncim.chip.descriptor import descriptor_layout, result_layout
+from fusioncim.chip.descriptor import record_layout, result_layout
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.global_buffer import GlobalBuffer
 from fusioncim.chip.host_interface import HostInterface
@@ -40,6 +41,7 @@ from fusioncim.chip.output_writer import OutputWriter
 from fusioncim.chip.planner import Planner
 from fusioncim.chip.query_loader import QueryLoader
 from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
+from fusioncim.chip.realigner import Realigner
 from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
 from fusioncim.engine.engine import Engine
@@ -52,7 +54,7 @@ class Core(wiring.Component):
     """Everything between the host interface and the bus masters.
 
     Members:
-        i_job: jobs.
+        i_job: places of jobs.
         o_result: how they ended, in order.
         o_read, beat_valid, beat: to and from the read master.
         o_write, o_data, answer_valid, answer: to and from the write master.
@@ -64,13 +66,13 @@ class Core(wiring.Component):
         tag = read_tag_layout(config)
         super().__init__(
             {
-                "i_job": In(stream.Signature(descriptor_layout(config))),
+                "i_job": In(stream.Signature(record_layout(config))),
                 "o_result": Out(stream.Signature(result_layout())),
                 "o_read": Out(stream.Signature(read_request_layout(config, tag))),
                 "beat_valid": In(1),
                 "beat": In(memory_beat_layout(config, tag)),
                 "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
-                "o_data": Out(stream.Signature(config.bus_bits)),
+                "o_data": Out(stream.Signature(write_data_layout(config))),
                 "answer_valid": In(1),
                 "answer": In(answer_layout(slot_shape())),
                 "events": Out(increments_layout()),
@@ -82,13 +84,20 @@ class Core(wiring.Component):
         chip = self.config
         checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
-        buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
+        realigner, buffer, network, writer = Realigner(chip), GlobalBuffer(chip), Network(chip), OutputWriter(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
-        units |= {"output_writer": writer, **{f"engine_{n}": engine for n, engine in enumerate(engines)}}
+        units |= {
+            "realigner": realigner,
+            "output_writer": writer,
+            **{f"engine_{n}": engine for n, engine in enumerate(engines)},
+        }
         for name, unit in units.items():
             m.submodules[name] = once(platform, unit)
+
+        kind = self.beat.tag.kind
+        is_kv, is_query, is_table = Signal(), Signal(), Signal()
 
         # Jobs.
         wiring.connect(m, wiring.flipped(self.i_job), checker.i)
@@ -100,31 +109,38 @@ class Core(wiring.Component):
         wiring.connect(m, planner.o_need, network.i_need)
         m.d.comb += [
             *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
-            *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.opens.eq(loader.opens)),
+            *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
             writer.failed.eq(table.failed),
             *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
             *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
-            table.read_error.eq(self.beat_valid & self.beat.error),
+            table.read_error.eq(self.beat_valid & self.beat.error & ~is_table),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
         ]
 
         # Memory.
+        wiring.connect(m, checker.o_read, arbiter.i_table)
         wiring.connect(m, loader.o_read, arbiter.i_query)
         wiring.connect(m, fetcher.o_read, arbiter.i_kv)
         wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
         wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
-        kind = self.beat.tag.kind
-        is_kv, is_query = Signal(), Signal()
         m.d.comb += [
             is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),
             is_query.eq((kind == ReadKind.SCALE) | (kind == ReadKind.QUERY)),
+            is_table.eq(kind == ReadKind.TABLE),
+            *(checker.beat_valid.eq(self.beat_valid & is_table), checker.beat.eq(self.beat.data)),
+            *(checker.beat_last.eq(self.beat.last), checker.beat_error.eq(self.beat.error)),
+            *(loader.beat_error.eq(self.beat.error), loader.beat_slot.eq(self.beat.tag.slot)),
             *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
-            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat.eq(self.beat.data)),
+            *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
             *(fetcher.page_valid.eq(self.beat_valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(self.beat.data)),
-            *(buffer.beat_last.eq(self.beat.last), buffer.beat_tag.eq(self.beat.tag)),
+            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat_tag.eq(self.beat.tag)),
+            *(buffer.beat_last.eq(self.beat.last), buffer.ends.eq(realigner.ends)),
+            *(buffer.words.eq(realigner.words), buffer.write.eq(realigner.write)),
+            *(realigner.slot.eq(planner.slot), realigner.dimension.eq(planner.job.descriptor.dimension)),
+            *(realigner.beat_valid.eq(self.beat_valid), realigner.beat.eq(self.beat)),
         ]
 
         # Buffer and network.
@@ -173,7 +189,7 @@ class Core(wiring.Component):
         left_to_load = Signal()
         working = Signal()
         m.d.comb += [
-            left_to_load.eq(loader.i.valid | ~planner.i.ready | planner.i.valid),
+            left_to_load.eq(loader.i.valid | ~planner.i.ready | planner.i.valid | table.more),
             working.eq(Cat(engine.state.active | engine.state.loaded for engine in engines).any()),
         ]
         causes: dict[str, list[Signal]] = {

@@ -8,7 +8,7 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.descriptor_checker import ROW_BITS
+from fusioncim.chip.descriptor import ROW_BITS
 from fusioncim.lib.bank import address_shape
 from fusioncim_golden.chip_config import ChipConfig
 

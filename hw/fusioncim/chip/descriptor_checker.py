@@ -1,129 +1,125 @@
-"""Descriptor checker: the rules of the golden `descriptor`, and what the schedule needs to know about a good job.
+"""Descriptor checker: reads a job's record, judges it by the golden `descriptor`, and hands on its sequences.
 
-One serial multiplier works off all products: the ends of the tensors, the steps from one group of query heads to the
-next, the number of rows. Divisions are repeated subtractions.
+One serial multiplier works off all products: the ends of the tensors and tables, the steps from one group of query
+heads to the next, and of every sequence its places and the number of its rows. Divisions are repeated subtractions.
 """
 
-from collections.abc import Iterable
-
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip import mask
-from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, descriptor_layout
-from fusioncim.lib.arith import fits
-from fusioncim.lib.serial_multiplier import Multiplier
+from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.descriptor import HEAD_BITS, STATUS_BITS, job_layout, record_layout
+from fusioncim.chip.descriptor_products import follow, multiplier, product_rules, products, spans_layout
+from fusioncim.chip.descriptor_rules import first_broken, job_rules, sequence_rules, size
+from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.chip.record import JOB_RULES, SEQUENCE_RULES, capture, job_registers, own_layout, sequence_registers
+from fusioncim.lib.arith import chosen, fits
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, SCALE_BYTES, Status
-
-ROW_BITS = POSITION_BITS + HEAD_BITS
-"""Bits of the number of rows of a job, queries * heads."""
-
-
-def job_layout(chip: ChipConfig) -> data.StructLayout:
-    """A checked job.
-
-    Members:
-        descriptor: the job.
-        status: outcome if the job is refused.
-        group: query heads per key and value head.
-        tile_queries, tile_heads: rows of a tile divided by group, quotient and remainder.
-        rows: queries * heads.
-        group_rows: queries * group.
-        q_group, o_group: bytes from the first query head of a group to that of the next.
-        first_row, first_page: where its sequence begins in the table of intervals, in the page list.
-    """
-    return data.StructLayout(
-        {
-            "descriptor": descriptor_layout(chip),
-            "status": STATUS_BITS,
-            "group": HEAD_BITS,
-            "tile_queries": fits(chip.engine.rows),
-            "tile_heads": HEAD_BITS,
-            "rows": ROW_BITS,
-            "group_rows": ROW_BITS,
-            "q_group": chip.address_bits,
-            "o_group": chip.address_bits,
-            "first_row": POSITION_BITS,
-            "first_page": POSITION_BITS,
-        }
-    )
+from fusioncim_golden.descriptor import JOB_BYTES, SEQUENCE_BYTES, Status
+from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
 
 
 class DescriptorChecker(wiring.Component):
-    """Checks one descriptor after the other. It works while earlier jobs run.
+    """Checks one job after the other. It works while earlier jobs run.
 
-    Latency: about 250 cycles and heads / kv_heads + rows / (heads / kv_heads) more.
+    Latency: memory latency, about 500 cycles and heads / kv_heads + rows / (heads / kv_heads) more for a job; memory
+    latency and about 120 cycles for each of its sequences.
 
     Members:
-        i: descriptors.
-        o: every job, good or refused.
+        i: addresses of jobs.
+        o: every sequence, good or refused; a refused job as one.
+        o_read: requests.
+        beat_valid, beat, beat_last, beat_error: what memory returns.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__(
-            {"i": In(stream.Signature(descriptor_layout(config))), "o": Out(stream.Signature(job_layout(config)))}
+            {
+                "i": In(stream.Signature(record_layout(config))),
+                "o": Out(stream.Signature(job_layout(config))),
+                "o_read": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
+                "beat_valid": In(1),
+                "beat": In(config.bus_bits),
+                "beat_last": In(1),
+                "beat_error": In(1),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        job = Signal(job_layout(chip), reset_less=True)
-        this = job.descriptor
-        multiplier = Multiplier(POSITION_BITS, PITCH_BITS)
-        m.submodules.multiplier = once(platform, multiplier)
-        m.d.comb += self.o.payload.eq(job)
-
+        job, own = Signal(job_layout(chip), reset_less=True), Signal(own_layout(chip), reset_less=True)
+        spans = Signal(spans_layout(chip), reset_less=True)
+        this, out = job.descriptor, self.o.payload
+        unit = multiplier(chip)
+        m.submodules.multiplier = once(platform, unit)
+        total = unit.total
+        step, done = Signal(5), Signal()
+        key, page = Signal(POSITION_BITS + 1), Signal(POSITION_BITS)  # the page in which a key lies
+        work, of_job = products(chip, job, own, spans, total, page)
+        follow(m, chip, work, step, done, this, spans, total)
         remainder = Signal(max(HEAD_BITS, fits(chip.engine.rows).width), reset_less=True)
-        size = Signal()
-        m.d.comb += size.eq(
-            this.wide.size
-            | (this.queries == 0)
-            | (this.keys == 0)
-            | (this.heads == 0)
-            | (this.heads > MAX_HEADS)
-            | (this.kv_heads == 0)
-            | (this.kv_heads > MAX_HEADS)
-        )
-        tensors = ("q", "k", "v", "o")
-        vectors = {"q": this.queries, "k": this.keys, "v": this.keys, "o": this.queries}
-        heads = {"q": this.heads, "k": this.kv_heads, "v": this.kv_heads, "o": this.heads}
-        bytes_of = {name: chip.output_bytes if name == "o" else chip.vector_bytes for name in tensors}
-        # Products in their order: spans of vectors and of heads, then the steps between groups and the rows.
-        products: list[tuple[Value, Value, int]] = []
-        for name in tensors:
-            products.append((vectors[name] - 1, this[name].pitch, bytes_of[name]))
-            products.append((heads[name] - 1, this[name].head_pitch, bytes_of[name]))
-        products += [(job.group, this.q.head_pitch, 0), (job.group, this.o.head_pitch, 0)]
-        products += [(this.heads, this.queries, 0), (job.group, this.queries, 0)]
-        spans = [Signal(multiplier.total.shape(), name=f"span_{n}", reset_less=True) for n in range(len(products))]
-        step = Signal(range(len(products)))
+        sizes = range(len(this.page_tokens))
+        m.d.comb += [
+            key.eq(Mux(step < of_job, this.keys + this.page_tokens - 1, own.first_key)),
+            page.eq(chosen([this.page_tokens[n] for n in sizes], [(key >> n)[:POSITION_BITS] for n in sizes])),
+            *(out.eq(job), out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
+            *(out.descriptor[name].address.eq(spans.moved[name]) for name in TENSORS),
+            unit.count.eq(Array(each.count for each in work)[step]),
+            unit.step.eq(Array(each.step for each in work)[step]),
+            unit.start.eq(Array(total if each.start is None else each.start for each in work)[step]),
+        ]
+        arrives, table, failed = Signal(), Signal(), Signal()
+        request = self.o_read.payload
+        m.d.comb += [
+            request.tag.kind.eq(ReadKind.TABLE),
+            request.address.eq(Mux(table, own.table, self.i.payload.address)),
+            request.beats.eq(Mux(table, -(-SEQUENCE_BYTES // chip.bus_bytes), JOB_BYTES // chip.bus_bytes)),
+            arrives.eq(self.beat_valid & self.beat_last),
+        ]
+
+        def refuse(status: Value | Status) -> None:
+            """End the job."""
+            m.d.sync += [job.status.eq(status), own.sequences.eq(0)]
+            m.next = "DONE"
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [
-                    *(job.descriptor.eq(self.i.payload), job.group.eq(0), job.tile_queries.eq(0), step.eq(0)),
-                    remainder.eq(self.i.payload.heads),
+                    *(own.wide.eq(0), spans.beyond.eq(0), spans.overlap.eq(0), failed.eq(0), step.eq(0)),
+                    *(job.group.eq(0), job.tile_queries.eq(0)),
                 ]
                 with m.If(self.i.valid):
+                    with m.If(self.i.payload.address[: JOB_BYTES.bit_length() - 1].any()):
+                        m.d.comb += self.i.ready.eq(1)
+                        refuse(Status.ALIGNMENT)
+                    with m.Elif(self.i.payload.wide):
+                        m.d.comb += self.i.ready.eq(1)
+                        refuse(Status.ADDRESS)
+                    with m.Else():
+                        m.d.comb += [self.o_read.valid.eq(1), self.i.ready.eq(self.o_read.ready)]
+                        with m.If(self.o_read.ready):
+                            m.next = "RECORD"
+            with m.State("RECORD"):
+                self._take(m, job, own, failed, of_job=True)
+                with m.If(arrives):
                     m.next = "SIZE"
             with m.State("SIZE"):
-                with m.If(size):
-                    m.d.sync += job.status.eq(Status.SIZE)
-                    m.next = "DONE"
-                with m.Else():
-                    m.next = "GROUP"
+                m.d.sync += remainder.eq(this.heads)
+                m.next = "GROUP"
+                with m.If(failed):
+                    refuse(Status.READ_ERROR)
+                with m.Elif(size(this, own)):
+                    refuse(Status.SIZE)
             with m.State("GROUP"):
                 with m.If(remainder >= this.kv_heads):
                     m.d.sync += [remainder.eq(remainder - this.kv_heads), job.group.eq(job.group + 1)]
                 with m.Elif(remainder != 0):
-                    m.d.sync += job.status.eq(Status.HEADS)
-                    m.next = "DONE"
+                    refuse(Status.HEADS)
                 with m.Else():
                     m.d.sync += remainder.eq(chip.engine.rows)
                     m.next = "TILE"
@@ -134,81 +130,68 @@ class DescriptorChecker(wiring.Component):
                     m.d.sync += job.tile_heads.eq(remainder)
                     m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
-                m.d.comb += [
-                    *(multiplier.go.eq(1), multiplier.count.eq(Array(count for count, _, _ in products)[step])),
-                    multiplier.step.eq(Array(value for _, value, _ in products)[step]),
-                    multiplier.start.eq(Array(Const(start, PITCH_BITS) for _, _, start in products)[step]),
-                ]
+                m.d.comb += unit.go.eq(1)
                 m.next = "WAIT"
             with m.State("WAIT"):
-                with m.If(~multiplier.busy):
-                    for n, span in enumerate(spans):
-                        with m.If(step == n):
-                            m.d.sync += span.eq(multiplier.total)
+                m.d.comb += done.eq(~unit.busy)
+                with m.If(done):
                     m.d.sync += step.eq(step + 1)
                     m.next = "MULTIPLY"
-                    with m.If(step == len(products) - 1):
+                    with m.If(step == of_job - 1):
                         m.next = "JUDGE"
+                    with m.Elif(step == len(work) - 1):
+                        m.next = "DONE"
             with m.State("JUDGE"):
                 m.d.sync += [
-                    *(job.q_group.eq(spans[8]), job.o_group.eq(spans[9]), job.rows.eq(spans[10])),
-                    job.group_rows.eq(spans[11]),
-                    job.status.eq(self._judge(m, this, spans)),
+                    *(own.queries.eq(this.queries), own.keys.eq(this.keys), own.row.eq(0), own.wide.eq(0)),
+                    *(own.first_key.eq(0), job.first_row.eq(0)),
                 ]
+                status = Signal(STATUS_BITS)
+                m.d.comb += status.eq(first_broken((*job_rules(chip, this, own), *product_rules(chip, this, spans))))
+                m.d.sync += job.status.eq(status)
+                with m.If(status != Status.OK):
+                    refuse(status)
+                with m.Elif(own.sequences == 0):
+                    m.next = "MULTIPLY"
+                with m.Else():
+                    m.next = "ENTRY"
+            with m.State("ENTRY"):
+                m.d.comb += [table.eq(1), self.o_read.valid.eq(1)]
+                m.d.sync += [own.wide.eq(0), failed.eq(0), step.eq(of_job)]
+                with m.If(self.o_read.ready):
+                    m.next = "SEQUENCE"
+            with m.State("SEQUENCE"):
+                self._take(m, job, own, failed, of_job=False)
+                with m.If(arrives):
+                    m.next = "RULES"
+            with m.State("RULES"):
+                verdict = Signal(STATUS_BITS)
+                m.d.comb += verdict.eq(Mux(failed, Status.READ_ERROR, first_broken(sequence_rules(job, own))))
+                m.d.sync += job.status.eq(verdict)
                 m.next = "DONE"
+                with m.If(verdict == Status.OK):
+                    m.d.sync += own.row.eq(job.first_row + this.queries)
+                    m.next = "MULTIPLY"
             with m.State("DONE"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.next = "IDLE"
+                    m.d.sync += [own.table.eq(own.table + SEQUENCE_BYTES), own.sequences.eq(own.sequences - 1)]
+                    m.next = "ENTRY"
+                    with m.If(out.last):
+                        m.next = "IDLE"
         return m
 
-    def _judge(self, m: Module, this: data.View, spans: list[Signal]) -> Value:
-        """The first rule that the descriptor breaks, of those after HEADS."""
+    def _take(self, m: Module, job: data.View, own: data.View, failed: Signal, *, of_job: bool) -> None:
+        """In a state: the beats of a record go to its registers."""
         chip = self.config
-        tensors = (this.q, this.k, this.v, this.o)
-        low = [*(tensor.address for tensor in tensors[:3]), this.scales, this.o.address]
-        bits = max(len(spans[0]), chip.address_bits) + 2
-        high = [Signal(bits, name=f"end_{name}") for name in ("q", "k", "v", "scales", "o")]
-        for n, tensor in zip((0, 1, 2, 4), tensors, strict=True):
-            index = min(n, 3)
-            vector_bytes = chip.output_bytes if n == 4 else chip.vector_bytes
-            m.d.comb += high[n].eq(tensor.address + spans[2 * index] + spans[2 * index + 1] - vector_bytes)
-        m.d.comb += high[3].eq(this.scales + this.heads * SCALE_BYTES)
-
-        unaligned = Signal()
-        places = [place for tensor in tensors for place in (tensor.address, tensor.pitch, tensor.head_pitch)]
-        low_bits = chip.bus_bytes.bit_length() - 1
-        m.d.comb += unaligned.eq(_any(x[:low_bits] for x in [*places, this.scales]))
-
-        overlap = Signal()
-        m.d.comb += overlap.eq(
-            _any((low[n] < high[4]) & (low[4] < high[n]) for n in range(4)) | ~self._disjoint(this, spans[6], spans[7])
-        )
-        status: Value = Const(Status.OK, STATUS_BITS)
-        for broken, code in reversed(
-            (
-                (this.wide.dimension | (this.dimension != chip.engine.columns), Status.DIMENSION),
-                (this.wide.format | (this.output_bits != chip.engine.output_bits), Status.FORMAT),
-                (this.wide.mask | ~mask.legal(this), Status.MASK),
-                (this.wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
-                (unaligned, Status.ALIGNMENT),
-                (_any(end > 1 << chip.address_bits for end in high), Status.ADDRESS),
-                (overlap, Status.OVERLAP),
-            )
-        ):
-            status = Mux(broken, code, status)
-        return status
-
-    def _disjoint(self, this: data.View, vectors_span: Signal, heads_span: Signal) -> Value:
-        """No two output rows share a byte: heads inside vectors, or vectors inside heads."""
-        row = self.config.output_bytes
-        one, alone = this.queries == 1, this.heads == 1
-        pitch, head_pitch = this.o.pitch, this.o.head_pitch
-        return ((alone | (head_pitch >= row)) & (one | (pitch >= heads_span))) | (
-            (one | (pitch >= row)) & (alone | (head_pitch >= vectors_span))
-        )
-
-
-def _any(conditions: Iterable[Value]) -> Value:
-    """Whether one of the values is not 0."""
-    return Cat(condition.any() for condition in conditions).any()
+        beat = self.beat
+        if of_job:
+            record = JOB_BYTES, JOB_FIELDS, job_registers(job, own), JOB_RULES
+        else:
+            record = SEQUENCE_BYTES, SEQUENCE_FIELDS, sequence_registers(job, own), SEQUENCE_RULES
+            if chip.bus_bytes > SEQUENCE_BYTES:
+                beat = beat.word_select(own.table[SEQUENCE_BYTES.bit_length() - 1], 8 * SEQUENCE_BYTES)
+        number = Signal(range(max(record[0] // chip.bus_bytes, 2)), name="beat_of_job" if of_job else "beat_of_entry")
+        with m.If(self.beat_valid):
+            m.d.sync += [number.eq(Mux(self.beat_last, 0, number + 1)), failed.eq(failed | self.beat_error)]
+            capture(m, number, beat, *record, own.wide)

@@ -1,13 +1,12 @@
 """The chip's control edge: registers, job queue, results, interrupt and counters behind an AXI4-Lite port."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.counters import Counters, counters, increments_layout
-from fusioncim.chip.descriptor import STATUS_BITS, descriptor_layout, narrowed, result_layout, staged_layout
-from fusioncim.chip.mask import MASK
+from fusioncim.chip.descriptor import STATUS_BITS, record_layout, result_layout
 from fusioncim.chip.registers import RegisterFile, axil_members
 from fusioncim.chip.stall_watch import LIMIT_BITS
 from fusioncim.verilog.emit import once
@@ -23,10 +22,10 @@ RESULTS = 8
 class HostInterface(wiring.Component):
     """Takes jobs from software and hands them to the chip one by one; tells software how they ended.
 
-    A push enqueues the staged job: o_job offers it 2 cycles after the write acts. It is refused, with the sticky error,
-    while the queue is full and during an abort. So a driver never has a job that it cannot account for: what was pushed
-    before an abort ends as ABORTED, what was refused has no number. A result is in the registers, and in irq if
-    enabled, in the cycle after i_result.
+    A push enqueues the address of a job's record: o_job offers it 2 cycles after the write acts. It is refused, with
+    the sticky error, while the queue is full and during an abort. So a driver never has a job that it cannot account
+    for: what was pushed before an abort ends as ABORTED, what was refused has no number. A result is in the registers,
+    and in irq if enabled, in the cycle after i_result.
 
     An abort empties the queue in the cycle of its pulse. A result in that cycle still counts. From the next cycle on
     the jobs that were pushed and are not complete end as ABORTED, one per cycle, in order; results from the chip are
@@ -40,7 +39,7 @@ class HostInterface(wiring.Component):
     Members:
         s_axil_*: as of the register file.
         irq: interrupt.
-        o_job: jobs.
+        o_job: where the records of jobs are.
         i_result: one per job taken, in order, never stalled.
         stop: pulse; the jobs that were taken are aborted.
         aborting: the chip still stops.
@@ -56,7 +55,7 @@ class HostInterface(wiring.Component):
             {
                 **axil_members(),
                 "irq": Out(1),
-                "o_job": Out(stream.Signature(descriptor_layout(config))),
+                "o_job": Out(stream.Signature(record_layout(config))),
                 "i_result": In(stream.Signature(result_layout())),
                 "stop": Out(1),
                 "aborting": In(1),
@@ -70,7 +69,7 @@ class HostInterface(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         registers, events = RegisterFile(), Counters()
-        queue = SyncFIFOBuffered(width=descriptor_layout(self.config).size, depth=JOB_QUEUE)
+        queue = SyncFIFOBuffered(width=record_layout(self.config).size, depth=JOB_QUEUE)
         m.submodules.registers = once(platform, registers)
         m.submodules.counters = once(platform, events)
         m.submodules.queue = ResetInserter(self.stop)(queue)
@@ -87,11 +86,13 @@ class HostInterface(wiring.Component):
         began = Signal()
         accept = Signal()
         finish = Signal()
-        status = Signal(STATUS_BITS)
+        outcome = Signal(result_layout())
         submitted = Signal(JOB_NUMBER_BITS)
         completed = Signal(JOB_NUMBER_BITS)
-        results = [Signal(STATUS_BITS, name=f"result_{n}") for n in range(RESULTS)]
+        results = [Signal(result_layout(), name=f"result_{n}") for n in range(RESULTS)]
         busy = submitted != completed
+        address = Cat(registers.job_address_lo_value, registers.job_address_hi_value)
+        pushed = Signal(record_layout(self.config))
         abort = Signal()
         faulty = Signal()  # the bus was broken, and no job has ended of it
         reason = Signal(STATUS_BITS, reset_less=True)
@@ -101,11 +102,14 @@ class HostInterface(wiring.Component):
             self.stop.eq(abort | (busy & ~stopping & (faulty | self.stalled))),
             *(self.i_result.ready.eq(1), self.stall_limit.eq(registers.stall_limit_value)),
             accept.eq(registers.control_push & queue.w_rdy & ~registers.control_abort & ~aborts),
-            *(queue.w_data.eq(self._staged(m, registers)), queue.w_en.eq(accept & ~stopping)),
+            pushed.address.eq(address),
+            pushed.wide.eq(address[self.config.address_bits :].any()),
+            *(queue.w_data.eq(pushed), queue.w_en.eq(accept & ~stopping)),
             *(self.o_job.payload.eq(queue.r_data), queue.r_en.eq(self.o_job.valid & self.o_job.ready)),
             self.o_job.valid.eq(queue.r_rdy & ~self.stop & ~stopping & ~self.aborting),
             finish.eq(Mux(stopping, busy, self.i_result.valid & ~self.aborting)),
-            status.eq(Mux(stopping, reason, self.i_result.payload.status)),
+            outcome.status.eq(Mux(stopping, reason, self.i_result.payload.status)),
+            outcome.sequence.eq(Mux(stopping, 0, self.i_result.payload.sequence)),
         ]
         waits = self.aborting & aborts & ~self.stalled
         m.d.sync += [
@@ -119,7 +123,7 @@ class HostInterface(wiring.Component):
             m.d.sync += faulty.eq(1)
         for n, result in enumerate(results):
             with m.If(finish & (completed % RESULTS == n)):
-                m.d.sync += result.eq(status)
+                m.d.sync += result.eq(outcome)
 
         m.d.comb += [
             *(registers.status_busy.eq(busy), registers.status_aborting.eq(aborts)),
@@ -127,9 +131,13 @@ class HostInterface(wiring.Component):
             registers.status_queue_free.eq(Mux(aborts, 0, JOB_QUEUE - queue.level)),
             registers.status_queue_full_error_set.eq(registers.control_push & ~accept),
             *(registers.jobs_submitted_count.eq(submitted), registers.jobs_completed_count.eq(completed)),
-            *(getattr(registers, f"result_{n}_status").eq(result) for n, result in enumerate(results)),
+            *(
+                getattr(registers, f"result_{n}_{name}").eq(result[name])
+                for n, result in enumerate(results)
+                for name in result_layout().members
+            ),
             registers.irq_status_done_set.eq(finish),
-            registers.irq_status_error_set.eq(finish & (status != Status.OK)),
+            registers.irq_status_error_set.eq(finish & (outcome.status != Status.OK)),
             self.irq.eq(
                 (registers.irq_status_done & registers.irq_enable_done)
                 | (registers.irq_status_error & registers.irq_enable_error)
@@ -141,18 +149,3 @@ class HostInterface(wiring.Component):
         """What chip this is."""
         for name, value in (self.config.capability() | {"job_queue": JOB_QUEUE}).items():
             m.d.comb += getattr(registers, f"capability_{name}_value").eq(value)
-
-    def _staged(self, m: Module, registers: RegisterFile) -> Value:
-        """The job in the registers."""
-        job = Signal(staged_layout(self.config))
-        for tensor in ("q", "k", "v", "o"):
-            for place in ("address", "pitch", "head_pitch"):
-                m.d.comb += job[tensor][place].eq(getattr(registers, f"job_{tensor}_{place}_value"))
-        for name in ("scales", "queries", "keys", "start", *MASK):
-            m.d.comb += job[name].eq(getattr(registers, f"job_{name}_value"))
-        m.d.comb += [
-            *(job.heads.eq(registers.job_heads_heads), job.kv_heads.eq(registers.job_heads_kv_heads)),
-            job.dimension.eq(registers.job_format_dimension),
-            job.output_bits.eq(registers.job_format_output_bits),
-        ]
-        return narrowed(self.config, job)

@@ -1,44 +1,45 @@
-"""Job table: which jobs are under way, how many of their output rows are still to be written, and how they ended.
+"""Job table: which sequences are under way, how many of their output rows are still to be written, how they ended.
 
-Jobs enter in order and end in order. A refused job ends without a row.
+Sequences enter in order and end in order. A refused one ends without a row, and so does one without a query. A job ends
+with its last sequence, as the first one of them that failed.
 """
 
 from amaranth.hdl import Array, Module, Shape, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.descriptor import STATUS_BITS, result_layout
-from fusioncim.chip.descriptor_checker import ROW_BITS, job_layout
+from fusioncim.chip.descriptor import ROW_BITS, SEQUENCE_BITS, STATUS_BITS, job_layout, result_layout
 from fusioncim.lib.arith import pick
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Status
 
 SLOTS = 4
-"""Jobs under way: one loads, one computes, one drains, one waits to be planned."""
+"""Sequences under way: one loads, one computes, one drains, one waits to be planned."""
 
 
 def slot_shape() -> Shape:
-    """Index of a job under way."""
+    """Index of a sequence under way."""
     return unsigned((SLOTS - 1).bit_length())
 
 
 class JobTable(wiring.Component):
-    """Follows the jobs under way.
+    """Follows the sequences under way.
 
-    Throughput: a job per cycle in and out. Latency: 1 cycle from a job's last row to its result.
+    Throughput: a sequence per cycle in and out. Latency: 1 cycle from a job's last row to its result.
 
     Members:
-        i: checked jobs.
-        o: those of them that are good.
-        slot: the slot of the job at o.
+        i: checked sequences.
+        o: those of them that are good and have rows.
+        slot: the slot of the sequence at o.
         row_written, row_slot, row_error: the write of an output row is answered.
         read_error, read_slot: a beat could not be read.
         scale_error, scale_slot: a row has a scale that is none.
         page_error, page_slot: a block's page is none of the pool.
         interval_error, interval_slot: a query has an interval that is none.
-        failed: slots of jobs that met an error.
-        o_result: outcomes, in order.
+        failed: slots of sequences that met an error.
+        o_result: outcomes of jobs, in order.
         running: a job is under way.
+        more: the job that entered last has further sequences.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -62,6 +63,7 @@ class JobTable(wiring.Component):
                 "failed": Out(SLOTS),
                 "o_result": Out(stream.Signature(result_layout())),
                 "running": Out(1),
+                "more": Out(1),
             }
         )
 
@@ -72,28 +74,47 @@ class JobTable(wiring.Component):
         status = [Signal(STATUS_BITS, name=f"status_{n}", reset_less=True) for n in range(SLOTS)]
         newest = Signal(slot_shape())
         oldest = Signal(slot_shape())
-        refused = Signal()
+        last = Signal(SLOTS, reset_less=True)
+        skips = Signal()
         taken = Signal()
         free = Signal()
+        opened = Signal()  # some sequence of the job was planned
         m.d.comb += [
-            *(self.slot.eq(newest), self.o.payload.eq(self.i.payload), self.running.eq(active.any())),
-            *(refused.eq(self.i.payload.status != Status.OK), free.eq(~pick(active, newest))),
-            *(self.o.valid.eq(self.i.valid & free & ~refused), self.i.ready.eq(free & (refused | self.o.ready))),
+            *(self.slot.eq(newest), self.o.payload.eq(self.i.payload), self.o.payload.opens.eq(~opened)),
+            *(self.running.eq(active.any() | self.more), free.eq(~pick(active, newest))),
+            skips.eq((self.i.payload.status != Status.OK) | (self.i.payload.rows == 0)),
+            *(self.o.valid.eq(self.i.valid & free & ~skips), self.i.ready.eq(free & (skips | self.o.ready))),
             taken.eq(self.i.valid & self.i.ready),
-            self.o_result.valid.eq(pick(active, oldest) & (Array(rows)[oldest] == 0)),
-            self.o_result.payload.status.eq(Array(status)[oldest]),
         ]
-        ended = Signal()
-        m.d.comb += ended.eq(self.o_result.valid & self.o_result.ready)
+        with m.If(taken):
+            m.d.sync += [self.more.eq(~self.i.payload.last), opened.eq(~self.i.payload.last & (opened | ~skips))]
+
+        # The oldest one ends. What the job comes to so far is kept.
+        ends, ended = Signal(), Signal()
+        number = Signal(SEQUENCE_BITS)
+        so_far, outcome = Signal(result_layout()), Signal(result_layout())
+        m.d.comb += [
+            *(outcome.eq(so_far), ends.eq(pick(active, oldest) & (Array(rows)[oldest] == 0))),
+            *(self.o_result.valid.eq(ends & pick(last, oldest)), self.o_result.payload.eq(outcome)),
+            ended.eq(ends & (~pick(last, oldest) | self.o_result.ready)),
+        ]
+        with m.If(so_far.status == Status.OK):
+            m.d.comb += outcome.status.eq(Array(status)[oldest])
+            with m.If(outcome.status != Status.OK):
+                m.d.comb += outcome.sequence.eq(number)
         m.d.sync += [newest.eq(newest + taken), oldest.eq(oldest + ended)]
+        with m.If(ended):
+            m.d.sync += [number.eq(number + 1), so_far.eq(outcome)]
+            with m.If(pick(last, oldest)):
+                m.d.sync += [number.eq(0), so_far.eq(0)]
         for n in range(SLOTS):
             m.d.comb += self.failed[n].eq(active[n] & (status[n] != Status.OK))
             with m.If(taken & (newest == n)):
                 m.d.sync += [
                     *(active[n].eq(1), status[n].eq(self.i.payload.status)),
-                    rows[n].eq(self.i.payload.rows),
+                    *(rows[n].eq(self.i.payload.rows), last[n].eq(self.i.payload.last)),
                 ]
-                with m.If(refused):
+                with m.If(skips):
                     m.d.sync += rows[n].eq(0)
             with m.Else():
                 with m.If(self.row_written & (self.row_slot == n)):

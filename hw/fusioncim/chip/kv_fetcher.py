@@ -3,8 +3,8 @@
 The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's span.
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
-they are neighbours in memory, else one per key; positions at or beyond the last key are not read. While a block is
-asked for, the place of the next one is found.
+they are neighbours of whole beats in memory, else one per key; positions at or beyond the last key are not read. While
+a block is asked for, the place of the next one is found.
 
 In pages a place is translated: base + page * page_pitch + (block within the page) * bytes of a block. Neighbours in a
 page are not. While a page is multiplied, the word of the page list that the walk needs next is asked for, if it is not
@@ -19,7 +19,8 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import MOST_BEATS, read_request_layout
+from fusioncim.chip.axi import MOST_BEATS, beats_touched, read_request_layout
+from fusioncim.chip.descriptor import vector_bytes
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.page_cache import PageCache, pages_per_word
 from fusioncim.chip.planner import planned_pass_layout
@@ -98,7 +99,7 @@ class KvFetcher(wiring.Component):
         second = Signal()  # values
         falls = Signal(init=1)  # in a triangle: this is its upper end
 
-        paged, listed = current.page_tokens != 0, (current.page_tokens != 0) & (current.keys != 0)
+        paged = current.page_tokens != 0
         within = (current.page_tokens >> rank) - 1  # bits of a block's place in its page
         count, strided = current.high - current.low, (current.stride != 0) if order.folded else Const(0, 1)
         base, pitch, page_pitch = (
@@ -129,7 +130,7 @@ class KvFetcher(wiring.Component):
                         with m.If(given.stride != 0):
                             m.d.sync += due.eq(given.high - 1)
                     m.next = "JUMP"
-                    with m.If((given.page_tokens != 0) & (given.keys != 0)):
+                    with m.If(given.listed):
                         m.next = "LOOK"
             with m.State("LOOK"):
                 m.d.comb += [seeks.eq(1), pages.look.eq(~self.page_valid)]
@@ -152,7 +153,7 @@ class KvFetcher(wiring.Component):
                     multiplier.start.eq(Mux(measures, 0, Mux(inner, multiplier.total, base))),
                     pages.look.eq(~self.page_valid),
                 ]
-                m.d.sync += probes.eq(listed & ~inner & ~second & ~self.page_valid)
+                m.d.sync += probes.eq(current.listed & ~inner & ~second & ~self.page_valid)
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 with m.If(probes & ~pages.owed & free):
@@ -202,7 +203,8 @@ class KvFetcher(wiring.Component):
     def _request(self, m: Module, current: data.View, here: data.View, pages: PageCache) -> Signal:
         """The requests of the block that is reserved; a word of the page list goes first. The value: they go on."""
         chip, config = self.config, self.config.engine
-        beats = chip.vector_bytes // chip.bus_bytes
+        length = vector_bytes(chip, current.dimension)
+        byte_bits = chip.bus_bytes.bit_length() - 1
         busy = Signal()
         half = Signal()  # values
         row = Signal(fits(config.update_rank), reset_less=True)
@@ -211,23 +213,23 @@ class KvFetcher(wiring.Component):
         entry = Signal(address_shape(chip.buffer_blocks), reset_less=True)
         rows = Signal(fits(config.update_rank), reset_less=True)
         pitch = Mux(half, current.v_pitch, current.k_pitch)
-        whole = Signal()
-        if config.update_rank * beats <= MOST_BEATS:
-            m.d.comb += whole.eq(pitch == chip.vector_bytes)
+        whole = Signal()  # the vectors are neighbours of whole beats
+        if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
+            m.d.comb += whole.eq((pitch == length) & ~(length | row_address)[:byte_bits].any())
         left = current.keys - (here.block << config.rank_bits)
         last_row = Signal()
         request = self.o_read.payload
         m.d.comb += [
             last_row.eq(whole | (row + 1 == rows)),
-            # Without a key, one is read all the same: a block must pass.
-            self.rows.eq(Mux(current.keys == 0, 1, Mux(left < config.update_rank, left, config.update_rank))),
+            self.rows.eq(Mux(left < config.update_rank, left, config.update_rank)),
             *(self.o_read.valid.eq(pages.asks | busy), request.tag.slot.eq(current.slot)),
         ]
         with m.If(pages.asks):
             m.d.comb += [request.address.eq(pages.address), request.beats.eq(1), request.tag.kind.eq(ReadKind.PAGE)]
         with m.Else():
             m.d.comb += [
-                *(request.address.eq(row_address), request.beats.eq(Mux(whole, rows * beats, beats))),
+                request.address.eq(row_address),
+                request.beats.eq(Mux(whole, rows * (length >> byte_bits), beats_touched(chip, row_address, length))),
                 request.tag.kind.eq(Mux(half, ReadKind.VALUE, ReadKind.KEY)),
                 *(request.tag.row.eq((entry << config.rank_bits) + row), request.tag.last.eq(half & last_row)),
             ]

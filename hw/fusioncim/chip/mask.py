@@ -5,7 +5,7 @@ A row carries its interval, and a tile the blocks that pass it.
 
 from dataclasses import fields
 
-from amaranth.hdl import Mux, Value
+from amaranth.hdl import Cat, Mux, Value
 from amaranth.lib import data
 
 from fusioncim.engine.tile_loader import block_shape
@@ -42,8 +42,14 @@ def interval(job: data.View, position: Value) -> tuple[Value, Value]:
 def blocks(config: Config, low: Value, high: Value) -> tuple[Value, Value]:
     """The first block that passes rows which see these keys, and the one behind the last: the golden `mask.blocks`."""
     width = block_shape(config).width
+    high = at_least_one(high)
     first = Mux(low == high, high - 1, low) >> config.rank_bits
     return first[:width], ((high + (config.update_rank - 1)) >> config.rank_bits)[:width]
+
+
+def at_least_one(x: Value) -> Value:
+    """The number, or 1 instead of 0."""
+    return Cat(x[0] | (x == 0), x[1:])
 
 
 def larger(a: Value, b: Value) -> Value:

@@ -1,16 +1,17 @@
 """Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
 
-Every engine has a packer with room for two rows. Whole rows are written in turn, one request per row.
+Every engine has a packer with room for two rows. Whole rows are written in turn, one request per row. A row may begin
+inside of a beat and end inside of one: its words are shifted, and strobes say which bytes of a beat are its own. An
+engine gives all its columns: the words behind the dimension of a job leave their packer, one per cycle, for nowhere.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import write_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, next_query
-from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.axi import beat_offset, beats_touched, write_data_layout, write_request_layout
+from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS, job_layout, next_query, row_bytes
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.query_loader import output_place_layout
 from fusioncim.engine.normalizer import output_beat_layout
@@ -30,15 +31,38 @@ def tiles_placed(chip: ChipConfig) -> int:
     return chip.engine.words + 2
 
 
+def row_layout(chip: ChipConfig) -> data.StructLayout:
+    """A row that is requested.
+
+    Members:
+        engine: that has it.
+        beats: of its request.
+        offset: of its address in its first beat, in units of the chip's alignment.
+        end: bytes of its last beat, 0 for all.
+        spills: it has a beat more than words.
+    """
+    beats, lanes = chip.output_bytes // chip.bus_bytes, chip.bus_bytes // chip.alignment
+    return data.StructLayout(
+        {
+            "engine": address_shape(chip.engines),
+            "beats": fits(beats + (lanes > 1)),
+            "offset": lanes.bit_length() - 1,
+            "end": chip.bus_bytes.bit_length() - 1,
+            "spills": 1,
+        }
+    )
+
+
 class OutputPacker(wiring.Component):
     """Packs an engine's outputs.
 
-    Throughput: an output beat in and a bus beat out per cycle.
+    Throughput: an output beat in and a word out per cycle.
 
     Members:
         i: outputs of the engine.
         i_place: places of its tiles.
-        o: beats of the bus.
+        o: words of the bus, from the begin of a row on.
+        ends: the word that o gives is the last one of its row that is written; those behind it are passed over.
         row: a whole row is held that was not taken.
         take: take it; its place stays for that cycle.
         address, slot, head: place of the next row.
@@ -53,6 +77,7 @@ class OutputPacker(wiring.Component):
                 "i": In(stream.Signature(output_beat_layout(config.engine))),
                 "i_place": In(stream.Signature(output_place_layout(config))),
                 "o": Out(stream.Signature(config.bus_bits)),
+                "ends": In(1),
                 "row": Out(1),
                 "take": In(1),
                 "address": Out(config.address_bits),
@@ -78,7 +103,15 @@ class OutputPacker(wiring.Component):
             *(self.i.ready.eq(fifo.w_rdy), taken.eq(self.i.valid & fifo.w_rdy)),
             *(fifo.w_en.eq(taken & (part == parts - 1)), fifo.w_data.eq(word)),
         ]
-        wiring.connect(m, fifo.r_stream, wiring.flipped(self.o))
+        gone = Signal(address_shape(beats))  # words of the row that left
+        passes = Signal()  # over the words behind the dimension
+        m.d.comb += [
+            *(self.o.valid.eq(fifo.r_rdy & ~passes), self.o.payload.eq(fifo.r_data)),
+            fifo.r_en.eq(passes | self.o.ready),
+        ]
+        with m.If(fifo.r_rdy & fifo.r_en):
+            m.d.sync += gone.eq(Mux(gone == beats - 1, 0, gone + 1))
+            m.d.sync += passes.eq((passes | self.ends) & (gone != beats - 1))
         value = self.i.payload.data.as_value()
         if parts > 1:
             kept = Signal(chip.bus_bits - len(value), reset_less=True)
@@ -120,12 +153,12 @@ class OutputPacker(wiring.Component):
 class OutputWriter(wiring.Component):
     """Packers and the turn they take.
 
-    Throughput: a row per output_bytes / bus_bytes cycles.
+    Throughput: a row per cycle for each of its beats.
 
     Members:
         i: outputs of every engine.
         place, place_valid, place_ready: places of tiles, from the query loader.
-        opens, job, slot: a job begins.
+        begins, job, slot: a sequence begins.
         failed: slots whose rows are dropped.
         o_write, o_data: to the write master.
     """
@@ -138,19 +171,18 @@ class OutputWriter(wiring.Component):
                 "place": In(output_place_layout(config)),
                 "place_valid": In(config.engines),
                 "place_ready": Out(config.engines),
-                "opens": In(1),
+                "begins": In(1),
                 "job": In(job_layout(config)),
                 "slot": In(slot_shape()),
                 "failed": In(SLOTS),
                 "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
-                "o_data": Out(stream.Signature(config.bus_bits)),
+                "o_data": Out(stream.Signature(write_data_layout(config))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        beats = chip.output_bytes // chip.bus_bytes
         packers = [OutputPacker(chip) for _ in range(chip.engines)]
         for n, packer in enumerate(packers):
             m.submodules[f"packer_{n}"] = once(platform, packer)
@@ -160,33 +192,45 @@ class OutputWriter(wiring.Component):
                 self.place_ready[n].eq(packer.i_place.ready),
             ]
 
-        # What the walk of a tile needs to know of its job.
-        steps = data.StructLayout({"head": chip.address_bits, "query": chip.address_bits, "group": HEAD_BITS})
+        # What the walk of a tile needs to know of its sequence.
+        steps = data.StructLayout(
+            {"head": chip.address_bits, "query": chip.address_bits, "group": HEAD_BITS, "dimension": DIMENSION_BITS}
+        )
         jobs = [Signal(steps, name=f"job_{n}", reset_less=True) for n in range(SLOTS)]
         place = self.job.descriptor.o
         for n, job in enumerate(jobs):
-            with m.If(self.opens & (self.slot == n)):
+            with m.If(self.begins & (self.slot == n)):
                 m.d.sync += [
                     *(job.head.eq(place.head_pitch), job.group.eq(self.job.group)),
-                    job.query.eq(next_query(place, self.job.o_group)),
+                    *(
+                        job.query.eq(next_query(place, self.job.o_group)),
+                        job.dimension.eq(self.job.descriptor.dimension),
+                    ),
                 ]
 
         # Requests, in turn; the data follows in the same order.
         chosen = Signal(address_shape(chip.engines))
         held = Signal()
         last = Signal(address_shape(chip.engines))
-        order = SyncFIFOBuffered(width=len(chosen), depth=ROWS_AHEAD)
-        m.submodules.order = order
+        entry = row_layout(chip)
+        m.submodules.order = order = SyncFIFOBuffered(width=entry.size, depth=ROWS_AHEAD)
+        asked = data.View(entry, order.w_data)
         request = self.o_write.payload
         go = Signal()
         job = Signal(steps)
         wrap = Signal()
+        byte_bits = chip.bus_bytes.bit_length() - 1
+        length = row_bytes(chip, job.dimension)
+        words = (length + (chip.bus_bytes - 1)) >> byte_bits
         m.d.comb += [
             *(self.o_write.valid.eq(held & order.w_rdy), go.eq(self.o_write.valid & self.o_write.ready)),
-            *(request.address.eq(Array(packer.address for packer in packers)[chosen]), request.beats.eq(beats)),
+            request.address.eq(Array(packer.address for packer in packers)[chosen]),
+            request.beats.eq(beats_touched(chip, request.address, length)),
             request.tag.eq(Array(packer.slot for packer in packers)[chosen]),
             request.drop.eq(pick(self.failed, request.tag)),
-            *(order.w_en.eq(go), order.w_data.eq(chosen), job.eq(Array(jobs)[request.tag])),
+            *(order.w_en.eq(go), job.eq(Array(jobs)[request.tag]), asked.engine.eq(chosen)),
+            *(asked.offset.eq(beat_offset(chip, request.address)), asked.beats.eq(request.beats)),
+            *(asked.end.eq((request.address + length)[:byte_bits]), asked.spills.eq(request.beats > words)),
             wrap.eq(Array(packer.head for packer in packers)[chosen] + 1 == job.group),
         ]
         rows = Signal(chip.engines)
@@ -208,17 +252,57 @@ class OutputWriter(wiring.Component):
         with m.If(go):
             m.d.sync += last.eq(chosen)
 
-        sender = Signal(address_shape(chip.engines))
-        left = Signal(fits(beats))
-        moved = Signal()
-        m.d.comb += [
-            self.o_data.valid.eq((left != 0) & Array(packer.o.valid for packer in packers)[sender]),
-            self.o_data.payload.eq(Array(packer.o.payload for packer in packers)[sender]),
-            *(moved.eq(self.o_data.valid & self.o_data.ready), order.r_en.eq((left == 0) | (moved & (left == 1)))),
-            *(packer.o.ready.eq(moved & (sender == n)) for n, packer in enumerate(packers)),
-        ]
-        with m.If(order.r_en):
-            m.d.sync += [left.eq(Mux(order.r_rdy, beats, 0)), sender.eq(order.r_data)]
-        with m.Elif(moved):
-            m.d.sync += left.eq(left - 1)
+        self._send(m, packers, order)
         return m
+
+    def _send(self, m: Module, packers: list[OutputPacker], order: SyncFIFOBuffered) -> None:
+        """The beats of the rows, in the order of their requests."""
+        chip = self.config
+        entry = row_layout(chip)
+        row = Signal(entry, reset_less=True)
+        left = Signal(entry["beats"].shape)
+        first = Signal(reset_less=True)
+        moved, last, spilled = Signal(), Signal(), Signal()
+        word = Array(packer.o.payload for packer in packers)[row.engine]
+        m.d.comb += [
+            *(last.eq(left == 1), spilled.eq(last & row.spills)),
+            self.o_data.valid.eq((left != 0) & (spilled | Array(packer.o.valid for packer in packers)[row.engine])),
+            *(moved.eq(self.o_data.valid & self.o_data.ready), order.r_en.eq((left == 0) | (moved & last))),
+        ]
+        for n, packer in enumerate(packers):
+            m.d.comb += [
+                packer.o.ready.eq(moved & ~spilled & (row.engine == n)),
+                packer.ends.eq(Mux(row.spills, left == 2, last)),
+            ]
+        with m.If(order.r_en):
+            m.d.sync += [left.eq(Mux(order.r_rdy, data.View(entry, order.r_data).beats, 0))]
+            m.d.sync += [row.eq(order.r_data), first.eq(1)]
+        with m.Elif(moved):
+            m.d.sync += [left.eq(left - 1), first.eq(0)]
+
+        out = self.o_data.payload
+        m.d.comb += out.data.eq(self._shifted(m, word, row.offset, moved, first, spilled))
+        # As coarse as rows and places are.
+        step = min(chip.engine.output_bits, chip.alignment)
+        for low in range(0, chip.bus_bytes, step):
+            before = first & (low < row.offset * chip.alignment)
+            behind = last & (row.end != 0) & (row.end <= low)
+            m.d.comb += out.strobes[low : low + step].eq((~(before | behind)).replicate(step))
+
+    def _shifted(self, m: Module, word: Value, offset: Value, moved: Value, first: Value, spilled: Value) -> Value:
+        """A beat of what is left of the word before and of this one, 0 where neither is."""
+        chip = self.config
+        bits, lanes = 8 * chip.alignment, chip.bus_bytes // chip.alignment
+        if lanes == 1:
+            return word
+        for n in range(len(offset)):
+            word = Mux(offset[n], word.rotate_left(bits << n), word)
+        kept = Signal(chip.bus_bits - bits, reset_less=True)
+        with m.If(moved & (offset != 0)):
+            m.d.sync += kept.eq(word)
+        parts = []
+        for lane in range(lanes):
+            here = Mux(spilled, 0, word[bits * lane : bits * (lane + 1)])
+            old = Mux(first, 0, kept[bits * lane : bits * (lane + 1)])
+            parts.append(Mux(lane < offset, old, here) if lane < lanes - 1 else here)
+        return Cat(parts)

@@ -1,4 +1,4 @@
-"""Top scheduler: a job as passes and tiles, in the order of the golden `schedule`.
+"""Top scheduler: a sequence of a job as passes and tiles, in the order of the golden `schedule`.
 
 For every key and value head, for every pass: first the outline (how far the rows of every engine see), which sends the
 key blocks on their way, then the tiles. A pass is planned while the one before computes.
@@ -12,8 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.dealer import Dealer, tiles_of_engine, tiles_of_pass
-from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS
-from fusioncim.chip.descriptor_checker import ROW_BITS, job_layout
+from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS, PITCH_BITS, ROW_BITS, job_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.engine.tile_loader import block_shape, blocks_layout
 from fusioncim.lib.arith import fits
@@ -31,6 +30,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
         engine: where it goes.
         rows, fresh, last, blocks: as of the engine.
         opens: first tile of the job.
+        begins: first tile of a sequence.
         first: first tile of a group of query heads.
         final: last of the pass.
     """
@@ -42,6 +42,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
             "last": 1,
             "blocks": blocks_layout(chip.engine),
             "opens": 1,
+            "begins": 1,
             "first": 1,
             "final": 1,
         }
@@ -54,12 +55,13 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
     Members:
         k_address, v_address: first vectors of the head.
         k_pitch, v_pitch: bytes from one vector to the next.
-        keys: how many.
+        keys, dimension: how many, at least one, and how long.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        listed: the pages are those of the list; else there is no key, and page 0 is read.
         begins: first pass of a sequence.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
-        slot: of the job.
+        slot: of the sequence.
     """
     return data.StructLayout(
         {
@@ -68,11 +70,13 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "v_address": chip.address_bits,
             "v_pitch": PITCH_BITS,
             "keys": POSITION_BITS,
+            "dimension": DIMENSION_BITS,
             "list": chip.address_bits,
             "page_tokens": MAX_PAGE_TOKENS.bit_length(),
             "pages": POSITION_BITS,
             "k_page_pitch": PITCH_BITS,
             "v_page_pitch": PITCH_BITS,
+            "listed": 1,
             "begins": 1,
             "slot": slot_shape(),
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
@@ -93,14 +97,14 @@ def walk_layout() -> data.StructLayout:
 
 
 class Planner(wiring.Component):
-    """Plans one job after the other.
+    """Plans one sequence after the other.
 
     Throughput: two cycles per tile and six per pass.
 
     Members:
-        i: jobs.
-        i_slot: slot of the job that i shows.
-        job, slot: the job that is planned, stable until its last tile is taken.
+        i: sequences.
+        i_slot: slot of the sequence that i shows.
+        job, slot: the sequence that is planned, stable until its last tile is taken.
         o_tile: tiles for the query loader.
         o_pass: passes for the key and value fetcher.
         o_need: the same passes for the network.
@@ -164,14 +168,18 @@ class Planner(wiring.Component):
         rows = Signal(fits(config.rows))
         diagonal = last >> config.rank_bits
         m.d.comb += [
-            *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch), out.keys.eq(this.keys)),
+            *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
+            out.keys.eq(mask.at_least_one(this.keys)),
+            out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(~started & (kv_head == 0))),
+            out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
-            *(o_tile.opens.eq(~started & (kv_head == 0)), o_tile.last.eq(dealer.last)),
+            *(o_tile.begins.eq(~started & (kv_head == 0)), o_tile.opens.eq(o_tile.begins & self.job.opens)),
+            o_tile.last.eq(dealer.last),
             o_tile.final.eq(dealer.number + 1 == dealer.count),
             *(dealer.rows.eq(outlined), dealer.beside.eq(low != far)),
         ]

@@ -1,7 +1,8 @@
 """Query loader: reads the rows of every tile from memory and brings them to their engine.
 
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
-of the next query. The same walk gives the place of the outputs. A job's score scales are read first.
+of the next query. The same walk gives the place of the outputs. A job's score scales are read first. Where that fails
+they are illegal.
 
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
@@ -12,12 +13,12 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
-from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, next_query
-from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.axi import beat_offset, beats_touched, read_request_layout
+from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query, vector_bytes
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.chip.realigner import vector_words_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.lib.arith import fits, one_hot
 from fusioncim.lib.bank import Bank, address_shape
@@ -39,7 +40,14 @@ def output_place_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def note_layout(chip: ChipConfig) -> data.StructLayout:
-    """What is kept of a row until it comes: its engine, head, the keys it sees; final: the last row of a pass."""
+    """What is kept of a row until it comes.
+
+    Members:
+        engine: where it goes.
+        head: its word in the beats of the scale table.
+        keys: those that it sees.
+        final: the last row of a pass.
+    """
     return data.StructLayout(
         {"engine": address_shape(chip.engines), "head": HEAD_BITS, "keys": mask.interval_layout(), "final": 1}
     )
@@ -50,8 +58,8 @@ def kept_scale_layout() -> data.StructLayout:
     return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
 
 
-def kept_scale(config: Config, word: Value) -> Value:
-    """A word of the scale table, as it is kept."""
+def kept_scale(config: Config, word: Value, error: Value) -> Value:
+    """A word of the scale table, as it is kept; error: it could not be read."""
     mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
     least, most = least_shift(config), most_mantissa(config)
     fits: Value = Const(1)
@@ -59,24 +67,25 @@ def kept_scale(config: Config, word: Value) -> Value:
         fits = (shift > least) | ((shift == least) & (mantissa <= most))
     elif least:
         fits = shift >= least
-    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits)
+    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits & ~error)
 
 
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
-    Throughput: a row per vector_bytes / bus_bytes cycles. Latency: memory latency + 2 cycles.
+    Throughput: a row per cycle for each of its beats. Latency: memory latency + 2 cycles.
 
     Members:
         i: tiles.
         job, slot: of the tile that i shows.
         o_read: requests.
-        beat_valid, beat, beat_last, beat_scale: what memory returns.
+        beat_valid, beat, beat_last, beat_scale, beat_error, beat_slot: what memory returns.
+        words, write: the words of a row, as of the realigner.
         tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
-        opens: the first tile of a job is taken up.
-        scale_error, scale_slot: a row is delivered with a scale that is none, for this job.
+        begins: the first tile of a sequence is taken up.
+        scale_error, scale_slot: a row is delivered with a scale that is none, for this sequence.
         loaded: the last row of a pass is delivered.
         loading: a row is asked for or on its way.
     """
@@ -93,6 +102,10 @@ class QueryLoader(wiring.Component):
                 "beat": In(config.bus_bits),
                 "beat_last": In(1),
                 "beat_scale": In(1),
+                "beat_error": In(1),
+                "beat_slot": In(slot_shape()),
+                "words": In(vector_words_layout(config)),
+                "write": In(vector_words_layout(config).length),
                 "tile": Out(tile_command_layout(config.engine)),
                 "tile_valid": Out(config.engines),
                 "tile_ready": In(config.engines),
@@ -101,7 +114,7 @@ class QueryLoader(wiring.Component):
                 "place": Out(output_place_layout(config)),
                 "place_valid": Out(config.engines),
                 "place_ready": In(config.engines),
-                "opens": Out(1),
+                "begins": Out(1),
                 "scale_error": Out(1),
                 "scale_slot": Out(slot_shape()),
                 "loaded": Out(1),
@@ -112,10 +125,11 @@ class QueryLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        beats = chip.vector_bytes // chip.bus_bytes
         scales_per_beat = chip.bus_bytes // SCALE_BYTES
+        spread = (chip.bus_bytes - chip.alignment) // SCALE_BYTES  # words of the first beat before the table, at most
         this, tile = self.job.descriptor, self.i.payload
-        scales = Bank(depth=MAX_HEADS // scales_per_beat, width=scales_per_beat * kept_scale_layout().size)
+        words = -(-(MAX_HEADS + spread) // scales_per_beat)
+        scales = Bank(depth=words, width=scales_per_beat * kept_scale_layout().size)
         m.submodules.scales = once(platform, scales)
 
         note = note_layout(chip)
@@ -128,7 +142,7 @@ class QueryLoader(wiring.Component):
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
-        arrived = Signal(address_shape(MAX_HEADS // scales_per_beat))
+        arrived = Signal(address_shape(words))
 
         low, high = mask.interval(this, position)
         request = self.o_read.payload
@@ -161,9 +175,9 @@ class QueryLoader(wiring.Component):
                     m.next = "SCALES"
             with m.State("SCALES"):
                 m.d.comb += [
-                    *(self.o_read.valid.eq(1), self.opens.eq(self.o_read.ready)),
+                    self.o_read.valid.eq(1),
                     *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
-                    request.beats.eq((this.heads + (scales_per_beat - 1)) >> (scales_per_beat.bit_length() - 1)),
+                    request.beats.eq(beats_touched(chip, this.scales, this.heads * SCALE_BYTES)),
                 ]
                 m.d.sync += arrived.eq(0)
                 with m.If(self.o_read.ready):
@@ -174,8 +188,10 @@ class QueryLoader(wiring.Component):
                     with m.If(self.beat_last):
                         m.next = "GROUP"
             with m.State("GROUP"):
+                m.d.comb += self.begins.eq(tile.begins)
+                before = beat_offset(chip, this.scales) * (chip.alignment // SCALE_BYTES)  # words of the first beat
                 q_next, o_next = (
-                    Mux(tile.opens, start, base + jump)
+                    Mux(tile.begins, start, base + jump)
                     for start, base, jump in (
                         (this.q.address, q_base, self.job.q_group),
                         (this.o.address, o_base, self.job.o_group),
@@ -183,7 +199,7 @@ class QueryLoader(wiring.Component):
                 )
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
-                    *(first_head.eq(Mux(tile.opens, 0, first_head + self.job.group)), head.eq(0)),
+                    *(first_head.eq(Mux(tile.begins, before, first_head + self.job.group)), head.eq(0)),
                     position.eq(this.start),
                 ]
                 m.next = "COMMAND"
@@ -199,7 +215,8 @@ class QueryLoader(wiring.Component):
             with m.State("ROWS"):
                 m.d.comb += [
                     *(self.o_read.valid.eq(notes.w_rdy), step.eq(notes.w_rdy & self.o_read.ready)),
-                    *(request.address.eq(q_address), request.beats.eq(beats), request.tag.kind.eq(ReadKind.QUERY)),
+                    *(request.address.eq(q_address), request.tag.kind.eq(ReadKind.QUERY)),
+                    request.beats.eq(beats_touched(chip, q_address, vector_bytes(chip, this.dimension))),
                 ]
                 with m.If(step):
                     m.d.sync += [
@@ -219,12 +236,13 @@ class QueryLoader(wiring.Component):
         m.d.comb += [
             *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
             scales.write_data.eq(
-                Cat(kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES)) for n in range(scales_per_beat))
+                Cat(
+                    kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES), self.beat_error)
+                    for n in range(scales_per_beat)
+                )
             ),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
-        with m.If(self.opens):
-            m.d.sync += self.scale_slot.eq(self.slot)
         self._deliver(m, notes, scales)
         return m
 
@@ -235,7 +253,7 @@ class QueryLoader(wiring.Component):
         bits = scales_per_beat.bit_length() - 1
         note = note_layout(chip)
         coming = data.View(note, notes.r_data)
-        vector = Signal(chip.vector_bytes * 8, reset_less=True)
+        vector = Signal(vector_words_layout(chip), reset_less=True)
         complete = Signal()
         now = Signal(note, reset_less=True)
         is_row = Signal()
@@ -245,15 +263,17 @@ class QueryLoader(wiring.Component):
             *(scales.read_enable[0].eq(complete), scales.read_address[0].eq(coming.head >> bits)),
         ]
         with m.If(is_row):
-            m.d.sync += vector.eq(Cat(vector, self.beat)[chip.bus_bits :])
+            for n, word in enumerate(self.words):
+                with m.If(self.write[n]):
+                    m.d.sync += vector[n].eq(word)
         with m.If(complete):
-            m.d.sync += now.eq(coming)
+            m.d.sync += [now.eq(coming), self.scale_slot.eq(self.beat_slot)]
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
         size = kept_scale_layout().size
         kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]
         scale = data.View(kept_scale_layout(), kept)
         m.d.comb += [
-            *(self.query.data.as_value().eq(vector), self.query.query.low.eq(now.keys.low)),
+            *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
             *(self.query.query.mantissa.eq(Cat(scale.mantissa, 1)), self.query.query.shift.eq(scale.shift)),
             self.loaded.eq(self.query_valid.any() & now.final),

@@ -1,16 +1,16 @@
-"""Read arbiter: the reads of the query loader and of the key and value fetcher through one master.
+"""Read arbiter: the reads of the checker, of the query loader and of the key and value fetcher through one master.
 
-Queries come first: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
-room for what comes back, so beats are never held up and neither reader can block the other.
+Records come first, of which there are few, then queries: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
+room for what comes back, so beats are never held up and no reader can block another.
 """
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Mux, Shape, unsigned
+from amaranth.hdl import Module, Shape, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.axi import beat_offset, read_request_layout
 from fusioncim.chip.job_table import slot_shape
 from fusioncim_golden.chip_config import ChipConfig
 
@@ -40,16 +40,21 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         slot: of the job.
         row: row of the global buffer for the first vector of the request.
         last: the block is whole with it.
+        offset: of the address in its beat, in units of the chip's alignment; the arbiter says it.
     """
-    return data.StructLayout({"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1})
+    offset = (chip.bus_bytes // chip.alignment).bit_length() - 1
+    return data.StructLayout(
+        {"kind": 3, "slot": slot_shape(), "row": buffer_row_shape(chip), "last": 1, "offset": offset}
+    )
 
 
 class ReadArbiter(wiring.Component):
-    """Two streams of read requests into one: queries before keys and values, without taking back what was offered.
+    """Three streams of read requests into one: records, then queries, then keys and values, without taking back what was offered.
 
     Throughput: a request per cycle. Latency: 1 cycle.
 
     Members:
+        i_table: requests of the descriptor checker.
         i_query: requests of the query loader.
         i_kv: requests of the key and value fetcher.
         o: all requests.
@@ -58,17 +63,23 @@ class ReadArbiter(wiring.Component):
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         request = stream.Signature(read_request_layout(config, read_tag_layout(config)))
-        super().__init__({"i_query": In(request), "i_kv": In(request), "o": Out(request)})
+        super().__init__({"i_table": In(request), "i_query": In(request), "i_kv": In(request), "o": Out(request)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         free = ~self.o.valid | self.o.ready
-        m.d.comb += [self.i_query.ready.eq(free), self.i_kv.ready.eq(free & ~self.i_query.valid)]
+        offered = self.i_table.valid | self.i_query.valid
+        first = Signal(read_request_layout(self.config, read_tag_layout(self.config)))
+        m.d.comb += [
+            *(self.i_table.ready.eq(free), self.i_query.ready.eq(free & ~self.i_table.valid)),
+            *(self.i_kv.ready.eq(free & ~offered), first.eq(self.i_kv.payload)),
+        ]
+        for each in (self.i_query, self.i_table):
+            with m.If(each.valid):
+                m.d.comb += first.eq(each.payload)
         with m.If(free):
             m.d.sync += [
-                self.o.valid.eq(self.i_query.valid | self.i_kv.valid),
-                self.o.payload.eq(
-                    Mux(self.i_query.valid, self.i_query.payload.as_value(), self.i_kv.payload.as_value())
-                ),
+                *(self.o.valid.eq(offered | self.i_kv.valid), self.o.payload.eq(first)),
+                self.o.payload.tag.offset.eq(beat_offset(self.config, first.address)),
             ]
         return m

@@ -23,6 +23,10 @@ def evaluate(
     new_tokens: Annotated[
         int | None, typer.Option(help="Decode so many tokens at once; the others are in the cache.")
     ] = None,
+    sequences: Annotated[int, typer.Option(help="Sequences of a batch, all of this length: one job.")] = 1,
+    page_tokens: Annotated[
+        int | None, typer.Option(help="Keys and values in pages of so many tokens. Default: in one piece.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(help="Change the model: its layers.")] = None,
     heads: Annotated[int | None, typer.Option(help="Change the model: query heads.")] = None,
     kv_heads: Annotated[int | None, typer.Option(help="Change the model: key and value heads.")] = None,
@@ -51,7 +55,8 @@ def evaluate(
     The model follows every queue of the chip and equals the RTL cycle by cycle; long jobs are continued from shorter
     ones. Prefill of all tokens by default.
 
-    Examples: fusioncim evaluate --tokens 4096 --chunk 1024; fusioncim evaluate --model bert-base --tokens 512
+    Examples: fusioncim evaluate --tokens 4096 --chunk 1024;
+    fusioncim evaluate --sequences 16 --new-tokens 1 --page-tokens 16
     """
     from fusioncim.build.workers import run_all
     from fusioncim_golden.mask import CAUSAL, FULL
@@ -60,7 +65,7 @@ def evaluate(
     from fusioncim_sim.system import energy_table as energies
     from fusioncim_sim.system.model_config import language_model
     from fusioncim_sim.system.whole_model import evaluate_whole
-    from fusioncim_sim.system.workload import Phase
+    from fusioncim_sim.system.workload import Cache, Phase
 
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
     mask = None if causal is None else CAUSAL if causal else FULL
@@ -77,6 +82,7 @@ def evaluate(
         table=energies.read_table(energy_table or energies.default_table()) if energy else None,
         at=energies.corner(corner),
         clock_mhz=clock_mhz,
+        cache=Cache(sequences=sequences, page_tokens=page_tokens),
     )
     (result,) = run_all({this.name: work}, jobs=1, title="evaluate").values()
     evaluation_page(results.console, result, corner)

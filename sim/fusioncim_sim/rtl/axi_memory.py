@@ -1,7 +1,7 @@
 """A memory at the AXI port of a design: cocotbext-axi's slave, with pauses, errors and checks of our own.
 
 The slave drives all channels. It refuses a burst that crosses 4 KB and a last beat in the wrong place; the checks here
-add what it takes on trust: the fields of every address, all strobes, and payloads that stand still until taken.
+add what it takes on trust: the fields of every address, strobes, and payloads that stand still until taken.
 """
 
 import logging
@@ -66,7 +66,7 @@ class AxiMemory:
         self.bytes = np.frombuffer(self._memory, np.uint8)
         self.bursts = {"read": 0, "write": 0}
         self.transferred = {"read": 0, "write": 0}
-        self._faults = [*faults, Fault(start=size, stop=1 << 32, response=AxiResp.DECERR)]
+        self._faults = [*faults, Fault(start=size, stop=1 << 64, response=AxiResp.DECERR)]
         self._responses: dict[str, AxiResp] = {}
         self._late = latency > SHORTEST_LATENCY
         self._taken: deque[float] = deque()
@@ -189,12 +189,19 @@ def address_check(dut: Any, port: str, bus_bytes: int) -> Callable[[], None]:
 
 
 def strobe_check(dut: Any, port: str) -> Callable[[], None]:
-    """Every byte of a beat is written."""
-    strobes = getattr(dut, f"{port}strb")
-    every = (1 << len(strobes)) - 1
+    """What a burst writes has no hole: bytes are left out before its first one and behind its last one only."""
+    strobes, last = getattr(dut, f"{port}strb"), getattr(dut, f"{port}last")
+    top = 1 << len(strobes)
+    goes_on = False
 
     def check() -> None:
-        assert int(strobes.value) == every, f"{port}: a byte is left out"
+        nonlocal goes_on
+        written = int(strobes.value)
+        least = written & -written  # of the strobes, the first
+        ends = int(last.value) == 1
+        holes = not written or (written + least) & written or (goes_on and least != 1)
+        assert not (holes or (not ends and written + least != top)), f"{port}: a byte is left out"
+        goes_on = not ends
 
     return check
 

@@ -14,10 +14,11 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Status
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
+from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 
@@ -54,7 +55,8 @@ class Bench:
     def __init__(self, dut: Any, this: dict[str, Any]) -> None:
         self.dut = dut
         self.chip = chip_from_dict(this["chip"])
-        self.jobs = [Descriptor.from_dict(values) for values in this["jobs"]]
+        self.images = [Image.from_dict(self.chip, values) for values in this["images"]]
+        self.jobs = [image.descriptor for image in self.images]
         self.file = Path(this["memory"])
         contents = np.fromfile(self.file, np.uint8)
         stall, seed = this["stall"], this["seed"]
@@ -97,10 +99,10 @@ async def runs_jobs(dut: Any) -> None:
         await bench.driver.put("IRQ_ENABLE", done=1, error=1)
         assert dut.irq.value == 0
         pending: list[int] = []
-        for job in bench.jobs:
+        for image in bench.images:
             if len(pending) == RESULTS:
                 statuses.append(await bench.status(pending.pop(0)))
-            pending.append(await bench.driver.submit(job, check=this["check"]))
+            pending.append(await bench.driver.submit(image.address))
         statuses.extend([await bench.status(number) for number in pending])
 
     await within(dut, this["cycles"], run_all())

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,47 @@ import numpy as np
 
 from fusioncim.build.cache import build_root
 from fusioncim.chip.chip import Chip
+from fusioncim_golden import descriptor
+from fusioncim_golden import job as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
-from fusioncim_sim.rtl.axi_memory import Fault
-from fusioncim_sim.rtl.memory_image import Bytes, Image, place_job
+from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
+from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.runner import Program, run
+from fusioncim_sim.rtl.tensor_bytes import Bytes
+
+MEMORY_BYTES = 1 << 28
+"""More than the jobs of a run take; what no job touches costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipJob:
-    """A job to be run (see `memory_image.place_job`); groups: operands, one `Heads` per key and value head."""
+    """A job to be run, see `memory_image.place_job`; groups: operands, one `Heads` per key and value head."""
 
     groups: Sequence[Heads]
     start: int | None = None
     mask: Mask = CAUSAL
     layout: str = "head"
+    paging: Paging | None = None
+    sequences: Sequence[descriptor.Sequence] = ()
+    intervals: Int | None = None
+    gap: int = 0
+
+    def place(self, chip: ChipConfig, memory: Bytes, base: int) -> Image:
+        """Write it into the memory."""
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return place_job(chip, memory, options.pop("groups"), base=base, **options)
+
+    def golden(self, chip: ChipConfig) -> Int:
+        """The outputs that the chip must give."""
+        if not self.sequences:
+            return golden.run(chip, self.groups, start=self.start, mask=self.mask, intervals=self.intervals).out
+        tokens = self.paging.tokens if self.paging else 1
+        return golden.run_batch(chip, self.groups, self.sequences, intervals=self.intervals, tokens=tokens).out
 
 
 @dataclass(frozen=True)
@@ -37,7 +60,7 @@ class ChipRun:
 
     Members:
         statuses: by job.
-        outputs: by job, [heads, queries, columns].
+        outputs: by job, [heads, queries, dimension].
         counters: event counters by name.
         stray: bytes that changed in memory outside of all outputs.
     """
@@ -49,17 +72,12 @@ class ChipRun:
 
 
 def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Image]]:
-    """A memory with the operands of all jobs, one behind the other, and where they are."""
-    size = sum(
-        sum(x.size for group in job.groups for x in (group.q, group.k, group.v)) * 4 + 4096 * len(job.groups)
-        for job in jobs
-    )
-    memory = np.zeros(-(-size // 4096) * 4096, np.uint8)
+    """A memory with all jobs, one behind the other, and where they are."""
+    memory = np.zeros(MEMORY_BYTES, np.uint8)
     images: list[Image] = []
     for job in jobs:
-        base = images[-1].end if images else 0
-        images.append(place_job(chip, memory, job.groups, start=job.start, mask=job.mask, layout=job.layout, base=base))
-    return memory, images
+        images.append(job.place(chip, memory, images[-1].end if images else 0))
+    return memory[: -(-images[-1].end // PAGE_BYTES) * PAGE_BYTES], images
 
 
 def simulate_chip(
@@ -88,12 +106,17 @@ def simulate_chip(
     """
     memory, images = prepare(chip, jobs)
     descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
+    for image, job in zip(images, descriptors, strict=True):
+        image.write_record(memory, job)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
         memory.tofile(folder / "memory.bin")
         case = {
             "chip": chip.as_dict(),
-            "jobs": [asdict(descriptor) for descriptor in descriptors],
+            "images": [
+                replace(image, work=replace(image.work, job=job)).as_dict()
+                for image, job in zip(images, descriptors, strict=True)
+            ],
             "check": descriptors == [image.descriptor for image in images],
             "memory": "memory.bin",
             "out": "out.json",

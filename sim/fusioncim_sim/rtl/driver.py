@@ -1,20 +1,25 @@
-"""Host driver: builds and checks jobs, pushes them, waits for them, over any transport.
+"""Host driver: pushes jobs that lie in memory and waits for them, over any transport.
 
 A transport moves 32-bit words at byte offsets of the register map: cocotbext-axi in a simulation, memory-mapped
-registers elsewhere. All waiting is polling. Every wait has a limit.
+registers elsewhere. All waiting is polling. Every wait has a limit. `job_writer.write_job` checks a job and writes it
+into memory:
+
+    await write_job(memory, chip, Work(job=descriptor, sequences=entries), address)
+    await driver.run(address)
 """
 
 import asyncio
 import mmap
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from fusioncim.chip.counters import counters
 from fusioncim.chip.registers import REGISTER_ADDRESS_BITS, Register, registers
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.rtl.job_writer import check_address
 
 RESULTS = 8
 """Results that the chip keeps: so many jobs may be under way or unread."""
@@ -58,11 +63,15 @@ class MappedRegisters:
 
 
 class JobError(RuntimeError):
-    """A job ended with another status than OK."""
+    """A job ended with another status than OK.
 
-    def __init__(self, number: int, status: Status) -> None:
-        super().__init__(f"job {number}: {status.words}")
-        self.number, self.status = number, status
+    sequence: number of the first one that failed; 0 also where the whole job did.
+    """
+
+    def __init__(self, number: int, status: Status, sequence: int = 0) -> None:
+        place = f"job {number}, sequence {sequence}" if sequence else f"job {number}"
+        super().__init__(f"{place}: {status.words}")
+        self.number, self.status, self.sequence = number, status, sequence
 
 
 class ChipTimeoutError(RuntimeError):
@@ -127,22 +136,18 @@ class Driver:
                 raise InputError(f"{name} of the chip must be {value}, as configured, not {found}")
         self._next = self._read = await self.get("JOBS_SUBMITTED", "count")
 
-    async def submit(self, job: Descriptor, *, check: bool = True) -> int:
-        """Push a job as soon as the queue has room; returns its number. check: refuse what the chip would refuse."""
+    async def submit(self, address: int, *, check: bool = True) -> int:
+        """Push the job whose record lies at this address, as soon as the queue has room; returns its number.
+
+        The record, the tables and the operands stay as they are until the job is waited for. check: refuse an address
+        that the chip would refuse.
+        """
         if check:
-            job.check(self.chip)
+            check_address(self.chip, address)
         if self._next - self._read >= RESULTS:
             raise InputError(f"at most {RESULTS} jobs may be unread: wait for job {self._read} first")
-        for name in ("q", "k", "v", "o"):
-            tensor = getattr(job, name)
-            for part in ("address", "pitch", "head_pitch"):
-                await self.put(f"JOB_{name.upper()}_{part.upper()}", value=getattr(tensor, part))
-        for name in ("scales", "queries", "keys", "start"):
-            await self.put(f"JOB_{name.upper()}", value=getattr(job, name))
-        await self.put("JOB_HEADS", heads=job.heads, kv_heads=job.kv_heads)
-        await self.put("JOB_FORMAT", dimension=job.dimension, output_bits=job.output_bits)
-        for name, value in asdict(job.mask).items():
-            await self.put(f"JOB_{name.upper()}", value=value)
+        await self.put("JOB_ADDRESS_LO", value=address & 0xFFFFFFFF)
+        await self.put("JOB_ADDRESS_HI", value=address >> 32)
         await self._until("room in the job queue", "STATUS", "queue_free")
         await self.put("CONTROL", push=1)
         self._next += 1
@@ -159,14 +164,15 @@ class Driver:
             await self.transport.pause()
         else:
             raise ChipTimeoutError(f"job {number} did not end within {self.polls} polls")
-        status = Status(await self.get(f"RESULT[{number % RESULTS}]", "status"))
+        result = f"RESULT[{number % RESULTS}]"
+        status, sequence = Status(await self.get(result, "status")), await self.get(result, "sequence")
         self._read = number + 1
         if status != Status.OK:
-            raise JobError(number, status)
+            raise JobError(number, status, sequence)
 
-    async def run(self, job: Descriptor) -> None:
-        """Push a job and wait for it."""
-        await self.wait(await self.submit(job))
+    async def run(self, address: int) -> None:
+        """Push the job whose record lies at this address and wait for it."""
+        await self.wait(await self.submit(address))
 
     async def abort(self) -> None:
         """Stop everything; the jobs under way end as ABORTED. ChipTimeoutError if the bus stands still."""

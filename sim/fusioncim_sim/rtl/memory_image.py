@@ -1,49 +1,59 @@
-"""Jobs in memory: operands packed into bytes at places that a runtime would choose, outputs unpacked again."""
+"""Jobs in memory: operands, tables and records at places that a runtime would choose, outputs read again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fusioncim_golden import descriptor, record
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import check_choice
-from fusioncim_golden.descriptor import Descriptor, Tensor
+from fusioncim_golden.descriptor import JOB_BYTES, Descriptor, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
-
-LAYOUTS = ("token", "head")
-"""[tokens][heads][columns], as a projection leaves it, or [heads][tokens][columns], as a cache keeps it."""
-
-Bytes = NDArray[np.uint8]
+from fusioncim_sim.rtl.job_places import Paging, place
+from fusioncim_sim.rtl.tensor_bytes import Bytes, pack_integers, unpack_integers, view, view_pages
 
 
-def pack_integers(x: Int, bits: int) -> Bytes:
-    """Vectors [..., n] of signed integers as bytes [..., n * bits / 8], little endian, first element lowest."""
-    if bits == 4:
-        nibbles = x & 15
-        return (nibbles[..., 0::2] | nibbles[..., 1::2] << 4).astype(np.uint8)
-    return np.ascontiguousarray(x.astype(f"<i{bits // 8}")).view(np.uint8)
-
-
-def unpack_integers(x: Bytes, bits: int) -> Int:
-    """The inverse of `pack_integers`, for 8 and 16 bits."""
-    return np.ascontiguousarray(x).view(f"<i{bits // 8}").astype(np.int64)
-
-
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Image:
-    """A job's tensors in a memory: its descriptor, and what it takes to read the outputs."""
+    """A job in a memory.
 
-    descriptor: Descriptor
+    Members:
+        work: the job, and what its tables hold.
+        chip: for which it is.
+        address: of its record.
+    """
+
+    work: Work
     chip: ChipConfig
+    address: int
+
+    @classmethod
+    def from_dict(cls, chip: ChipConfig, values: dict[str, Any]) -> "Image":
+        """The inverse of `as_dict`."""
+        return cls(work=Work.from_dict(values["work"]), chip=chip, address=values["address"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The image but for its chip, as JSON has it."""
+        return {"work": asdict(self.work), "address": self.address}
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The job."""
+        return self.work.job
+
+    @property
+    def end(self) -> int:
+        """First byte behind the job's tensors, tables and record."""
+        return max(self.address + JOB_BYTES, *(end for _, end in self.descriptor.regions(self.chip)))
 
     def outputs(self, memory: Bytes) -> Int:
-        """The outputs [heads, queries, columns]."""
+        """The outputs [heads, queries, dimension]."""
         self.check(memory)
         return unpack_integers(self._rows(memory), self.descriptor.output_bits).transpose(1, 0, 2)
 
@@ -52,26 +62,60 @@ class Image:
         self.check(memory)
         self._rows(memory)[:] = 0
 
+    def write_record(self, memory: Bytes, job: Descriptor | None = None) -> None:
+        """Write the record of the job, or of another one in its place."""
+        self.check(memory)
+        _put(memory, self.address, record.job_record(job or self.descriptor))
+
+    def write(self, memory: Bytes, groups: Sequence[Heads], intervals: Int | None) -> None:
+        """Write operands, tables and record, and clear the outputs."""
+        job, bits = self.descriptor, self.chip.engine.operand_bits
+        self.write_record(memory)
+        q = np.concatenate([group.q for group in groups])
+        view(memory, job.q, job.queries, job.heads, job.vector_bytes(self.chip))[:] = pack_integers(q, bits).transpose(
+            1, 0, 2
+        )
+        for name in ("k", "v"):
+            vectors = np.stack([getattr(group, name) for group in groups], axis=1)
+            self._put_keys(memory, name, pack_integers(vectors, bits))
+        self.clear_outputs(memory)
+        mantissa, shift = (
+            np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
+        )
+        _put(memory, job.scales, pack_scales(mantissa, shift).astype("<u4").tobytes())
+        if intervals is not None:
+            _put(memory, job.intervals, intervals.astype("<u4").tobytes())
+        if job.pages:
+            _put(memory, job.pages.list, np.array(self.work.page_list, "<u4").tobytes())
+        _put(memory, job.table, record.sequence_table(self.work.sequences))
+
+    def _put_keys(self, memory: Bytes, name: str, vectors: Bytes) -> None:
+        """Write the keys, or the values, [keys, kv_heads, bytes]."""
+        job = self.descriptor
+        tensor: Tensor = getattr(job, name)
+        if not job.pages:
+            view(memory, tensor, *vectors.shape)[:] = vectors
+            return
+        pages, key = job.pages, np.arange(job.keys)
+        pool = view_pages(
+            memory, tensor, pages.count, getattr(pages, f"{name}_pitch"), pages.tokens, *vectors.shape[1:]
+        )
+        pool[np.array(self.work.page_list)[key // pages.tokens], key % pages.tokens] = vectors
+
     def _rows(self, memory: Bytes) -> Bytes:
         """The output rows [queries, heads, bytes], as a view of the memory."""
         job = self.descriptor
-        return view(memory, job.o, job.queries, job.heads, self.chip.output_bytes)
+        return view(memory, job.o, job.queries, job.heads, job.row_bytes(self.chip))
 
     def check(self, memory: Bytes) -> None:
         """Refuse a memory that does not hold the job."""
         if len(memory) < self.end:
             raise InputError(f"the memory must have at least the {self.end} bytes of the job, not {len(memory)}")
 
-    @property
-    def end(self) -> int:
-        """First byte behind the job's tensors."""
-        return max(end for _, end in self.descriptor.regions(self.chip))
 
-
-def view(memory: Bytes, tensor: Tensor, vectors: int, heads: int, vector_bytes: int) -> Bytes:
-    """The bytes of a tensor [vectors, heads, vector_bytes], as a view of the memory."""
-    strides = (tensor.pitch, tensor.head_pitch, 1)
-    return np.lib.stride_tricks.as_strided(memory[tensor.address :], (vectors, heads, vector_bytes), strides)
+def _put(memory: Bytes, address: int, data: bytes) -> None:
+    """Write bytes."""
+    memory[address : address + len(data)] = np.frombuffer(data, np.uint8)
 
 
 def place_job(
@@ -83,55 +127,30 @@ def place_job(
     mask: Mask = CAUSAL,
     base: int = 0,
     layout: str = "head",
+    paging: Paging | None = None,
+    sequences: Sequence[descriptor.Sequence] = (),
+    intervals: Int | None = None,
+    gap: int = 0,
 ) -> Image:
-    """Write a job's operands into the memory from `base` on and clear its outputs; start as of `schedule.Job`."""
-    check_choice("layout", layout, LAYOUTS)
+    """Write a job into the memory from `base` on, operands, tables and record, and clear its outputs.
+
+    groups: one `Heads` per key and value head, whose rows and keys are those of all sequences. start, intervals: as of
+    `schedule.Job`. layout: of the tensors, of `job_places.LAYOUTS`. paging: of K and V, else contiguous. gap: bytes by
+    which every place is behind a line, and by which vectors, heads and pages lie farther apart.
+    """
     check_groups(chip, groups)
-    group_heads, queries, _ = groups[0].q.shape
-    keys, kv_heads = len(groups[0].k), len(groups)
-    heads = group_heads * kv_heads
-    align = max(chip.bus_bytes, 64)
-    here = -(-base // align) * align
-
-    def reserve(vectors: int, count: int, vector_bytes: int) -> Tensor:
-        nonlocal here
-        pitches = (count * vector_bytes, vector_bytes) if layout == "token" else (vector_bytes, vectors * vector_bytes)
-        tensor = Tensor(address=here, pitch=pitches[0], head_pitch=pitches[1])
-        here += -(-vectors * count * vector_bytes // align) * align
-        return tensor
-
-    q = reserve(queries, heads, chip.vector_bytes)
-    k = reserve(keys, kv_heads, chip.vector_bytes)
-    v = reserve(keys, kv_heads, chip.vector_bytes)
-    o = reserve(queries, heads, chip.output_bytes)
-    image = Image(
-        Descriptor(
-            q=q,
-            k=k,
-            v=v,
-            o=o,
-            scales=here,
-            queries=queries,
-            keys=keys,
-            start=max(keys - queries, 0) if start is None else start,
-            heads=heads,
-            kv_heads=kv_heads,
-            dimension=chip.engine.columns,
-            mask=mask,
-            output_bits=chip.engine.output_bits,
-        ),
+    work, address = place(
         chip,
+        groups,
+        start=start,
+        mask=mask,
+        base=base,
+        layout=layout,
+        paging=paging,
+        sequences=sequences,
+        intervals=intervals is not None,
+        gap=gap,
     )
-    image.check(memory)
-    bits = chip.engine.operand_bits
-    queries_of = np.concatenate([group.q for group in groups])
-    view(memory, q, queries, heads, chip.vector_bytes)[:] = pack_integers(queries_of, bits).transpose(1, 0, 2)
-    for tensor, vectors in ((k, [group.k for group in groups]), (v, [group.v for group in groups])):
-        view(memory, tensor, keys, kv_heads, chip.vector_bytes)[:] = pack_integers(np.stack(vectors, axis=1), bits)
-    image.clear_outputs(memory)
-    mantissa, shift = (
-        np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
-    )
-    table = pack_scales(mantissa, shift).astype("<u4").view(np.uint8)
-    memory[here : here + len(table)] = table
+    image = Image(work=work, chip=chip, address=address)
+    image.write(memory, groups, intervals)
     return image

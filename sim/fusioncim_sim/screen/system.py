@@ -87,7 +87,9 @@ def front_page(console: Console, found: Found, best: Sequence[Mapping[str, Any]]
 
 def _phase(result: Evaluation) -> str:
     phase = result.phase
+    many = f"{result.cache.sequences:,} sequences, " if result.cache.sequences > 1 else ""
+    pages = f", in pages of {result.cache.page_tokens:,} tokens" if result.cache.page_tokens else ""
     if phase.new is not None:
-        return f"decode of {phase.new:,} tokens over {phase.tokens:,}"
+        return f"{many}decode of {phase.new:,} tokens over {phase.tokens:,}{pages}"
     chunks = f" in chunks of {phase.chunk:,}" if phase.chunk else ""
-    return f"prefill of {phase.tokens:,} tokens{chunks}"
+    return f"{many}prefill of {phase.tokens:,} tokens{chunks}{pages}"

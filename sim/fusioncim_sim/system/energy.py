@@ -26,18 +26,17 @@ def buffer_accesses_fj(chip: ChipConfig, counters: Counts) -> float:
     beats = chip.vector_bytes // chip.bus_bytes
     bank = buffer_bank(chip)
     reads = counters.buffer_reads * chip.engine.update_rank * 2 * beats
-    writes = (counters.bytes_key + counters.bytes_value) // chip.bus_bytes
+    writes = counters.buffer_writes * chip.engine.update_rank * 2 * beats
     idle = counters.cycles * 2 * beats
     return reads * bank.read_energy_fj + writes * bank.write_energy_fj + idle * bank.idle_energy_fj
 
 
 def energy(
-    table: EnergyTable, chip: ChipConfig, counters: Counts, memory: Dram, clock_mhz: float, at: Point
+    table: EnergyTable, chip: ChipConfig, counters: Counts, loaded: int, memory: Dram, clock_mhz: float, at: Point
 ) -> dict[str, float]:
-    """Joules by component of `COMPONENTS`."""
+    """Joules by component of `COMPONENTS`; loaded: rows that were loaded."""
     table.check(chip)
     factor = scale(at).energy
-    loaded = counters.bytes_query // chip.vector_bytes
     cycles, rows = counters.cycles * chip.engines, chip.engine.rows
     found = {}
     for name in ENGINE_PARTS:

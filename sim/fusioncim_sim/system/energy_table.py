@@ -38,7 +38,7 @@ STREAM = "stream_fj_per_cycle"
 EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
 """Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
 and drain of a tile, beyond the same; per cycle of an idle engine."""
-FREE = ("engines", "buffer_bytes", "rows", "softmax_lanes", "schedule", "slack", "seed")
+FREE = ("engines", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "schedule", "slack", "seed")
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
 Lanes follow the rows, `operand_bits` rows each."""
 ENGINE_PARTS = tuple(ROWS)
@@ -186,8 +186,8 @@ def read_table(path: Path) -> EnergyTable:
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
-    if lacking := set(ChipConfig().as_dict()) - set(table.configuration):
-        raise InputError(f"the energy table must hold all parameters of its chip; missing is {min(lacking)}: {path}")
+    if lacking := set(ChipConfig().as_dict()) - set(FREE) - set(table.configuration):
+        raise InputError(f"the energy table must hold the parameters of its chip; missing is {min(lacking)}: {path}")
     if missing:
         raise InputError(
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"

@@ -1,25 +1,26 @@
 """Counters of a layer's job that is too long to walk through cycle by cycle.
 
 What a job moves and multiplies follows from its schedule, whatever its length (`work`). What engines wait is walked
-through at smaller sizes and continued as a straight line in key and value heads, in queries, and in keys before them:
-every pass and every head beyond the first ones adds about as much waiting as the last, while its work grows with its
-keys, so that the share of what is continued falls with the length. The causes of waiting, and how often engines share a
-read of the global buffer, are in the proportions of the largest of these sizes.
+through at smaller sizes and continued as a straight line in sequences, in key and value heads, in queries, and in keys
+before them: every sequence, every head and every pass beyond the first ones adds about as much waiting as the last,
+while its work grows with its keys, so that the share of what is continued falls with the length. The causes of waiting,
+and how often engines share a read of the global buffer, are in the proportions of the largest of these sizes.
 `tests/sim/system/test_extrapolate.py` holds the result to what is walked through.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import product
 from math import ceil, lcm, prod
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.system.cycles import Counts, Memory, run
-from fusioncim_sim.system.workload import Model, job_of, scores
+from fusioncim_sim.system.workload import Cache, Model, dimension_of, job_of, scores
 
 EXACT_CYCLES = 6_000_000
 """A job that takes more cycles than this, as `estimate` says, is continued from smaller ones, of as many together."""
@@ -27,13 +28,19 @@ PASSES = 6
 """Passes that the shortest of them has: a short pass is bound by the drain of the one before, not by its keys."""
 HEADS = (2, 4)
 """Heads that jobs of more heads, of at least so many passes each, are continued from."""
+SEQUENCES = (2, 4)
+"""Sequences that batches of more are continued from."""
 WAITING = ("idle_load", "idle_memory", "idle_drain", "idle_imbalance")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """A job: key and value heads, queries of a head, keys before the first one (all if a token sees some behind it)."""
+    """A job: sequences, all alike, and of each its key and value heads, queries of a head, keys before the first one.
 
+    Where a token sees keys behind it these are all keys.
+    """
+
+    sequences: int = 1
     heads: int
     queries: int
     before: int
@@ -41,11 +48,12 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """Layers of a model on a chip, of any size."""
+    """Layers of a model on a chip, of any size; page_tokens: as of `workload.Cache`."""
 
     chip: ChipConfig
     model: Model
     memory: Memory
+    page_tokens: int | None = None
 
     def place(self, size: Size) -> tuple[int, int, int]:
         """Queries, the position of the first one, keys."""
@@ -53,9 +61,10 @@ class Layer:
             return size.queries, size.before, size.before + size.queries
         return size.queries, max(size.before - size.queries, 0), size.before
 
-    def job(self, size: Size) -> Descriptor:
+    def job(self, size: Size) -> Work:
         """As the chip sees it."""
-        return job_of(self.chip, self.model, *self.place(size), size.heads)
+        cache = Cache(sequences=size.sequences, page_tokens=self.page_tokens)
+        return job_of(self.chip, self.model, *self.place(size), size.heads, cache)
 
     @property
     def group(self) -> int:
@@ -84,17 +93,19 @@ class Layer:
         rows = queries * self.group
         tiles = ceil(rows / engine.rows)
         visible = scores(self.model, queries, start, keys) / self.model.heads / queries  # mean of a query
-        busy = min(tiles * size.heads, self.chip.engines)
-        multiply = tiles * size.heads * visible * engine.operand_bits / busy
-        read = (2 * self.passes(size) * min(keys, self.keys_of_pass) + rows) * size.heads * self.chip.vector_bytes / bus
-        write = rows * size.heads * self.chip.output_bytes / bus
+        heads = size.sequences * size.heads
+        busy = min(tiles * heads, self.chip.engines)
+        multiply = tiles * heads * visible * engine.operand_bits / busy
+        vector, row = (dimension_of(self.model) * bits / 8 for bits in (engine.operand_bits, engine.output_bits))
+        read = (2 * self.passes(size) * min(keys, self.keys_of_pass) + rows) * heads * vector / bus
+        write = rows * heads * row / bus
         return max(multiply, self.memory.period * max(read, write))
 
 
 def layer_counters(layer: Layer, size: Size) -> tuple[Counts, bool]:
     """Counters of a layer, and whether it was walked through as it is."""
     job = layer.job(size)
-    job.check(layer.chip)
+    job.job.check(layer.chip)
     if layer.estimate(size) <= EXACT_CYCLES:
         return run(layer.chip, [job], layer.memory), True
     whole = work(layer.chip, job)
@@ -103,8 +114,7 @@ def layer_counters(layer: Layer, size: Size) -> tuple[Counts, bool]:
         if _cost(layer, axes) <= EXACT_CYCLES:
             break
     for nodes in product(*(_weights(*axis) for axis in axes)):  # the largest comes last
-        heads, queries, before = (node for node, _ in nodes)
-        largest = run(layer.chip, [layer.job(Size(heads=heads, queries=queries, before=before))], layer.memory)
+        largest = run(layer.chip, [layer.job(_size(node for node, _ in nodes))], layer.memory)
         waiting += prod((weight for _, weight in nodes), start=Fraction(1)) * _waiting(largest)
     share = max(waiting, Fraction(0)) / max(_waiting(largest), 1)
     found = {name: round(share * getattr(largest, name)) for name in WAITING}
@@ -118,18 +128,18 @@ def _waiting(counters: Counts) -> int:
     return sum(int(getattr(counters, name)) for name in WAITING)
 
 
-def work(chip: ChipConfig, job: Descriptor) -> dict[str, int]:
+def work(chip: ChipConfig, job: Work) -> dict[str, int]:
     """The counters that follow from the schedule: multiplications, bytes, blocks."""
-    group = Job(queries=job.queries, keys=job.keys, heads=job.heads // job.kv_heads, mask=job.mask, start=job.start)
-    rank = chip.engine.update_rank
-    slots = job.kv_heads * sum(
-        len(tile.blocks(rank)) for each in passes(chip.engine, group, chip.engines) for tile in each.tiles
-    )
+    heads, rank, slots = job.job.heads // job.job.kv_heads, chip.engine.update_rank, 0
+    for part, count in Counter(replace(part, first_row=0, first_key=0) for part in job.parts).items():
+        group = Job(queries=part.queries, keys=part.keys, heads=heads, mask=part.mask, start=part.start)
+        tiles = (tile for each in passes(chip.engine, group, chip.engines) for tile in each.tiles)
+        slots += count * job.job.kv_heads * sum(len(tile.blocks(rank)) for tile in tiles)
     return {"slots": slots, "mac_cycles": slots * chip.engine.block_cycles, **asdict(traffic(chip, job))}
 
 
 def _shrinking(layer: Layer, size: Size) -> Iterator[list[tuple[int, list[int]]]]:
-    """Axes of heads, queries and keys, shorter and shorter: the wanted value, and values to continue from."""
+    """Axes of sequences, heads, queries and keys, shorter and shorter: the wanted value, and some to continue from."""
     rank = layer.chip.engine.update_rank
     whole_passes = lcm(lcm(layer.pass_rows, layer.group) // layer.group, rank)
     whole_bursts = rank * layer.chip.bus_bytes
@@ -137,7 +147,9 @@ def _shrinking(layer: Layer, size: Size) -> Iterator[list[tuple[int, list[int]]]
     for halvings in range(21):
         queries = _nodes(size.queries, whole_passes, halvings)
         before = _nodes(size.before, whole_bursts, halvings)
-        yield [(size.heads, list(HEADS) if many else [size.heads]), (size.queries, queries), (size.before, before)]
+        heads = list(HEADS) if many else [size.heads]
+        sequences = list(SEQUENCES) if size.sequences > max(SEQUENCES) else [size.sequences]
+        yield [(size.sequences, sequences), (size.heads, heads), (size.queries, queries), (size.before, before)]
 
 
 def _nodes(value: int, step: int, halvings: int) -> list[int]:
@@ -149,8 +161,13 @@ def _nodes(value: int, step: int, halvings: int) -> list[int]:
 
 def _cost(layer: Layer, axes: list[tuple[int, list[int]]]) -> float:
     """Cycles of all sizes to continue from."""
-    every = product(*(nodes for _, nodes in axes))
-    return sum(layer.estimate(Size(heads=heads, queries=queries, before=before)) for heads, queries, before in every)
+    return sum(layer.estimate(_size(nodes)) for nodes in product(*(nodes for _, nodes in axes)))
+
+
+def _size(nodes: Iterable[int]) -> Size:
+    """A size by its axes."""
+    sequences, heads, queries, before = nodes
+    return Size(sequences=sequences, heads=heads, queries=queries, before=before)
 
 
 def _weights(wanted: int, nodes: list[int]) -> list[tuple[int, Fraction]]:

@@ -12,7 +12,7 @@ from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
-from fusioncim_sim.system.workload import Model, Phase, check_fits, scores
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Model, Phase, check_fits, scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Evaluation:
     """A layer of a model on a chip; all layers are alike and follow each other.
 
     Members:
-        chip, model, phase, dram, clock_mhz: what was asked.
+        chip, model, phase, cache, dram, clock_mhz: what was asked.
         counters: of the layer.
         exact: no part was continued from a smaller one.
         pairs: unmasked scores.
@@ -30,6 +30,7 @@ class Evaluation:
     chip: ChipConfig
     model: Model
     phase: Phase
+    cache: Cache
     dram: Dram
     clock_mhz: float
     counters: Counts
@@ -45,7 +46,12 @@ class Evaluation:
     @property
     def keys_per_row(self) -> float:
         """Keys that a row sees, the mean."""
-        return self.pairs / (self.model.heads * sum(queries for _, queries in self.phase.pieces()))
+        return self.pairs / self.rows
+
+    @property
+    def rows(self) -> int:
+        """Rows of a layer: queries of all heads and sequences."""
+        return self.cache.sequences * self.model.heads * sum(queries for _, queries in self.phase.pieces())
 
     @property
     def macs(self) -> int:
@@ -83,7 +89,7 @@ class Evaluation:
             "memory: values": n.bytes_value,
             "memory: scales": n.bytes_scale,
             "memory: outputs": n.bytes_output,
-            "global buffer: written": n.bytes_key + n.bytes_value,
+            "global buffer: written": n.buffer_writes * block,
             "global buffer: read": n.buffer_reads * block,
             "network: delivered": n.deliveries * block,
         }
@@ -101,7 +107,9 @@ class Evaluation:
     def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
         """The same cycles with energies of another table, memory or technology."""
         table = table.seeing(self.keys_per_row)
-        return replace(self, dram=memory, energy=energy(table, self.chip, self.counters, memory, self.clock_mhz, at))
+        return replace(
+            self, dram=memory, energy=energy(table, self.chip, self.counters, self.rows, memory, self.clock_mhz, at)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""
@@ -127,6 +135,7 @@ class Evaluation:
         if self.joules:
             whole["tops_per_w"] = 2 * self.macs / self.joules * 1e-12
         inputs = {"chip": self.chip.as_dict(), "clock_mhz": self.clock_mhz, "phase": asdict(self.phase)}
+        inputs["cache"] = asdict(self.cache)
         return {**inputs, "model": asdict(self.model), "dram": asdict(self.dram), "layer": one, "whole": whole}
 
 
@@ -139,23 +148,30 @@ def evaluate(
     table: EnergyTable | None,
     at: Point,
     clock_mhz: float = CLOCK_MHZ,
+    cache: Cache = CONTIGUOUS,
 ) -> Evaluation:
-    """Run a layer and judge it; table, at: of energies, and the technology that they are scaled to."""
+    """Run a layer and judge it; table, at: of energies, and the technology that they are scaled to.
+
+    A prefill in chunks is a job per chunk of all sequences.
+    """
     check_clock(clock_mhz)
     check_fits(chip, model)
     if table:
         table.check(chip)
-    layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz))
+    layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz), page_tokens=cache.page_tokens)
+    many = cache.sequences
     total, exact, pairs = Counts(), True, 0
     for start, queries in phase.pieces():
         keys = start + queries if model.looks_back else phase.tokens
         before = start if model.looks_back else keys
-        counters, walked = layer_counters(layer, Size(heads=model.kv_heads, queries=queries, before=before))
+        counters, walked = layer_counters(
+            layer, Size(sequences=many, heads=model.kv_heads, queries=queries, before=before)
+        )
         total += counters
         exact &= walked
-        pairs += scores(model, queries, start, keys)
+        pairs += many * scores(model, queries, start, keys)
     found = Evaluation(
-        chip=chip, model=model, phase=phase, dram=dram, clock_mhz=clock_mhz, counters=total, exact=exact, pairs=pairs,
-        energy=None,
+        chip=chip, model=model, phase=phase, cache=cache, dram=dram, clock_mhz=clock_mhz, counters=total, exact=exact,
+        pairs=pairs, energy=None,
     )  # fmt: skip
     return found.with_energy(table, dram, at) if table else found

@@ -14,7 +14,7 @@ from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy_table import EnergyTable
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.model_config import LanguageModel
-from fusioncim_sim.system.workload import Phase
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class WholeModel:
         if self.tops_per_w:
             whole["tops_per_w"] = self.tops_per_w
         return {
-            **{name: first[name] for name in ("chip", "clock_mhz", "phase", "dram")},
+            **{name: first[name] for name in ("chip", "clock_mhz", "phase", "cache", "dram")},
             "model": {"name": self.model.name, "left_out": dict(self.model.left_out)},
             "kinds": [{name: each.as_dict()[name] for name in ("model", "layer")} for each in self.kinds],
             "whole": whole,
@@ -102,7 +102,11 @@ def evaluate_whole(
     table: EnergyTable | None,
     at: Point,
     clock_mhz: float = CLOCK_MHZ,
+    cache: Cache = CONTIGUOUS,
 ) -> WholeModel:
     """Run a layer of every kind; the arguments are those of `model.evaluate`."""
-    kinds = [evaluate(chip, each, phase, dram=dram, table=table, at=at, clock_mhz=clock_mhz) for each in model.kinds]
+    kinds = [
+        evaluate(chip, each, phase, dram=dram, table=table, at=at, clock_mhz=clock_mhz, cache=cache)
+        for each in model.kinds
+    ]
     return WholeModel(model=model, kinds=tuple(kinds))

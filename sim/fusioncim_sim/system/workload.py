@@ -1,6 +1,6 @@
 """Attention of language models as jobs of the chip.
 
-A layer is one job: all its heads over one sequence. Layers follow each other, as every layer needs the results of the
+A layer is one job: all its heads over all sequences. Layers follow each other, as every layer needs the results of the
 one before, and all layers are alike. A chunked prefill is a job per chunk, over all keys up to it.
 
 Latent attention is mapped in its absorbed form (DeepSeek-V2, arXiv:2405.04434, section 2.1.2): the projections that
@@ -9,16 +9,34 @@ lead up from the latent vector are multiplied into the queries and out of the ou
 array: scores of parts cannot be added, within an engine or across. So its `columns` must be at least the length of the
 key; the value is the same vector in memory, read again, and the outputs of its rotary part are left unused.
 
-A head dimension below `columns` is padded with zeros, in memory too: a job's vectors have the length of the array.
+A head dimension below `columns` is a job's dimension: vectors in memory are that long, and the array's further columns
+do nothing. A batch is one job of many sequences; pages lie in a pool in no order.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
-from fusioncim_golden.descriptor import ADDRESS_SPACE, MAX_HEADS, POSITIONS, SCALE_BYTES, Descriptor, Tensor
+from fusioncim_golden.descriptor import (
+    DIMENSION_STEP,
+    JOB_BYTES,
+    MAX_HEADS,
+    MAX_PAGE_TOKENS,
+    MAX_SEQUENCES,
+    PAGE_BYTES,
+    POSITIONS,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+    Descriptor,
+    Pages,
+    Sequence,
+    Tensor,
+    Work,
+)
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 
@@ -137,6 +155,24 @@ class Phase:
         return [(start, min(size, self.tokens - start)) for start in range(0, self.tokens, size)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """How many sequences a job has, all alike, and how their keys and values lie in memory.
+
+    page_tokens: keys of a page, of a pool whose pages are in no order; None: contiguous.
+    """
+
+    sequences: int = 1
+    page_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        check_range("sequences", self.sequences, 1, MAX_SEQUENCES)
+
+
+CONTIGUOUS = Cache()
+"""One sequence, and its keys and values in one piece."""
+
+
 def check_fits(chip: ChipConfig, this: Model) -> None:
     """Refuse a model whose vectors the arrays cannot hold."""
     size, columns = max(this.key_size, this.value_size), chip.engine.columns
@@ -148,36 +184,81 @@ def check_fits(chip: ChipConfig, this: Model) -> None:
 
 
 def job_of(
-    chip: ChipConfig, this: Model, queries: int, start: int, keys: int, kv_heads: int | None = None
-) -> Descriptor:
+    chip: ChipConfig,
+    this: Model,
+    queries: int,
+    start: int,
+    keys: int,
+    kv_heads: int | None = None,
+    cache: Cache = CONTIGUOUS,
+) -> Work:
     """A layer's job, its tensors one behind the other: head after head, as a cache keeps them.
 
-    kv_heads: only so many of the key and value heads, with their query heads.
+    queries, start, keys: of each sequence. kv_heads: only so many of the key and value heads, with their query heads.
     """
     check_fits(chip, this)
+    if cache.page_tokens:
+        check_choice("keys of a page", cache.page_tokens, page_sizes(chip))
     kv_heads = kv_heads or this.kv_heads
     heads = kv_heads * (this.heads // this.kv_heads)
-    here = 0
+    dimension = dimension_of(this)
+    many, page = cache.sequences, cache.page_tokens or 1
+    room = -(-keys // page) * page  # keys from a sequence to the next
+    pool = many * room // page
+    end = 0
 
-    def tensor(vectors: int, count: int, size: int) -> Tensor:
-        nonlocal here
-        place = Tensor(address=here, pitch=size, head_pitch=vectors * size)
-        here += vectors * count * size
-        return place
+    def place(count: int) -> int:
+        nonlocal end
+        address = -(-end // JOB_BYTES) * JOB_BYTES
+        end = address + count
+        return address
 
-    q = tensor(queries, heads, chip.vector_bytes)
-    k = tensor(keys, kv_heads, chip.vector_bytes)
-    v = k if this.latent else tensor(keys, kv_heads, chip.vector_bytes)
-    o = tensor(queries, heads, chip.output_bytes)
-    if here + heads * SCALE_BYTES > ADDRESS_SPACE:
+    def tensor(vectors: int, count: int, operand_bits: int, copies: int = 1) -> Tensor:
+        size = -(-dimension * operand_bits // 8 // chip.alignment) * chip.alignment
+        return Tensor(address=place(copies * vectors * count * size), pitch=size, head_pitch=vectors * size)
+
+    bits = chip.engine.operand_bits
+    q = tensor(many * queries, heads, bits)
+    shape = (page, kv_heads, bits, pool) if cache.page_tokens else (many * room, kv_heads, bits)
+    k = tensor(*shape)
+    v = k if this.latent else tensor(*shape)
+    o = tensor(many * queries, heads, chip.engine.output_bits)
+    pages = None
+    if cache.page_tokens:
+        pitch = kv_heads * k.head_pitch
+        pages = Pages(list=place(pool * PAGE_BYTES), tokens=page, count=pool, k_pitch=pitch, v_pitch=pitch)
+    scales = place(heads * SCALE_BYTES)
+    table = place(many * SEQUENCE_BYTES) if many > 1 else 0
+    if end > 1 << chip.address_bits:
         raise InputError(
-            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the {ADDRESS_SPACE:,} "
-            f"bytes that the chip addresses (chunks hold fewer queries and outputs), not take {here:,}"
+            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the "
+            f"{1 << chip.address_bits:,} bytes that the chip addresses (chunks hold fewer queries and outputs), "
+            f"not take {end:,}"
         )
-    return Descriptor(
-        q=q, k=k, v=v, o=o, scales=here, queries=queries, keys=keys, start=start, heads=heads, kv_heads=kv_heads,
-        dimension=chip.engine.columns, mask=this.mask, output_bits=chip.engine.output_bits,
+    alone = many == 1
+    return Work(
+        job=Descriptor(
+            q=q, k=k, v=v, o=o, scales=scales, queries=many * queries, keys=keys if alone else many * room, heads=heads,
+            kv_heads=kv_heads, dimension=dimension, start=start if alone else 0, mask=this.mask if alone else CAUSAL,
+            output_bits=chip.engine.output_bits, table=table, sequences=0 if alone else many, pages=pages,
+        ),
+        sequences=() if alone else tuple(
+            Sequence(queries=queries, keys=keys, first_row=n * queries, first_key=n * room, start=start, mask=this.mask)
+            for n in range(many)
+        ),
+        page_list=tuple(np.random.default_rng(1).permutation(pool).tolist()) if pages else (),
     )  # fmt: skip
+
+
+def dimension_of(this: Model) -> int:
+    """Elements of the vectors of a model's job: of its keys and values, the longer ones, rounded up."""
+    return -(-max(this.key_size, this.value_size) // DIMENSION_STEP) * DIMENSION_STEP
+
+
+def page_sizes(chip: ChipConfig) -> tuple[int, ...]:
+    """Keys that a page may have."""
+    sizes = (1 << bits for bits in range(MAX_PAGE_TOKENS.bit_length()))
+    return tuple(size for size in sizes if size >= chip.engine.update_rank)
 
 
 def scores(this: Model, queries: int, start: int, keys: int) -> int:

@@ -24,6 +24,7 @@ from fusioncim.chip.axi import (
     memory_beat_layout,
     read_members,
     read_request_layout,
+    write_data_layout,
     write_members,
     write_request_layout,
 )
@@ -175,18 +176,40 @@ def random_requests(rng, config, count, base, size):
     return requests
 
 
+def whole(config, words):
+    """Beats that write all their bytes."""
+    every = (1 << config.bus_bytes) - 1
+    return [pack(write_data_layout(config), {"data": word, "strobes": every}) for word in words]
+
+
 def words_of(rng, requests, config):
-    """A random word per beat."""
-    return [int.from_bytes(rng.bytes(config.bus_bytes), "little") for r in requests for _ in range(r["beats"])]
+    """A random beat for each of the requests, most of which leave bytes out before their first and behind their last."""
+    size, beats = config.bus_bytes, []
+    for r in requests:
+        before, behind = rng.integers(size // 2, size=2)
+        strobes = np.ones(r["beats"] * size, bool)
+        strobes[:before], strobes[len(strobes) - behind :] = False, False
+        for part in np.packbits(strobes.reshape(-1, size), axis=1, bitorder="little"):
+            word, written = (int.from_bytes(x, "little") for x in (rng.bytes(size), part.tobytes()))
+            beats.append(pack(write_data_layout(config), {"data": word, "strobes": written}))
+    return beats
+
+
+def written_bytes(config, words):
+    """How many bytes the beats write."""
+    return sum((word >> config.bus_bits).bit_count() for word in words)
 
 
 def after(contents, writes, words, config):
-    """The memory after all writes, the words one after the other."""
+    """The memory after all writes, the beats one after the other."""
     contents, words = contents.copy(), iter(words)
     for r in writes:
-        stored = b"".join(next(words).to_bytes(config.bus_bytes, "little") for _ in range(r["beats"]))
-        if not r["drop"]:
-            contents[r["address"] :][: len(stored)] = np.frombuffer(stored, np.uint8)
+        for n in range(r["beats"]):
+            beat = write_data_layout(config).from_bits(next(words))
+            place = r["address"] + n * config.bus_bytes
+            for k, byte in enumerate(beat.data.to_bytes(config.bus_bytes, "little")):
+                if beat.strobes >> k & 1 and not r["drop"]:
+                    contents[place + k] = byte
     return contents
 
 
@@ -227,7 +250,7 @@ async def moves_what_was_asked(dut):
     assert not any(result.error for result in read.results + write.results)
     assert (memory.bytes == wanted).all()
     assert memory.bursts == {"read": bursts(reads, config), "write": bursts(writes, config)}
-    assert memory.transferred == {"read": len(got) * config.bus_bytes, "write": len(words) * config.bus_bytes}
+    assert memory.transferred == {"read": len(got) * config.bus_bytes, "write": written_bytes(config, words)}
     crossing = [r for r in reads if r["address"] % 4096 + r["beats"] * config.bus_bytes > 4096]
     assert len(crossing) > 5
 
@@ -277,7 +300,7 @@ async def tells_of_errors(dut):
     wrong.append([0, 1])
     memory = AxiMemory(dut, size=size, stall=this["stall"], faults=faults)
     read, write = both(dut, config, this["stall"])
-    words = words_of(np.random.default_rng(1), requests, config)
+    words = whole(config, range(sum(r["beats"] for r in requests)))
     responses = {"r": [], "b": []}
 
     async def watch_responses():
@@ -330,7 +353,7 @@ async def keeps_the_bus_busy(dut):
     read, write = both(dut, config)
     requests = [{"address": 4 * n * beat, "beats": 4, "tag": n, "drop": 0} for n in range(count)]
     await begin(dut, read, write)
-    words = [1] * (4 * count)
+    words = whole(config, [1] * (4 * count))
     if this["writes"]:
         work = write.send(requests), write.words.send_all(words), write.finished(count)
     else:
@@ -460,7 +483,7 @@ async def takes_answers_in_the_next_cycle(dut):
             answers = len(written)
 
     cocotb.start_soon(memory())
-    work = (read.send(requests), write.send(requests), write.words.send_all(words))
+    work = (read.send(requests), write.send(requests), write.words.send_all(whole(config, words)))
     await within(dut, 1000, *work, *(side.finished(count) for side in sides))
     assert [(beat.data, beat.tag) for beat in read.results] == [(r["address"], r["tag"]) for r in requests]
     assert written == [(r["address"], word) for r, word in zip(requests, words, strict=True)]
@@ -508,7 +531,7 @@ async def waits_for_answers(dut):
     work = (
         read.send(requests),
         write.send(requests),
-        write.words.send_all([1] * 4 * count),
+        write.words.send_all(whole(config, [1] * 4 * count)),
     )
 
     async def answer():
@@ -601,7 +624,7 @@ async def tells_of_responses_that_were_not_asked(dut):
     async def check():
         assert await response() == (0, 1)  # nothing was written
         cocotb.start_soon(write.send(requests))
-        cocotb.start_soon(write.words.send_all([1] * 6))
+        cocotb.start_soon(write.words.send_all(whole(config, [1] * 6)))
         for _ in range(2):
             await data(1)
             assert await response() == (0, 1)  # half of a burst was
@@ -645,7 +668,11 @@ BROKEN = {
     "over the end of 4 KB": ("aw", [{**GOOD, "addr": 0xF08}], "0xf08 crosses 4 KB"),
     "narrow beats": ("aw", [{**GOOD, "size": 2}], "size is not 3"),
     "the same address again": ("aw", [{**GOOD, "burst": 0}], "burst is not 1"),
-    "a byte that is not written": ("w", [{**WORD, "strb": 0x7F}], "a byte is left out"),
+    "a part of a beat": ("w", [{**WORD, "strb": 0xF0}, {**WORD, "strb": 0x1F, "last": 1}], None),
+    "a beat for no byte": ("w", [{**WORD, "strb": 0}], "a byte is left out"),
+    "a hole in a beat": ("w", [{**WORD, "strb": 0xEF}], "a byte is left out"),
+    "a hole at the end of a beat": ("w", [{**WORD, "strb": 0x7F}], "a byte is left out"),
+    "a hole at the begin of a beat": ("w", [WORD, {**WORD, "strb": 0xFE}], "a byte is left out"),
 }
 
 

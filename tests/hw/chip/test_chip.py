@@ -20,7 +20,6 @@ from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
-from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
 from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
@@ -295,7 +294,7 @@ async def survives_aborts_and_resets(dut):
     """Stop a job in every phase, while registers are read, and run the next one."""
     this = case()
     bench = Bench(dut, this)
-    image = Image(bench.jobs[0], bench.chip)
+    image = bench.images[0]
     expected = np.array(this["expected"])
     rng = random.Random(this["seed"])
     await reset(dut)
@@ -309,7 +308,7 @@ async def survives_aborts_and_resets(dut):
 
     async def one(kind, cycles):
         await bench.driver.connect()
-        numbers = [await bench.driver.submit(bench.jobs[0]) for _ in range(2)]
+        numbers = [await bench.driver.submit(image.address) for _ in range(2)]
         await ClockCycles(dut.clk, cycles)
         if kind == "abort":
             await bench.driver.abort()
@@ -326,7 +325,7 @@ async def survives_aborts_and_resets(dut):
         bench.memory.bytes[image.descriptor.o.address : image.end] = 0
         table = image.descriptor.scales
         bench.memory.bytes[table : table + len(scales)] = scales
-        await bench.driver.run(bench.jobs[0])
+        await bench.driver.run(image.address)
         assert np.array_equal(image.outputs(bench.memory.bytes), expected), (kind, cycles)
 
     scales = bench.memory.bytes[image.descriptor.scales : image.end].copy()

@@ -21,7 +21,6 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.driver import ChipTimeoutError
-from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
 
 TINY = PRESETS["tiny"]
@@ -66,14 +65,14 @@ class Jobs:
         self.dut = dut
         self.bench = Bench(dut, case())
         self.driver, self.memory = self.bench.driver, self.bench.memory
-        self.images = [Image(job, self.bench.chip) for job in self.bench.jobs]
+        self.images = self.bench.images
         self.expected = [np.array(out) for out in case()["expected"]]
 
     async def push(self):
         """Push all jobs, their outputs cleared."""
         for image in self.images:
             self.memory.bytes[image.descriptor.o.address : image.descriptor.scales] = 0
-        return [await self.driver.submit(image.descriptor) for image in self.images]
+        return [await self.driver.submit(image.address) for image in self.images]
 
     async def outcomes(self, numbers):
         """The status of every job; one that is OK has the right outputs."""

@@ -11,11 +11,10 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from fusioncim.chip.counters import EVENT_BITS, Counters, counters
-from fusioncim.chip.descriptor import descriptor_layout, staged_layout, tensor_layout
+from fusioncim.chip.descriptor import SEQUENCE_BITS, record_layout, result_layout
 from fusioncim.chip.host_interface import HostInterface
-from fusioncim.chip.mask import MASK
 from fusioncim.chip.registers import OKAY, registers
-from fusioncim_golden.chip_config import JOB_QUEUE
+from fusioncim_golden.chip_config import JOB_QUEUE, chip_from_dict
 from fusioncim_golden.descriptor import Status
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.case import case
@@ -70,9 +69,10 @@ def packed(values, bits):
 # The whole edge.
 
 
-@pytest.mark.parametrize("stall", ["never", "randomly"])
-def test_jobs(stall):
-    launch(HostInterface(CONFIG), "accounts_for_every_job", stall=stall)
+@pytest.mark.parametrize(("stall", "bits"), [("never", 32), ("randomly", 40), ("never", 64)])
+def test_jobs(stall, bits):
+    config = CONFIG.override(address_bits=bits)
+    launch(HostInterface(config), "accounts_for_every_job", stall=stall, chip=config.as_dict())
 
 
 def test_queue_and_interrupts():
@@ -111,14 +111,9 @@ class Host:
         word = sum(value << MAP[name].fields[field].low for field, value in fields.items())
         assert (await self.master.write(MAP[name].offset, word.to_bytes(4, "little"))).resp == OKAY
 
-    async def stage(self, job):
-        for tensor in "qkvo":
-            for place in ("address", "pitch", "head_pitch"):
-                await self.write(f"JOB_{tensor}_{place}".upper(), value=job[tensor][place])
-        for name in ("scales", "queries", "keys", "start", *MASK):
-            await self.write(f"JOB_{name}".upper(), value=job[name])
-        await self.write("JOB_HEADS", heads=job["heads"], kv_heads=job["kv_heads"])
-        await self.write("JOB_FORMAT", **{name: job[name] for name in ("dimension", "output_bits")})
+    async def stage(self, address):
+        await self.write("JOB_ADDRESS_LO", value=address & 0xFFFFFFFF)
+        await self.write("JOB_ADDRESS_HI", value=address >> 32)
 
     async def numbers(self):
         return await self.read("JOBS_SUBMITTED"), await self.read("JOBS_COMPLETED")
@@ -135,7 +130,7 @@ class Chip:
         self.dut = dut
         self.rng = np.random.default_rng(5)
         self.stalls = stalls
-        self.taken, self.jobs, self.statuses = 0, [], []
+        self.taken, self.jobs, self.results = 0, [], []
         self.stopping, self.late = 0, 0  # cycles for which no job may be offered, the first ones without `aborting`
         self.seen = {"results in a row": 0, "dropped by stop": 0}
         idle(dut)
@@ -144,15 +139,17 @@ class Chip:
         dut, ended = self.dut, False
         while True:
             ready, ends = self.taken < 2 and not self.stalls[0](), bool(self.taken and not self.stalls[1]())
-            status = int(self.rng.choice([Status.OK, Status.READ_ERROR, Status.SIZE])) if ends else 0
-            dut.o_job__ready.value, dut.i_result__valid.value, dut.i_result__payload.value = ready, ends, status
+            status = self.rng.choice([Status.OK, Status.READ_ERROR, Status.SIZE])
+            sequence = int(self.rng.integers(1 << SEQUENCE_BITS)) if status != Status.OK else 0
+            dut.o_job__ready.value, dut.i_result__valid.value = ready, ends
+            dut.i_result__payload.value = ended_as(status, sequence)
             await RisingEdge(dut.clk)
             stop = bool(dut.stop.value)
             assert dut.i_result__ready.value == 1
             assert not ((stop or self.stopping) and dut.o_job__valid.value)
             if ends:
                 self.taken -= 1
-                self.statuses.append(status)
+                self.results.append((int(status), sequence))
             if ready and dut.o_job__valid.value:
                 self.taken += 1
                 self.jobs.append(int(dut.o_job__payload.value))
@@ -160,8 +157,8 @@ class Chip:
             self.stopping, self.late = max(self.stopping - 1, 0), 0
             if stop:
                 self.taken, self.stopping, self.late = 0, int(self.rng.choice([1, 2, 3, 80])), int(self.rng.integers(2))
-                left = (int(dut.submitted.value) - first - len(self.statuses)) % (1 << 16)
-                self.statuses += [int(Status.ABORTED)] * left
+                left = (int(dut.submitted.value) - first - len(self.results)) % (1 << 16)
+                self.results += [(int(Status.ABORTED), 0)] * left
                 self.seen["dropped by stop"] += left
             dut.aborting.value = int(self.stopping > 1 and not self.late)
             ended = ends
@@ -183,46 +180,30 @@ def idle(dut):
         getattr(dut, name).value = 0
 
 
-def random_job(rng):
-    """A value for every bit of a staged job, by name."""
-    job = {name: int(rng.integers(1 << field.width)) for name, field in staged_layout() if name not in "qkvo"}
-    for name in job:  # half of them fit
-        if name != "scales" and rng.random() < 0.5:
-            job[name] %= 1 << descriptor_layout()[name].width
-    places = [name for name, _ in tensor_layout()]
-    return {**{tensor: {place: int(rng.integers(1 << 32)) for place in places} for tensor in "qkvo"}, **job}
-
-
-def narrow(job):
-    """The descriptor of a staged job: the low bits of every value, and by rule whether there are more."""
-    names = {
-        "size": ("queries", "keys", "heads", "kv_heads"),
-        "dimension": ("dimension",),
-        "format": ("output_bits",),
-        "mask": MASK,
-        "position": ("start",),
-    }
-    widths = {name: field.width for name, field in descriptor_layout() if name not in ("q", "k", "v", "o")}
-    low = {name: job[name] % (1 << width) for name, width in widths.items() if name in job}
-    return {**job, **low, "wide": {rule: int(any(job[x] != low[x] for x in own)) for rule, own in names.items()}}
+def ended_as(status, sequence=0):
+    """A result of the chip."""
+    return pack(result_layout(), {"status": int(status), "sequence": sequence})
 
 
 @cocotb.test()
 async def accounts_for_every_job(dut):
     stall = case()["stall"]
+    config = chip_from_dict(case()["chip"])
     rng = np.random.default_rng(3)
     host, chip = Host(dut, stall), Chip(dut, STALLS[stall](11), seldom(12))
     await reset(dut)
     first = 0xFFF0  # the numbers of jobs wrap
     dut.submitted.value = dut.completed.value = first
     pushed, refused, aborts, shown = [], 0, 0, 0
+    bits = config.address_bits
 
-    async def push(job):
+    async def push(address):
         nonlocal refused
         free, before = await host.field("STATUS", "queue_free"), await host.numbers()
         await host.write("CONTROL", push=1)
         if (await host.numbers())[0] != before[0]:
-            pushed.append(pack(descriptor_layout(), narrow(job)))
+            record = {"address": address % (1 << bits), "wide": address >> bits != 0}
+            pushed.append(pack(record_layout(config), record))
             assert not await host.field("STATUS", "queue_full_error")
         else:
             assert free == 0
@@ -230,7 +211,7 @@ async def accounts_for_every_job(dut):
             assert await host.field("STATUS", "queue_full_error")
             await host.write("STATUS", queue_full_error=1)
 
-    async def abort(job):
+    async def abort(address):
         nonlocal aborts
         aborts += 1
         for _ in range(int(rng.integers(1, 3))):
@@ -238,7 +219,7 @@ async def accounts_for_every_job(dut):
         if rng.random() < 0.5:
             free = await host.field("STATUS", "queue_free")
             if not free:
-                await push(job)
+                await push(address)
         await host.wait("aborting", 0)
         await host.wait("busy", 0)  # of a push that came just behind the abort
 
@@ -246,12 +227,13 @@ async def accounts_for_every_job(dut):
         """Nothing runs: every job has its outcome."""
         nonlocal shown
         submitted, completed = await host.numbers()
-        statuses = chip.statuses
-        assert submitted == completed == (first + len(statuses)) % (1 << 16)
-        for number in range(max(len(statuses) - 8, 0), len(statuses)):
-            assert await host.read(f"RESULT[{(first + number) % 8}]") == statuses[number], number
-        new, shown = statuses[shown:], len(statuses)
-        causes = int(bool(new)) | int(any(new)) << 1
+        results = chip.results
+        assert submitted == completed == (first + len(results)) % (1 << 16)
+        for number in range(max(len(results) - 8, 0), len(results)):
+            status, sequence = results[number]
+            assert await host.read(f"RESULT[{(first + number) % 8}]") == status | sequence << 16, number
+        new, shown = results[shown:], len(results)
+        causes = int(bool(new)) | int(any(status for status, _ in new)) << 1
         enabled = int(rng.integers(4))
         assert await host.read("IRQ_STATUS") == causes
         await host.write("IRQ_ENABLE", done=enabled & 1, error=enabled >> 1)
@@ -260,13 +242,13 @@ async def accounts_for_every_job(dut):
         assert dut.irq.value == 0
 
     async def bench():
-        for _ in range(12):
-            job = random_job(rng)
-            await host.stage(job)
+        for _ in range(20):
+            address = int(rng.integers(1 << 64, dtype=np.uint64)) >> int(rng.choice([0, 64 - bits, 65 - bits, 44]))
+            await host.stage(address)
             for _ in range(int(rng.integers(1, 12))):
-                await push(job)
+                await push(address)
             if rng.random() < 0.5:
-                await abort(job)
+                await abort(address)
                 # What was not taken is lost; what was, was taken in order.
                 del pushed[len(chip.jobs) :]
             else:
@@ -276,7 +258,7 @@ async def accounts_for_every_job(dut):
 
     cocotb.start_soon(chip.work(first))
     await within(dut, 60000, bench())
-    assert len(chip.statuses) > 20
+    assert len(chip.results) > 20
     assert refused
     assert aborts > 2
     assert chip.seen["dropped by stop"]
@@ -288,7 +270,6 @@ async def refuses_what_it_cannot_hold(dut):
     host = Host(dut)
     idle(dut)
     await reset(dut)
-    rng = np.random.default_rng(4)
 
     async def push(accepted=True, **also):
         submitted, _ = await host.numbers()
@@ -305,7 +286,7 @@ async def refuses_what_it_cannot_hold(dut):
             assert dut.o_job__valid.value == 1
         dut.o_job__ready.value = 0
         for status in statuses:
-            dut.i_result__valid.value, dut.i_result__payload.value = 1, status
+            dut.i_result__valid.value, dut.i_result__payload.value = 1, ended_as(status)
             await RisingEdge(dut.clk)
         dut.i_result__valid.value = 0
 
@@ -321,16 +302,15 @@ async def refuses_what_it_cannot_hold(dut):
     async def parameters():
         engine = CONFIG.engine
         shown = {name.removeprefix("CAPABILITY_").lower() for name in MAP if name.startswith("CAPABILITY_")}
-        own = {name: getattr(CONFIG, name) for name in ("engines", "bus_bytes", "buffer_bytes")} | {
-            "job_queue": JOB_QUEUE
-        }
+        own = {name: getattr(CONFIG, name) for name in ("engines", "bus_bytes", "buffer_bytes", "address_bits")}
+        own["job_queue"] = JOB_QUEUE
         for name in shown:
             value = own[name] if name in own else getattr(engine, name)
             assert await host.read(f"CAPABILITY_{name.upper()}") == value
         assert await host.read("ID") == int.from_bytes(b"FCIM", "little")
 
     async def full():
-        await host.stage(random_job(rng))
+        await host.stage(0x4711_0000)
         for free in range(JOB_QUEUE, 0, -1):
             assert await host.field("STATUS", "queue_free") == free
             await push()
@@ -378,9 +358,8 @@ async def refuses_what_it_cannot_hold(dut):
                 cycles, status = await until_stop(), Status.ABORTED
             else:
                 await ClockCycles(dut.clk, cycles + shift)
-                dut.i_result__valid.value, dut.i_result__payload.value = 1, Status.SIZE if shift else status
-                if shift < 0:
-                    dut.i_result__payload.value = status
+                result = ended_as(status if shift <= 0 else Status.SIZE)
+                dut.i_result__valid.value, dut.i_result__payload.value = 1, result
                 await RisingEdge(dut.clk)
                 assert dut.stop.value == (shift == 0)
                 dut.i_result__valid.value = 0
@@ -453,8 +432,7 @@ async def ends_jobs_of_a_bus_that_fails(dut):
     host = Host(dut)
     idle(dut)
     await reset(dut)
-    rng = np.random.default_rng(6)
-    await host.stage(random_job(rng))
+    await host.stage(0x4711_0000)
 
     async def push(count=1):
         for _ in range(count):
@@ -471,7 +449,7 @@ async def ends_jobs_of_a_bus_that_fails(dut):
         dut.o_job__ready.value = 0
 
     async def finish():
-        dut.i_result__valid.value, dut.i_result__payload.value = 1, Status.OK
+        dut.i_result__valid.value, dut.i_result__payload.value = 1, ended_as(Status.OK)
         await RisingEdge(dut.clk)
         dut.i_result__valid.value = 0
 

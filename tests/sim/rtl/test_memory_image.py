@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.descriptor import Status
+from fusioncim_golden.descriptor import Status, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_sim.rtl.memory_image import LAYOUTS, Image, pack_integers, place_job, unpack_integers, view
+from fusioncim_sim.rtl.job_places import LAYOUTS
+from fusioncim_sim.rtl.memory_image import Image, place_job
+from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view
 
 TINY = PRESETS["tiny"]
 CHIPS = {
@@ -152,6 +154,7 @@ def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
         (job.v.address, shape["keys"] * kv_heads * chip.vector_bytes),
         (job.o.address, shape["queries"] * heads * chip.output_bytes),
         (job.scales, 4 * heads),
+        (image.address, 256),
     ]
     owners = np.zeros(len(memory), int)
     for address, size in parts:
@@ -248,10 +251,11 @@ def test_operands_that_no_job_can_have_are_refused():
     assert (memory == FILL).all()
 
 
-def test_an_image_ends_behind_its_last_tensor():
+def test_an_image_ends_behind_its_last_tensor_and_its_record():
     job = place_job(TINY, fill(), operands()).descriptor
     for name in ("q", "k", "v", "o"):
         size = {"q": 4 * 6 * 16, "o": 4 * 6 * 32}.get(name, 5 * 2 * 16)
         far = replace(job, **{name: replace(getattr(job, name), address=1 << 20)})
-        assert Image(far, TINY).end == (1 << 20) + size
-    assert Image(job, TINY).end == job.scales + 24
+        assert Image(work=Work(job=far), chip=TINY, address=0).end == (1 << 20) + size
+    assert Image(work=Work(job=job), chip=TINY, address=0).end == job.scales + 24
+    assert Image(work=Work(job=job), chip=TINY, address=1 << 20).end == (1 << 20) + 256

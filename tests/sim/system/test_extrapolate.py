@@ -19,6 +19,7 @@ SIZES = {
     "chunk": (GROUPED, Size(heads=6, queries=512, before=2048)),
     "decode": (GROUPED, Size(heads=6, queries=4, before=60_000)),
     "full": (FULL, Size(heads=6, queries=1024, before=1024)),
+    "batch": (GROUPED, Size(sequences=8, heads=6, queries=1, before=6000)),
 }
 
 

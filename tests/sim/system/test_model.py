@@ -190,7 +190,7 @@ REFUSED = {
     "no tokens": (("--tokens", 0), "tokens must be from 1 to 1048575, not 0"),
     "too many tokens": (("--tokens", 1 << 20), "not 1048576"),
     "beyond the address space": (
-        ("--model", "gpt3-175b", "--tokens", 1 << 17),
+        ("--preset", "small", "--head-dimension", 64, "--no-energy", "--tokens", (1 << 20) - 1),
         "must fit into the 4,294,967,296 bytes",
     ),
     "chunk of a decode": (("--chunk", 8, "--new-tokens", 8), "a decode has no chunks"),

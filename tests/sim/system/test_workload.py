@@ -1,13 +1,16 @@
 """Models and their jobs: sizes, padding, latent attention, bad input."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
-from fusioncim_sim.system.workload import MODELS, Phase, changed, job_of, model, scores
+from fusioncim_sim.system.workload import MODELS, Cache, Phase, changed, job_of, model, scores
 
 PAPER = PRESETS["paper"]
 
@@ -73,19 +76,50 @@ def test_bad_phases(values, text):
 @pytest.mark.parametrize(("queries", "start"), [(1, 0), (200, 0), (3, 1000), (64, 65)])
 def test_a_job_is_one_that_the_chip_takes(name, queries, start):
     this = model(name)
-    job = job_of(PAPER, this, queries, start, start + queries)
+    job = job_of(PAPER, this, queries, start, start + queries).job
     job.check(PAPER)
     assert (job.heads, job.kv_heads, job.queries, job.keys) == (this.heads, this.kv_heads, queries, start + queries)
-    rows = queries * this.heads * 3 * 128 + 2 * (start + queries) * this.kv_heads * 128  # padded to the columns
-    assert job.scales == rows
+    assert job.dimension == this.key_size
+    size = this.key_size * (queries * this.heads * 3 + 2 * (start + queries) * this.kv_heads)
+    assert size <= job.scales < size + 4 * 256
+
+
+@pytest.mark.parametrize("page_tokens", [None, 8, 64])
+@pytest.mark.parametrize("sequences", [1, 3])
+@pytest.mark.parametrize("name", ["llama3-8b", "bert-base"])
+def test_batches_and_pages_are_jobs_that_the_chip_takes(name, sequences, page_tokens):
+    this, cache = model(name), Cache(sequences=sequences, page_tokens=page_tokens)
+    work = job_of(PAPER, this, 5, 95, 100, 2, cache)
+    work.job.check(PAPER)
+    assert work.statuses() == [Status.OK] * sequences
+    assert [(each.queries, each.start, each.keys, each.mask) for each in work.parts] == [
+        (5, 95, 100, this.mask)
+    ] * sequences
+    regions = sorted(work.job.regions(PAPER))
+    assert all(end <= start for (_, end), (start, _) in pairwise(regions))
+    if page_tokens:
+        assert sorted(work.page_list) == list(range(sequences * -(-100 // page_tokens)))
+        assert sequences == 1 or list(work.page_list) != sorted(work.page_list)
+
+
+@pytest.mark.parametrize("tokens", [4, 12, 512])
+def test_pages_that_the_chip_does_not_have(tokens):
+    with pytest.raises(InputError, match=rf"keys of a page must be one of 8, 16, 32, 64, 128, 256, not {tokens}"):
+        job_of(PAPER, model("llama3-8b"), 1, 0, 1, cache=Cache(page_tokens=tokens))
+
+
+@pytest.mark.parametrize("sequences", [0, 1025])
+def test_too_many_sequences(sequences):
+    with pytest.raises(InputError, match=rf"sequences must be from 1 to 1024, not {sequences}"):
+        Cache(sequences=sequences)
 
 
 def test_latent_attention_reads_one_vector_as_key_and_value():
     wide = PAPER.override(columns=1024, bus_bits=512)
-    job = job_of(wide, model("deepseek-v3"), 4, 96, 100)
+    job = job_of(wide, model("deepseek-v3"), 4, 96, 100).job
     job.check(wide)
     assert job.k == job.v
-    assert (job.heads, job.kv_heads) == (128, 1)
+    assert (job.heads, job.kv_heads, job.dimension) == (128, 1, 576)
 
 
 def test_vectors_that_the_arrays_cannot_hold():
@@ -94,8 +128,8 @@ def test_vectors_that_the_arrays_cannot_hold():
 
 
 def test_tensors_that_the_chip_cannot_address():
-    with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,063,680"):
-        job_of(PAPER, model("gpt3-175b"), 1 << 17, 0, 1 << 17)
+    with pytest.raises(InputError, match=r"must fit into the 4,294,967,296 bytes .* not take 8,053,064,064"):
+        job_of(PAPER.override(address_bits=32), model("gpt3-175b"), 1 << 17, 0, 1 << 17)
 
 
 @pytest.mark.parametrize(("queries", "start", "keys"), [(7, 0, 7), (4, 9, 13), (5, 0, 3), (6, 4, 7), (3, 8, 5)])

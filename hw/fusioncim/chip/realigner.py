@@ -1,0 +1,125 @@
+"""Realigner: the beats of queries, keys and values as the words of vectors that begin at a word, with zeros behind.
+
+A vector lies at any multiple of the chip's alignment. The tag says how far behind the begin of its first beat; a beat
+is rotated by that once, and what is left of it waits for the next one. Beats are never held up: with the last beat of a
+vector its last two words may come, and all words behind them, which are 0.
+"""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import memory_beat_layout
+from fusioncim.chip.descriptor import DIMENSION_BITS, vector_bytes
+from fusioncim.chip.job_table import SLOTS, slot_shape
+from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.lib.arith import chosen
+from fusioncim_golden.chip_config import ChipConfig
+
+VECTORS = (ReadKind.QUERY, ReadKind.KEY, ReadKind.VALUE)
+"""Kinds of reads that are vectors."""
+
+
+def vector_words_layout(chip: ChipConfig) -> data.ArrayLayout:
+    """The longest query, key or value as words of the bus."""
+    return data.ArrayLayout(chip.bus_bits, chip.vector_bytes // chip.bus_bytes)
+
+
+class Realigner(wiring.Component):
+    """Words of vectors: byte b of a vector is byte (offset + b) of the beats of its request, 0 behind its dimension.
+
+    A request without an offset may be several vectors of whole beats.
+
+    Throughput: a beat per cycle, which cannot stall. Latency: none.
+
+    Members:
+        slot, dimension: of the job that is planned, kept for its beats.
+        beat_valid, beat: from memory; what is no vector is passed over.
+        words, write: the words that are known now, and which they are.
+        ends: with this beat a vector is whole.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        words = vector_words_layout(config)
+        super().__init__(
+            {
+                "slot": In(slot_shape()),
+                "dimension": In(DIMENSION_BITS),
+                "beat_valid": In(1),
+                "beat": In(memory_beat_layout(config, read_tag_layout(config))),
+                "words": Out(words),
+                "write": Out(words.length),
+                "ends": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = self.config
+        count = chip.vector_bytes // chip.bus_bytes
+        byte_bits = chip.bus_bytes.bit_length() - 1
+        lanes = chip.bus_bytes // chip.alignment
+        shift = self.beat.tag.offset
+
+        # Of the vectors of every job: which word is the last one, and its bytes, 0 for all.
+        size = data.StructLayout({"last": range(count), "rest": byte_bits})
+        sizes = [Signal(size, name=f"size_{n}", reset_less=True) for n in range(SLOTS)]
+        length = vector_bytes(chip, self.dimension)
+        for n, each in enumerate(sizes):
+            with m.If(self.slot == n):
+                m.d.sync += [each.last.eq((length - 1) >> byte_bits), each.rest.eq(length)]
+        this = data.View(size, Array(each.as_value() for each in sizes)[self.beat.tag.slot])
+
+        is_vector = Signal()
+        place = Signal(range(count + (lanes > 1)))  # of the beat in its vector
+        m.d.comb += [
+            is_vector.eq(self.beat_valid & Cat(self.beat.tag.kind == kind for kind in VECTORS).any()),
+            self.ends.eq(is_vector & (self.beat.last | ((shift == 0) & (place == this.last)))),
+        ]
+        with m.If(is_vector):
+            m.d.sync += place.eq(Mux(self.ends, 0, place + 1))
+
+        # Of the last beat, what belongs to the vector; then rotated so that the vector begins at a word.
+        step = chip.engine.operand_bits  # bytes of DIMENSION_STEP operands
+        end = Signal(byte_bits)
+        m.d.comb += end.eq(this.rest + shift * chip.alignment)
+        parts = [
+            Mux(self.ends & (end != 0) & (end <= low), 0, self.beat.data[8 * low : 8 * (low + step)])
+            for low in range(0, chip.bus_bytes, step)
+        ]
+        rotated = Signal(chip.bus_bits)
+        turned: Value = Cat(parts)
+        for n in range(len(shift)):
+            turned = Mux(shift[n], turned.rotate_right(8 * chip.alignment << n), turned)
+        m.d.comb += rotated.eq(turned)
+        alone, with_last = self._words(m, rotated, shift, is_vector)
+
+        shifted = shift != 0
+        for n in range(count):
+            completes, begins = shifted & (place == n + 1), (place == n) & (~shifted | self.ends)
+            m.d.comb += [
+                self.words[n].eq(
+                    chosen([completes, begins], [with_last, alone]) if lanes > 1 else Mux(begins, alone, 0)
+                ),
+                self.write[n].eq(is_vector & (completes | begins | (self.ends & (place < n)))),
+            ]
+        return m
+
+    def _words(self, m: Module, rotated: Signal, shift: Value, is_vector: Value) -> tuple[Value, Value]:
+        """The word that begins in this beat, and the one that it completes."""
+        chip = self.config
+        bits = 8 * chip.alignment
+        lanes = chip.bus_bytes // chip.alignment
+        if lanes == 1:
+            return rotated, Const(0, chip.bus_bits)
+        kept = Signal(chip.bus_bits - bits, reset_less=True)
+        with m.If(is_vector & (shift != 0)):
+            m.d.sync += kept.eq(rotated)
+        begins, completes = [], []
+        for lane in range(lanes):
+            here = rotated[bits * lane : bits * (lane + 1)]
+            own = lane < lanes - shift if lane else Const(1, 1)
+            begins.append(Mux(own, here, 0))
+            completes.append(Mux(own, kept[bits * lane : bits * (lane + 1)], here) if lane < lanes - 1 else here)
+        return Cat(begins), Cat(completes)

@@ -1,0 +1,132 @@
+"""Where a job's tensors, tables and record lie in memory, one behind the other, as a runtime would choose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusioncim_golden import descriptor
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import check_choice
+from fusioncim_golden.descriptor import (
+    INTERVAL_BYTES,
+    JOB_BYTES,
+    PAGE_BYTES,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+    Descriptor,
+    Pages,
+    Tensor,
+    Work,
+)
+from fusioncim_golden.mask import CAUSAL, Mask
+from fusioncim_golden.quantize import Heads
+
+LAYOUTS = ("token", "head")
+"""[tokens][heads][dimension], as a projection leaves it, or [heads][tokens][dimension], as a cache keeps it."""
+LINE_BYTES = 64
+"""Every tensor and table begins at a multiple of it, or of a beat if that is more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """How the keys and values of a job lie in the pages of a pool.
+
+    Members:
+        tokens: keys of a page.
+        layout: of the vectors in a page, of LAYOUTS.
+        seed: of the order of the pages.
+        spare: pages of the pool that the job does not have.
+    """
+
+    tokens: int
+    layout: str = "token"
+    seed: int = 0
+    spare: int = 3
+
+
+class Allocator:
+    """Hands out places from `base` on.
+
+    gap: bytes by which every place lies behind its line, and by which vectors, heads and pages lie farther apart than
+    they must.
+    """
+
+    def __init__(self, chip: ChipConfig, base: int, gap: int) -> None:
+        self.chip, self.here, self.gap = chip, base, gap
+
+    def table(self, size: int, multiple: int) -> int:
+        """A place for so many bytes, at a multiple."""
+        place = -(-self.here // multiple) * multiple
+        self.here = place + size
+        return place
+
+    def gapped(self, size: int) -> int:
+        """A place for so many bytes behind the next line."""
+        return self.table(self.gap + size, max(self.chip.bus_bytes, LINE_BYTES)) + self.gap
+
+    def tensor(self, layout: str, vectors: int, heads: int, size: int, pages: int = 1) -> tuple[Tensor, int]:
+        """A place for vectors of so many bytes, of each of the pages, and bytes from a page to the next."""
+        check_choice("layout", layout, LAYOUTS)
+        step = -(-size // self.chip.alignment) * self.chip.alignment + self.gap
+        inner, outer = (heads, vectors) if layout == "token" else (vectors, heads)
+        far = inner * step + self.gap
+        page = outer * far + self.gap
+        pitches = (far, step) if layout == "token" else (step, far)
+        return Tensor(address=self.gapped(pages * page), pitch=pitches[0], head_pitch=pitches[1]), page
+
+
+def place(
+    chip: ChipConfig,
+    groups: Sequence[Heads],
+    *,
+    start: int | None = None,
+    mask: Mask = CAUSAL,
+    base: int = 0,
+    layout: str = "head",
+    paging: Paging | None = None,
+    sequences: Sequence[descriptor.Sequence] = (),
+    intervals: bool = False,
+    gap: int = 0,
+) -> tuple[Work, int]:
+    """The job of these operands from `base` on, and the address of its record; see `memory_image.place_job`."""
+    (members, queries, dimension), keys, kv_heads = groups[0].q.shape, len(groups[0].k), len(groups)
+    heads = members * kv_heads
+    vector, row = (dimension * bits // 8 for bits in (chip.engine.operand_bits, chip.engine.output_bits))
+    free = Allocator(chip, base, gap)
+    q, _ = free.tensor(layout, queries, heads, vector)
+    pages, page_list = None, ()
+    if paging:
+        count = -(-keys // paging.tokens) + paging.spare
+        k, k_pitch = free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
+        v, v_pitch = free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
+        order = np.random.default_rng(paging.seed).permutation(count)
+        page_list = tuple(order[: count - paging.spare].tolist())
+    else:
+        k, _ = free.tensor(layout, keys, kv_heads, vector)
+        v, _ = free.tensor(layout, keys, kv_heads, vector)
+    o, _ = free.tensor(layout, queries, heads, row)
+    scales = free.gapped(heads * SCALE_BYTES)
+    if paging:
+        place_of_list = free.gapped(len(page_list) * PAGE_BYTES)
+        pages = Pages(list=place_of_list, tokens=paging.tokens, count=count, k_pitch=k_pitch, v_pitch=v_pitch)
+    job = Descriptor(
+        q=q,
+        k=k,
+        v=v,
+        o=o,
+        scales=scales,
+        queries=queries,
+        keys=keys,
+        heads=heads,
+        kv_heads=kv_heads,
+        dimension=dimension,
+        start=(0 if sequences else max(keys - queries, 0)) if start is None else start,
+        mask=mask,
+        output_bits=chip.engine.output_bits,
+        table=free.table(len(sequences) * SEQUENCE_BYTES, SEQUENCE_BYTES) if sequences else 0,
+        sequences=len(sequences),
+        pages=pages,
+        intervals=free.gapped(queries * INTERVAL_BYTES) if intervals else 0,
+    )
+    return Work(job=job, sequences=tuple(sequences), page_list=page_list), free.table(JOB_BYTES, JOB_BYTES)

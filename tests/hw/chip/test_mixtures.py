@@ -1,0 +1,110 @@
+"""Random jobs on tiny chips: batches, pages, masks, intervals, dimensions and gaps together, bit for bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.descriptor import Sequence, Status
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import from_integers
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
+
+CHIPS = {
+    "tiny": {},
+    "folded": {"schedule": "folded", "engines": 4, "words": 4},
+    "in_order": {"schedule": "in_order", "update_rank": 1},
+    "diagonal_first": {"schedule": "diagonal_first", "engines": 4},
+    "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10, "engines": 1},
+    "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4},
+    "wider_bus": {"bus_bits": 512, "columns": 64, "address_bits": 40, "schedule": "folded", "buffer_bytes": 4096},
+    "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64},
+}
+JOBS = 26
+"""Of each chip: more than 200 in all."""
+
+
+def masks(rng, keys):
+    """Any mask, most of them with ends among the keys."""
+    reach = int(rng.integers(1, keys + 3))
+    return [
+        CAUSAL,
+        FULL,
+        Mask(window=reach),
+        Mask(window=reach, ahead=int(rng.integers(1, 9))),
+        Mask(chunk=1 << int(rng.integers(1, 6)), ahead=int(rng.choice([0, EVERY]))),
+        Mask(prefix=reach),
+        Mask(window=int(rng.integers(1, 9)), prefix=reach),
+    ][rng.integers(7)]
+
+
+def sequences(rng, page):
+    """A ragged batch: prefill, chunks and decode; some without queries or keys, some with gaps between; its ends."""
+    row, key, found = 0, 0, []
+    for _ in range(rng.integers(1, 6)):
+        keys = int(rng.choice([0, 1, rng.integers(2, 40)], p=[0.1, 0.1, 0.8]))
+        queries = int(rng.choice([0, 1, rng.integers(2, 14)], p=[0.1, 0.4, 0.5]))
+        start = int(rng.choice([max(keys - queries, 0), rng.integers(0, keys + 5)], p=[0.7, 0.3]))
+        row += int(rng.choice([0, 2], p=[0.8, 0.2]))
+        found.append(
+            Sequence(queries=queries, keys=keys, first_row=row, first_key=key, start=start, mask=masks(rng, keys))
+        )
+        row += queries
+        key = -(-(key + keys) // page) * page
+        if rng.random() < 0.2:  # the next one shares pages with this one
+            key = found[-1].first_key
+    return found, max(row, 1), max(max(each.first_key + each.keys for each in found), 1)
+
+
+def operands(rng, chip, kv_heads, group, rows, keys, dimension):
+    limit = (1 << (chip.engine.operand_bits - 1)) - 1
+    reach = float(rng.choice([1, 4, 8, 64]))
+
+    def draw(*shape):
+        return rng.integers(-limit, limit + 1, (*shape, dimension))
+
+    return [
+        from_integers(draw(group, rows), draw(keys), draw(keys), scale_q=1 / limit, scale_k=reach / limit)
+        for _ in range(kv_heads)
+    ]
+
+
+def random_job(rng, chip):
+    """A job of anything that a job can be."""
+    tokens = max(int(rng.choice([4, 8, 16])), chip.engine.update_rank)
+    paging = None
+    if rng.random() < 0.6:
+        paging = Paging(tokens=tokens, layout=str(rng.choice(LAYOUTS)), seed=int(rng.integers(100)))
+    batch, rows, keys = sequences(rng, tokens if paging else 1)
+    alone = {}
+    if rng.random() < 0.3:
+        rows, keys, batch = int(rng.integers(1, 20)), int(rng.integers(1, 50)), []
+        alone = {"mask": masks(rng, keys), "start": int(rng.integers(0, keys + 3))}
+    intervals = None
+    if rng.random() < 0.4:
+        intervals = np.sort(rng.integers(0, 40, (rows, 2)), axis=1)
+    dimension = int(rng.choice(range(8, chip.engine.columns + 1, 8)))
+    kv_heads, group = int(rng.integers(1, 4)), int(rng.integers(1, 5))
+    return ChipJob(
+        groups=operands(rng, chip, kv_heads, group, rows, keys, dimension),
+        layout=str(rng.choice(LAYOUTS)),
+        paging=paging,
+        sequences=batch,
+        intervals=intervals,
+        gap=chip.alignment * int(rng.choice([0, 1, 3], p=[0.6, 0.2, 0.2])),
+        **alone,
+    )
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_any_job(name):
+    chip = PRESETS["tiny"].override(**CHIPS[name])
+    rng = np.random.default_rng(list(CHIPS).index(name))
+    jobs = [random_job(rng, chip) for _ in range(JOBS)]
+    run = simulate_chip(chip, jobs, stall="randomly" if name in ("tiny", "wide_bus") else "never", cycles=400_000)
+    assert run.statuses == [Status.OK] * JOBS
+    assert run.stray == 0
+    for n, (job, found) in enumerate(zip(jobs, run.outputs, strict=True)):
+        assert np.array_equal(job.golden(chip), found), (n, replace(job, groups=()))
