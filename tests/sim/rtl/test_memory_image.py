@@ -12,7 +12,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
+from fusioncim_sim.rtl.job_places import LAYOUTS
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view
 
