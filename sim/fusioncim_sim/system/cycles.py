@@ -113,7 +113,7 @@ def run(
         each.job.check(chip)
     lists = [_array(each.page_list) for each in works]
     work = [
-        _job(each.job, ctypes.addressof(pages), FIRST_PUSH + n * push_cycles)
+        _job(chip, each.job, ctypes.addressof(pages), FIRST_PUSH + n * push_cycles)
         for n, (each, pages) in enumerate(zip(works, lists, strict=True))
     ]
     numbers = [x for job in work for x in job]
@@ -145,10 +145,10 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     ]
 
 
-def _job(job: Descriptor, page_list: int, arrival: int) -> list[int]:
+def _job(chip: ChipConfig, job: Descriptor, page_list: int, arrival: int) -> list[int]:
     """The fields of the kernel's Job, in order."""
     places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
-    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads]
+    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
     mask = [job.mask.window, job.mask.ahead, job.mask.chunk, job.mask.prefix]
     pages = job.pages
     paged = [pages.list, pages.tokens, pages.k_pitch, pages.v_pitch] if pages else [0] * 4

@@ -24,11 +24,12 @@ typedef struct {
     PageWords pages;
 } KvFetcher;
 
-/* The whole block in one request: its vectors are neighbours in memory. */
+/* The whole block in one request: its vectors are neighbours of whole beats in memory. */
 static int fetcher_whole(const KvFetcher *f, const Config *config)
 {
-    int64_t pitch = f->half ? f->job->v.pitch : f->job->k.pitch;
-    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == config->vector_bytes;
+    int64_t pitch = f->half ? f->job->v.pitch : f->job->k.pitch, length = f->job->vector_bytes;
+    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == length &&
+           length % config->bus_bytes == 0 && f->row_address % config->bus_bytes == 0;
 }
 
 static int fetcher_ends_half(const KvFetcher *f, const Config *config)
@@ -82,7 +83,7 @@ static Request fetcher_request(const KvFetcher *f, const Config *config)
         int64_t first = page_entry(f) / config->bus_bytes * config->bus_bytes;
         return (Request){first + f->pages.asked * config->bus_bytes, 1, PAGE, f->slot, 0};
     }
-    int32_t beats = (int32_t)(config->vector_bytes / config->bus_bytes);
+    int32_t beats = beats_touched(config, f->row_address, f->job->vector_bytes);
     return (Request){
         .address = f->row_address,
         .beats = fetcher_whole(f, config) ? beats * f->rows : beats,
