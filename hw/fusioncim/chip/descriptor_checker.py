@@ -9,17 +9,21 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import read_request_layout
-from fusioncim.chip.descriptor import HEAD_BITS, STATUS_BITS, job_layout, record_layout
-from fusioncim.chip.descriptor_products import follow, multiplier, product_rules, products, spans_layout
+from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, job_layout, record_layout
+from fusioncim.chip.descriptor_products import end_bits, follow, product_rules, products, spans_layout
 from fusioncim.chip.descriptor_rules import first_broken, job_rules, sequence_rules, size
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.chip.record import JOB_RULES, SEQUENCE_RULES, capture, job_registers, own_layout, sequence_registers
 from fusioncim.lib.arith import chosen, fits
+from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 from fusioncim_golden.descriptor import JOB_BYTES, SEQUENCE_BYTES, Status
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
+
+MADE = ("last", "opens", "first_page")
+"""Of a `job_layout`, what is no register."""
 
 
 class DescriptorChecker(wiring.Component):
@@ -52,10 +56,12 @@ class DescriptorChecker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        job, own = Signal(job_layout(chip), reset_less=True), Signal(own_layout(chip), reset_less=True)
+        kept = {name: shape for name, shape in job_layout(chip).members.items() if name not in MADE}
+        job = Signal(data.StructLayout(kept), reset_less=True)
+        own = Signal(own_layout(chip), reset_less=True)
         spans = Signal(spans_layout(chip), reset_less=True)
         this, out = job.descriptor, self.o.payload
-        unit = multiplier(chip)
+        unit = Multiplier(POSITION_BITS, PITCH_BITS, end_bits(chip))
         m.submodules.multiplier = once(platform, unit)
         total = unit.total
         step, done = Signal(5), Signal()
@@ -67,8 +73,9 @@ class DescriptorChecker(wiring.Component):
         m.d.comb += [
             key.eq(Mux(step < of_job, this.keys + this.page_tokens - 1, own.first_key)),
             page.eq(chosen([this.page_tokens[n] for n in sizes], [(key >> n)[:POSITION_BITS] for n in sizes])),
-            *(out.eq(job), out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
+            *(out[name].eq(job[name]) for name in kept),
             *(out.descriptor[name].address.eq(spans.moved[name]) for name in TENSORS),
+            *(out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
             unit.count.eq(Array(each.count for each in work)[step]),
             unit.step.eq(Array(each.step for each in work)[step]),
             unit.start.eq(Array(total if each.start is None else each.start for each in work)[step]),

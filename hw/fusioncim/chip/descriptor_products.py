@@ -11,7 +11,6 @@ from amaranth.lib import data
 
 from fusioncim.chip.descriptor import PITCH_BITS
 from fusioncim.chip.descriptor_rules import Rules
-from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
 from fusioncim_golden.descriptor import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES, Status
@@ -35,9 +34,9 @@ class Product:
     region: tuple[Value, Value] | None = None
 
 
-def multiplier(chip: ChipConfig) -> Multiplier:
-    """Wide enough for three products on top of an address."""
-    return Multiplier(POSITION_BITS, PITCH_BITS, max(POSITION_BITS + PITCH_BITS, chip.address_bits) + 2)
+def end_bits(chip: ChipConfig) -> int:
+    """Bits of three products on top of an address."""
+    return max(POSITION_BITS + PITCH_BITS, chip.address_bits) + 2
 
 
 def spans_layout(chip: ChipConfig) -> data.StructLayout:
@@ -51,7 +50,7 @@ def spans_layout(chip: ChipConfig) -> data.StructLayout:
     """
     moved = data.StructLayout(dict.fromkeys(TENSORS, chip.address_bits))
     flags = dict.fromkeys(("beyond", "overlap", "heads_inside", "vectors_inside"), 1)
-    return data.StructLayout({"end": len(multiplier(chip).total), **flags, "moved": moved})
+    return data.StructLayout({"end": end_bits(chip), **flags, "moved": moved})
 
 
 def packed_bytes(this: data.View, bits: int) -> Value:
