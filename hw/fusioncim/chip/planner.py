@@ -166,19 +166,21 @@ class Planner(wiring.Component):
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))
+        begins = Signal()
         diagonal = last >> config.rank_bits
         m.d.comb += [
+            begins.eq(~started & (kv_head == 0)),
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
             out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
-            *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(~started & (kv_head == 0))),
+            *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
-            *(o_tile.begins.eq(~started & (kv_head == 0)), o_tile.opens.eq(o_tile.begins & self.job.opens)),
+            *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
             o_tile.final.eq(dealer.number + 1 == dealer.count),
             *(dealer.rows.eq(outlined), dealer.beside.eq(low != far)),
