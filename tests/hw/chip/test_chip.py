@@ -20,7 +20,6 @@ from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
-from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
 from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
@@ -295,7 +294,7 @@ async def survives_aborts_and_resets(dut):
     """Stop a job in every phase, while registers are read, and run the next one."""
     this = case()
     bench = Bench(dut, this)
-    image = Image(bench.jobs[0], bench.chip)
+    image = bench.images[0]
     expected = np.array(this["expected"])
     rng = random.Random(this["seed"])
     await reset(dut)
@@ -334,7 +333,6 @@ async def survives_aborts_and_resets(dut):
         cocotb.start_soon(look_around())
     for cycles in this["points"]:
         await within(dut, 40_000, one(this["kind"], cycles))
-    bench.memory.bytes.tofile(bench.file)
     Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
 
 

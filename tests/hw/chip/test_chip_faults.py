@@ -21,7 +21,6 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.driver import ChipTimeoutError
-from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import reset, within
 
 TINY = PRESETS["tiny"]
@@ -66,7 +65,7 @@ class Jobs:
         self.dut = dut
         self.bench = Bench(dut, case())
         self.driver, self.memory = self.bench.driver, self.bench.memory
-        self.images = [Image(job, self.bench.chip) for job in self.bench.jobs]
+        self.images = self.bench.images
         self.expected = [np.array(out) for out in case()["expected"]]
 
     async def push(self):
@@ -88,7 +87,6 @@ class Jobs:
         assert await self.outcomes(await self.push()) == [Status.OK] * len(self.images)
 
     def save(self):
-        self.memory.bytes.tofile(self.bench.file)
         Path(case()["out"]).write_text(json.dumps({"statuses": [], "counters": {}}), encoding="utf-8")
 
 
