@@ -20,7 +20,7 @@ from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.config import RECIPROCAL_BITS, check_range
-from fusioncim_golden.descriptor import PAGE_BYTES, SCALE_BYTES, Descriptor, Work
+from fusioncim_golden.descriptor import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, Descriptor, Work
 from fusioncim_golden.errors import InputError
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -39,6 +39,7 @@ LIMIT = 1 << 40
 CONSTANTS = {
     "BURST_BEATS": axi.BURST_BEATS,
     "DIGIT_BITS": kv_fetcher.DIGIT_BITS,
+    "INTERVAL_BYTES": INTERVAL_BYTES,
     "JOB_QUEUE": JOB_QUEUE,
     "MOST_BEATS": axi.MOST_BEATS,
     "OUTSTANDING": axi.OUTSTANDING,
