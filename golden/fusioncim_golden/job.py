@@ -32,6 +32,10 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
             raise InputError(
                 f"the head dimension must be a multiple of {DIMENSION_STEP} up to columns = {columns}, not {dimension}"
             )
+        if {group.k.shape[-1], group.v.shape[-1]} != {dimension}:
+            raise InputError(
+                f"q, k and v must have one head dimension, not {dimension}, {group.k.shape[-1]} and {group.v.shape[-1]}"
+            )
         engine.check_operands(chip.engine, widened(group, columns))
         if group.q.shape != groups[0].q.shape or group.k.shape != groups[0].k.shape:
             raise InputError(

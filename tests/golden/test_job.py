@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden import engine
-from fusioncim_golden.descriptor import MAX_HEADS, Descriptor, Status, Tensor
+from fusioncim_golden.descriptor import MAX_HEADS, POSITIONS, Descriptor, Pages, Sequence, Status, Tensor, Work
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.job import Traffic, check_groups, run, traffic
+from fusioncim_golden.job import Traffic, check_groups, run, run_batch, traffic
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
@@ -115,6 +115,162 @@ def test_engines_change_no_bit_of_a_causal_job(schedule):
         assert result.events == results[0].events
 
 
+# Dimensions.
+
+
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=5)])
+def test_operands_beyond_the_dimension_are_zero(mask):
+    groups = gaussian(6, SMALL, queries=5, keys=11)
+    for dimension in (8, 24, 56, 64):
+        short = [
+            replace(group, **{name: getattr(group, name)[..., :dimension] for name in ("q", "k", "v")})
+            for group in groups
+        ]
+        zeroed = []
+        for group in groups:
+            parts = {name: getattr(group, name).copy() for name in ("q", "k", "v")}
+            for x in parts.values():
+                x[..., dimension:] = 0
+            zeroed.append(replace(group, **parts))
+        found, padded = run(SMALL, short, mask=mask), run(SMALL, zeroed, mask=mask)
+        assert found.out.shape == (4, 5, dimension)
+        assert np.array_equal(found.out, padded.out[..., :dimension])
+        assert not padded.out[..., dimension:].any()
+        assert found.events == padded.events
+
+
+# Batches and intervals.
+
+SEQUENCES = (
+    Sequence(queries=7, keys=21, start=14),
+    Sequence(queries=0, keys=5, first_row=7),
+    Sequence(queries=9, keys=13, first_row=8, first_key=4, start=2, mask=FULL),
+    Sequence(queries=5, keys=0, first_row=17, start=3, mask=Mask(window=2)),
+    Sequence(queries=1, keys=33, first_row=22, first_key=21, start=32, mask=Mask(window=9)),
+)
+
+
+def part(groups, each):
+    """The operands of a sequence."""
+    rows, keys = slice(each.first_row, each.first_row + each.queries), slice(each.first_key, each.first_key + each.keys)
+    return [
+        replace(
+            group,
+            k=group.k[keys],
+            v=group.v[keys],
+            **{name: getattr(group, name)[:, rows] for name in ("q", "mantissa", "shift", "scale_q")},
+        )
+        for group in groups
+    ]
+
+
+def chosen(seed, rows, keys):
+    """Intervals of all kinds: some wide, some narrow, some empty, some behind all keys."""
+    low, high = np.sort(np.random.default_rng(seed).integers(0, keys + 9, (2, rows)), axis=0)
+    low[::3], high[1::3] = 0, POSITIONS
+    low[::7] = high[::7]
+    return np.stack([low, high], axis=1)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("chip", [TINY, TINY.override(schedule="folded", engines=4, seed=True), SMALL])
+def test_a_batch_is_its_sequences_one_by_one(chip, ragged):
+    groups = gaussian(7, chip, group=3, queries=25, keys=54, size=3)
+    intervals = chosen(1, 25, 40) if ragged else None
+    found = run_batch(chip, groups, SEQUENCES, intervals=intervals)
+    expected, events = np.zeros_like(found.out), []
+    for each in SEQUENCES:
+        if each.queries:
+            rows = slice(each.first_row, each.first_row + each.queries)
+            own = None if intervals is None else intervals[rows]
+            alone = run(chip, part(groups, each), start=each.start, mask=each.mask, intervals=own)
+            expected[:, rows] = alone.out
+            events.append(alone.events)
+    assert found.out.shape == (6, 25, chip.engine.columns)
+    assert np.array_equal(found.out, expected)
+    for name, value in asdict(found.events).items():
+        assert value == sum(getattr(one, name) for one in events), name
+    # Rows that no sequence has, and those without a key.
+    assert not found.out[:, [7, *range(17, 22), 23, 24]].any()
+    assert found.out[:, [0, 8, 16, 22]].any(axis=-1).all() or ragged
+
+
+def test_a_sequence_that_is_refused_leaves_the_others_alone():
+    groups = gaussian(8, queries=9, keys=12)
+    good = Sequence(queries=3, keys=12, start=5)
+    last = Sequence(queries=2, keys=4, first_row=7, first_key=8)
+    for bad in (
+        Sequence(queries=2, keys=9, first_row=3, mask=Mask(chunk=3)),
+        Sequence(queries=2, keys=9, first_row=2),
+        Sequence(queries=2, keys=9, first_row=3, first_key=4),
+        Sequence(queries=2, keys=2, first_row=3, start=POSITIONS - 1),
+    ):
+        found = run_batch(TINY, groups, [good, bad, last])
+        assert np.array_equal(found.out, run_batch(TINY, groups, [good, last]).out)
+        assert not found.out[:, 3:7].any()
+    whole = run_batch(TINY, groups, [good, last], tokens=8).out
+    assert np.array_equal(whole, run_batch(TINY, groups, [good, last]).out)
+    assert not run_batch(TINY, groups, [good, replace(last, first_key=4)], tokens=8).out[:, 7:].any()
+
+
+@pytest.mark.parametrize("shape", JOBS)
+@pytest.mark.parametrize("chip", [TINY, SMALL])
+def test_a_row_sees_what_its_interval_leaves_of_its_mask(chip, shape):
+    kv_heads, group, queries, keys, start, mask = shape
+    groups = gaussian(9, chip, kv_heads=kv_heads, group=group, queries=queries, keys=keys)
+    intervals = chosen(2, queries, keys)
+    job = Job(queries=queries, keys=keys, heads=group, start=start, mask=mask, intervals=intervals)
+    result = run(chip, groups, start=start, mask=mask, intervals=intervals)
+    exact = np.concatenate([dequantized_attention(heads, job) for heads in groups])
+    assert max_error(in_lsb(chip.engine, result.out), exact) <= 1
+    low, high = job.masked(np.arange(queries))
+    seen = [
+        sum(low[n] <= key < high[n] and first <= key < behind for key in range(keys))
+        for n, (first, behind) in enumerate(intervals.tolist())
+    ]
+    assert result.events.scores == sum(seen) * kv_heads * group
+    assert not result.out[:, np.array(seen) == 0].any()
+    # What passes is what the mask lets pass.
+    whole = run(chip, groups, start=start, mask=mask)
+    for name in ("slots", "row_updates"):
+        assert getattr(result.events, name) == getattr(whole.events, name)
+    every = np.tile([0, POSITIONS], (queries, 1))
+    again = run(chip, groups, start=start, mask=mask, intervals=every)
+    assert np.array_equal(again.out, whole.out)
+    assert again.events == whole.events
+
+
+BAD_INTERVALS = {
+    "shape": (np.zeros((3, 3)), "intervals must be [queries, 2] = (3, 2), not (3, 3)"),
+    "queries": (np.zeros((4, 2)), "intervals must be [queries, 2] = (3, 2), not (4, 2)"),
+    "order": (
+        np.array([[0, 1], [5, 4], [9, 8]]),
+        f"the low of an interval must be at most its high, and that at most {POSITIONS}, not [5, 4]",
+    ),
+    "high": (
+        np.array([[0, 1], [0, POSITIONS], [0, POSITIONS + 1]]),
+        f"the low of an interval must be at most its high, and that at most {POSITIONS}, not [0, {POSITIONS + 1}]",
+    ),
+    "low": (
+        np.array([[-1, 1], [0, 1], [0, 1]]),
+        f"the low of an interval must be at most its high, and that at most {POSITIONS}, not [-1, 1]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INTERVALS)
+def test_intervals_that_the_chip_refuses(name):
+    intervals, message = BAD_INTERVALS[name]
+    groups, one = integers(), [Sequence(queries=3, keys=5)]
+    for refuse in (
+        lambda: run(TINY, groups, intervals=intervals.astype(np.int64)),
+        lambda: run_batch(TINY, groups, one, intervals=intervals.astype(np.int64)),
+    ):
+        with pytest.raises(InputError) as error:
+            refuse()
+        assert str(error.value) == message
+
+
 # Refusals.
 
 
@@ -129,7 +285,17 @@ def scaled(groups, **changes):
 
 REFUSED = {
     "no groups": ([], "a job needs at least one key and value head"),
-    "columns": (integers(columns=32), "the head dimension of q must be columns = 16, not 32"),
+    **{
+        f"dimension {n}": (
+            integers(columns=n),
+            f"the head dimension must be a multiple of 8 up to columns = 16, not {n}",
+        )
+        for n in (4, 12, 24, 32)
+    },
+    "dimensions of a group": (
+        [replace(integers()[0], q=integers(columns=8)[0].q)],
+        "q, k and v must have one head dimension, not 8, 16 and 16",
+    ),
     "range": (
         [*integers(), *integers(value=128)],
         "q must be 8-bit integers from -128 to 127, not 128",
@@ -318,6 +484,109 @@ def test_scales_are_read_in_whole_beats(bus_bits, heads, moved):
     assert traffic(chip, descriptor(chip, group=heads)).bytes_scale == moved
 
 
-def test_traffic_refuses_what_the_schedule_cannot_hold():
-    with pytest.raises(InputError, match=r"^queries must be from 1 to 1048575, not 0$"):
-        traffic(TINY, replace(descriptor(), queries=0))
+def touched(chip, address, size):
+    """Beats of which any byte is one of these."""
+    return len({byte // chip.bus_bytes for byte in range(address, address + size)})
+
+
+@pytest.mark.parametrize("gap", [0, 8, 24])
+@pytest.mark.parametrize("offset", [0, 8, 40])
+@pytest.mark.parametrize("dimension", [8, 24, 64])
+def test_vectors_across_beats_are_read_whole(gap, offset, dimension):
+    chip = SMALL.override(bus_bits=256, update_rank=2)
+    size, row = dimension, 2 * dimension
+    job = Descriptor(
+        q=Tensor(address=offset, pitch=size + gap, head_pitch=1 << 12),
+        k=Tensor(address=(1 << 40) + offset, pitch=size + gap, head_pitch=8 * 125),
+        v=Tensor(address=offset + 16, pitch=3 * size + gap, head_pitch=size + gap),
+        o=Tensor(address=offset, pitch=4 * row, head_pitch=row + gap),
+        scales=offset + 8,
+        queries=2,
+        keys=7,
+        heads=6,
+        kv_heads=3,
+        dimension=dimension,
+        start=5,
+    )
+
+    def total(tensor, vectors, heads, size):
+        places = [
+            tensor.address + n * tensor.pitch + h * tensor.head_pitch for n in range(vectors) for h in range(heads)
+        ]
+        return sum(touched(chip, place, size) for place in places) * chip.bus_bytes
+
+    moved = traffic(chip, job)
+    assert moved.bytes_query == total(job.q, 2, 6, size)
+    assert (moved.bytes_key, moved.bytes_value) == (total(job.k, 7, 3, size), total(job.v, 7, 3, size))
+    assert moved.bytes_output == total(job.o, 2, 6, row)
+    assert moved.bytes_scale == touched(chip, job.scales, 24) * chip.bus_bytes
+
+
+def test_keys_are_read_from_their_pages():
+    chip = SMALL.override(bus_bits=512)
+    sequences = (
+        Sequence(queries=1, keys=9, first_key=8, start=8),
+        Sequence(queries=1, keys=0, first_row=1, first_key=4),
+    )
+    place = Tensor(address=0, pitch=64, head_pitch=64)
+    job = replace(
+        descriptor(chip, queries=2, keys=17),
+        k=place,
+        v=place,
+        sequences=2,
+        pages=Pages(list=0, tokens=4, count=6, k_pitch=16, v_pitch=256),
+    )
+    work = Work(job=job, sequences=sequences, page_list=(5, 5, 1, 4, 2))
+    # Keys 8 to 16 are in the pages 1, 4 and 2 of four, four and one: those of page 4 begin at a beat, 64 bytes on.
+    moved = traffic(chip, work)
+    assert moved.bytes_key == (2 * 4 + 1 * 4 + 2 * 1 + 1) * 64
+    assert moved.bytes_value == (4 + 4 + 1 + 1) * 64
+    assert traffic(chip, replace(work, page_list=())).bytes_key == 10 * 64
+
+
+@given(*(st.integers(0, 9).map(lambda n: 16 * n) for _ in range(4)), st.permutations(range(14)))
+def test_every_key_of_a_page_is_read_at_its_own_place(address, pitch, head_pitch, page_pitch, order):
+    chip = SMALL.override(bus_bits=512)
+    place = Tensor(address=address, pitch=pitch, head_pitch=head_pitch)
+    job = replace(
+        descriptor(chip, kv_heads=3, keys=23),
+        k=place,
+        v=replace(place, address=0),
+        pages=Pages(list=0, tokens=2, count=14, k_pitch=page_pitch, v_pitch=16),
+    )
+    moved = traffic(chip, Work(job=job, page_list=tuple(order[:12])))
+    for tensor, pitch_of_pages, found in ((job.k, page_pitch, moved.bytes_key), (job.v, 16, moved.bytes_value)):
+        places = [
+            tensor.address + order[n // 2] * pitch_of_pages + n % 2 * pitch + h * head_pitch
+            for n in range(23)
+            for h in range(3)
+        ]
+        assert found == sum(touched(chip, there, 64) for there in places) * 64
+
+
+def test_a_batch_moves_what_its_sequences_move():
+    sequences = (
+        Sequence(queries=11, keys=20, start=9),
+        Sequence(queries=3, keys=30, first_row=12, first_key=5, start=2, mask=FULL),
+        Sequence(queries=0, keys=30, first_row=15),
+        Sequence(queries=4, keys=30, first_row=14),  # refused: that row is another's
+        Sequence(queries=1, keys=35, first_row=20, start=40, mask=Mask(window=4)),
+    )
+    job = replace(descriptor(kv_heads=2, group=3, queries=21, keys=40), start=0, sequences=5, table=1 << 20)
+    found = traffic(TINY, Work(job=job, sequences=sequences))
+    alone = [
+        traffic(TINY, replace(job, sequences=0, queries=each.queries, keys=each.keys, start=each.start, mask=each.mask))
+        for each in (sequences[0], sequences[1], sequences[4])
+    ]
+    for name, value in asdict(found).items():
+        expected = sum(getattr(one, name) for one in alone)
+        assert value == (getattr(alone[0], name) if name == "bytes_scale" else expected), name
+
+
+def test_without_a_query_nothing_moves_and_without_a_key_one_is_read():
+    job = replace(descriptor(queries=9, keys=9), start=0, sequences=1)
+    assert traffic(TINY, Work(job=job, sequences=(Sequence(queries=0, keys=9),))) == Traffic()
+    moved = traffic(TINY, Work(job=job, sequences=(Sequence(queries=9, keys=0),)))
+    assert (moved.bytes_query, moved.bytes_output) == (9 * 16, 9 * 32)
+    assert (moved.bytes_key, moved.bytes_value) == (16, 16)
+    assert moved.buffer_writes == 1

@@ -270,3 +270,35 @@ def test_the_largest_jobs_are_accepted(job):
 def test_a_diagonal_beyond_the_last_key_is_the_last_block(job):
     (group,) = passes(TINY, job)
     assert group.blocks.tolist() == [4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=9), Mask(chunk=8), Mask(window=6, prefix=5)])
+def test_intervals_change_what_rows_see_and_not_what_passes(mask):
+    rng = np.random.default_rng(1)
+    intervals = np.sort(rng.integers(0, 60, (37, 2)), axis=1)
+    intervals[:8] = 50, 60  # a whole tile without a key
+    plain, ragged = (Job(queries=37, keys=50, heads=2, mask=mask, intervals=x) for x in (None, intervals))
+    low, high = mask.interval(13 + np.arange(37), 50)
+    for whole, part in zip(passes(TINY, plain, 2), passes(TINY, ragged, 2), strict=True):
+        assert np.array_equal(whole.blocks, part.blocks)
+        for tile, same in zip(part.tiles, whole.tiles, strict=True):
+            assert (tile.engine, tile.word, tile.hull) == (same.engine, same.word, same.hull)
+            assert tile.blocks(TINY.update_rank) == same.blocks(TINY.update_rank)
+            rows = tile.query[: tile.count]
+            assert tile.hull == (low[rows].min(), high[rows].max())
+            sees = tile.sees(np.arange(60))
+            for row, query in enumerate(rows):
+                first, behind = intervals[query]
+                seen = range(max(low[query], first), min(high[query], behind))
+                assert np.flatnonzero(sees[row]).tolist() == list(seen)
+            assert not sees[tile.count :].any()
+
+
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=2), Mask(chunk=4), Mask(prefix=9)])
+def test_without_a_key_one_block_passes_and_no_row_sees_it(mask):
+    groups = list(passes(TINY, Job(queries=20, keys=0, start=5, mask=mask), 2))
+    assert [group.blocks.tolist() for group in groups] == [[0]] * len(groups)
+    for group in groups:
+        for tile in group.tiles:
+            assert tile.blocks(TINY.update_rank) == range(1)
+            assert not tile.sees(np.arange(9)).any()

@@ -9,6 +9,7 @@ import mmap
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -18,6 +19,7 @@ from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiResp, AxiSlave
 
 from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
+from fusioncim_sim.rtl.sparse_file import mapped
 from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Stall
 
 PAGE_BYTES = 4096
@@ -38,7 +40,7 @@ class Fault:
 
 
 class AxiMemory:
-    """Memory of `size` bytes from address 0 at the ports PREFIX_* of a design.
+    """Memory of `size` bytes from address 0 at the ports PREFIX_* of a design, or the contents of a file.
 
     stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on each. latency: cycles from an address
     to its first beat; bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
@@ -54,7 +56,8 @@ class AxiMemory:
         self,
         dut: Any,
         *,
-        size: int,
+        size: int = 0,
+        file: Path | None = None,
         prefix: str = "m_axi",
         stall: str = "never",
         seed: int = 1,
@@ -62,11 +65,11 @@ class AxiMemory:
         share: float = 1.0,
         faults: Sequence[Fault] = (),
     ) -> None:
-        self._memory = mmap.mmap(-1, size)
+        self._memory = mapped(file) if file else mmap.mmap(-1, size)
         self.bytes = np.frombuffer(self._memory, np.uint8)
         self.bursts = {"read": 0, "write": 0}
         self.transferred = {"read": 0, "write": 0}
-        self._faults = [*faults, Fault(start=size, stop=1 << 64, response=AxiResp.DECERR)]
+        self._faults = [*faults, Fault(start=len(self._memory), stop=1 << 64, response=AxiResp.DECERR)]
         self._responses: dict[str, AxiResp] = {}
         self._late = latency > SHORTEST_LATENCY
         self._taken: deque[float] = deque()
@@ -199,8 +202,9 @@ def strobe_check(dut: Any, port: str) -> Callable[[], None]:
         written = int(strobes.value)
         least = written & -written  # of the strobes, the first
         ends = int(last.value) == 1
-        holes = not written or (written + least) & written or (goes_on and least != 1)
-        assert not (holes or (not ends and written + least != top)), f"{port}: a byte is left out"
+        inside = not written or (written + least) & written
+        between = (goes_on and least != 1) or (not ends and written + least != top)
+        assert not any((inside, between)), f"{port}: a byte is left out"
         goes_on = not ends
 
     return check

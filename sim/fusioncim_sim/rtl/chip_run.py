@@ -1,13 +1,12 @@
 """Runs jobs on the whole chip: the RTL on a third-party memory, compared bit for bit with the golden model."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fusioncim.build.cache import build_root
 from fusioncim.chip.chip import Chip
@@ -22,15 +21,21 @@ from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
 from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.runner import Program, run
+from fusioncim_sim.rtl.sparse_file import contents, copy, create, differences
 from fusioncim_sim.rtl.tensor_bytes import Bytes
 
 MEMORY_BYTES = 1 << 28
-"""More than the jobs of a run take; what no job touches costs nothing."""
+"""More than the jobs of a run take from the base of the last one on; what no job touches costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipJob:
-    """A job to be run, see `memory_image.place_job`; groups: operands, one `Heads` per key and value head."""
+    """A job to be run, see `memory_image.place_job`.
+
+    Members:
+        groups: operands, one `Heads` per key and value head.
+        base: the address from which it lies in memory, or from the end of the job before.
+    """
 
     groups: Sequence[Heads]
     start: int | None = None
@@ -40,10 +45,12 @@ class ChipJob:
     sequences: Sequence[descriptor.Sequence] = ()
     intervals: Int | None = None
     gap: int = 0
+    base: int = 0
 
-    def place(self, chip: ChipConfig, memory: Bytes, base: int) -> Image:
-        """Write it into the memory."""
+    def place(self, chip: ChipConfig, memory: Bytes, behind: int) -> Image:
+        """Write it into the memory, behind the jobs before."""
         options = {field.name: getattr(self, field.name) for field in fields(self)}
+        base = max(options.pop("base"), behind)
         return place_job(chip, memory, options.pop("groups"), base=base, **options)
 
     def golden(self, chip: ChipConfig) -> Int:
@@ -71,13 +78,15 @@ class ChipRun:
     stray: int
 
 
-def prepare(chip: ChipConfig, jobs: Sequence[ChipJob]) -> tuple[Bytes, list[Image]]:
-    """A memory with all jobs, one behind the other, and where they are."""
-    memory = np.zeros(MEMORY_BYTES, np.uint8)
+def prepare(chip: ChipConfig, jobs: Sequence[ChipJob], file: Path) -> list[Image]:
+    """Write a memory with all jobs, one behind the other, to a file; where they are."""
+    memory = create(file, MEMORY_BYTES + max(job.base for job in jobs))
     images: list[Image] = []
     for job in jobs:
         images.append(job.place(chip, memory, images[-1].end if images else 0))
-    return memory[: -(-images[-1].end // PAGE_BYTES) * PAGE_BYTES], images
+    del memory
+    os.truncate(file, -(-images[-1].end // PAGE_BYTES) * PAGE_BYTES)
+    return images
 
 
 def simulate_chip(
@@ -104,13 +113,14 @@ def simulate_chip(
     the run. bench, path, extra: another bench, where its module is, and what it finds in its case besides. simulator:
     of `SIMULATORS`. program: instead of the chip's own.
     """
-    memory, images = prepare(chip, jobs)
-    descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
-    for image, job in zip(images, descriptors, strict=True):
-        image.write_record(memory, job)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
-        memory.tofile(folder / "memory.bin")
+        before, after = folder / "before.bin", folder / "memory.bin"
+        images = prepare(chip, jobs, before)
+        descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
+        for image, job in zip(images, descriptors, strict=True):
+            image.write_record(contents(before), job)
+        copy(before, after)
         case = {
             "chip": chip.as_dict(),
             "images": [
@@ -129,10 +139,9 @@ def simulate_chip(
             **(extra or {}),
         }
         run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator, program=program)
-        after = np.fromfile(folder / "memory.bin", np.uint8)
         outcome = json.loads((folder / "out.json").read_text(encoding="utf-8"))
-    statuses = [Status(code) for code in outcome["statuses"]]
-    outputs = [image.outputs(after) for image in images]
-    for image in images:
-        image.clear_outputs(after)
-    return ChipRun(statuses, outputs, outcome["counters"], int(np.count_nonzero(after != memory)))
+        statuses = [Status(code) for code in outcome["statuses"]]
+        outputs = [image.outputs(contents(after)) for image in images]
+        for image in images:
+            image.clear_outputs(contents(after))
+        return ChipRun(statuses, outputs, outcome["counters"], differences(before, after))

@@ -1,5 +1,7 @@
 """Jobs in memory: how operands are packed, where every vector lies, and what is left alone."""
 
+import json
+import mmap
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.descriptor import Status, Work
+from fusioncim_golden.descriptor import Sequence, Status, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_sim.rtl.job_places import LAYOUTS
+from fusioncim_golden.record import job_record, sequence_table
+from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view
 
@@ -26,14 +29,14 @@ CHIPS = {
 FILL = 0xA5
 
 
-def operands(chip=TINY, *, kv_heads=2, group=3, queries=4, keys=5, seed=0):
+def operands(chip=TINY, *, kv_heads=2, group=3, queries=4, keys=5, seed=0, dimension=None):
     """Random operands of all bits, one `Heads` per key and value head, and another scale for every head."""
     rng = np.random.default_rng(seed)
     limit = 1 << (chip.engine.operand_bits - 1)
     groups = []
     for _ in range(kv_heads):
         shapes = (group, queries), (keys,), (keys,)
-        parts = [rng.integers(-limit, limit, (*shape, chip.engine.columns)) for shape in shapes]
+        parts = [rng.integers(-limit, limit, (*shape, dimension or chip.engine.columns)) for shape in shapes]
         mantissa, shift = rng.integers(128, 256, (group, 1)), rng.integers(16, 32, (group, 1))
         scales = {"mantissa": mantissa.repeat(queries, axis=1), "shift": shift.repeat(queries, axis=1)}
         groups.append(replace(from_integers(*parts, scale_q=1e-3), **scales))
@@ -186,6 +189,205 @@ def test_the_descriptor_says_how_the_job_is_to_be_run():
     assert (job.start, job.mask) == (0, FULL)
     job = place_job(TINY, memory, operands(), start=33).descriptor
     assert (job.output_bits, job.start) == (16, 33)
+
+
+# Pages, sequences, intervals, dimensions, gaps.
+
+
+def key_vector(memory, work, name, n, h, size):
+    """The bytes of key, or value, n of head h: in its page if there are pages."""
+    job, pages = work.job, work.job.pages
+    tensor = getattr(job, name)
+    if not pages:
+        return vector(memory, tensor, n, h, size)
+    page, token = work.page_list[n // pages.tokens], n % pages.tokens
+    there = replace(tensor, address=tensor.address + page * getattr(pages, f"{name}_pitch"))
+    return vector(memory, there, token, h, size)
+
+
+def written(image):
+    """Which bytes of the memory are the job's: (address, bytes) of every vector and table."""
+    job, chip = image.descriptor, image.chip
+    vectors = [
+        (job.q, job.queries, job.heads, job.vector_bytes(chip)),
+        (job.o, job.queries, job.heads, job.row_bytes(chip)),
+    ]
+    for tensor, count, heads, size in vectors:
+        yield from (
+            (tensor.address + n * tensor.pitch + h * tensor.head_pitch, size)
+            for n in range(count)
+            for h in range(heads)
+        )
+    for name in ("k", "v"):
+        tensor, pages = getattr(job, name), job.pages
+        for n in range(job.keys):
+            page = image.work.page_list[n // pages.tokens] * getattr(pages, f"{name}_pitch") if pages else 0
+            place = tensor.address + page + (n % pages.tokens if pages else n) * tensor.pitch
+            yield from ((place + h * tensor.head_pitch, job.vector_bytes(chip)) for h in range(job.kv_heads))
+    yield from [(job.scales, 4 * job.heads), (job.table, 64 * job.sequences), (image.address, 256)]
+    yield job.intervals, 8 * job.queries if job.intervals else 0
+    if job.pages:
+        yield job.pages.list, 4 * len(image.work.page_list)
+
+
+pagings = st.builds(
+    Paging,
+    tokens=st.sampled_from([2, 4, 8]),
+    layout=st.sampled_from(LAYOUTS),
+    seed=st.integers(0, 9),
+    spare=st.integers(0, 3),
+)
+FREE = {name: chip for name, chip in CHIPS.items() if name != "1024-bit bus"}
+
+
+@given(
+    st.sampled_from(list(FREE)),
+    shapes,
+    st.sampled_from(LAYOUTS),
+    st.sampled_from([8, 16]),
+    st.none() | pagings,
+    st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 3),
+    st.integers(0, 5000),
+)
+def test_all_that_a_job_needs_lies_where_its_record_says(
+    name, shape, layout, dimension, paging, parts, ragged, gap, base
+):
+    chip, memory = FREE[name], fill(1 << 17)
+    groups = operands(chip, dimension=dimension, **shape)
+    queries, keys = shape["queries"], shape["keys"]
+    sequences = [Sequence(queries=queries if n == 0 else 0, keys=keys, first_row=n and queries) for n in range(parts)]
+    intervals = np.sort(np.random.default_rng(1).integers(0, 99, (queries, 2)), axis=1) if ragged else None
+    image = place_job(
+        chip,
+        memory,
+        groups,
+        base=base,
+        layout=layout,
+        paging=paging,
+        sequences=sequences,
+        intervals=intervals,
+        gap=8 * gap,
+    )
+    job = image.descriptor
+    assert job.status(chip) == Status.OK
+    assert set(image.work.statuses()) == {Status.OK}
+    assert (job.dimension, job.sequences, job.intervals > 0, job.pages is None) == (
+        dimension,
+        parts,
+        ragged,
+        paging is None,
+    )
+    bits, size, group = chip.engine.operand_bits, job.vector_bytes(chip), shape["group"]
+    for h, heads in enumerate(groups):
+        for n in range(keys):
+            for name in ("k", "v"):
+                expected = getattr(heads, name)[n].tolist()
+                assert integers_of(key_vector(memory, image.work, name, n, h, size), bits) == expected
+        for n in range(queries):
+            for member in range(group):
+                there = vector(memory, job.q, n, h * group + member, size)
+                assert integers_of(there, bits) == heads.q[member, n].tolist()
+    record = job_record(job)
+    assert image.address % 256 == 0
+    assert memory[image.address :][:256].tobytes() == record
+    assert memory[job.table :][: 64 * parts].tobytes() == sequence_table(sequences)
+    if ragged:
+        words = memory[job.intervals :][: 8 * queries].view("<u4").reshape(queries, 2)
+        assert np.array_equal(words, intervals)
+    if paging:
+        count = -(-keys // paging.tokens)
+        assert memory[job.pages.list :][: 4 * count].view("<u4").tolist() == list(image.work.page_list)
+        assert (job.pages.tokens, job.pages.count) == (paging.tokens, count + paging.spare)
+        assert len(set(image.work.page_list)) == count
+    # No byte has two meanings, and all others are as they were.
+    owners = np.zeros(len(memory), int)
+    for address, length in written(image):
+        owners[address : address + length] += 1
+    assert owners.max() == 1
+    assert not owners[:base].any()
+    assert np.flatnonzero(owners)[-1] + 1 == image.end
+    assert (memory[owners == 0] == FILL).all()
+
+
+def test_the_layouts_of_pages_are_those_of_dense_arrays():
+    (heads,) = operands(kv_heads=1, keys=7)
+    groups = [heads, replace(heads, k=heads.v, v=heads.k)]
+    k = np.zeros((8, 2, 16), np.int8)
+    k[:7] = np.stack([heads.k, heads.v], axis=1)
+    for layout, axes in (("token", (0, 1, 2, 3)), ("head", (0, 2, 1, 3))):
+        memory = fill() * 0
+        image = place_job(TINY, memory, groups, paging=Paging(tokens=4, layout=layout, seed=3))
+        pages, address = image.descriptor.pages, image.descriptor.k.address
+        assert pages.k_pitch == pages.v_pitch == 4 * 2 * 16
+        for number, page in zip(image.work.page_list, k.reshape(2, 4, 2, 16), strict=True):
+            dense = page[None].transpose(axes).tobytes()
+            assert memory[address + number * pages.k_pitch :][: len(dense)].tobytes() == dense
+
+
+def test_pages_are_shuffled_by_their_seed():
+    lists = [
+        place_job(TINY, fill(), operands(keys=40), paging=Paging(tokens=4, seed=seed)).work.page_list
+        for seed in (1, 1, 2)
+    ]
+    assert lists[0] == lists[1] != lists[2]
+    assert list(lists[0]) != sorted(lists[0])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("paging", [None, Paging(tokens=8), Paging(tokens=8, layout="head")])
+def test_with_a_gap_nothing_lies_where_it_did(layout, paging):
+    chip = PRESETS["small"]
+    image = place_job(
+        chip, fill(1 << 18), operands(chip), layout=layout, paging=paging, gap=16, intervals=np.zeros((4, 2), np.int64)
+    )
+    job, pages = image.descriptor, image.descriptor.pages
+    assert job.status(chip) == Status.OK
+    places = [*(getattr(job, name).address for name in "qkvo"), job.scales, job.intervals]
+    steps = [min(getattr(job, name).pitch, getattr(job, name).head_pitch) for name in "qkvo"]
+    assert {place % 64 for place in places + ([pages.list] if pages else [])} == {16}
+    assert steps == [80, 80, 80, 144]
+    assert all(place % 32 == 16 for place in steps + ([pages.k_pitch, pages.v_pitch] if pages else []))
+
+
+def test_short_vectors_lie_as_far_apart_as_places_must():
+    chip = CHIPS["1024-bit bus"]
+    job = place_job(chip, fill(), operands(chip, dimension=8), layout="token").descriptor
+    assert (job.vector_bytes(chip), job.row_bytes(chip)) == (8, 16)
+    assert (job.q.pitch, job.q.head_pitch, job.o.head_pitch) == (6 * 16, 16, 16)
+    assert job.status(chip) == Status.OK
+
+
+def test_a_job_may_lie_beyond_32_bits_of_address():
+    chip = TINY.override(address_bits=40)
+    memory = np.frombuffer(mmap.mmap(-1, (1 << 33) + (1 << 16)), np.uint8)
+    groups = operands(chip, queries=4, keys=9)
+    image = place_job(chip, memory, groups, base=1 << 33, paging=Paging(tokens=4))
+    job = image.descriptor
+    assert job.q.address == 1 << 33
+    assert job.status(chip) == Status.OK
+    assert job.status(TINY) == Status.ADDRESS
+    assert memory[image.address :][:256].tobytes() == job_record(job)
+    assert integers_of(key_vector(memory, image.work, "v", 8, 1, 16), 8) == groups[1].v[8].tolist()
+    assert not image.outputs(memory).any()
+
+
+def test_another_record_may_take_its_place():
+    memory = fill()
+    image = place_job(TINY, memory, operands())
+    other = replace(image.descriptor, queries=3, scales=1 << 40)
+    before = memory.copy()
+    image.write_record(memory, other)
+    assert memory[image.address :][:256].tobytes() == job_record(other)
+    image.write_record(memory)
+    assert np.array_equal(memory, before)
+
+
+def test_an_image_comes_back_from_json():
+    sequences = [Sequence(queries=4, keys=5, mask=FULL)]
+    image = place_job(TINY, fill(), operands(), sequences=sequences, paging=Paging(tokens=2), gap=8, base=5000)
+    assert Image.from_dict(TINY, json.loads(json.dumps(image.as_dict()))) == image
 
 
 # Outputs.
