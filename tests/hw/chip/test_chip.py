@@ -82,7 +82,7 @@ def jobs_of(names, chip=TINY):
     ]
 
 
-def check(chip, jobs, run, descriptors):
+def check(chip, jobs, run):
     """Every bit, every event and every byte, and none where there is no output."""
     assert run.statuses == [Status.OK] * len(jobs)
     assert run.stray == 0
@@ -93,7 +93,7 @@ def check(chip, jobs, run, descriptors):
     names = {"skipped_row_updates": "zero_row_updates"}
     for name in ("rescales", "halvings", "row_updates", "skipped_row_updates", "slots", "zero_slots"):
         assert counters[names.get(name, name)] == sum(getattr(result.events, name) for result in results), name
-    moved = [golden.traffic(chip, descriptor) for descriptor in descriptors]
+    moved = [golden.traffic(chip, image.work) for image in run.images]
     for name in vars(moved[0]):
         assert counters[name] == sum(getattr(traffic, name) for traffic in moved), name
     assert counters["buffer_writes"] == counters["buffer_reads"] <= counters["deliveries"]
@@ -121,17 +121,13 @@ def check_exercised(jobs, counters, least):
 def run_and_check(chip, names, *, least=LEAST, memory=None, **options):
     """Run jobs and check all of it; memory: as the cycle model takes it, whose counters must be the chip's then."""
     jobs = jobs_of(names, chip)
-    descriptors = []
-
-    def remember(_, descriptor):
-        descriptors.append(descriptor)
-        return descriptor
-
-    run = simulate_chip(chip, jobs, change=remember, **options)
-    check(chip, jobs, run, descriptors)
+    run = simulate_chip(chip, jobs, **options)
+    check(chip, jobs, run)
     check_exercised(jobs, run.counters, least)
     if memory is not None:
-        assert asdict(modelled(chip, descriptors, memory)).items() <= run.counters.items()
+        assert (
+            asdict(modelled(chip, [image.descriptor for image in run.images], memory)).items() <= run.counters.items()
+        )
     return run
 
 
@@ -184,9 +180,7 @@ def test_large(name):
 def test_small(engines):
     chip = SMALL.override(engines=engines)
     jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, chip)), ChipJob(groups=operands(2, 2, 2, 3, 40, chip))]
-    descriptors = []
-    run = simulate_chip(chip, jobs, change=lambda _, d: descriptors.append(d) or d, cycles=20_000)
-    check(chip, jobs, run, descriptors)
+    check(chip, jobs, simulate_chip(chip, jobs, cycles=20_000))
 
 
 def test_slow_memory_and_small_buffer():
