@@ -345,3 +345,17 @@ def test_the_next_job_is_right_after_a_stop_at_any_moment(kind):
             "expected": golden.run(TINY, jobs[0].groups).out.tolist(),
         },
     )
+
+
+def test_jobs_at_the_end_of_a_large_memory():
+    """Addresses of 40 bits: a job below 4 GiB, one across, and one whose record is far up."""
+    chip = TINY.override(address_bits=40)
+    jobs = [
+        replace(job, base=base)
+        for job, base in zip(jobs_of(["decode", "grouped", "decode"], chip), (0, (1 << 32) - 900, 1 << 39), strict=True)
+    ]
+    run = simulate_chip(chip, jobs, cycles=60_000)
+    check(chip, jobs, run)
+    addresses = [image.address for image in run.images]
+    assert addresses[0] < 1 << 32 < addresses[1] < 1 << 39 < addresses[2]
+    assert run.images[1].descriptor.q.address < 1 << 32
