@@ -153,7 +153,7 @@ class Planner(wiring.Component):
         m.d.comb += following.eq(self._following(walk))
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
-        rows = Signal(fits(config.rows))
+        rows, begins = Signal(fits(config.rows)), ~started & (kv_head == 0)
         diagonal = last >> config.rank_bits
         m.d.comb += [
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
@@ -163,7 +163,7 @@ class Planner(wiring.Component):
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
-            *(o_tile.begins.eq(~started & (kv_head == 0)), o_tile.opens.eq(o_tile.begins & self.job.opens)),
+            *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
             o_tile.final.eq(dealer.number + 1 == dealer.count),
             *(dealer.rows.eq(outlined), dealer.beside.eq(low != far)),
