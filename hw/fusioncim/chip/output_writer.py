@@ -218,19 +218,21 @@ class OutputWriter(wiring.Component):
         request = self.o_write.payload
         go = Signal()
         job = Signal(steps)
+        address, slot = Signal(chip.address_bits), Signal(slot_shape())
+        beats = Signal(entry["beats"].shape)
         wrap = Signal()
         byte_bits = chip.bus_bytes.bit_length() - 1
         length = row_bytes(chip, job.dimension)
         words = (length + (chip.bus_bytes - 1)) >> byte_bits
         m.d.comb += [
             *(self.o_write.valid.eq(held & order.w_rdy), go.eq(self.o_write.valid & self.o_write.ready)),
-            request.address.eq(Array(packer.address for packer in packers)[chosen]),
-            request.beats.eq(beats_touched(chip, request.address, length)),
-            request.tag.eq(Array(packer.slot for packer in packers)[chosen]),
-            request.drop.eq(pick(self.failed, request.tag)),
-            *(order.w_en.eq(go), job.eq(Array(jobs)[request.tag]), asked.engine.eq(chosen)),
-            *(asked.offset.eq(beat_offset(chip, request.address)), asked.beats.eq(request.beats)),
-            *(asked.end.eq((request.address + length)[:byte_bits]), asked.spills.eq(request.beats > words)),
+            *(address.eq(Array(packer.address for packer in packers)[chosen]), request.address.eq(address)),
+            beats.eq(beats_touched(chip, address, length)),
+            *(slot.eq(Array(packer.slot for packer in packers)[chosen]), request.tag.eq(slot)),
+            *(request.drop.eq(pick(self.failed, slot)), request.beats.eq(beats)),
+            *(order.w_en.eq(go), job.eq(Array(jobs)[slot]), asked.engine.eq(chosen)),
+            *(asked.offset.eq(beat_offset(chip, address)), asked.beats.eq(beats)),
+            *(asked.end.eq((address + length)[:byte_bits]), asked.spills.eq(beats > words)),
             wrap.eq(Array(packer.head for packer in packers)[chosen] + 1 == job.group),
         ]
         rows = Signal(chip.engines)

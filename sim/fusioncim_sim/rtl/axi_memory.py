@@ -202,8 +202,9 @@ def strobe_check(dut: Any, port: str) -> Callable[[], None]:
         written = int(strobes.value)
         least = written & -written  # of the strobes, the first
         ends = int(last.value) == 1
-        holes = not written or (written + least) & written or (goes_on and least != 1)
-        assert not (holes or (not ends and written + least != top)), f"{port}: a byte is left out"
+        inside = not written or (written + least) & written
+        between = (goes_on and least != 1) or (not ends and written + least != top)
+        assert not any((inside, between)), f"{port}: a byte is left out"
         goes_on = not ends
 
     return check

@@ -107,7 +107,7 @@ def run(
     """
     for job in jobs:
         job.check(chip)
-    work = [_job(job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
+    work = [_job(chip, job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
     numbers = [x for job in work for x in job]
     counters = (ctypes.c_int64 * len(fields(Counts)))()
     ended = _library().fusioncim_run(
@@ -137,10 +137,10 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     ]
 
 
-def _job(job: Descriptor, arrival: int) -> list[int]:
+def _job(chip: ChipConfig, job: Descriptor, arrival: int) -> list[int]:
     """The fields of the kernel's Job, in order."""
     places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
-    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads]
+    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
     mask = [job.mask.window, job.mask.ahead, job.mask.chunk, job.mask.prefix]
     return [*places, job.scales, *sizes, *mask, arrival]
 

@@ -183,7 +183,7 @@ def whole(config, words):
 
 
 def words_of(rng, requests, config):
-    """A random beat for each of the requests, most of which leave bytes out before their first and behind their last."""
+    """Random beats of the requests, which leave out bytes before their first and behind their last one."""
     size, beats = config.bus_bytes, []
     for r in requests:
         before, behind = rng.integers(size // 2, size=2)

@@ -9,7 +9,7 @@ enum { WRITES_TAKEN = 2, ANSWER_CYCLES = 2 };
 
 typedef struct {
     int64_t address;
-    int32_t beats, kind, slot, last; /* last: with it a block of keys and values is whole */
+    int32_t beats, kind, slot, last; /* last: with it a block of keys and values is whole; a row has a beat more than words */
 } Request;
 
 /* A request that is cut into bursts. */

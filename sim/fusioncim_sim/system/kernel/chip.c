@@ -142,7 +142,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int offers = output_offers(&c->output), go = offers && writer_ready(&c->writer), word = output_word(&c->output);
     int moved = word && writer_takes(&c->writer, config, now);
     int row_slot = writer_answer(&c->writer, now);
-    Request write = offers ? output_request(&c->output, config) : (Request){0};
+    Request write = offers ? output_request(&c->output, config, jobs, c->slots) : (Request){0};
 
     /* Where every engine's cycle goes: the first cause that holds. */
     int running = table_running(&c->table), working = (c->multiply | c->loaded) != 0;
@@ -161,7 +161,8 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     if (reserve)
         c->blocks[c->network.entry % (uint32_t)config->buffer_blocks] = c->fetcher.here.block;
     Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
-    changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved);
+    changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved,
+                             write);
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !query);

@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
     Tensor q, k, v, o;
     int64_t scales, queries, keys, start, heads, kv_heads;
+    int64_t vector_bytes, row_bytes; /* of a query, key or value; of an output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
     int64_t arrival;
 } Job;
@@ -115,5 +116,11 @@ static int bit_length(int64_t x)
 
 /* Cycles of the serial multiplier from the start to its product. */
 static int multiplier_cycles(int64_t count) { return bit_length(count) + 1; }
+
+/* Beats that have one of so many bytes from that address on. */
+static int32_t beats_touched(const Config *config, int64_t address, int64_t length)
+{
+    return (int32_t)((address % config->bus_bytes + length - 1) / config->bus_bytes + 1);
+}
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

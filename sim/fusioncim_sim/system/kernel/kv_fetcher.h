@@ -15,11 +15,12 @@ typedef struct {
     Place here, there;
 } KvFetcher;
 
-/* The whole block in one request: its vectors are neighbours in memory. */
+/* The whole block in one request: its vectors are neighbours of whole beats in memory. */
 static int fetcher_whole(const KvFetcher *f, const Config *config)
 {
-    int64_t pitch = f->second ? f->job->v.pitch : f->job->k.pitch;
-    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == config->vector_bytes;
+    int64_t pitch = f->second ? f->job->v.pitch : f->job->k.pitch, length = f->job->vector_bytes;
+    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == length &&
+           length % config->bus_bytes == 0 && f->row_address % config->bus_bytes == 0;
 }
 
 static int fetcher_ends_half(const KvFetcher *f, const Config *config)
@@ -31,7 +32,7 @@ static int fetcher_offers(const KvFetcher *f) { return f->state == FETCH_ROWS; }
 
 static Request fetcher_request(const KvFetcher *f, const Config *config)
 {
-    int32_t beats = (int32_t)(config->vector_bytes / config->bus_bytes);
+    int32_t beats = beats_touched(config, f->row_address, f->job->vector_bytes);
     return (Request){
         .address = f->row_address,
         .beats = fetcher_whole(f, config) ? beats * f->rows : beats,

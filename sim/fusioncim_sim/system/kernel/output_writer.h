@@ -3,40 +3,54 @@
 typedef struct {
     Fifo beats, places; /* places: address, a: head, b: rows, c: slot */
     int32_t part, beat, rows, held;
+    int32_t gone, passes; /* words of the row that left; over the words behind the dimension */
     Entry place;
 } Packer;
 
 typedef struct {
     Packer packers[MAX_ENGINES];
-    int32_t chosen, held, last, sender, left;
+    int32_t chosen, held, last, sender, left, spills;
     uint32_t restless, rows, room; /* packers that move by themselves, that hold a row, that take an output */
-    Fifo order;
+    Fifo order; /* a: engine, b: beats, c: it has a beat more than words */
 } OutputWriter;
 
 /* A row is asked to be written. */
 static int output_offers(const OutputWriter *o) { return o->held && fifo_writable(&o->order); }
 
-static Request output_request(const OutputWriter *o, const Config *config)
+static Request output_request(const OutputWriter *o, const Config *config, const Job *jobs, const int32_t *slots)
 {
     const Packer *p = &o->packers[o->chosen];
-    return (Request){p->place.address, (int32_t)config->output_beats, 0, p->place.c, 0};
+    const Job *job = &jobs[slots[p->place.c]];
+    int32_t beats = beats_touched(config, p->place.address, job->row_bytes);
+    return (Request){p->place.address, beats, 0, p->place.c, beats > beats_touched(config, 0, job->row_bytes)};
 }
 
-/* A word is there for the write master. */
-static int output_word(const OutputWriter *o) { return o->left && o->packers[o->sender].beats.out; }
+/* The last beat is what is left of the last word. */
+static int output_spills(const OutputWriter *o) { return o->left == 1 && o->spills; }
+
+/* A beat is there for the write master. */
+static int output_word(const OutputWriter *o)
+{
+    const Packer *p = &o->packers[o->sender];
+    return o->left && (output_spills(o) || (p->beats.out && !p->passes));
+}
 
 static void packer_update(Packer *p, const Config *config, const Job *jobs, const int32_t *slots, int taken,
-                          const Entry *place, int take, int sent)
+                          const Entry *place, int take, int sent, int last)
 {
     int word = taken && p->part == config->parts - 1, ends = word && p->beat == config->output_beats - 1;
     Entry front = *fifo_front(&p->places);
-    int next = p->places.out, held = p->held;
+    int next = p->places.out, held = p->held, leaves = p->beats.out && (sent || p->passes);
+    if (leaves) {
+        p->gone = p->gone == config->output_beats - 1 ? 0 : p->gone + 1;
+        p->passes = (p->passes || last) && p->gone;
+    }
     if (taken)
         p->part = word ? 0 : p->part + 1;
     if (word)
         p->beat = ends ? 0 : p->beat + 1;
     p->rows += ends - take;
-    fifo_update(&p->beats, word, (Entry){0}, sent);
+    fifo_update(&p->beats, word, (Entry){0}, leaves);
     fifo_update(&p->places, place != NULL, place ? *place : (Entry){0}, !held);
     if (!held) {
         p->place = front;
@@ -60,7 +74,7 @@ static int next_in_turn(uint32_t engines, int last)
 
 /* moves: engines whose output moves; placed: the engine that gets a tile, whose rows go to `place`, or -1. */
 static int output_update(OutputWriter *o, const Config *config, const Job *jobs, const int32_t *slots, uint32_t moves,
-                         int placed, const Entry *place, int go, int moved)
+                         int placed, const Entry *place, int go, int moved, Request request)
 {
     int chosen = o->chosen, sender = o->sender, waits = o->order.out;
     int next = o->left == 0 || (moved && o->left == 1);
@@ -68,26 +82,28 @@ static int output_update(OutputWriter *o, const Config *config, const Job *jobs,
     uint32_t stirs = moves | o->restless | (placed >= 0 ? 1u << placed : 0) | (go ? 1u << chosen : 0) |
                      (moved ? 1u << sender : 0);
     Entry front = *fifo_front(&o->order);
+    int word = moved && !output_spills(o), ends = o->left == 1 + o->spills;
     int changes = stirs || go || moved || (!o->held && rows) || fifo_moves(&o->order) || (next && (waits || o->left));
     FOR_EACH(e, stirs) {
         Packer *p = &o->packers[e];
         packer_update(p, config, jobs, slots, moves >> e & 1, placed == (int)e ? place : NULL, go && chosen == (int)e,
-                      moved && sender == (int)e);
-        int restless = fifo_moves(&p->beats) || fifo_moves(&p->places) || (!p->held && p->places.out);
+                      word && sender == (int)e, ends);
+        int restless = p->passes || fifo_moves(&p->beats) || fifo_moves(&p->places) || (!p->held && p->places.out);
         o->restless = with(o->restless, (int)e, restless);
         o->rows = with(o->rows, (int)e, p->rows && p->held);
         o->room = with(o->room, (int)e, fifo_writable(&p->beats));
     }
+    fifo_update(&o->order, go, (Entry){.a = chosen, .b = request.beats, .c = request.last}, next);
     if (!o->held || go) {
         o->held = rows != 0;
         o->chosen = rows ? next_in_turn(rows, o->last) : chosen;
     }
     if (go)
         o->last = chosen;
-    fifo_update(&o->order, go, (Entry){.a = chosen}, next);
     if (next) {
-        o->left = waits ? (int32_t)config->output_beats : 0;
+        o->left = waits ? front.b : 0;
         o->sender = front.a;
+        o->spills = front.c;
     } else if (moved) {
         o->left--;
     }

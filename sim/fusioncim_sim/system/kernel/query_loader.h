@@ -20,11 +20,9 @@ static int loader_offers(const QueryLoader *l)
 
 static Request loader_request(const QueryLoader *l, const Config *config, const Job *job, int slot)
 {
-    if (l->state == LOAD_SCALES) {
-        int64_t per_beat = config->bus_bytes / SCALE_BYTES;
-        return (Request){job->scales, (int32_t)((job->heads + per_beat - 1) / per_beat), SCALE, slot, 0};
-    }
-    return (Request){l->q_address, (int32_t)(config->vector_bytes / config->bus_bytes), QUERY, slot, 0};
+    if (l->state == LOAD_SCALES)
+        return (Request){job->scales, beats_touched(config, job->scales, job->heads * SCALE_BYTES), SCALE, slot, 0};
+    return (Request){l->q_address, beats_touched(config, l->q_address, job->vector_bytes), QUERY, slot, 0};
 }
 
 /* The tile that the planner shows is done with. */
