@@ -48,6 +48,7 @@ from fusioncim.engine.engine import Engine
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.descriptor import INTERVAL_BYTES
 
 
 class Core(wiring.Component):
@@ -97,6 +98,8 @@ class Core(wiring.Component):
             m.submodules[name] = once(platform, unit)
 
         kind = self.beat.tag.kind
+        # Of the entries of a beat the one that the request's address has.
+        entry = Cat(self.beat.tag.row[: chip.alignment // INTERVAL_BYTES - 1], self.beat.tag.offset)
         is_kv, is_query, is_table = Signal(), Signal(), Signal()
 
         # Jobs.
@@ -115,6 +118,8 @@ class Core(wiring.Component):
             *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
             table.read_error.eq(self.beat_valid & self.beat.error & ~is_table),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
+            *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
+            *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
         ]
 
         # Memory.
@@ -133,7 +138,9 @@ class Core(wiring.Component):
             *(loader.beat_error.eq(self.beat.error), loader.beat_slot.eq(self.beat.tag.slot)),
             *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
             *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
+            *(loader.entry_valid.eq(self.beat_valid & (kind == ReadKind.INTERVAL)), loader.entry.eq(entry)),
             *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
+            *(fetcher.page_valid.eq(self.beat_valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(self.beat.data)),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat_tag.eq(self.beat.tag)),
             *(buffer.beat_last.eq(self.beat.last), buffer.ends.eq(realigner.ends)),
             *(buffer.words.eq(realigner.words), buffer.write.eq(realigner.write)),

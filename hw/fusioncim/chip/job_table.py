@@ -34,6 +34,8 @@ class JobTable(wiring.Component):
         row_written, row_slot, row_error: the write of an output row is answered.
         read_error, read_slot: a beat could not be read.
         scale_error, scale_slot: a row has a scale that is none.
+        page_error, page_slot: a block's page is none of the pool.
+        interval_error, interval_slot: a query has an interval that is none.
         failed: slots of sequences that met an error.
         o_result: outcomes of jobs, in order.
         running: a job is under way.
@@ -54,6 +56,10 @@ class JobTable(wiring.Component):
                 "read_slot": In(slot_shape()),
                 "scale_error": In(1),
                 "scale_slot": In(slot_shape()),
+                "page_error": In(1),
+                "page_slot": In(slot_shape()),
+                "interval_error": In(1),
+                "interval_slot": In(slot_shape()),
                 "failed": Out(SLOTS),
                 "o_result": Out(stream.Signature(result_layout())),
                 "running": Out(1),
@@ -118,6 +124,10 @@ class JobTable(wiring.Component):
                         m.d.sync += status[n].eq(Status.WRITE_ERROR)
                     with m.If(self.scale_error & (self.scale_slot == n)):
                         m.d.sync += status[n].eq(Status.SCALE)
+                    with m.If(self.interval_error & (self.interval_slot == n)):
+                        m.d.sync += status[n].eq(Status.INTERVAL)
+                    with m.If(self.page_error & (self.page_slot == n)):
+                        m.d.sync += status[n].eq(Status.PAGE)
                     with m.If(self.read_error & (self.read_slot == n)):
                         m.d.sync += status[n].eq(Status.READ_ERROR)
                 with m.If(ended & (oldest == n)):

@@ -20,6 +20,7 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.descriptor import MAX_PAGE_TOKENS, PAGE_BYTES
 
 
 def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
@@ -55,6 +56,10 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         k_address, v_address: first vectors of the head.
         k_pitch, v_pitch: bytes from one vector to the next.
         keys, dimension: how many, at least one, and how long.
+        list: address of the entry of the page list for block 0.
+        page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        listed: the pages are those of the list; else there is no key, and page 0 is read.
+        begins: first pass of a sequence.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
         slot: of the sequence.
     """
@@ -66,6 +71,13 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "v_pitch": PITCH_BITS,
             "keys": POSITION_BITS,
             "dimension": DIMENSION_BITS,
+            "list": chip.address_bits,
+            "page_tokens": MAX_PAGE_TOKENS.bit_length(),
+            "pages": POSITION_BITS,
+            "k_page_pitch": PITCH_BITS,
+            "v_page_pitch": PITCH_BITS,
+            "listed": 1,
+            "begins": 1,
             "slot": slot_shape(),
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
@@ -153,13 +165,18 @@ class Planner(wiring.Component):
         m.d.comb += following.eq(self._following(walk))
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
-        rows, begins = Signal(fits(config.rows)), ~started & (kv_head == 0)
+        rows = Signal(fits(config.rows))
+        begins = Signal()
         diagonal = last >> config.rank_bits
         m.d.comb += [
+            begins.eq(~started & (kv_head == 0)),
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
             out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
+            *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
+            *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
+            out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
             rows.eq(mask.smaller(left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),

@@ -2,7 +2,8 @@
 
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
 of the next query. The same walk gives the place of the outputs. A job's score scales are read first. Where that fails
-they are illegal.
+they are illegal. With a table of
+intervals, the entry of a query is read before its rows in a tile, and limits what these see.
 
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
@@ -25,7 +26,7 @@ from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
-from fusioncim_golden.descriptor import MAX_HEADS, SCALE_BYTES
+from fusioncim_golden.descriptor import INTERVAL_BYTES, MAX_HEADS, POSITIONS, SCALE_BYTES
 from fusioncim_golden.scale_table import MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
 
 ROWS_IN_FLIGHT = 32
@@ -70,6 +71,11 @@ def kept_scale(config: Config, word: Value, error: Value) -> Value:
     return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits & ~error)
 
 
+def interval_entry_layout() -> data.StructLayout:
+    """An entry of the table of intervals."""
+    return data.StructLayout({"low": 32, "high": 32})
+
+
 class QueryLoader(wiring.Component):
     """Loads tile by tile.
 
@@ -81,11 +87,13 @@ class QueryLoader(wiring.Component):
         o_read: requests.
         beat_valid, beat, beat_last, beat_scale, beat_error, beat_slot: what memory returns.
         words, write: the words of a row, as of the realigner.
+        entry_valid, entry: an entry of the table of intervals comes, in the beat of that cycle, at this place of it.
         tile, tile_valid, tile_ready: streams of tiles; one payload, a valid and a ready per engine.
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
         begins: the first tile of a sequence is taken up.
         scale_error, scale_slot: a row is delivered with a scale that is none, for this sequence.
+        interval_error, interval_slot: an entry that is no interval has come, for this sequence.
         loaded: the last row of a pass is delivered.
         loading: a row is asked for or on its way.
     """
@@ -104,6 +112,8 @@ class QueryLoader(wiring.Component):
                 "beat_scale": In(1),
                 "beat_error": In(1),
                 "beat_slot": In(slot_shape()),
+                "entry_valid": In(1),
+                "entry": In(address_shape(config.bus_bytes // INTERVAL_BYTES)),
                 "words": In(vector_words_layout(config)),
                 "write": In(vector_words_layout(config).length),
                 "tile": Out(tile_command_layout(config.engine)),
@@ -117,6 +127,8 @@ class QueryLoader(wiring.Component):
                 "begins": Out(1),
                 "scale_error": Out(1),
                 "scale_slot": Out(slot_shape()),
+                "interval_error": Out(1),
+                "interval_slot": Out(slot_shape()),
                 "loaded": Out(1),
                 "loading": Out(1),
             }
@@ -138,10 +150,14 @@ class QueryLoader(wiring.Component):
 
         q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
+        interval_address = Signal(chip.address_bits, reset_less=True)
         first_head = Signal(HEAD_BITS, reset_less=True)
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
+        interval = Signal(mask.interval_layout(), reset_less=True)  # of the rows that come
+        limited = this.intervals != 0
+        entry_bits = INTERVAL_BYTES.bit_length() - 1
         arrived = Signal(address_shape(words))
 
         low, high = mask.interval(this, position)
@@ -155,6 +171,7 @@ class QueryLoader(wiring.Component):
             self.tile.blocks.eq(tile.blocks),
             *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
             *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
+            request.tag.row.eq(interval_address[entry_bits]),
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
             *(asked.keys.low.eq(low), asked.keys.high.eq(high)),
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
@@ -179,7 +196,8 @@ class QueryLoader(wiring.Component):
                     *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
                     request.beats.eq(beats_touched(chip, this.scales, this.heads * SCALE_BYTES)),
                 ]
-                m.d.sync += arrived.eq(0)
+                # All rows before are delivered.
+                m.d.sync += [arrived.eq(0), interval.eq(Cat(Const(0, POSITION_BITS), Const(POSITIONS, POSITION_BITS)))]
                 with m.If(self.o_read.ready):
                     m.next = "RECEIVE"
             with m.State("RECEIVE"):
@@ -200,7 +218,10 @@ class QueryLoader(wiring.Component):
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
                     *(first_head.eq(Mux(tile.begins, before, first_head + self.job.group)), head.eq(0)),
-                    position.eq(this.start),
+                    *(
+                        position.eq(this.start),
+                        interval_address.eq(this.intervals + self.job.first_row * INTERVAL_BYTES),
+                    ),
                 ]
                 m.next = "COMMAND"
             with m.State("COMMAND"):
@@ -211,6 +232,15 @@ class QueryLoader(wiring.Component):
                 ]
                 m.d.sync += row.eq(0)
                 with m.If(both):
+                    m.next = "ROWS"
+                    with m.If(limited):
+                        m.next = "INTERVAL"
+            with m.State("INTERVAL"):
+                m.d.comb += [
+                    *(self.o_read.valid.eq(1), request.address.eq(interval_address), request.beats.eq(1)),
+                    request.tag.kind.eq(ReadKind.INTERVAL),
+                ]
+                with m.If(self.o_read.ready):
                     m.next = "ROWS"
             with m.State("ROWS"):
                 m.d.comb += [
@@ -229,6 +259,10 @@ class QueryLoader(wiring.Component):
                             )
                         ),
                     ]
+                    with m.If(wrap):
+                        m.d.sync += interval_address.eq(interval_address + INTERVAL_BYTES)
+                        with m.If(limited):
+                            m.next = "INTERVAL"
                     with m.If(row + 1 == tile.rows):
                         m.d.comb += self.i.ready.eq(1)
                         m.next = "TILE"
@@ -243,10 +277,23 @@ class QueryLoader(wiring.Component):
             ),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
-        self._deliver(m, notes, scales)
+        self._receive_interval(m, interval)
+        self._deliver(m, notes, scales, interval)
         return m
 
-    def _deliver(self, m: Module, notes: SyncFIFOBuffered, scales: Bank) -> None:
+    def _receive_interval(self, m: Module, interval: data.View) -> None:
+        """The interval of the rows that come behind it."""
+        size = interval_entry_layout().size
+        entries = Array(self.beat.word_select(n, size) for n in range(len(self.beat) // size))
+        entry = data.View(interval_entry_layout(), entries[self.entry])
+        m.d.sync += [
+            self.interval_error.eq(self.entry_valid & ((entry.low > entry.high) | (entry.high > POSITIONS))),
+            self.interval_slot.eq(self.beat_slot),
+        ]
+        with m.If(self.entry_valid):
+            m.d.sync += [interval.low.eq(entry.low), interval.high.eq(entry.high)]
+
+    def _deliver(self, m: Module, notes: SyncFIFOBuffered, scales: Bank, interval: data.View) -> None:
         """The beats of a row, and one cycle after the last one the row with its scale."""
         chip = self.config
         scales_per_beat = chip.bus_bytes // SCALE_BYTES
@@ -267,7 +314,12 @@ class QueryLoader(wiring.Component):
                 with m.If(self.write[n]):
                     m.d.sync += vector[n].eq(word)
         with m.If(complete):
-            m.d.sync += [now.eq(coming), self.scale_slot.eq(self.beat_slot)]
+            m.d.sync += [
+                *(now[name].eq(coming[name]) for name in ("engine", "head", "final")),
+                self.scale_slot.eq(self.beat_slot),
+                now.keys.low.eq(mask.larger(coming.keys.low, interval.low)),
+                now.keys.high.eq(mask.smaller(coming.keys.high, interval.high)),
+            ]
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
         size = kept_scale_layout().size
         kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]

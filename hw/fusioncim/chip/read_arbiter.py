@@ -39,7 +39,8 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
     Members:
         kind: what is read.
         slot: of the job.
-        row: row of the global buffer for the first vector of the request.
+        row: row of the global buffer for the first vector of the request; of an interval, the bit of its address that
+            tells two of 16 bytes apart.
         last: the block is whole with it.
         offset: of the address in its beat, in units of the chip's alignment; the arbiter says it.
     """

@@ -1,6 +1,6 @@
-"""Serial multiplier: total = start + count * step, one bit of `count` per cycle, for addresses rarely needed."""
+"""Serial multiplier: total = start + count * step, a digit of `count` per cycle, for addresses rarely needed."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,9 +8,10 @@ from amaranth.lib.wiring import In, Out
 class Multiplier(wiring.Component):
     """Multiply and add without a multiplier array: total = start + count * step.
 
-    The start has start_bits, those of step unless told; the total one more than the longer one of start and product.
+    The start has start_bits, those of step unless told; the total one more than the longer one of start and product, or
+    total_bits, modulo 2^total_bits.
 
-    Latency: bit length of count + 1 cycles.
+    Latency: ceil(bit length of count / digit_bits) + 1 cycles.
 
     Members:
         go: begin.
@@ -19,10 +20,19 @@ class Multiplier(wiring.Component):
         total: the result, held until the next `go`.
     """
 
-    def __init__(self, count_bits: int, step_bits: int, start_bits: int | None = None) -> None:
-        self.count_bits, self.step_bits = count_bits, step_bits
+    def __init__(
+        self,
+        count_bits: int,
+        step_bits: int,
+        start_bits: int | None = None,
+        *,
+        digit_bits: int = 1,
+        total_bits: int | None = None,
+    ) -> None:
+        self.count_bits, self.step_bits, self.digit_bits = count_bits, step_bits, digit_bits
         start_bits = step_bits if start_bits is None else start_bits
-        self.parameters = (count_bits, step_bits, start_bits)
+        self.total_bits = max(count_bits + step_bits, start_bits) + 1 if total_bits is None else total_bits
+        self.parameters = (count_bits, step_bits, start_bits, digit_bits, self.total_bits)
         super().__init__(
             {
                 "go": In(1),
@@ -30,19 +40,19 @@ class Multiplier(wiring.Component):
                 "count": In(count_bits),
                 "step": In(step_bits),
                 "busy": Out(1),
-                "total": Out(max(count_bits + step_bits, start_bits) + 1),
+                "total": Out(self.total_bits),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(self.count_bits)
-        addend = Signal(self.count_bits + self.step_bits, reset_less=True)
+        addend = Signal(min(self.count_bits + self.step_bits, self.total_bits), reset_less=True)
         m.d.comb += self.busy.eq(left != 0)
         with m.If(self.go):
             m.d.sync += [left.eq(self.count), addend.eq(self.step), self.total.eq(self.start)]
         with m.Elif(self.busy):
-            m.d.sync += [left.eq(left >> 1), addend.eq(addend << 1)]
-            with m.If(left[0]):
-                m.d.sync += self.total.eq(self.total + addend)
+            digit = (Mux(left[n], addend << n, 0) for n in range(self.digit_bits))
+            m.d.sync += [left.eq(left >> self.digit_bits), addend.eq(addend << self.digit_bits)]
+            m.d.sync += self.total.eq(sum(digit, self.total))
         return m

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.program import run_program
-from fusioncim.chip import axi, job_table, network, output_writer, query_loader
+from fusioncim.chip import axi, job_table, kv_fetcher, network, output_writer, page_cache, query_loader
 from fusioncim.engine import controller
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.config import RECIPROCAL_BITS, check_range
-from fusioncim_golden.descriptor import SCALE_BYTES, Descriptor
+from fusioncim_golden.descriptor import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, Descriptor, Work
 from fusioncim_golden.errors import InputError
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -38,9 +38,13 @@ LIMIT = 1 << 40
 
 CONSTANTS = {
     "BURST_BEATS": axi.BURST_BEATS,
+    "DIGIT_BITS": kv_fetcher.DIGIT_BITS,
+    "INTERVAL_BYTES": INTERVAL_BYTES,
     "JOB_QUEUE": JOB_QUEUE,
     "MOST_BEATS": axi.MOST_BEATS,
     "OUTSTANDING": axi.OUTSTANDING,
+    "PAGE_BYTES": PAGE_BYTES,
+    "PAGE_WORDS": page_cache.PAGE_WORDS,
     "PASSES_LOADED": controller.PASSES_LOADED,
     "PASSES_PLANNED": network.PASSES_PLANNED,
     "RECIPROCAL_BITS": RECIPROCAL_BITS,
@@ -99,15 +103,20 @@ class Counts:
 
 
 def run(
-    chip: ChipConfig, jobs: Sequence[Descriptor], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
+    chip: ChipConfig, jobs: Sequence[Descriptor | Work], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
 ) -> Counts:
     """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart.
 
     Errors: a job that the chip refuses; no C compiler.
     """
-    for job in jobs:
-        job.check(chip)
-    work = [_job(chip, job, FIRST_PUSH + n * push_cycles) for n, job in enumerate(jobs)]
+    works = [job if isinstance(job, Work) else Work(job=job) for job in jobs]
+    for each in works:
+        each.job.check(chip)
+    lists = [_array(each.page_list) for each in works]
+    work = [
+        _job(chip, each.job, ctypes.addressof(pages), FIRST_PUSH + n * push_cycles)
+        for n, (each, pages) in enumerate(zip(works, lists, strict=True))
+    ]
     numbers = [x for job in work for x in job]
     counters = (ctypes.c_int64 * len(fields(Counts)))()
     ended = _library().fusioncim_run(
@@ -137,12 +146,14 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     ]
 
 
-def _job(chip: ChipConfig, job: Descriptor, arrival: int) -> list[int]:
+def _job(chip: ChipConfig, job: Descriptor, page_list: int, arrival: int) -> list[int]:
     """The fields of the kernel's Job, in order."""
     places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
     sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
     mask = [job.mask.window, job.mask.ahead, job.mask.chunk, job.mask.prefix]
-    return [*places, job.scales, *sizes, *mask, arrival]
+    pages = job.pages
+    paged = [pages.list, pages.tokens, pages.k_pitch, pages.v_pitch] if pages else [0] * 4
+    return [*places, job.scales, *sizes, *mask, *paged, job.intervals, 0, 0, page_list, arrival]
 
 
 @functools.cache

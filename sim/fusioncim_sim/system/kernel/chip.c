@@ -101,7 +101,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int table_offer = table_offers(&c->table, now);
     int job_taken = table_offer && c->planner.state == PLAN_JOB;
     int need = c->planner.state == PLAN_NEED && network_takes_need(&c->network);
-    int pass = c->planner.state == PLAN_PASS && c->fetcher.state == FETCH_PASS;
+    int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher);
     int free = reader_free(&c->reader);
     Tile tile = {0};
     const Tile *shown = NULL;
@@ -132,7 +132,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     else if (kv)
         read = fetcher_request(&c->fetcher, config);
     int room = network_room(&c->network, config);
-    int reserve = c->fetcher.state == FETCH_BLOCK && room;
+    int reserve = fetcher_reserves(&c->fetcher, room);
 
     /* Network. */
     int64_t front = c->blocks[c->network.front % (uint32_t)config->buffer_blocks];
@@ -151,7 +151,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     uint32_t drain = !working && !left_to_load ? idle : idle & c->waits;
     uint32_t memory = idle & ~drain & c->loaded, rest = idle & ~drain & ~memory;
     uint32_t multiply = c->multiply;
-    int64_t *bytes[] = {&n->bytes_scale, &n->bytes_query, &n->bytes_key, &n->bytes_value};
+    int64_t tables = 0, *bytes[KINDS] = {&n->bytes_scale, &n->bytes_query, &n->bytes_key, &n->bytes_value, &tables, &tables, &tables};
 
     /* All registers change. */
     int changes = works || drains || reserve || word;
@@ -165,7 +165,8 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
                              write);
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free, command);
-    changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !query);
+    changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !query,
+                              beats.kind == PAGE && beats.beats);
     changes |= reader_update(&c->reader, config, now, beats.beats != 0, query || kv, read);
     changes |= network_update(&c->network, config, &c->planner, need, loaded, reserve, written, served, front);
     changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.job] : NULL, c->table.newest, pass, need,

@@ -12,7 +12,7 @@ of its file in hw/fusioncim, and its registers the names that they have there. C
 #define NEVER INT64_MAX
 
 enum { MAX_ENGINES = 16, MAX_WORDS = 16, QUEUE = 64, DUE = 32 };
-enum { SCALE, QUERY, KEY, VALUE };
+enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {
@@ -33,6 +33,9 @@ typedef struct {
     int64_t scales, queries, keys, start, heads, kv_heads;
     int64_t vector_bytes, row_bytes; /* of a query, key or value; of an output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
+    int64_t list, page_tokens, k_page_pitch, v_page_pitch, intervals;
+    int64_t first_row, first_page;
+    const int64_t *page_list;
     int64_t arrival;
 } Job;
 

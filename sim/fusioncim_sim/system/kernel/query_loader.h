@@ -1,10 +1,10 @@
 /* QueryLoader: rows of Q to the engines, tile by tile. */
 
-enum { LOAD_TILE, LOAD_OPEN, LOAD_SCALES, LOAD_RECEIVE, LOAD_GROUP, LOAD_COMMAND, LOAD_ROWS };
+enum { LOAD_TILE, LOAD_OPEN, LOAD_SCALES, LOAD_RECEIVE, LOAD_GROUP, LOAD_COMMAND, LOAD_INTERVAL, LOAD_ROWS };
 
 typedef struct {
     int32_t state, row, head, arrives, final; /* arrives: engine + 1 that a row reaches */
-    int64_t q_base, o_base, q_address, o_address;
+    int64_t q_base, o_base, q_address, o_address, interval_address;
     Fifo notes;
 } QueryLoader;
 
@@ -15,13 +15,15 @@ static int loader_loading(const QueryLoader *l)
 
 static int loader_offers(const QueryLoader *l)
 {
-    return l->state == LOAD_SCALES || (l->state == LOAD_ROWS && fifo_writable(&l->notes));
+    return l->state == LOAD_SCALES || l->state == LOAD_INTERVAL || (l->state == LOAD_ROWS && fifo_writable(&l->notes));
 }
 
 static Request loader_request(const QueryLoader *l, const Config *config, const Job *job, int slot)
 {
     if (l->state == LOAD_SCALES)
         return (Request){job->scales, beats_touched(config, job->scales, job->heads * SCALE_BYTES), SCALE, slot, 0};
+    if (l->state == LOAD_INTERVAL)
+        return (Request){l->interval_address, 1, INTERVAL, slot, 0};
     return (Request){l->q_address, beats_touched(config, l->q_address, job->vector_bytes), QUERY, slot, 0};
 }
 
@@ -60,6 +62,7 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
         int64_t group = job->heads / job->kv_heads;
         l->q_base = l->q_address = tile->opens ? job->q.address : l->q_base + group * job->q.head_pitch;
         l->o_base = l->o_address = tile->opens ? job->o.address : l->o_base + group * job->o.head_pitch;
+        l->interval_address = job->intervals + job->first_row * INTERVAL_BYTES;
         l->head = 0;
         l->state = LOAD_COMMAND;
         break;
@@ -67,6 +70,10 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
     case LOAD_COMMAND:
         l->row = 0;
         if (command)
+            l->state = job->intervals ? LOAD_INTERVAL : LOAD_ROWS;
+        break;
+    case LOAD_INTERVAL:
+        if (free)
             l->state = LOAD_ROWS;
         break;
     case LOAD_ROWS:
@@ -76,6 +83,9 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
             l->q_address += wrap ? job->q.pitch - (group - 1) * job->q.head_pitch : job->q.head_pitch;
             l->o_address += wrap ? job->o.pitch - (group - 1) * job->o.head_pitch : job->o.head_pitch;
             l->head = wrap ? 0 : l->head + 1;
+            l->interval_address += wrap * INTERVAL_BYTES;
+            if (wrap && job->intervals)
+                l->state = LOAD_INTERVAL;
             if (++l->row == tile->rows)
                 l->state = LOAD_TILE;
         }
