@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from fusioncim.chip.descriptor import PITCH_BITS
+from fusioncim.chip.descriptor import PITCH_BITS, row_bytes, vector_bytes
 from fusioncim.chip.descriptor_rules import Rules
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
@@ -53,11 +53,6 @@ def spans_layout(chip: ChipConfig) -> data.StructLayout:
     return data.StructLayout({"end": end_bits(chip), **flags, "moved": moved})
 
 
-def packed_bytes(this: data.View, bits: int) -> Value:
-    """Bytes of as many numbers of so many bits as the job's dimension."""
-    return (this.dimension << (bits.bit_length() - 1)) >> 3
-
-
 def products(
     chip: ChipConfig, job: data.View, own: data.View, spans: data.View, total: Value, page: Value
 ) -> tuple[list[Product], int]:
@@ -68,7 +63,7 @@ def products(
     """
     this, paged = job.descriptor, job.descriptor.page_tokens != 0
     always, one, nothing = Const(1, 1), Const(1, 1), Const(0, 1)
-    vector, row = (packed_bytes(this, bits) for bits in (chip.engine.operand_bits, chip.engine.output_bits))
+    vector, row = vector_bytes(chip, this.dimension), row_bytes(chip, this.dimension)
     keys = Mux(paged, this.page_tokens, this.keys)
     vectors = {"q": this.queries, "k": keys, "v": keys, "o": this.queries}
     heads = {"q": this.heads, "k": this.kv_heads, "v": this.kv_heads, "o": this.heads}
@@ -135,7 +130,7 @@ def follow(
 
 def product_rules(chip: ChipConfig, this: data.View, spans: data.View) -> Rules:
     """The rules that products break. No two output rows share a byte: heads inside vectors, or vectors inside heads."""
-    one, alone, row = this.queries == 1, this.heads == 1, packed_bytes(this, chip.engine.output_bits)
+    one, alone, row = this.queries == 1, this.heads == 1, row_bytes(chip, this.dimension)
     heads_first = (alone | (this.o.head_pitch >= row)) & (one | spans.heads_inside)
     vectors_first = (one | (this.o.pitch >= row)) & (alone | spans.vectors_inside)
     return (

@@ -1,7 +1,8 @@
 """Read arbiter: the reads of the checker, of the query loader and of the key and value fetcher through one master.
 
-Records come first, of which there are few, then queries: an engine waits for them, while keys and values are fetched far ahead. Whoever asks has reserved
-room for what comes back, so beats are never held up and no reader can block another.
+Records come first, of which there are few, then queries: an engine waits for them, while keys and values are fetched
+far ahead. Whoever asks has reserved room for what comes back, so beats are never held up and no reader can block
+another.
 """
 
 from enum import IntEnum
@@ -50,7 +51,7 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 class ReadArbiter(wiring.Component):
-    """Three streams of read requests into one: records, then queries, then keys and values, without taking back what was offered.
+    """Three streams of read requests into one, without taking back what was offered.
 
     Throughput: a request per cycle. Latency: 1 cycle.
 

@@ -66,12 +66,14 @@ class ChipRun:
     """What the chip did.
 
     Members:
+        images: by job, where it lies in memory.
         statuses: by job.
         outputs: by job, [heads, queries, dimension].
         counters: event counters by name.
         stray: bytes that changed in memory outside of all outputs.
     """
 
+    images: list[Image]
     statuses: list[Status]
     outputs: list[Int]
     counters: dict[str, int]
@@ -144,4 +146,4 @@ def simulate_chip(
         outputs = [image.outputs(contents(after)) for image in images]
         for image in images:
             image.clear_outputs(contents(after))
-        return ChipRun(statuses, outputs, outcome["counters"], differences(before, after))
+        return ChipRun(images, statuses, outputs, outcome["counters"], differences(before, after))

@@ -157,16 +157,9 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
 
     groups = case.operands()
     job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout)
-    descriptors: list[Descriptor] = []
-
-    def remember(_: int, descriptor: Descriptor) -> Descriptor:
-        descriptors.append(descriptor)
-        return descriptor
-
     done = simulate_chip(
         case.chip,
         [job] * case.jobs,
-        change=remember,
         latency=case.latency,
         share=case.share,
         cycles=4_000_000,
@@ -178,7 +171,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     return {
         "chip": case.chip.as_dict(),
         "memory": asdict(case.memory),
-        "jobs": [asdict(descriptor) for descriptor in descriptors],
+        "jobs": [asdict(image.descriptor) for image in done.images],
         "counters": {name: done.counters[name] for name in COUNTERS},
     }
 

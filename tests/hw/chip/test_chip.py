@@ -82,7 +82,7 @@ def jobs_of(names, chip=TINY):
     ]
 
 
-def check(chip, jobs, run, descriptors):
+def check(chip, jobs, run):
     """Every bit, every event and every byte, and none where there is no output."""
     assert run.statuses == [Status.OK] * len(jobs)
     assert run.stray == 0
@@ -93,7 +93,7 @@ def check(chip, jobs, run, descriptors):
     names = {"skipped_row_updates": "zero_row_updates"}
     for name in ("rescales", "halvings", "row_updates", "skipped_row_updates", "slots", "zero_slots"):
         assert counters[names.get(name, name)] == sum(getattr(result.events, name) for result in results), name
-    moved = [golden.traffic(chip, descriptor) for descriptor in descriptors]
+    moved = [golden.traffic(chip, image.work) for image in run.images]
     for name in vars(moved[0]):
         assert counters[name] == sum(getattr(traffic, name) for traffic in moved), name
     assert counters["buffer_writes"] == counters["buffer_reads"] <= counters["deliveries"]
@@ -121,17 +121,13 @@ def check_exercised(jobs, counters, least):
 def run_and_check(chip, names, *, least=LEAST, memory=None, **options):
     """Run jobs and check all of it; memory: as the cycle model takes it, whose counters must be the chip's then."""
     jobs = jobs_of(names, chip)
-    descriptors = []
-
-    def remember(_, descriptor):
-        descriptors.append(descriptor)
-        return descriptor
-
-    run = simulate_chip(chip, jobs, change=remember, **options)
-    check(chip, jobs, run, descriptors)
+    run = simulate_chip(chip, jobs, **options)
+    check(chip, jobs, run)
     check_exercised(jobs, run.counters, least)
     if memory is not None:
-        assert asdict(modelled(chip, descriptors, memory)).items() <= run.counters.items()
+        assert (
+            asdict(modelled(chip, [image.descriptor for image in run.images], memory)).items() <= run.counters.items()
+        )
     return run
 
 
@@ -184,9 +180,7 @@ def test_large(name):
 def test_small(engines):
     chip = SMALL.override(engines=engines)
     jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, chip)), ChipJob(groups=operands(2, 2, 2, 3, 40, chip))]
-    descriptors = []
-    run = simulate_chip(chip, jobs, change=lambda _, d: descriptors.append(d) or d, cycles=20_000)
-    check(chip, jobs, run, descriptors)
+    check(chip, jobs, simulate_chip(chip, jobs, cycles=20_000))
 
 
 def test_slow_memory_and_small_buffer():
@@ -351,3 +345,17 @@ def test_the_next_job_is_right_after_a_stop_at_any_moment(kind):
             "expected": golden.run(TINY, jobs[0].groups).out.tolist(),
         },
     )
+
+
+def test_jobs_at_the_end_of_a_large_memory():
+    """Addresses of 40 bits: a job below 4 GiB, one across, and one whose record is far up."""
+    chip = TINY.override(address_bits=40)
+    jobs = [
+        replace(job, base=base)
+        for job, base in zip(jobs_of(["decode", "grouped", "decode"], chip), (0, (1 << 32) - 900, 1 << 39), strict=True)
+    ]
+    run = simulate_chip(chip, jobs, cycles=60_000)
+    check(chip, jobs, run)
+    addresses = [image.address for image in run.images]
+    assert addresses[0] < 1 << 32 < addresses[1] < 1 << 39 < addresses[2]
+    assert run.images[1].descriptor.q.address < 1 << 32

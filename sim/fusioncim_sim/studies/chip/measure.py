@@ -16,7 +16,7 @@ from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Status
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
@@ -57,18 +57,12 @@ def measured(workload: Workload, simulator: str = "verilator") -> dict[str, Any]
     chip, config = workload.chip, workload.chip.engine
     groups = operands(workload)
     jobs = [ChipJob(groups=groups, mask=workload.mask)] * workload.repeat
-    descriptors: list[Descriptor] = []
-
-    def remember(_: int, descriptor: Descriptor) -> Descriptor:
-        descriptors.append(descriptor)
-        return descriptor
-
     began = time.monotonic()
-    run = simulate_chip(chip, jobs, change=remember, share=workload.share, cycles=4_000_000, simulator=simulator)
+    run = simulate_chip(chip, jobs, share=workload.share, cycles=4_000_000, simulator=simulator)
     seconds = time.monotonic() - began
     expected = golden.run(chip, groups, mask=workload.mask)
     counters = run.counters
-    traffic = golden.traffic(chip, descriptors[0])
+    traffic = golden.traffic(chip, run.images[0].work)
     bus_cycles = (traffic.bytes_query + traffic.bytes_key + traffic.bytes_value + traffic.bytes_scale) / chip.bus_bytes
     cycles = counters["cycles"]
     work = expected.events.scores * workload.repeat * config.operand_bits / config.rows

@@ -1,0 +1,134 @@
+"""The output writer alone: rows of random jobs from several engines, at every place, against a memory."""
+
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import RisingEdge
+
+from fusioncim.chip.axi import write_data_layout, write_request_layout
+from fusioncim.chip.descriptor_checker import job_layout
+from fusioncim.chip.job_table import SLOTS, slot_shape
+from fusioncim.chip.output_writer import OutputWriter
+from fusioncim.chip.query_loader import output_place_layout
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import Config
+from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.runner import run
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
+
+ENGINES = 2
+SHAPES = [(64, 8, 16), (64, 8, 64), (64, 16, 64), (128, 16, 64), (128, 8, 64), (256, 16, 64), (256, 8, 32)]
+SHAPES += [(512, 8, 64), (512, 16, 128), (1024, 16, 128), (1024, 8, 256)]
+"""bus_bits, output_bits, columns."""
+TILES = 16
+SIZE = 1 << 20
+
+
+def shaped(bus_bits, output_bits, columns):
+    rank = min(columns // 8, 8)
+    engine = Config(columns=columns, rows=8, softmax_lanes=4, update_rank=rank, words=1, output_bits=output_bits)
+    return ChipConfig(engine=engine, engines=ENGINES, bus_bits=bus_bits, buffer_bytes=8 * columns * rank)
+
+
+class Job:
+    """A job of one head whose rows lie a pitch apart, at a random place."""
+
+    def __init__(self, rng, chip, slot):
+        self.slot, self.group = slot, 2
+        self.dimension = chip.engine.columns if slot == 0 else 8 * int(rng.integers(1, chip.engine.columns // 8 + 1))
+        self.row = self.dimension * chip.engine.output_bits // 8
+        least = -(-self.row // chip.alignment) * chip.alignment
+        self.head_pitch = least + chip.alignment * int(rng.integers(4)) * (slot != 0)
+        self.pitch = self.group * self.head_pitch + chip.alignment * int(rng.integers(3))
+        self.address = slot * SIZE // SLOTS + chip.alignment * int(rng.integers(1, 32))
+        self.rows = 0
+
+    def fields(self, chip):
+        """What the writer takes of it."""
+        o = {"address": self.address, "pitch": self.pitch, "head_pitch": self.head_pitch}
+        values = {"descriptor": {"dimension": self.dimension, "o": o}, "group": self.group}
+        return pack(job_layout(chip), values | {"o_group": self.group * self.head_pitch})
+
+    def place(self, row):
+        """Address of a row."""
+        return self.address + row // self.group * self.pitch + row % self.group * self.head_pitch
+
+
+@cocotb.test()
+async def writes_rows(dut):
+    this = case()
+    chip, stall = shaped(*this["shape"]), STALLS[this["stall"]]
+    rng = np.random.default_rng(this["seed"])
+    config = chip.engine
+    jobs = [Job(rng, chip, slot) for slot in range(SLOTS)]
+    memory, wanted = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    tiles = []
+    outputs = [[] for _ in range(ENGINES)]
+    for _ in range(TILES):
+        job, engine, rows = jobs[rng.integers(SLOTS)], int(rng.integers(ENGINES)), int(rng.integers(1, 9))
+        place = {"address": job.place(job.rows), "head": job.rows % job.group, "rows": rows, "slot": job.slot}
+        tiles.append((engine, pack(output_place_layout(chip), place)))
+        for row in range(job.rows, job.rows + rows):
+            values = rng.integers(1, 256, chip.output_bytes, dtype=np.uint8)
+            wanted[job.place(row) :][: job.row] = values[: job.row]
+            part = config.units * config.output_bits // 8
+            words = values.reshape(-1, part)
+            outputs[engine] += [int.from_bytes(word.tobytes(), "little") for word in words]
+        job.rows += rows
+    failed = 1 << 2  # of one job the rows are dropped, but for their requests
+
+    for name in ("place", "place_valid", "opens", "job", "slot"):
+        getattr(dut, name).value = 0
+    dut.failed.value = failed
+    sources = [Source(dut, f"i__{n}", stall(n)) for n in range(ENGINES)]
+    requests, beats = Sink(dut, "o_write", stall(11)), Sink(dut, "o_data", stall(12))
+    await reset(dut)
+
+    async def place():
+        for job in jobs:
+            dut.opens.value, dut.slot.value, dut.job.value = 1, job.slot, job.fields(chip)
+            await RisingEdge(dut.clk)
+        dut.opens.value = 0
+        for engine, tile in tiles:
+            dut.place.value, dut.place_valid.value = tile, 1 << engine
+            await RisingEdge(dut.clk)
+            while not int(dut.place_ready.value) >> engine & 1:
+                await RisingEdge(dut.clk)
+        dut.place_valid.value = 0
+
+    taken = []
+
+    async def take_requests():
+        for _ in range(sum(job.rows for job in jobs)):
+            request = write_request_layout(chip, slot_shape()).from_bits(await requests.receive())
+            assert request.drop == failed >> request.tag & 1
+            assert request.address % chip.alignment == 0
+            taken.append((request.address // chip.bus_bytes * chip.bus_bytes, request.beats))
+
+    async def take_beats():
+        for row in range(sum(job.rows for job in jobs)):
+            n = 0
+            while row >= len(taken) or n < taken[row][1]:
+                payload = await beats.receive()
+                assert row < len(taken), "data before its request"
+                beat = write_data_layout(chip).from_bits(payload)
+                for k, byte in enumerate(beat.data.to_bytes(chip.bus_bytes, "little")):
+                    if beat.strobes >> k & 1:
+                        place = taken[row][0] + n * chip.bus_bytes + k
+                        assert memory[place] == 0
+                        memory[place] = byte
+                n += 1
+
+    work = [source.send_all(each) for source, each in zip(sources, outputs, strict=True)]
+    await within(dut, 40_000, place(), *work, take_requests(), take_beats())
+    assert np.array_equal(memory, wanted)
+    assert all(job.rows for job in jobs)
+
+
+@pytest.mark.parametrize("stall", ["never", "randomly"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape)))
+def test_rows_are_written_where_they_belong_and_nowhere_else(shape, stall):
+    this = {"shape": shape, "stall": stall, "seed": 3}
+    run(OutputWriter(shaped(*shape)), Path(__file__).stem, "writes_rows", this, path=Path(__file__).parent)
