@@ -82,15 +82,16 @@ def shown(table, keys):
     return ((table[:, :1] <= place) & (place < table[:, 1:]))[None]
 
 
-def with_images(mask, *images):
-    table = spans(*mask.interval(np.arange(30), 30), *images)
-    return table, Kind(shown(table, 30), [[part(range(30), range(30), mask, intervals=table)]])
+def with_images(window, ahead, *images):
+    """Text of 30 tokens; ahead: what the longest image needs."""
+    table = spans(*Mask(window=window).interval(np.arange(30), 30), *images)
+    return Kind(shown(table, 30), [[part(range(30), range(30), Mask(window=window, ahead=ahead), intervals=table)]])
 
 
 ONES = np.ones((1, 24, 24), dtype=bool)
 NEW = [*range(10), *range(17, 20)]
-IMAGES = with_images(Mask(ahead=5), (4, 10), (10, 13), (20, 24))[1]
-WINDOW_IMAGES = with_images(Mask(window=9, ahead=5), (4, 10), (17, 21))[1]
+IMAGES = with_images(EVERY, 5, (4, 10), (10, 13), (20, 24))
+WINDOW_IMAGES = with_images(9, 5, (4, 10), (17, 21))
 FALLING = np.array([[0, 6], [3, 4], [2, 8], [0, 3], [5, 8], [1, 2], [0, 8], [4, 7]])
 MIXED = np.concatenate(
     [spans(*CAUSAL.interval(np.arange(14), 14), (3, 8)), 14 + np.stack(CAUSAL.interval(np.arange(9), 9), 1)]
