@@ -34,6 +34,11 @@ EIGHT = TINY.override(
 """Eight engines of 8 x 64 that take eight keys at a time from a bus of 512 bits."""
 SIXTEEN = TINY.override(engines=16, columns=32, words=4, update_rank=4, bus_bits=256, buffer_bytes=1 << 13)
 """Sixteen engines of 8 x 32, four keys at a time, a bus of 256 bits."""
+LONG = TINY.override(columns=128, update_rank=4, bus_bits=128, buffer_bytes=1 << 13)
+"""Two engines of 8 x 128 that take four keys at a time from a bus of 128 bits."""
+LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
+LONG_512 = LONG.override(bus_bits=512)
+LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
 COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
@@ -50,6 +55,8 @@ class Case:
         mask: which keys a query sees
         start: position of the first query among the keys; None: the queries are the last tokens
         layout: how tensors lie in memory
+        dimension: operands of a vector; None: the columns of the chip
+        gap: bytes by which places lie behind a line, and vectors farther apart than they must
         jobs: how often the job is queued
         latency: of the memory in cycles
         share: part of the cycles in which the memory may move a beat
@@ -63,6 +70,8 @@ class Case:
     mask: Mask = CAUSAL
     start: int | None = None
     layout: str = "head"
+    dimension: int | None = None
+    gap: int = 0
     jobs: int = 1
     latency: int = 30
     share: float = 1.0
@@ -82,9 +91,10 @@ class Case:
         rng = np.random.default_rng(1)
         limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
+        dimension = self.dimension or self.chip.engine.columns
         return [
             from_integers(
-                *(rng.integers(-limit, limit + 1, (*shape, self.chip.engine.columns)) for shape in shapes),
+                *(rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes),
                 scale_q=1 / limit,
                 scale_k=4 / limit,
             )
@@ -146,6 +156,16 @@ CASES: Mapping[str, Case] = {
     "8 engines, blocks of 8 keys: prefill": _prefill(chip=EIGHT),
     "8 engines, blocks of 8 keys: decode": _decode(chip=EIGHT, latency=100),
     "16 engines, blocks of 4 keys: prefill": _prefill(chip=SIXTEEN, queries=150, keys=150, layout="token"),
+    "dimension 64 of 128": _prefill(chip=LONG, dimension=64),
+    "dimension 72 of 128, tokens side by side": _prefill(chip=LONG, dimension=72, layout="token"),
+    "dimension 80 of 128, bus of 256 bits": _prefill(chip=LONG_256, dimension=80),
+    "dimension 96 of 128, bus of 256 bits, decode": _decode(chip=LONG_256, dimension=96, layout="token"),
+    "dimension 8 of 128, bus of 512 bits, short jobs": _prefill(chip=LONG_512, dimension=8, queries=9, keys=9, jobs=4),
+    "gaps, bus of 256 bits": _prefill(chip=LONG_256, gap=16, layout="token"),
+    "gaps, bus of 512 bits, slow memory": _prefill(chip=LONG_512, gap=48, queries=30, keys=60, latency=100, share=0.5),
+    "gaps, bus of 512 bits, decode": _decode(chip=LONG_512, gap=80, dimension=120),
+    "gaps, bus of 512 bits, operands of 4 bits": _prefill(chip=LONG_INT4, gap=16, dimension=72),
+    "gaps, window, operands of 4 bits": _prefill(chip=LONG_INT4, gap=32, mask=Mask(window=20)),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""
@@ -156,7 +176,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 
     groups = case.operands()
-    job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout)
+    job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout, gap=case.gap)
     done = simulate_chip(
         case.chip,
         [job] * case.jobs,
