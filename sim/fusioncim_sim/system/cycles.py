@@ -20,7 +20,16 @@ from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.config import RECIPROCAL_BITS, check_range
-from fusioncim_golden.descriptor import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, Descriptor, Work
+from fusioncim_golden.descriptor import (
+    INTERVAL_BYTES,
+    JOB_BYTES,
+    PAGE_BYTES,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+    Descriptor,
+    Status,
+    Work,
+)
 from fusioncim_golden.errors import InputError
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -31,7 +40,7 @@ SHORTEST_LATENCY = 16
 """With less, the memory of the simulations holds addresses back, which the model does not follow."""
 READ_PHASE, WRITE_PHASE = 4, 3
 """The memory of the simulations moves a beat in cycle c after reset if c + phase is a multiple of `period`."""
-FIRST_PUSH, PUSH_CYCLES = 146, 96
+FIRST_PUSH, PUSH_CYCLES = 70, 16
 """When the host of the simulations pushes the first job, and how much later each further one, in cycles after reset."""
 LIMIT = 1 << 40
 """Cycles after which jobs are taken for stuck: longer than any job of the descriptor's largest sizes."""
@@ -40,6 +49,7 @@ CONSTANTS = {
     "BURST_BEATS": axi.BURST_BEATS,
     "DIGIT_BITS": kv_fetcher.DIGIT_BITS,
     "INTERVAL_BYTES": INTERVAL_BYTES,
+    "JOB_BYTES": JOB_BYTES,
     "JOB_QUEUE": JOB_QUEUE,
     "MOST_BEATS": axi.MOST_BEATS,
     "OUTSTANDING": axi.OUTSTANDING,
@@ -52,6 +62,7 @@ CONSTANTS = {
     "ROWS_IN_FLIGHT": query_loader.ROWS_IN_FLIGHT,
     "ROWS_PACKED": output_writer.ROWS_PACKED,
     "SCALE_BYTES": SCALE_BYTES,
+    "SEQUENCE_BYTES": SEQUENCE_BYTES,
     "SHORTEST_READ": network.SHORTEST_READ,
     "SLOTS": job_table.SLOTS,
 }
@@ -113,17 +124,18 @@ def run(
     for each in works:
         each.job.check(chip)
     lists = [_array(each.page_list) for each in works]
-    work = [
-        _job(chip, each.job, ctypes.addressof(pages), FIRST_PUSH + n * push_cycles)
+    parts = [
+        part
         for n, (each, pages) in enumerate(zip(works, lists, strict=True))
+        for part in _parts(chip, each, ctypes.addressof(pages), FIRST_PUSH + n * push_cycles)
     ]
-    numbers = [x for job in work for x in job]
+    numbers = [x for part in parts for x in part]
     counters = (ctypes.c_int64 * len(fields(Counts)))()
     ended = _library().fusioncim_run(
-        _array(_config(chip, memory or Memory())), _array(numbers), len(jobs), ctypes.c_int64(LIMIT), counters
+        _array(_config(chip, memory or Memory())), _array(numbers), len(parts), ctypes.c_int64(LIMIT), counters
     )
-    if ended != len(jobs):
-        raise AssertionError(f"{ended} of {len(jobs)} jobs ended within {LIMIT} cycles")
+    if ended != len(parts):
+        raise AssertionError(f"{ended} of {len(parts)} sequences ended within {LIMIT} cycles")
     return Counts(**dict(zip((item.name for item in fields(Counts)), counters, strict=True)))
 
 
@@ -146,14 +158,34 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     ]
 
 
-def _job(chip: ChipConfig, job: Descriptor, page_list: int, arrival: int) -> list[int]:
-    """The fields of the kernel's Job, in order."""
-    places = [x for tensor in (job.q, job.k, job.v, job.o) for x in (tensor.address, tensor.pitch, tensor.head_pitch)]
-    sizes = [job.queries, job.keys, job.start, job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
-    mask = [job.mask.window, job.mask.ahead, job.mask.chunk, job.mask.prefix]
-    pages = job.pages
-    paged = [pages.list, pages.tokens, pages.k_pitch, pages.v_pitch] if pages else [0] * 4
-    return [*places, job.scales, *sizes, *mask, *paged, job.intervals, 0, 0, page_list, arrival]
+def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[list[int]]:
+    """The fields of the kernel's Job, in order, of every sequence of a job."""
+    job, pages = work.job, work.job.pages
+    paged = [pages.list, pages.tokens, pages.count, pages.k_pitch, pages.v_pitch] if pages else [0] * 5
+    heads = [job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
+    found: list[list[int]] = []
+    opened = False
+    for part, status in zip(work.parts, work.statuses(), strict=True):
+        planned = status == Status.OK and part.queries > 0
+        first_key = 0 if pages or not part.keys else part.first_key
+        firsts = (part.first_row, first_key, first_key, part.first_row)
+        places = [
+            x
+            for tensor, first in zip((job.q, job.k, job.v, job.o), firsts, strict=True)
+            for x in (tensor.address + first * tensor.pitch, tensor.pitch, tensor.head_pitch)
+        ]
+        mask = [part.mask.window, part.mask.ahead, part.mask.chunk, part.mask.prefix]
+        first_page = part.first_key // pages.tokens if pages else 0
+        found.append(
+            [
+                *(*places, job.scales, part.queries, part.keys, part.start, *heads, *mask, *paged, job.intervals),
+                *(job.queries, job.keys, job.sequences, part.first_row, part.first_key, first_page),
+                *(status != Status.OK, planned, planned and not opened, len(found) + 1 == len(work.parts)),
+                *(page_list, arrival),
+            ]
+        )
+        opened |= planned
+    return found
 
 
 @functools.cache

@@ -7,10 +7,10 @@ Cycles in which no register changes are passed over at once, and so are engines 
 
 #include "mask.h"
 
-#include "job_table.h"
 #include "planner.h"
 
 #include "axi.h"
+#include "job_table.h"
 #include "query_loader.h"
 
 #include "kv_fetcher.h"
@@ -98,11 +98,11 @@ static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, 
 static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now, int64_t limit, Counts *n)
 {
     /* Jobs and tiles. */
-    int table_offer = table_offers(&c->table, now);
+    int table_offer = table_offers(&c->table, jobs, now);
     int job_taken = table_offer && c->planner.state == PLAN_JOB;
     int need = c->planner.state == PLAN_NEED && network_takes_need(&c->network);
     int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher);
-    int free = reader_free(&c->reader);
+    int free = reader_free(&c->reader), table = table_reads(&c->table, now);
     Tile tile = {0};
     const Tile *shown = NULL;
     if (c->planner.state == PLAN_TILES) {
@@ -111,7 +111,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     }
     int command = c->loader.state == LOAD_COMMAND && c->takes_tile >> tile.engine & 1 &&
                   fifo_writable(&c->output.packers[tile.engine].places);
-    int tile_taken = shown && loader_takes(&c->loader, shown, free);
+    int tile_taken = shown && loader_takes(&c->loader, shown, free && !table);
     int loaded = c->loader.arrives && c->loader.final;
 
     /* Engines. */
@@ -127,7 +127,9 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int written = beats.last && beats.kind == VALUE && beats.whole;
     int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher);
     Request read = {0};
-    if (query)
+    if (table)
+        read = table_request(&c->table, config);
+    else if (query)
         read = loader_request(&c->loader, config, c->planner.job, c->planner.slot);
     else if (kv)
         read = fetcher_request(&c->fetcher, config);
@@ -146,7 +148,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
 
     /* Where every engine's cycle goes: the first cause that holds. */
     int running = table_running(&c->table), working = (c->multiply | c->loaded) != 0;
-    int left_to_load = shown || c->planner.state != PLAN_JOB || table_offer, loading = loader_loading(&c->loader);
+    int left_to_load = shown || c->planner.state != PLAN_JOB || table_offer || c->table.more, loading = loader_loading(&c->loader);
     uint32_t idle = running ? every(config) & ~c->multiply : 0;
     uint32_t drain = !working && !left_to_load ? idle : idle & c->waits;
     uint32_t memory = idle & ~drain & c->loaded, rest = idle & ~drain & ~memory;
@@ -164,16 +166,16 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved,
                              write);
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
-    changes |= loader_update(&c->loader, c->planner.job, shown, beats, free, command);
-    changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !query,
+    changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
+    changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
                               beats.kind == PAGE && beats.beats);
-    changes |= reader_update(&c->reader, config, now, beats.beats != 0, query || kv, read);
+    changes |= reader_update(&c->reader, config, now, beats.beats != 0, table || query || kv, read);
     changes |= network_update(&c->network, config, &c->planner, need, loaded, reserve, written, served, front);
-    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.job] : NULL, c->table.newest, pass, need,
+    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass, need,
                               tile_taken);
     if (job_taken)
-        c->slots[c->table.newest] = c->table.job;
-    changes |= table_update(&c->table, config, jobs, job_count, now, job_taken, row_slot);
+        c->slots[c->table.newest] = c->table.part;
+    changes |= table_update(&c->table, config, jobs, job_count, now, job_taken, table && free, beats, row_slot);
 
     int64_t next = changes ? now + 1 : least(next_event(c, config, jobs, job_count, now), limit), cycles = next - now;
     n->cycles += running * cycles;

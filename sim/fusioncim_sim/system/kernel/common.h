@@ -27,14 +27,19 @@ typedef struct {
     int64_t address, pitch, head_pitch;
 } Tensor;
 
-/* A job that the chip would accept; arrival: the cycle in which the host pushes it. */
+/* A part of a job that the chip would accept: one of its sequences, or the whole one.
+
+all_queries, all_keys, sequences: of the job. refused: the part breaks a rule. planned: it has rows to compute. opens:
+the first such one of its job. last: of its job. arrival: the cycle in which the host pushes the job. */
 typedef struct {
     Tensor q, k, v, o;
     int64_t scales, queries, keys, start, heads, kv_heads;
     int64_t vector_bytes, row_bytes; /* of a query, key or value; of an output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
-    int64_t list, page_tokens, k_page_pitch, v_page_pitch, intervals;
-    int64_t first_row, first_page;
+    int64_t list, page_tokens, pages, k_page_pitch, v_page_pitch, intervals;
+    int64_t all_queries, all_keys, sequences;
+    int64_t first_row, first_key, first_page;
+    int64_t refused, planned, opens, last;
     const int64_t *page_list;
     int64_t arrival;
 } Job;

@@ -19,5 +19,6 @@ static Interval mask_interval(const Job *job, int64_t position)
 /* The first block of `rank` keys that passes a row which sees that, and the one behind the last. */
 static Interval mask_blocks(Interval keys, int64_t rank)
 {
+    keys.high = keys.high ? keys.high : 1;
     return (Interval){least(keys.low, keys.high - 1) / rank, (keys.high + rank - 1) / rank};
 }

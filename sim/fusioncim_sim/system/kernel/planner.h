@@ -3,7 +3,7 @@
 enum { PLAN_JOB, PLAN_GROUP, PLAN_LOOK, PLAN_DEAL, PLAN_OUTLINE, PLAN_PASS, PLAN_NEED, PLAN_TILES, PLAN_NEXT };
 
 typedef struct {
-    int32_t engine, rows, last, opens, first, final;
+    int32_t engine, rows, last, opens, begins, first, final;
     Interval blocks; /* that pass it */
 } Tile;
 
@@ -39,7 +39,8 @@ static Tile planner_tile(const Planner *p, const Config *config)
         .engine = planner_engine(p, config),
         .rows = (int32_t)least(p->left, config->rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
-        .opens = !p->started && p->kv_head == 0,
+        .opens = !p->started && p->kv_head == 0 && p->job->opens,
+        .begins = !p->started && p->kv_head == 0,
         .first = !p->started,
         .final = p->n + 1 == p->count,
         .blocks = p->tiles[p->n],

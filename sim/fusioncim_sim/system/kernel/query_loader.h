@@ -60,8 +60,8 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
         break;
     case LOAD_GROUP: {
         int64_t group = job->heads / job->kv_heads;
-        l->q_base = l->q_address = tile->opens ? job->q.address : l->q_base + group * job->q.head_pitch;
-        l->o_base = l->o_address = tile->opens ? job->o.address : l->o_base + group * job->o.head_pitch;
+        l->q_base = l->q_address = tile->begins ? job->q.address : l->q_base + group * job->q.head_pitch;
+        l->o_base = l->o_address = tile->begins ? job->o.address : l->o_base + group * job->o.head_pitch;
         l->interval_address = job->intervals + job->first_row * INTERVAL_BYTES;
         l->head = 0;
         l->state = LOAD_COMMAND;
