@@ -48,7 +48,8 @@ def test_all_counters_are_those_of_the_rtl(name):
 
 @pytest.mark.parametrize("name", ["chunk beyond the keys", "one query"])
 def test_the_rtl_still_counts_what_is_stored(name):
-    assert simulated(CASES[name], simulator="icarus") == STORED[name]
+    found = simulated(CASES[name], simulator="icarus")
+    assert json.loads(json.dumps(found)) == STORED[name]
 
 
 def test_a_case_that_is_not_stored_on_the_rtl():
