@@ -32,15 +32,15 @@ SHAPES = [(8, 16), (8, 48), (8, 64), (8, 1008), (4, 16), (4, 48), (4, 128)]
 
 
 class KeptScale(wiring.Component):
-    """A word, as it is kept."""
+    """A word, as it is kept; error: it could not be read."""
 
     def __init__(self, config):
         self.config = config
-        super().__init__({"word": In(32), "kept": Out(kept_scale_layout())})
+        super().__init__({"word": In(32), "error": In(1), "kept": Out(kept_scale_layout())})
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.kept.as_value().eq(kept_scale(self.config, self.word))
+        m.d.comb += self.kept.as_value().eq(kept_scale(self.config, self.word, self.error))
         return m
 
 
@@ -57,9 +57,10 @@ def words():
 @cocotb.test()
 async def keeps_scales(dut):
     given = words()
+    given, errors = [*given, *given], [0] * len(given) + [1] * len(given)
     config = shaped(*case()["shape"])
-    seen = (await play(dut, {"word": given}, ["kept"]))["kept"]
-    legal = legal_scales(config, np.array(given))
+    seen = (await play(dut, {"word": given, "error": errors}, ["kept"]))["kept"]
+    legal = legal_scales(config, np.array(given)) & (np.array(errors) == 0)
     assert 1000 < legal.sum() < 4096 + 1
     for word, bits, good in zip(given, seen, legal, strict=True):
         kept = kept_scale_layout().from_bits(bits)
