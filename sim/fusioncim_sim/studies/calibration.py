@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from fusioncim.build.workers import run_all
-from fusioncim_golden import job as golden
+from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Status, Work
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
@@ -57,6 +57,8 @@ class Case:
         layout: how tensors lie in memory
         dimension: operands of a vector; None: the columns of the chip
         gap: bytes by which places lie behind a line, and vectors farther apart than they must
+        page_tokens: keys of a page, whose vectors lie in this layout too; 0: keys are in one piece
+        limited: the queries have intervals
         jobs: how often the job is queued
         latency: of the memory in cycles
         share: part of the cycles in which the memory may move a beat
@@ -72,6 +74,8 @@ class Case:
     layout: str = "head"
     dimension: int | None = None
     gap: int = 0
+    page_tokens: int = 0
+    limited: bool = False
     jobs: int = 1
     latency: int = 30
     share: float = 1.0
@@ -85,6 +89,11 @@ class Case:
     def memory(self) -> Memory:
         """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
         return Memory(latency=self.latency, period=int(-(-1 // self.share)))
+
+    def intervals(self) -> Int | None:
+        """[queries, 2]: any, if the queries have some."""
+        rng = np.random.default_rng(2)
+        return np.sort(rng.integers(0, self.keys + 1, (self.queries, 2)), axis=1) if self.limited else None
 
     def operands(self) -> list[Heads]:
         """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
@@ -146,6 +155,18 @@ CASES: Mapping[str, Case] = {
     "decode": _decode(),
     "decode, slow memory": _decode(latency=150, share=0.5),
     "decode, small buffer": _decode(chip=TINY.override(buffer_bytes=256), latency=16),
+    "pages": _prefill(page_tokens=8),
+    "pages, in order": _prefill(chip=TINY.override(schedule="in_order"), page_tokens=4, layout="token"),
+    "pages, folded": _prefill(chip=FOLDED, page_tokens=4),
+    "pages, window": _prefill(mask=Mask(window=20), chip=FOLDED, page_tokens=2),
+    "pages, decode": _decode(page_tokens=16),
+    "pages, decode, slow memory": _decode(page_tokens=16, layout="token", latency=150, share=0.5),
+    "pages, 8 engines": _decode(chip=EIGHT, page_tokens=16, latency=100),
+    "pages, short jobs": _prefill(queries=9, keys=9, jobs=4, page_tokens=2),
+    "small: pages": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048, page_tokens=16),
+    "intervals": _prefill(limited=True),
+    "intervals, pages, folded": _prefill(limited=True, chip=FOLDED, page_tokens=8),
+    "intervals, 8 engines": _prefill(chip=EIGHT, limited=True, latency=100),
     "one query": Case(queries=1, keys=1),
     "small: prefill": Case(chip=SMALL, kv_heads=2, group=4, queries=256, keys=256),
     "small: decode of 8 tokens": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048),
@@ -174,9 +195,17 @@ CASES: Mapping[str, Case] = {
 def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
     """The jobs on the RTL: descriptors and counters; refused if an output bit differs."""
     from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+    from fusioncim_sim.rtl.job_places import Paging
 
-    groups = case.operands()
-    job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout, gap=case.gap)
+    job = ChipJob(
+        groups=case.operands(),
+        mask=case.mask,
+        start=case.start,
+        layout=case.layout,
+        paging=Paging(tokens=case.page_tokens, layout=case.layout) if case.page_tokens else None,
+        intervals=case.intervals(),
+        gap=case.gap,
+    )
     done = simulate_chip(
         case.chip,
         [job] * case.jobs,
@@ -185,20 +214,20 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
         cycles=4_000_000,
         simulator=simulator or case.simulator,
     )
-    expected = golden.run(case.chip, groups, mask=case.mask, start=case.start).out
+    expected = job.golden(case.chip)
     if done.statuses != [Status.OK] * case.jobs or any((out != expected).any() for out in done.outputs):
         raise AssertionError("the RTL's outputs are not the golden model's")
     return {
         "chip": case.chip.as_dict(),
         "memory": asdict(case.memory),
-        "jobs": [asdict(image.descriptor) for image in done.images],
+        "jobs": [asdict(image.work) for image in done.images],
         "counters": {name: done.counters[name] for name in COUNTERS},
     }
 
 
 def modelled(stored: Mapping[str, Any]) -> Counts:
     """The counters of the model on stored jobs."""
-    jobs = [Descriptor.from_dict(job) for job in stored["jobs"]]
+    jobs = [Work.from_dict(job) for job in stored["jobs"]]
     return run(chip_from_dict(stored["chip"]), jobs, Memory(**stored["memory"]))
 
 

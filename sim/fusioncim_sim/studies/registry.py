@@ -58,6 +58,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "system": Subject(about="what evaluate says about whole language models", time="minutes"),
     "reproduction": Subject(about="the published figures beside ours", time="seconds"),
     "masks": Subject(about="what windows, chunks and other masks cost", time="minutes"),
+    "paging": Subject(about="what keys and values in pages cost", time="minutes"),
     "sensitivity": Subject(about="how the comparison depends on what it assumes", time="minutes"),
     "fpga": Subject(about="bitstreams of all boards", time="half an hour", extra="fpga,sim"),
     "quality": Subject(

@@ -8,9 +8,10 @@ rows) it does not count. On all configurations that were compared, its counters 
 import ctypes
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.program import run_program
@@ -114,9 +115,16 @@ class Counts:
 
 
 def run(
-    chip: ChipConfig, jobs: Sequence[Descriptor | Work], memory: Memory | None = None, *, push_cycles: int = PUSH_CYCLES
+    chip: ChipConfig,
+    jobs: Sequence[Descriptor | Work],
+    memory: Memory | None = None,
+    *,
+    push_cycles: int = PUSH_CYCLES,
+    constants: Mapping[str, int] = MappingProxyType({}),
 ) -> Counts:
     """The counters after these jobs, which the host pushes one after the other, `push_cycles` apart.
+
+    constants: other values of CONSTANTS, for hardware that is not built.
 
     Errors: a job that the chip refuses; no C compiler.
     """
@@ -131,7 +139,7 @@ def run(
     ]
     numbers = [x for part in parts for x in part]
     counters = (ctypes.c_int64 * len(fields(Counts)))()
-    ended = _library().fusioncim_run(
+    ended = _library(frozenset(constants.items())).fusioncim_run(
         _array(_config(chip, memory or Memory())), _array(numbers), len(parts), ctypes.c_int64(LIMIT), counters
     )
     if ended != len(parts):
@@ -189,10 +197,10 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
+def _library(constants: frozenset[tuple[str, int]]) -> ctypes.CDLL:
     """The kernel, compiled once for this machine."""
     sources = sorted(KERNEL.iterdir())
-    options = (*COMPILER, *(f"-D{name}={value}" for name, value in CONSTANTS.items()))
+    options = (*COMPILER, *(f"-D{name}={value}" for name, value in {**CONSTANTS, **dict(constants)}.items()))
     key = short_hash(*(source.read_text(encoding="utf-8") for source in sources), repr(options), os.uname().machine)
     place = build_root() / f"cycles-{key}"
     with filled_once(place) as scratch:

@@ -1,4 +1,4 @@
-"""Keys and values in pages on whole chips: in every order of the blocks, to the last cycle of the model, and bad lists."""
+"""Keys and values in pages on whole chips: every order of the blocks, to the last cycle of the model, and bad lists."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -10,7 +10,7 @@ from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_sim.rtl.axi_memory import Fault
-from fusioncim_sim.rtl.chip_run import ChipJob, prepare, simulate_chip
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
@@ -67,7 +67,7 @@ def test_pages_in_every_order(name):
     assert run.stray == 0
     for job, found in zip(jobs, run.outputs, strict=True):
         assert np.array_equal(job.golden(chip), found)
-    works = [image.work for image in prepare(chip, jobs)[1]]
+    works = [image.work for image in run.images]
     assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
 
 

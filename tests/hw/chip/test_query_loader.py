@@ -1,5 +1,9 @@
-"""What the query loader keeps of a word of the scale table, against the golden rule. The loader itself: `test_chip`."""
+"""What the query loader keeps of a word of the scale table, against the golden rule, and intervals on whole chips.
 
+The rest of the loader: `test_chip`.
+"""
+
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cocotb
@@ -11,25 +15,32 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.query_loader import kept_scale, kept_scale_layout
 from fusioncim_golden.config import Config
+from fusioncim_golden.descriptor import INTERVAL_BYTES, POSITIONS, Sequence, Status
+from fusioncim_golden.mask import FULL, Mask
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.scale_table import legal_scales
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
 
 SHAPES = [(8, 16), (8, 48), (8, 64), (8, 1008), (4, 16), (4, 48), (4, 128)]
 """operand_bits, columns. 48 and 1008 columns do not allow every mantissa with the least shift; 4 bits may have 0."""
 
 
 class KeptScale(wiring.Component):
-    """A word, as it is kept."""
+    """A word, as it is kept; error: it could not be read."""
 
     def __init__(self, config):
         self.config = config
-        super().__init__({"word": In(32), "kept": Out(kept_scale_layout())})
+        super().__init__({"word": In(32), "error": In(1), "kept": Out(kept_scale_layout())})
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.kept.as_value().eq(kept_scale(self.config, self.word))
+        m.d.comb += self.kept.as_value().eq(kept_scale(self.config, self.word, self.error))
         return m
 
 
@@ -46,9 +57,10 @@ def words():
 @cocotb.test()
 async def keeps_scales(dut):
     given = words()
+    given, errors = [*given, *given], [0] * len(given) + [1] * len(given)
     config = shaped(*case()["shape"])
-    seen = (await play(dut, {"word": given}, ["kept"]))["kept"]
-    legal = legal_scales(config, np.array(given))
+    seen = (await play(dut, {"word": given, "error": errors}, ["kept"]))["kept"]
+    legal = legal_scales(config, np.array(given)) & (np.array(errors) == 0)
     assert 1000 < legal.sum() < 4096 + 1
     for word, bits, good in zip(given, seen, legal, strict=True):
         kept = kept_scale_layout().from_bits(bits)
@@ -60,3 +72,88 @@ async def keeps_scales(dut):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_word_is_kept_as_the_golden_rule_says(shape):
     run(KeptScale(shaped(*shape)), Path(__file__).stem, "keeps_scales", {"shape": shape}, path=Path(__file__).parent)
+
+
+TINY = PRESETS["tiny"]
+CHIPS = {
+    "tiny": {},
+    "folded": {"schedule": "folded", "engines": 4, "words": 4},
+    "wide": {"bus_bits": 256, "columns": 32, "update_rank": 4, "buffer_bytes": 4096},
+}
+MASKS = {"causal": Mask(), "full": FULL, "window": Mask(window=9), "prefix": Mask(prefix=12)}
+
+
+def limited(seed, group, queries, keys, mask, chip=TINY, **options):
+    """A job whose queries have intervals of any length, from none of the keys to all."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return rng.integers(-127, 128, (*shape, chip.engine.columns))
+
+    heads = from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=1 / 127, scale_k=4 / 127)
+    intervals = np.sort(rng.integers(0, keys + 5, (queries, 2)), axis=1)
+    intervals[::5] = 0, POSITIONS
+    return ChipJob(groups=[heads] * 2, mask=mask, intervals=intervals, **options)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_rows_see_what_their_intervals_leave(name):
+    """Every bit as the golden model, every cycle as the cycle model; some tiles begin inside of a query."""
+    chip = TINY.override(**CHIPS[name])
+    jobs = [limited(n, 3, 45 + n, 50, mask, chip) for n, mask in enumerate(MASKS.values())]
+    done = simulate_chip(chip, jobs, latency=30, cycles=60_000)
+    assert done.statuses == [Status.OK] * len(jobs)
+    assert done.stray == 0
+    for job, found in zip(jobs, done.outputs, strict=True):
+        assert np.array_equal(job.golden(chip), found)
+    works = [image.work for image in done.images]
+    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= done.counters.items()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoilt(ChipJob):
+    """A job with another entry in its table of intervals, as a number of 64 bits."""
+
+    index: int = 0
+    entry: int = 0
+
+    def place(self, chip, memory, base):
+        own = {name: value for name, value in vars(self).items() if name not in ("index", "entry")}
+        image = ChipJob(**own).place(chip, memory, base)
+        place = image.descriptor.intervals + self.index * INTERVAL_BYTES
+        memory[place : place + INTERVAL_BYTES] = np.frombuffer(self.entry.to_bytes(INTERVAL_BYTES, "little"), np.uint8)
+        return image
+
+
+ENTRIES = {
+    "low above high": 9 | 8 << 32,
+    "high beyond all positions": (POSITIONS + 1) << 32,
+    "a high bit of low": 1 << 31 | 5 << 32,
+    "a high bit of both": 1 << 31 | 1 << 63,
+}
+
+
+@pytest.mark.parametrize("bus_bits", [64, 128])
+def test_an_entry_that_is_no_interval(bus_bits):
+    """It ends its job alone; the last entry may be any that is one."""
+    chip = TINY.override(bus_bits=bus_bits)
+    good = limited(1, 2, 13, 20, FULL)
+    own = vars(good)
+    bad = [Spoilt(**own, index=n * 4, entry=entry) for n, entry in enumerate(ENTRIES.values())]
+    jobs = [each for pair in zip(bad, [good] * len(bad), strict=True) for each in pair]
+    done = simulate_chip(chip, jobs, cycles=60_000)
+    assert done.statuses == [Status.INTERVAL, Status.OK] * len(bad)
+    assert done.stray == 0
+    assert all(np.array_equal(good.golden(chip), found) for found in done.outputs[1::2])
+
+
+def test_an_entry_that_is_no_interval_ends_one_sequence():
+    batch = [Sequence(queries=3, keys=20, first_row=0, start=17), Sequence(queries=10, keys=20, first_row=3, start=10)]
+    good = limited(1, 2, 13, 20, Mask(), sequences=batch)
+    job = Spoilt(**vars(good), index=1, entry=3 | 2 << 32)
+    done = simulate_chip(TINY, [job, good], cycles=30_000)
+    assert done.statuses == [Status.INTERVAL, Status.OK]
+    assert done.stray == 0
+    expected = good.golden(TINY)
+    assert np.array_equal(expected[:, 3:], done.outputs[0][:, 3:])
+    assert np.array_equal(expected, done.outputs[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
 from fusioncim_golden.mask import Mask
@@ -27,11 +27,16 @@ def test_every_case_is_stored():
     for name, case in CASES.items():
         assert STORED[name]["chip"] == case.chip.as_dict()
         assert STORED[name]["memory"] == asdict(case.memory)
-        jobs = STORED[name]["jobs"]
+        works = STORED[name]["jobs"]
+        jobs = [work["job"] for work in works]
         assert len(jobs) == case.jobs
         assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], Mask(**job["mask"])) for job in jobs} == {
             (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.mask)
         }
+        assert {len(work["page_list"]) for work in works} == {
+            -(-case.keys // max(case.page_tokens, 1)) if case.page_tokens else 0
+        }
+        assert {job["intervals"] > 0 for job in jobs} == {case.limited}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -43,7 +48,8 @@ def test_all_counters_are_those_of_the_rtl(name):
 
 @pytest.mark.parametrize("name", ["chunk beyond the keys", "one query"])
 def test_the_rtl_still_counts_what_is_stored(name):
-    assert simulated(CASES[name], simulator="icarus") == STORED[name]
+    found = simulated(CASES[name], simulator="icarus")
+    assert json.loads(json.dumps(found)) == STORED[name]
 
 
 def test_a_case_that_is_not_stored_on_the_rtl():
@@ -59,7 +65,7 @@ def test_a_difference_shows():
 @pytest.mark.parametrize("name", ["prefill", "decode", "chunk"])
 def test_bytes_and_engine_cycles_add_up(name):
     case = STORED[name]
-    chip, job = chip_from_dict(case["chip"]), Descriptor.from_dict(case["jobs"][0])
+    chip, job = chip_from_dict(case["chip"]), Work.from_dict(case["jobs"][0])
     counters = run(chip, [job], Memory(**case["memory"]))
     for item, value in asdict(traffic(chip, job)).items():
         assert getattr(counters, item) == value, item
@@ -76,7 +82,7 @@ def test_memory_is_checked():
 
 
 def test_a_job_that_the_chip_would_refuse():
-    job = Descriptor.from_dict(STORED["prefill"]["jobs"][0])
+    job = Work.from_dict(STORED["prefill"]["jobs"][0]).job
     with pytest.raises(InputError, match="dimension must be a multiple of 8, from that to the columns of the chip"):
         run(TINY, [replace(job, dimension=12)])
 
@@ -89,6 +95,6 @@ def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.setattr(cycles, "run_program", missing)
     cycles._library.cache_clear()
     with pytest.raises(InputError, match="needs a C compiler: install it with 'apt-get install gcc'"):
-        run(TINY, [Descriptor.from_dict(STORED["one query"]["jobs"][0])])
+        run(TINY, [Work.from_dict(STORED["one query"]["jobs"][0])])
     assert not list(tmp_path.glob("cycles-*/chip.so"))
     cycles._library.cache_clear()
