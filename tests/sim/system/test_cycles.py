@@ -77,8 +77,8 @@ def test_memory_is_checked():
 
 def test_a_job_that_the_chip_would_refuse():
     job = Descriptor.from_dict(STORED["prefill"]["jobs"][0])
-    with pytest.raises(InputError, match="dimension must be the columns of the chip"):
-        run(TINY, [replace(job, dimension=8)])
+    with pytest.raises(InputError, match="dimension must be a multiple of 8"):
+        run(TINY, [replace(job, dimension=12)])
 
 
 def test_no_compiler(monkeypatch, tmp_path):
