@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from fusioncim.build.workers import run_all
-from fusioncim_golden import job as golden
+from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Status
+from fusioncim_golden.descriptor import Sequence, Status, Work
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
+from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
 from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.system.cycles import Counts, Memory, run
@@ -34,6 +35,12 @@ EIGHT = TINY.override(
 """Eight engines of 8 x 64 that take eight keys at a time from a bus of 512 bits."""
 SIXTEEN = TINY.override(engines=16, columns=32, words=4, update_rank=4, bus_bits=256, buffer_bytes=1 << 13)
 """Sixteen engines of 8 x 32, four keys at a time, a bus of 256 bits."""
+LONG = TINY.override(columns=128, update_rank=4, bus_bits=128, buffer_bytes=1 << 13)
+"""Two engines of 8 x 128 that take four keys at a time from a bus of 128 bits."""
+WIDE = LONG.override(bus_bits=1024)
+LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
+LONG_512 = LONG.override(bus_bits=512)
+LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
 COUNTERS = tuple(Counts.__dataclass_fields__)
 
 
@@ -50,6 +57,11 @@ class Case:
         mask: which keys a query sees
         start: position of the first query among the keys; None: the queries are the last tokens
         layout: how tensors lie in memory
+        dimension: operands of a vector; None: the columns of the chip
+        gap: bytes by which places lie behind a line, and vectors farther apart than they must
+        sequences: of a batch; queries and keys are then those of all
+        paging: how keys and values lie in pages
+        intervals: every query has an interval of its own, the keys up to a random one
         jobs: how often the job is queued
         latency: of the memory in cycles
         share: part of the cycles in which the memory may move a beat
@@ -63,6 +75,11 @@ class Case:
     mask: Mask = CAUSAL
     start: int | None = None
     layout: str = "head"
+    dimension: int | None = None
+    gap: int = 0
+    sequences: tuple[Sequence, ...] = ()
+    paging: Paging | None = None
+    intervals: bool = False
     jobs: int = 1
     latency: int = 30
     share: float = 1.0
@@ -77,14 +94,22 @@ class Case:
         """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
         return Memory(latency=self.latency, period=int(-(-1 // self.share)))
 
+    def spans(self) -> Int | None:
+        """The table of intervals."""
+        if not self.intervals:
+            return None
+        high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
+        return np.stack([high // 2, high], axis=1)
+
     def operands(self) -> list[Heads]:
         """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
         rng = np.random.default_rng(1)
         limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
+        dimension = self.dimension or self.chip.engine.columns
         return [
             from_integers(
-                *(rng.integers(-limit, limit + 1, (*shape, self.chip.engine.columns)) for shape in shapes),
+                *(rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes),
                 scale_q=1 / limit,
                 scale_k=4 / limit,
             )
@@ -99,6 +124,23 @@ def _prefill(**options: Any) -> Case:
 def _decode(**options: Any) -> Case:
     return Case(**{"kv_heads": 3, "group": 4, "queries": 2, "keys": 301} | options)
 
+
+def _batch(*parts: tuple[int, int], mask: Mask = CAUSAL, **options: Any) -> Case:
+    """Sequences of so many queries and keys, one behind the other; the queries are the last tokens."""
+    row = key = 0
+    page = options["paging"].tokens if "paging" in options else 1
+    found = []
+    for queries, keys in parts:
+        start = max(keys - queries, 0)
+        found.append(Sequence(queries=queries, keys=keys, first_row=row, first_key=key, start=start, mask=mask))
+        row, key = row + queries, key + -(-keys // page) * page
+    return Case(**{"kv_heads": 2, "group": 2, "queries": row, "keys": key, "sequences": tuple(found)} | options)
+
+
+RAGGED = ((30, 30), (1, 90), (0, 20), (9, 60), (3, 0), (1, 1), (17, 17), (1, 200))
+"""Prefill, chunks and decode steps, without queries, without keys."""
+STEPS = ((1, 40), (1, 33), (1, 64), (1, 7), (1, 90), (1, 50))
+"""Decode steps."""
 
 CASES: Mapping[str, Case] = {
     "prefill": _prefill(),
@@ -146,17 +188,52 @@ CASES: Mapping[str, Case] = {
     "8 engines, blocks of 8 keys: prefill": _prefill(chip=EIGHT),
     "8 engines, blocks of 8 keys: decode": _decode(chip=EIGHT, latency=100),
     "16 engines, blocks of 4 keys: prefill": _prefill(chip=SIXTEEN, queries=150, keys=150, layout="token"),
+    "dimension 64 of 128": _prefill(chip=LONG, dimension=64),
+    "dimension 72 of 128, tokens side by side": _prefill(chip=LONG, dimension=72, layout="token"),
+    "dimension 80 of 128, bus of 256 bits": _prefill(chip=LONG_256, dimension=80),
+    "dimension 96 of 128, bus of 256 bits, decode": _decode(chip=LONG_256, dimension=96, layout="token"),
+    "dimension 8 of 128, bus of 512 bits, short jobs": _prefill(chip=LONG_512, dimension=8, queries=9, keys=9, jobs=4),
+    "gaps, bus of 256 bits": _prefill(chip=LONG_256, gap=16, layout="token"),
+    "gaps, bus of 512 bits, slow memory": _prefill(chip=LONG_512, gap=48, queries=30, keys=60, latency=100, share=0.5),
+    "gaps, bus of 512 bits, decode": _decode(chip=LONG_512, gap=80, dimension=120),
+    "gaps, bus of 512 bits, operands of 4 bits": _prefill(chip=LONG_INT4, gap=16, dimension=72),
+    "gaps, window, operands of 4 bits": _prefill(chip=LONG_INT4, gap=32, mask=Mask(window=20)),
+    "batch": _batch(*RAGGED),
+    "batch, folded": _batch(*RAGGED, chip=FOLDED),
+    "batch, window": _batch(*RAGGED, chip=FOLDED, mask=Mask(window=12)),
+    "batch, slow memory": _batch(*RAGGED, latency=100, share=0.5),
+    "batch, one engine": _batch(*RAGGED, chip=TINY.override(engines=1, buffer_bytes=256), layout="token"),
+    "batch, bus of 1024 bits": _batch(*RAGGED, chip=WIDE, dimension=72, gap=16),
+    "batch of decode steps": _batch(*STEPS, kv_heads=3, group=4),
+    "batch of decode steps, slow memory": _batch(*STEPS, kv_heads=3, group=4, latency=150, share=0.5),
+    "batches in the queue": _batch(*RAGGED, jobs=4, chip=FOLDED, latency=60),
+    "short batches in the queue": _batch((1, 3), (2, 2), (0, 0), (1, 9), jobs=6),
+    "batch in pages": _batch(*RAGGED, paging=Paging(tokens=16)),
+    "batch in pages, folded, intervals": _batch(*RAGGED, chip=FOLDED, paging=Paging(tokens=4), intervals=True),
+    "batches in pages in the queue, slow memory": _batch(
+        *RAGGED, chip=SIXTEEN, paging=Paging(tokens=16, layout="head"), jobs=2, latency=100, share=0.5
+    ),
+    "batch of nothing to do": _batch((0, 4), (0, 0), (0, 9), (1, 5)),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""
 
 
 def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
-    """The jobs on the RTL: descriptors and counters; refused if an output bit differs."""
+    """The jobs on the RTL: with what their tables hold, and counters; refused if an output bit differs."""
     from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 
     groups = case.operands()
-    job = ChipJob(groups=groups, mask=case.mask, start=case.start, layout=case.layout)
+    job = ChipJob(
+        groups=groups,
+        mask=case.mask,
+        start=case.start,
+        layout=case.layout,
+        gap=case.gap,
+        sequences=case.sequences,
+        paging=case.paging,
+        intervals=case.spans(),
+    )
     done = simulate_chip(
         case.chip,
         [job] * case.jobs,
@@ -165,20 +242,20 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
         cycles=4_000_000,
         simulator=simulator or case.simulator,
     )
-    expected = golden.run(case.chip, groups, mask=case.mask, start=case.start).out
+    expected = job.golden(case.chip)
     if done.statuses != [Status.OK] * case.jobs or any((out != expected).any() for out in done.outputs):
         raise AssertionError("the RTL's outputs are not the golden model's")
     return {
         "chip": case.chip.as_dict(),
         "memory": asdict(case.memory),
-        "jobs": [asdict(image.descriptor) for image in done.images],
+        "jobs": [asdict(image.work) for image in done.images],
         "counters": {name: done.counters[name] for name in COUNTERS},
     }
 
 
 def modelled(stored: Mapping[str, Any]) -> Counts:
     """The counters of the model on stored jobs."""
-    jobs = [Descriptor.from_dict(job) for job in stored["jobs"]]
+    jobs = [Work.from_dict(job) for job in stored["jobs"]]
     return run(chip_from_dict(stored["chip"]), jobs, Memory(**stored["memory"]))
 
 

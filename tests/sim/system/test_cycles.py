@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
 from fusioncim_golden.mask import Mask
@@ -27,7 +27,7 @@ def test_every_case_is_stored():
     for name, case in CASES.items():
         assert STORED[name]["chip"] == case.chip.as_dict()
         assert STORED[name]["memory"] == asdict(case.memory)
-        jobs = STORED[name]["jobs"]
+        jobs = [job["job"] for job in STORED[name]["jobs"]]
         assert len(jobs) == case.jobs
         assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], Mask(**job["mask"])) for job in jobs} == {
             (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.mask)
@@ -59,7 +59,7 @@ def test_a_difference_shows():
 @pytest.mark.parametrize("name", ["prefill", "decode", "chunk"])
 def test_bytes_and_engine_cycles_add_up(name):
     case = STORED[name]
-    chip, job = chip_from_dict(case["chip"]), Descriptor.from_dict(case["jobs"][0])
+    chip, job = chip_from_dict(case["chip"]), Work.from_dict(case["jobs"][0])
     counters = run(chip, [job], Memory(**case["memory"]))
     for item, value in asdict(traffic(chip, job)).items():
         assert getattr(counters, item) == value, item
@@ -76,8 +76,8 @@ def test_memory_is_checked():
 
 
 def test_a_job_that_the_chip_would_refuse():
-    job = Descriptor.from_dict(STORED["prefill"]["jobs"][0])
-    with pytest.raises(InputError, match="dimension must be a multiple of 8"):
+    job = Work.from_dict(STORED["prefill"]["jobs"][0]).job
+    with pytest.raises(InputError, match="dimension must be a multiple of 8, from that to the columns of the chip"):
         run(TINY, [replace(job, dimension=12)])
 
 
@@ -89,6 +89,6 @@ def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.setattr(cycles, "run_program", missing)
     cycles._library.cache_clear()
     with pytest.raises(InputError, match="needs a C compiler: install it with 'apt-get install gcc'"):
-        run(TINY, [Descriptor.from_dict(STORED["one query"]["jobs"][0])])
+        run(TINY, [Work.from_dict(STORED["one query"]["jobs"][0])])
     assert not list(tmp_path.glob("cycles-*/chip.so"))
     cycles._library.cache_clear()
