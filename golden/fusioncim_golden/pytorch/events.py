@@ -9,6 +9,7 @@ import torch
 from fusioncim_golden.config import Config
 from fusioncim_golden.mask import blocks
 from fusioncim_golden.pytorch.parts import Step
+from fusioncim_golden.pytorch.passes import shape_of
 from fusioncim_golden.pytorch.quantize import Operands
 
 
@@ -36,20 +37,18 @@ class Events:
 
     def begin(self, config: Config, operands: Operands) -> None:
         """Add what the rows see."""
-        for sequence, jobs in Counter(operands.sequences).items():
-            job = sequence.job
-            if not job.queries:
-                continue
-            low, high = (end.repeat(job.heads) for end in job.interval(np.arange(job.queries)))
-            scores = jobs * int((high - low).sum())
-            updates = np.where(low < high, -(-high // config.update_rank) - low // config.update_rank, 0)
-            self.scores += scores
-            self.zero_probabilities += scores
-            self.row_updates += jobs * int(updates.sum())
-            self.skipped_row_updates += jobs * int(updates.sum())
-            for first in range(0, len(low), config.rows):
-                tile = slice(first, first + config.rows)
-                self.slots += jobs * len(blocks(int(low[tile].min()), int(high[tile].max()), config.update_rank))
+        low, high = operands.low.long(), operands.high.long()
+        updates = int(torch.where(low < high, -(-high // config.update_rank) - low // config.update_rank, 0).sum())
+        scores = int((high - low).sum())
+        self.scores += scores
+        self.zero_probabilities += scores
+        self.row_updates += updates
+        self.skipped_row_updates += updates
+        for shape, count in Counter(shape_of(each.job) for each in operands.segments).items():
+            first, last = (end.repeat(shape.heads) for end in shape.job.masked(np.arange(shape.queries)))
+            for start in range(0, len(first), config.rows):
+                tile = slice(start, start + config.rows)
+                self.slots += count * len(blocks(int(first[tile].min()), int(last[tile].max()), config.update_rank))
 
     def count(self, config: Config, step: Step) -> None:
         """Add a chunk's; what it adds to a row is taken off what may have added nothing."""
@@ -59,5 +58,5 @@ class Events:
         self.rescales += int((step.move > 0).sum())
         self.halvings += int((step.move < 0).sum())
         block, line, row = step.move.nonzero(as_tuple=True)
-        tile = step.part.tile(config, line, row + step.chunk.rows.start)
+        tile = step.part.tile(config, row + step.chunk.rows.start)
         self.moved_slots += torch.stack([block, line, tile]).unique(dim=1).shape[1]

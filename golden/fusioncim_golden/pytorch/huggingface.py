@@ -3,30 +3,29 @@
     import fusioncim_golden.pytorch.huggingface
     model = AutoModelForCausalLM.from_pretrained(path, attn_implementation="fusioncim")
 
-Every attention layer then quantizes its q, k and v, computes as `engine.run` does, bit by bit, and scales the outputs
-back. `register` adds implementations of other configurations under other names. A sequence of a batch and a key head
-make a job; padding is taken out of it. A decoding step attends from the new queries to the whole cache, quantized
-anew.
+Every attention layer then quantizes its q, k and v, computes as `job.run_batch` does, bit by bit, and scales the
+outputs back. `register` adds implementations of other configurations under other names. A row of a batch is a job, in
+which every sequence that is packed in it has a mask of its own; padding is taken out. A decoding step attends from the
+new queries to the whole cache, quantized anew.
 
-Masks may be causal or full (encoders), and have windows, chunks and a prefix that sees itself: see `masks`, which makes
-a job of each sequence. A module that is not causal and has no mask sees all keys.
+A mask may be anything that lets every query see one interval of keys, see `masks`. Without one a layer sees what it
+says beside its tensors, see `calls`. So does `generate_batch`, whose keys and values are in pages.
 
 Refused by name: models that do not take their attention from transformers' interface (when they are made), ALiBi,
-cross-attention, soft-capping, position biases, learned sinks, other masks (gaps, several spans, trees), masks that
-differ by head or add biases, attention weights as an output, training and gradients, and values that are not finite.
-Right padding before new tokens, packed sequences and caches with a shared prefix are refused, too, until a job can be a
-batch.
+cross-attention, soft-capping, position biases, learned sinks, masks with gaps (trees of tokens), masks that differ by
+head or add biases, attention weights as an output, training and gradients, and values that are not finite.
 
 `torch.compile` leaves the attention of a layer as it is: it is no part of the compiled graph.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
+from transformers.generation.continuous_batching import ContinuousBatchingManager
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from fusioncim_golden.config import Config
@@ -34,17 +33,12 @@ from fusioncim_golden.engine import check_scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
 from fusioncim_golden.pytorch import engine
-from fusioncim_golden.pytorch.masks import OFFSET, aligned
+from fusioncim_golden.pytorch.calls import check_call, check_shapes, from_pages, place_of, segments_of
+from fusioncim_golden.pytorch.masks import OFFSET
 from fusioncim_golden.pytorch.quantize import Operands, quantize
+from fusioncim_golden.pytorch.segments import Segment, query_places
 
 DEFAULT_CONFIG = preset("paper").alone()
-
-UNSUPPORTED = {
-    "softcap": "soft-capping of scores",
-    "s_aux": "learned attention sinks",
-    "position_bias": "position biases",
-}
-"""What models hand to their attention that the engine does not have."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ class Attention:
     """An attention implementation.
 
     Members:
-        config: the engine, by default that of the preset `paper`; its columns are those of the model, whatever it
-            says.
+        config: the engine, by default that of the preset `paper`. Heads of fewer columns are filled up with zeros; for
+            wider ones it gets as many columns as they have.
         granularity: one query scale per head or per token.
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
@@ -96,7 +90,10 @@ class Attention:
         check_shapes(query, key, value)
         check_call(module, query, key, rest)
         return quantize(
-            *aligned(query, key, value, attention_mask, causal=is_causal(module, rest)),
+            query,
+            key,
+            value,
+            segments_of(module, query, key, attention_mask, rest),
             softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
             bits=self.config.operand_bits,
             granularity=self.granularity,
@@ -107,7 +104,8 @@ class Attention:
     def compute(self, operands: Operands) -> Tensor:
         """Outputs float64 [jobs, rows, columns]."""
         chosen = fitting(self.config, operands.q.shape[-1])
-        check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
+        if operands.segments:
+            check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
         out = engine.attend(chosen, operands, engines=self.engines)
         return out * (operands.scale_v * engine.output_unit(chosen))[:, None]
 
@@ -121,17 +119,25 @@ def attended(
     value: Tensor,
     mask: Tensor | None,
     scaling: float | None,
-    rest: Mapping[str, Any],
+    rest: MutableMapping[str, Any],
 ) -> Tensor:
     """The outputs of `Attention`, contiguous, without gradients and whatever precision is set around them."""
     with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
         try:
-            out = attention.compute(attention.quantized(module, query, key, value, mask, scaling, rest))
+            key, value = from_pages(module, key, value, rest)
+            operands = attention.quantized(module, query, key, value, mask, scaling, rest)
+            return by_query(attention.compute(operands), operands.segments, query, key)
         except InputError as error:
             raise InputError(f"{error}, in {place_of(module)}") from error
-        batch, heads, queries, columns = query.shape
-        out = out.view(batch, key.shape[1], queries, heads // key.shape[1], columns).transpose(1, 2)
-        return out.reshape(batch, queries, heads, columns).to(query.dtype).contiguous()
+
+
+def by_query(out: Tensor, segments: Sequence[Segment], query: Tensor, key: Tensor) -> Tensor:
+    """Outputs [jobs, rows, columns] as [batch, queries, heads, columns]; padding is 0."""
+    batch, heads, queries, columns = query.shape
+    kv_heads = key.shape[1]
+    each = out.view(-1, kv_heads, out.shape[1] * kv_heads // heads, heads // kv_heads, columns)
+    each = each.transpose(1, 2).flatten(2, 3).to(query.dtype)
+    return query_places(segments[::kv_heads], out.device).scatter(each, torch.Size((batch, queries, heads, columns)))
 
 
 class NoGradient(torch.autograd.Function):
@@ -149,52 +155,9 @@ class NoGradient(torch.autograd.Function):
 
 
 def fitting(config: Config, columns: int) -> Config:
-    """The engine with columns for a head dimension, rounded up as its units need it: what is added is 0."""
+    """The engine, with more columns if the head dimension needs them, as its units have them: what is added is 0."""
     step = config.block_cycles
-    return config.override(columns=-(-columns // step) * step)
-
-
-def is_causal(module: Any, rest: Mapping[str, Any]) -> bool:
-    """Whether a call without a mask is causal, as transformers decides it."""
-    told = rest.get("is_causal")
-    return bool(getattr(module, "is_causal", True) if told is None else told)
-
-
-def check_call(module: Any, query: Tensor, key: Tensor, rest: Mapping[str, Any]) -> None:
-    """Refuse what the engine does not compute."""
-    for argument, what in UNSUPPORTED.items():
-        if rest.get(argument) is not None:
-            raise InputError(f"the engine has no {what}")
-    if rest.get("output_attentions"):
-        raise InputError("the engine gives no attention weights: output_attentions must be False, not True")
-    if module.training:
-        raise InputError("the engine has no gradient: the model must be in its evaluation mode, not in training")
-    other = not is_causal(module, rest) and query.shape[2] != key.shape[2]
-    if other or getattr(module, "is_cross_attention", False) or "Cross" in type(module).__name__:
-        raise InputError("the engine has no cross-attention: tokens must attend to their own sequence, not to another")
-
-
-def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
-    """Refuse tensors that are no attention: queries [batch, heads, queries, columns], keys and values alike."""
-    if key.shape != value.shape:
-        raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
-    for what, x in (("queries", query), ("keys", key)):
-        if 0 in x.shape:
-            raise InputError(
-                f"{what} must have at least one sequence, head, token and column, not shape {tuple(x.shape)}"
-            )
-    (batch, heads, _, columns), (sequences, kv_heads, _, width) = query.shape, key.shape
-    if (sequences, width) != (batch, columns):
-        raise InputError(
-            f"keys must have the batch and columns of the queries = {batch}, {columns}, not {sequences}, {width}"
-        )
-    if heads % kv_heads:
-        raise InputError(f"query heads must be a multiple of the key heads = {kv_heads}, not {heads}")
-
-
-def place_of(module: Any) -> str:
-    """What an error calls a layer."""
-    return f"layer {getattr(module, 'layer_idx', '')} ({type(module).__name__})"
+    return config.override(columns=max(config.columns, -(-columns // step) * step))
 
 
 @torch.compiler.disable
@@ -237,6 +200,16 @@ def _checked(model: Any, requested_attention: str | None, *arguments: Any, **opt
 
 
 PreTrainedModel.get_correct_attn_implementation = _checked
+_switch = ContinuousBatchingManager.switch_to_cb_friendly_attn
+
+
+def _kept(manager: Any, model: Any, *arguments: Any, **options: Any) -> None:
+    """What transformers asks before continuous batching, which takes its own implementations alone: ours stay."""
+    if model.config._attn_implementation not in REGISTERED:
+        _switch(manager, model, *arguments, **options)
+
+
+ContinuousBatchingManager.switch_to_cb_friendly_attn = _kept
 
 
 def register(name: str = "fusioncim", attention: Callable[..., tuple[Tensor, None]] | None = None) -> None:

@@ -9,7 +9,6 @@ every pass of every job is a line of its own, with its own order of blocks, and 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby, islice
 
 import numpy as np
@@ -19,9 +18,9 @@ from torch import Tensor
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.key_order import Span
+from fusioncim_golden.pytorch.passes import PassRows, pass_rows, shape_of
 from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.pytorch.softmax import HIDDEN, NOTHING, Blocks, Rows, row_type
-from fusioncim_golden.schedule import Job, passes
 
 CHUNK = 64
 """Keys at a time: temporaries of a chunk stay in the cache."""
@@ -78,11 +77,8 @@ class Part:
         used = self.lines.used
         out[self.lines.job[:, None].expand_as(used)[used], self.lines.row[used]] = x[used].to(out.dtype)
 
-    def tile(self, config: Config, line: Tensor, row: Tensor) -> Tensor:
+    def tile(self, config: Config, row: Tensor) -> Tensor:
         """The tile of these rows, counted in their line."""
-        if self.lines is None:
-            first = torch.tensor([each.first for each in self.operands.sequences], device=row.device)
-            row = row - first[line] * self.operands.group
         return row // config.rows
 
 
@@ -122,44 +118,14 @@ class Step:
     move: Tensor
 
 
-@dataclass(frozen=True)
-class PassRows:
-    """A pass of a job: its rows first .. first + count - 1, and the order of its blocks.
-
-    source: [count], the row that was in a row's place before, -1 where none was.
-    """
-
-    first: int
-    count: int
-    blocks: Int
-    source: Int
-
-
-@lru_cache(maxsize=16)
-def pass_rows(config: Config, job: Job, engines: int) -> tuple[PassRows, ...]:
-    """All passes of a job; none if it has no queries."""
-    if not job.queries:
-        return ()
-    within = np.arange(config.rows)
-    held: dict[tuple[int, int], int] = {}
-    result = []
-    for group in passes(config, job, engines):
-        words = [(tile.engine, tile.word) for tile in group.tiles]
-        first = [int(tile.query[0]) * job.heads + int(tile.head[0]) for tile in group.tiles]
-        count = sum(tile.count for tile in group.tiles)
-        source = [held[word] + within if word in held else np.full(config.rows, -1) for word in words]
-        held |= dict(zip(words, first, strict=True))
-        result.append(PassRows(first[0], count, group.blocks, np.concatenate(source)[:count]))
-    return tuple(result)
-
-
 Line = tuple[int, PassRows]
 """A job and one of its passes."""
 
 
 def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
     """All rows, fresh. The caller brings the rows of a part to their end before it takes the next one."""
-    layout = {each: pass_rows(config, each.job, engines) for each in dict.fromkeys(operands.sequences)}
+    shapes = [shape_of(each.job) for each in operands.segments]
+    layout = {shape: pass_rows(config, shape, engines) for shape in dict.fromkeys(shapes)}
     every = [one for layouts in layout.values() for one in layouts]
     if not every:
         return
@@ -168,7 +134,7 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
         length = np.full(len(operands.q), len(walk))
         yield Part(operands, None, walk[None], length, fresh_rows(config, operands.low, None))
         return
-    order = [(job, layout[each]) for job, each in enumerate(operands.sequences)]
+    order = [(job, layout[shape]) for job, shape in enumerate(shapes)]
     if not config.seed:
         found = [(job, one) for job, layouts in order for one in layouts]
         for some in together(found):
@@ -179,7 +145,13 @@ def parts(config: Config, operands: Operands, engines: int) -> Iterator[Part]:
         found = [(job, layouts[n]) for job, layouts in order if n < len(layouts)]
         part = part_of(config, operands, found, last)
         yield part
-        part.put(last, part.rows.reference)
+        part.put(last, left_by(part.rows))
+
+
+def left_by(rows: Rows) -> Tensor:
+    """The references that rows leave to the next ones in their place: those before them, where they saw no key."""
+    before = rows.reference if rows.before is None else rows.before
+    return torch.where(rows.reference == NOTHING, before, rows.reference)
 
 
 def common_walk(config: Config, every: list[PassRows]) -> Int | None:
@@ -208,10 +180,9 @@ def part_of(config: Config, operands: Operands, found: list[Line], last: Tensor 
     job = np.array([line for line, _ in found])
     count = np.array([one.count for _, one in found])
     length = np.array([len(one.blocks) for _, one in found])
-    padding = np.array([operands.sequences[line].first for line in job]) * operands.group
     within = np.arange(count.max())
     used = within < count[:, None]
-    row = padding[:, None] + np.array([one.first for _, one in found])[:, None] + within
+    row = np.array([one.first for _, one in found])[:, None] + within
     # No row sees the block behind the last key.
     blocks = np.full((len(found), length.max()), -(-operands.k.shape[1] // config.update_rank))
     source = np.full(used.shape, -1)
@@ -222,8 +193,7 @@ def part_of(config: Config, operands: Operands, found: list[Line], last: Tensor 
     before = None
     if last is not None:
         known = torch.from_numpy(source).to(device)
-        place = (known + torch.from_numpy(padding).to(device)[:, None]).clamp(min=0)
-        before = torch.where(known >= 0, last[lines.job[:, None], place], HIDDEN)
+        before = torch.where(known >= 0, last[lines.job[:, None], known.clamp(min=0)], HIDDEN)
     own = operands.rows(lines.of, lines.used)
     return Part(own, lines, blocks, length, fresh_rows(config, own.low, before))
 
@@ -243,7 +213,7 @@ def chunks(config: Config, part: Part) -> Iterator[Chunk]:
     low = torch.where(low < high, low, part.operands.k.shape[1])
     if part.lines is None:
         low, high = low.amin(dim=0, keepdim=True), high.amax(dim=0, keepdim=True)
-    # No end falls from a row to the next but in padding.
+    # A row in front is left out with all before it, one behind with all after it.
     most = high.cummax(dim=1).values.cpu()
     least = low.flip(1).cummin(dim=1).values.flip(1).cpu()
     for start in range(0, part.blocks.shape[1], size):

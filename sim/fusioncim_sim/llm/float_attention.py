@@ -9,8 +9,8 @@ from torch import Tensor
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.equalize import factor_k
 from fusioncim_golden.mask import sees
-from fusioncim_golden.pytorch.huggingface import Attention, is_causal
-from fusioncim_golden.pytorch.masks import aligned
+from fusioncim_golden.pytorch.calls import is_causal, segments_of
+from fusioncim_golden.pytorch.huggingface import Attention
 from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.quantize import operand_max
 
@@ -142,7 +142,7 @@ class RoundedOperands:
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
         causal = is_causal(module, rest)
-        aligned(query, key, value, mask, causal=causal)  # refuses what the engine does
+        segments_of(module, query, key, mask, rest)  # refuses what the engine does
         if self.subtract_mean_k:
             key = key - key.mean(dim=2, keepdim=True)
         if self.balance:

@@ -1,9 +1,11 @@
 """The attention of the model that a Hugging Face config.json describes, layer by layer, or a refusal by name.
 
 Every layer gets its own kind, mask and heads; layers that are alike are one `Model` with their number. Layers without
-softmax attention (convolutions, Mamba, linear attention) are counted and left out. What no engine computes (biases,
-soft-caps, sinks, cross-attention) is refused by its name, and so is a model type that is not known here, unless the
-caller states whether its layers are causal.
+softmax attention (convolutions, Mamba, linear attention) are counted and left out, and so are those of the part of a
+model that sees or hears, which has tokens of its own. The text is text alone, without spans of images.
+
+What no engine computes (biases, soft-caps, sinks, cross-attention) is refused by its name, and so is a model type that
+is not known here, unless the caller states whether its layers are causal.
 """
 
 import json
@@ -22,6 +24,7 @@ from fusioncim_sim.system.model_families import (
     DECODERS,
     ENCODERS,
     LEFT_OUT,
+    OTHER_PARTS,
     REFUSED,
     Values,
     find,
@@ -38,7 +41,7 @@ class LanguageModel:
     Members:
         name: of the model.
         kinds: layers that are alike, each with their number.
-        left_out: number of layers without softmax attention, by what they are.
+        left_out: number of layers without softmax attention or of another part of the model, by what they are.
     """
 
     name: str
@@ -105,7 +108,7 @@ def _language_model(whole: Values, name: str, source: str, given: Values) -> Lan
     if not kinds:
         raise InputError(f"the model must have layers of attention, not only of {', '.join(left_out)}")
     found = tuple(one.times(count) for one, count in kinds.items())
-    return LanguageModel(name=name, kinds=found, left_out=dict(left_out))
+    return LanguageModel(name=name, kinds=found, left_out={**left_out, **_other_parts(whole)})
 
 
 def _text(whole: Values) -> Values:
@@ -117,6 +120,17 @@ def _text(whole: Values) -> Values:
     defaults = DEFAULTS.get(str(values["model_type"]), {})
     missing = {k: v for k, v in defaults.items() if not any(each in values for each in (k, *ALIASES.get(k, ())))}
     return values | missing
+
+
+def _other_parts(whole: Values) -> dict[str, int]:
+    """Layers of the parts beside the language, by what these are, where the file has their number."""
+    parts = {what: whole.get(name) for name, what in OTHER_PARTS.items() if "text_config" in whole}
+    found = {
+        what: find(part, "num_hidden_layers") or part.get("depth")
+        for what, part in parts.items()
+        if isinstance(part, Mapping)
+    }
+    return {what: count for what, count in found.items() if type(count) is int}
 
 
 def _causal(values: Values, whole: Values, given: Values) -> bool:

@@ -59,6 +59,8 @@ LEFT_OUT: Mapping[str, str] = {
     "moe": "no attention",
 }
 """Kinds of layers that have no softmax attention, and what they are called."""
+OTHER_PARTS: Mapping[str, str] = {"vision_config": "vision", "audio_config": "hearing"}
+"""Parts of a model beside its language, and what they are called."""
 
 
 # Kinds of the layers, by model type where the configuration does not list them.

@@ -1,11 +1,14 @@
 """Tests that need the extra `llm`, in one thread: operations are small, and the tests run beside each other."""
 
+from itertools import pairwise
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from fusioncim_golden import engine as golden
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.equalize import equalize
-from fusioncim_golden.mask import CAUSAL
+from fusioncim_golden.job import run_batch
 from fusioncim_golden.metrics import in_lsb
 from fusioncim_golden.presets import preset
 from fusioncim_golden.quantize import quantize
@@ -33,29 +36,57 @@ def recorded():
     return calls
 
 
-def golden_outputs(q, k, v, scaling, config=None, engines=1, mask=CAUSAL, start=None):
-    """The golden model on one sequence: q [heads, queries, columns], k and v [key heads, keys, columns]."""
+def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
+    """The golden model on a row of a batch: q [heads, queries, columns], k and v [key heads, keys, columns].
+
+    parts: of each sequence the places of its queries and keys, and the rest of its job.
+    """
     from fusioncim_golden.pytorch.huggingface import fitting
 
     columns, group = q.shape[-1], len(q) // len(k)
     config = fitting(preset("paper").alone() if config is None else config, columns)
-    wide = ((0, 0), (0, 0), (0, config.columns - columns))
-    job = Job(queries=q.shape[1], keys=k.shape[1], heads=group, mask=mask, start=start)
-    outs = []
+    sequences, tables, row, key = [], [], 0, 0
+    for queries, keys, rest in parts:
+        job = Job(queries=len(queries), keys=len(keys), **rest)
+        tables.append(np.tile([0, job.keys], (job.queries, 1)) if job.intervals is None else job.intervals)
+        sequences.append(
+            Sequence(
+                queries=job.queries,
+                keys=job.keys,
+                first_row=row,
+                first_key=key,
+                start=job.first_position(),
+                mask=job.mask,
+            )
+        )
+        row, key = row + job.queries, key + job.keys
+    real_q, real_k = (np.concatenate([part[n] for part in parts]) for n in range(2))
+    groups, scales = [], []
     for n in range(len(k)):
-        parts = equalize(*(x.astype(np.float64) for x in (q[n * group : (n + 1) * group], k[n], v[n])))
-        heads = quantize(*parts[:3], softmax_scale=scaling)
-        padded = {"q": np.pad(heads.q, wide), "k": np.pad(heads.k, wide[1:]), "v": np.pad(heads.v, wide[1:])}
-        heads = type(heads)(**vars(heads) | padded)
-        out = golden.run(config, heads, job, engines).out[..., :columns]
-        outs.append(in_lsb(config, out) * (parts[3] * heads.scale_v))
-    return np.concatenate(outs)
+        own = q[n * group : (n + 1) * group, real_q], k[n][real_k], v[n][real_k]
+        *floats, factor = equalize(*(x.astype(np.float64) for x in own))
+        groups.append(quantize(*floats, softmax_scale=scaling, bits=config.operand_bits))
+        scales += [factor * groups[-1].scale_v] * group
+    chip = SimpleNamespace(engine=config, engines=engines)  # a model may have heads that no chip is made for
+    made = run_batch(chip, groups, sequences, intervals=np.concatenate(tables)).out
+    out = np.zeros(q.shape)
+    out[:, real_q] = in_lsb(config, made) * np.array(scales)[:, None]
+    return out
 
 
-def check_sequence(call, sequence, queries, keys, scaling, mask=CAUSAL, start=None):
-    """A call's outputs on one sequence of its batch; queries and keys: slices without padding."""
+def golden_outputs(q, k, v, scaling, config=None, engines=1, lengths=None, **rest):
+    """The same on a sequence that fills its row, or on sequences of these lengths that do."""
+    parts = [(np.arange(q.shape[1]), np.arange(k.shape[1]), rest)]
+    if lengths:
+        ends = np.cumsum([0, *lengths])
+        parts = [(np.arange(*each), np.arange(*each), rest) for each in pairwise(ends)]
+    return batch_outputs(q, k, v, scaling, parts, config, engines)
+
+
+def check_sequence(call, sequence, queries, keys, scaling, **rest):
+    """A call's outputs on one row of its batch; queries and keys: slices without padding."""
     q, k, v, out = (x[sequence].numpy() for x in call)
-    same = golden_outputs(q[:, queries], k[:, keys], v[:, keys], scaling, mask=mask, start=start)
+    same = golden_outputs(q[:, queries], k[:, keys], v[:, keys], scaling, **rest)
     assert out.swapaxes(0, 1)[:, queries] == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
@@ -63,6 +94,12 @@ def check_sequence(call, sequence, queries, keys, scaling, mask=CAUSAL, start=No
 def expected():
     """The golden model on one sequence."""
     return golden_outputs
+
+
+@pytest.fixture(scope="session")
+def expected_of_batch():
+    """The golden model on one row of a batch."""
+    return batch_outputs
 
 
 @pytest.fixture(scope="session")

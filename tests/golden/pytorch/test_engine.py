@@ -10,8 +10,9 @@ from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.events import Events
-from fusioncim_golden.pytorch.quantize import Operands, Padded
+from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.pytorch.quantize import quantize as quantize_batch
+from fusioncim_golden.pytorch.segments import whole
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
@@ -63,7 +64,7 @@ def operands(heads, job):
         shift=rows["shift"].int(),
         low=low,
         high=high,
-        sequences=(Padded(job),),
+        segments=(whole(job),),
         group=len(heads.q),
         scale_q=rows["scale_q"],
         scale_k=torch.tensor([heads.scale_k]),
@@ -101,7 +102,7 @@ def test_floats_give_the_integers_and_outputs_of_numpy(shape, equal):
     config, group = Config(columns=columns), heads // kv_heads
     batch = quantize_batch(
         *(torch.from_numpy(x)[None] for x in (q, k, v)),
-        [Padded(Job(queries=queries, keys=keys))],
+        [whole(Job(queries=queries, keys=keys))],
         softmax_scale=columns**-0.5,
         equal=equal,
     )
@@ -121,7 +122,7 @@ def test_a_scale_per_token_is_that_of_numpy():
     q, k, v = random_heads(2, 3, 1, 24, 24, 32)
     batch = quantize_batch(
         *(torch.from_numpy(x)[None] for x in (q, k, v)),
-        [Padded(Job(queries=24, keys=24))],
+        [whole(Job(queries=24, keys=24))],
         softmax_scale=32**-0.5,
         granularity="token",
         subtract_mean_k=False,
@@ -203,4 +204,4 @@ def test_values_that_are_not_finite_are_refused(part):
     x = [torch.ones(1, 1, 4, 32) for _ in range(3)]
     x[part][0, 0, 1, 2] = torch.nan
     with pytest.raises(InputError, match=f"{'qkv'[part]} must be finite, but it holds nan"):
-        quantize_batch(*x, [Padded(Job(queries=4, keys=4))], softmax_scale=1.0)
+        quantize_batch(*x, [whole(Job(queries=4, keys=4))], softmax_scale=1.0)

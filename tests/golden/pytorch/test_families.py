@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.mask import CAUSAL, FULL, Mask
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 
 SIZES = {
     "vocab_size": 99,
@@ -111,6 +111,17 @@ def test_a_family_stays_close_to_its_float_self(name):
     assert (own - model(tokens())[0]).abs().max() < 0.02 * own.abs().max()
 
 
+@pytest.mark.parametrize("name", DECODERS)
+def test_packed_sequences_see_themselves_alone(name, recorded, assert_sequence):
+    """Positions that begin again are how transformers knows them."""
+    model, masks = make(name, "recorded")
+    lengths = (11, 6, 13)
+    places = torch.cat([torch.arange(n) for n in lengths])[None]
+    model(tokens()[:1], position_ids=places, use_cache=False)
+    for call, mask in zip(recorded, masks, strict=True):
+        assert_sequence(call, 0, slice(None), slice(None), scaling(model), lengths=lengths, mask=mask)
+
+
 def test_images_see_all_patches(recorded, assert_sequence):
     config = transformers.ViTConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=64)
     torch.manual_seed(1)
@@ -142,13 +153,16 @@ def test_a_prefix_of_images_and_text_sees_itself(recorded, assert_sequence):
     assert_sequence(recorded[1], 0, slice(None), slice(None), 32**-0.5, mask=Mask(prefix=12))
 
 
-def gemma3(begin):
-    """Gemma 3 reads an image of 4 tokens, the first at that place."""
+def gemma3(*begins, padding=0):
+    """Gemma 3 reads images of 4 tokens, the first tokens at these places, behind so many of padding."""
     text = transformers.Gemma3TextConfig(**DECODER, **LAYERS)
     model = vision(transformers.Gemma3Config, text, {}, mm_tokens_per_image=4)
-    ids, kinds = tokens(20)[:1], torch.zeros(1, 20, dtype=torch.int64)
-    ids[0, begin : begin + 4], kinds[0, begin : begin + 4] = 98, 1
-    model(input_ids=ids, pixel_values=torch.randn(1, 3, 8, 8), token_type_ids=kinds, attention_mask=torch.ones(1, 20))
+    ids, kinds, real = tokens(30)[:1], torch.zeros(1, 30, dtype=torch.int64), torch.ones(1, 30)
+    for begin in begins:
+        ids[0, begin : begin + 4], kinds[0, begin : begin + 4] = 98, 1
+    real[0, :padding] = 0
+    pixels = torch.randn(len(begins), 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    model(input_ids=ids, pixel_values=pixels, token_type_ids=kinds, attention_mask=real)
 
 
 def test_an_image_at_the_start_sees_itself(recorded, assert_sequence):
@@ -157,9 +171,18 @@ def test_an_image_at_the_start_sees_itself(recorded, assert_sequence):
         assert_sequence(call, 0, slice(None), slice(None), 256**-0.5, mask=mask)
 
 
-def test_an_image_behind_text_is_refused():
-    with pytest.raises(InputError, match=r"not several spans that see themselves, or one behind other tokens"):
-        gemma3(5)
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("begins", [(5,), (5, 11), (6, 14, 25)], ids=str)
+def test_images_behind_text_see_themselves(begins, padding, recorded, assert_sequence):
+    gemma3(*begins, padding=padding)
+    for call, window in zip(recorded[1:], (8, EVERY), strict=True):
+        low, high = Mask(window=window).interval(np.arange(30), 30)
+        for begin in begins:
+            low[begin : begin + 4] = np.minimum(low[begin : begin + 4], begin)
+            high[begin : begin + 4] = begin + 4
+        table = np.stack([low, high], axis=1)[padding:] - padding
+        hull, real = Mask(window=window, ahead=3), slice(padding, None)
+        assert_sequence(call, 0, real, real, 256**-0.5, mask=hull, intervals=np.maximum(table, 0))
 
 
 def test_sinks_are_refused_beside_a_window():

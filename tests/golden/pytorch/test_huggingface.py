@@ -1,5 +1,6 @@
 """Hugging Face models in the engine's arithmetic: every layer's outputs are those of the golden model, or a refusal."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -57,7 +58,7 @@ def test_the_order_of_several_engines_is_theirs(engines, seen, expected):
     q, k, v = (torch.randn(1, heads, 48, 32, generator=torch.Generator().manual_seed(heads)) for heads in (2, 1, 1))
     mask = torch.from_numpy(visible(Job(queries=48, keys=48, mask=seen)))[None, None]
     out, _ = hf.Attention(config, engines=engines)(torch.nn.Identity().eval(), q, k, v, mask)
-    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines, seen)
+    same = expected(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, config, engines, mask=seen)
     assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
@@ -199,7 +200,6 @@ def by_head(mask):
     return wide
 
 
-PADDED = "one with a gap on [89] keys: right padding before new tokens or a shared prefix"
 MASKS = {
     "one per head": (by_head, "the same for all heads, not one of its own for each of 6"),
     "biases": (
@@ -207,8 +207,8 @@ MASKS = {
         "no biases.*, not add -0.5",
     ),
     "a gap": (
-        lambda mask: mask & (torch.arange(8) != 3),
-        PADDED,
+        lambda mask: mask & ~torch.eye(8, dtype=torch.bool).roll(-2, dims=1),
+        "not 3 of keys 0 to 3 with a gap, as query 3 of sequence 0 does, in layer 0",
     ),
     "last key hidden": (lambda mask: mask & (torch.arange(8) < 6) & (torch.arange(8)[:, None] != 7), None),
 }
@@ -237,13 +237,38 @@ def test_a_causal_mask_of_the_caller_is_taken_in_any_type(values, recorded, asse
     assert_sequence(recorded[0], 0, slice(None), slice(None), 32**-0.5)
 
 
-def test_right_padding_before_new_tokens_is_refused_in_these_words():
-    model, past, ids = make(), transformers.DynamicCache(), tokens(2, 9)
-    mask = torch.ones(2, 9, dtype=torch.int64)
+@pytest.mark.parametrize("cache", ["dynamic", "static"])
+def test_new_tokens_follow_those_before_right_padding(cache, recorded, expected_of_batch):
+    model, ids = make(implementation="recorded"), tokens(2, 11)
+    past = (
+        transformers.StaticCache(model.config, max_cache_len=16) if cache == "static" else transformers.DynamicCache()
+    )
+    mask = torch.ones(2, 11, dtype=torch.int64)
     mask[1, 5:8] = 0
-    model(ids[:, :8], attention_mask=mask[:, :8], past_key_values=past)
-    with pytest.raises(InputError, match=PADDED):
-        model(ids[:, 8:], attention_mask=mask, past_key_values=past)
+    for start, end in ((0, 8), (8, 10), (10, 11)):
+        model(ids[:, start:end], attention_mask=mask[:, :end], past_key_values=past)
+    for q, k, v, out in recorded[2:]:
+        new = 10 if q.shape[2] == 2 else 11
+        for row, keys in enumerate(([*range(new)], [*range(5), *range(8, new)])):
+            parts = [(np.arange(q.shape[2]), np.array(keys), {})]
+            same = expected_of_batch(*(x[row].numpy() for x in (q, k, v)), 32**-0.5, parts)
+            assert out[row].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_text_that_is_generated_does_not_depend_on_padding(side):
+    """The positions of the tokens are the same, and so is what they see."""
+    model, ids = make(), tokens(1, 7)
+    alone = model(ids).logits[0]
+    wide, mask, places = (
+        torch.zeros(1, 12, dtype=torch.int64),
+        torch.zeros(1, 12),
+        torch.zeros(1, 12, dtype=torch.int64),
+    )
+    real = slice(5, None) if side == "left" else slice(0, 7)
+    wide[:, real], mask[:, real], places[:, real] = ids, 1, torch.arange(7)
+    padded = model(wide, attention_mask=mask, position_ids=places).logits[0, real]
+    assert (padded - alone).abs().max() < 1e-5
 
 
 def test_the_output_can_be_viewed_as_one_vector_per_token():
@@ -364,11 +389,14 @@ def test_a_compiled_model_gives_the_same_bits():
     assert torch.equal(alone, compiled)
 
 
-def test_masks_with_holes_are_refused():
+def test_tokens_that_a_mask_leaves_out_take_no_part(recorded, expected_of_batch):
     mask = torch.ones(1, 20, dtype=torch.int64)
     mask[0, 7] = 0
-    with pytest.raises(InputError, match=r"must see one interval of keys.*one with a gap on 20 keys"):
-        make()(tokens(), attention_mask=mask)
+    make(implementation="recorded")(tokens(), attention_mask=mask)
+    real = np.array([*range(7), *range(8, 20)])
+    for q, k, v, out in recorded:
+        same = expected_of_batch(*(x[0].numpy() for x in (q, k, v)), 32**-0.5, [(real, real, {})])
+        assert out[0].numpy().swapaxes(0, 1) == pytest.approx(same, rel=1e-6, abs=1e-12)
 
 
 def test_training_is_refused():

@@ -107,6 +107,22 @@ def test_layers_without_attention_are_counted(tmp_path):
     assert found.left_out == {"Mamba": 14}
 
 
+@pytest.mark.parametrize(
+    ("parts", "left_out"),
+    [
+        ({"vision_config": {"num_hidden_layers": 27}}, {"vision": 27}),
+        ({"vision_config": {"depth": 32}, "audio_config": {"num_hidden_layers": 12}}, {"vision": 32, "hearing": 12}),
+        ({"vision_config": {}, "audio_config": None}, {}),
+    ],
+    ids=str,
+)
+def test_layers_that_see_or_hear_are_counted(parts, left_out, tmp_path):
+    text = {**PLAIN, "model_type": "gemma3_text", "sliding_window": 512}
+    found = read_model(written(tmp_path, {"model_type": "gemma3", "text_config": text, **parts}))
+    assert sum(each.layers for each in found.kinds) == 2
+    assert found.left_out == left_out
+
+
 def test_layers_of_experts_alone_are_left_out(tmp_path):
     values = {**PLAIN, "model_type": "nemotron_h", "layer_types": ["moe", "full_attention"]}
     assert read_model(written(tmp_path, values)).left_out == {"no attention": 1}

@@ -1,0 +1,136 @@
+"""Keys and values in pages on whole chips: in every order of the blocks, to the last cycle of the model, and bad lists."""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pytest
+
+from fusioncim_golden.descriptor import PAGE_BYTES, Sequence, Status
+from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import from_integers
+from fusioncim_sim.rtl.axi_memory import Fault
+from fusioncim_sim.rtl.chip_run import ChipJob, prepare, simulate_chip
+from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
+
+TINY = PRESETS["tiny"]
+CHIPS = {
+    "in_order": {"schedule": "in_order", "update_rank": 1},
+    "diagonal_first": {"schedule": "diagonal_first", "engines": 4},
+    "sink_first": {"schedule": "sink_first"},
+    "folded": {"schedule": "folded", "engines": 4, "words": 4},
+    "folded_wide": {"schedule": "folded", "bus_bits": 256, "columns": 32, "update_rank": 4, "buffer_bytes": 4096},
+    "folded_int4": {
+        "schedule": "folded",
+        "operand_bits": 4,
+        "softmax_lanes": 2,
+        "accumulator_bits": 18,
+        "slack": 2,
+        "flush": 10,
+    },
+}
+JOBS = {
+    # kv_heads, group, queries, keys, mask, tokens of a page, layout of a page
+    "prefill": (2, 3, 45, 45, CAUSAL, 4, "token"),
+    "decode": (2, 4, 2, 301, CAUSAL, 16, "head"),
+    "window": (1, 2, 60, 60, Mask(window=9), 8, "head"),
+    "chunks": (1, 1, 70, 75, Mask(chunk=32, ahead=EVERY), 16, "token"),
+    "full": (1, 3, 30, 50, FULL, 32, "head"),
+}
+
+
+def operands(seed, kv_heads, group, queries, keys, chip=TINY):
+    rng = np.random.default_rng(seed)
+    limit = (1 << (chip.engine.operand_bits - 1)) - 1
+
+    def draw(*shape):
+        return rng.integers(-limit, limit + 1, (*shape, chip.engine.columns))
+
+    return [
+        from_integers(draw(group, queries), draw(keys), draw(keys), scale_q=1 / limit, scale_k=4 / limit)
+        for _ in range(kv_heads)
+    ]
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_pages_in_every_order(name):
+    """Every bit as the golden model, every cycle as the cycle model."""
+    chip = TINY.override(**CHIPS[name])
+    jobs = [
+        ChipJob(groups=operands(n, *shape, chip), mask=mask, paging=Paging(tokens=tokens, layout=layout, seed=n))
+        for n, (*shape, mask, tokens, layout) in enumerate(JOBS.values())
+    ]
+    run = simulate_chip(chip, jobs, latency=30, cycles=60_000)
+    assert run.statuses == [Status.OK] * len(jobs)
+    assert run.stray == 0
+    for job, found in zip(jobs, run.outputs, strict=True):
+        assert np.array_equal(job.golden(chip), found)
+    works = [image.work for image in prepare(chip, jobs)[1]]
+    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoilt(ChipJob):
+    """A job with another number in its page list."""
+
+    index: int = 0
+    number: int = 0
+
+    def place(self, chip, memory, base):
+        image = ChipJob(**{name: value for name, value in vars(self).items() if name not in ("index", "number")}).place(
+            chip, memory, base
+        )
+        entry = image.descriptor.pages.list + self.index * PAGE_BYTES
+        memory[entry : entry + PAGE_BYTES] = np.frombuffer(self.number.to_bytes(PAGE_BYTES, "little"), np.uint8)
+        return image
+
+
+GOOD = ChipJob(groups=operands(1, 2, 2, 13, 40), paging=Paging(tokens=4, spare=3))
+COUNT = 13
+"""Pages of its pool."""
+
+
+def spoilt(index, number):
+    return Spoilt(groups=GOOD.groups, paging=GOOD.paging, index=index, number=number)
+
+
+@pytest.mark.parametrize("schedule", ["sink_first", "folded"])
+def test_a_number_beyond_the_pool(schedule):
+    """A bad number ends its job alone, wherever it stands and whatever its high bits are."""
+    chip = TINY.override(schedule=schedule)
+    jobs = [spoilt(4, COUNT), GOOD, spoilt(0, 1 << 31), spoilt(9, 1 << 20), GOOD, spoilt(9, (1 << 32) - 1), GOOD]
+    run = simulate_chip(chip, jobs, cycles=60_000)
+    assert run.statuses == [Status.OK if job is GOOD else Status.PAGE for job in jobs]
+    assert run.stray == 0
+    for job, found in zip(jobs, run.outputs, strict=True):
+        if job is GOOD:
+            assert np.array_equal(job.golden(chip), found)
+
+
+def test_a_number_beyond_the_pool_ends_one_sequence():
+    batch = [
+        Sequence(queries=3, keys=10, first_row=0, first_key=0, start=7),
+        Sequence(queries=5, keys=11, first_row=3, first_key=12, start=6),
+        Sequence(queries=4, keys=16, first_row=8, first_key=24, start=12),
+    ]
+    job = replace(spoilt(4, COUNT), sequences=batch)
+    run = simulate_chip(TINY, [job, GOOD], cycles=30_000)
+    assert run.statuses == [Status.PAGE, Status.OK]
+    assert run.stray == 0
+    expected = job.golden(TINY)
+    rows = [*range(3), *range(8, 12)]
+    assert np.array_equal(expected[:, rows], run.outputs[0][:, rows])
+    assert np.array_equal(GOOD.golden(TINY), run.outputs[1])
+
+
+def test_a_list_that_cannot_be_read():
+    def faults(jobs):
+        place = jobs[0].pages.list
+        return [Fault(start=place + 16, stop=place + 24, directions=("read",))]
+
+    run = simulate_chip(TINY, [GOOD, GOOD], faults=faults, cycles=30_000)
+    assert run.statuses == [Status.READ_ERROR, Status.OK]
+    assert run.stray == 0
+    assert np.array_equal(GOOD.golden(TINY), run.outputs[1])
