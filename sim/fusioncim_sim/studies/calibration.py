@@ -134,7 +134,8 @@ def _batch(*parts: tuple[int, int], mask: Mask = CAUSAL, **options: Any) -> Case
         start = max(keys - queries, 0)
         found.append(Sequence(queries=queries, keys=keys, first_row=row, first_key=key, start=start, mask=mask))
         row, key = row + queries, key + -(-keys // page) * page
-    return Case(**{"kv_heads": 2, "group": 2, "queries": row, "keys": key, "sequences": tuple(found)} | options)
+    own: dict[str, Any] = {"kv_heads": 2, "group": 2, "queries": row, "keys": key, "sequences": tuple(found)}
+    return Case(**own | options)
 
 
 RAGGED = ((30, 30), (1, 90), (0, 20), (9, 60), (3, 0), (1, 1), (17, 17), (1, 200))
