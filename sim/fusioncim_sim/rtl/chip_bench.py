@@ -72,13 +72,16 @@ class Bench:
         )
         self.transport = Registers(dut, stall=stall, seed=seed)
         self.driver = Driver(self.transport, self.chip)
+        self.sequences: list[int] = []  # of the jobs that were waited for, the first one that failed
 
     async def status(self, number: int) -> Status:
         """How a job ended."""
         try:
             await self.driver.wait(number)
         except JobError as error:
+            self.sequences.append(error.sequence)
             return error.status
+        self.sequences.append(0)
         return Status.OK
 
 
@@ -109,4 +112,5 @@ async def runs_jobs(dut: Any) -> None:
     await bench.driver.put("IRQ_STATUS", done=1, error=1)
     assert dut.irq.value == 0
     counters = await bench.driver.counters()
-    Path(this["out"]).write_text(json.dumps({"statuses": statuses, "counters": counters}), encoding="utf-8")
+    outcome = {"statuses": statuses, "sequences": bench.sequences, "counters": counters}
+    Path(this["out"]).write_text(json.dumps(outcome), encoding="utf-8")

@@ -68,6 +68,7 @@ class ChipRun:
     Members:
         images: by job, where it lies in memory.
         statuses: by job.
+        sequences: by job, the first of its sequences that failed.
         outputs: by job, [heads, queries, dimension].
         counters: event counters by name.
         stray: bytes that changed in memory outside of all outputs.
@@ -75,6 +76,7 @@ class ChipRun:
 
     images: list[Image]
     statuses: list[Status]
+    sequences: list[int]
     outputs: list[Int]
     counters: dict[str, int]
     stray: int
@@ -146,4 +148,5 @@ def simulate_chip(
         outputs = [image.outputs(contents(after)) for image in images]
         for image in images:
             image.clear_outputs(contents(after))
-        return ChipRun(images, statuses, outputs, outcome["counters"], differences(before, after))
+        sequences = outcome.get("sequences", [])
+        return ChipRun(images, statuses, sequences, outputs, outcome["counters"], differences(before, after))

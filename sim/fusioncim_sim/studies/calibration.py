@@ -18,10 +18,11 @@ import numpy as np
 from fusioncim.build.workers import run_all
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
-from fusioncim_golden.descriptor import Status, Work
+from fusioncim_golden.descriptor import Sequence, Status, Work
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
+from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
 from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.system.cycles import Counts, Memory, run
@@ -36,6 +37,7 @@ SIXTEEN = TINY.override(engines=16, columns=32, words=4, update_rank=4, bus_bits
 """Sixteen engines of 8 x 32, four keys at a time, a bus of 256 bits."""
 LONG = TINY.override(columns=128, update_rank=4, bus_bits=128, buffer_bytes=1 << 13)
 """Two engines of 8 x 128 that take four keys at a time from a bus of 128 bits."""
+WIDE = LONG.override(bus_bits=1024)
 LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
 LONG_512 = LONG.override(bus_bits=512)
 LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
@@ -57,8 +59,9 @@ class Case:
         layout: how tensors lie in memory
         dimension: operands of a vector; None: the columns of the chip
         gap: bytes by which places lie behind a line, and vectors farther apart than they must
-        page_tokens: keys of a page, whose vectors lie in this layout too; 0: keys are in one piece
-        limited: the queries have intervals
+        sequences: of a batch; queries and keys are then those of all
+        paging: how keys and values lie in pages
+        intervals: every query has an interval of its own, the keys up to a random one
         jobs: how often the job is queued
         latency: of the memory in cycles
         share: part of the cycles in which the memory may move a beat
@@ -74,8 +77,9 @@ class Case:
     layout: str = "head"
     dimension: int | None = None
     gap: int = 0
-    page_tokens: int = 0
-    limited: bool = False
+    sequences: tuple[Sequence, ...] = ()
+    paging: Paging | None = None
+    intervals: bool = False
     jobs: int = 1
     latency: int = 30
     share: float = 1.0
@@ -90,10 +94,12 @@ class Case:
         """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
         return Memory(latency=self.latency, period=int(-(-1 // self.share)))
 
-    def intervals(self) -> Int | None:
-        """[queries, 2]: any, if the queries have some."""
-        rng = np.random.default_rng(2)
-        return np.sort(rng.integers(0, self.keys + 1, (self.queries, 2)), axis=1) if self.limited else None
+    def spans(self) -> Int | None:
+        """The table of intervals."""
+        if not self.intervals:
+            return None
+        high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
+        return np.stack([high // 2, high], axis=1)
 
     def operands(self) -> list[Heads]:
         """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
@@ -118,6 +124,24 @@ def _prefill(**options: Any) -> Case:
 def _decode(**options: Any) -> Case:
     return Case(**{"kv_heads": 3, "group": 4, "queries": 2, "keys": 301} | options)
 
+
+def _batch(*parts: tuple[int, int], mask: Mask = CAUSAL, **options: Any) -> Case:
+    """Sequences of so many queries and keys, one behind the other; the queries are the last tokens."""
+    row = key = 0
+    page = options["paging"].tokens if "paging" in options else 1
+    found = []
+    for queries, keys in parts:
+        start = max(keys - queries, 0)
+        found.append(Sequence(queries=queries, keys=keys, first_row=row, first_key=key, start=start, mask=mask))
+        row, key = row + queries, key + -(-keys // page) * page
+    own: dict[str, Any] = {"kv_heads": 2, "group": 2, "queries": row, "keys": key, "sequences": tuple(found)}
+    return Case(**own | options)
+
+
+RAGGED = ((30, 30), (1, 90), (0, 20), (9, 60), (3, 0), (1, 1), (17, 17), (1, 200))
+"""Prefill, chunks and decode steps, without queries, without keys."""
+STEPS = ((1, 40), (1, 33), (1, 64), (1, 7), (1, 90), (1, 50))
+"""Decode steps."""
 
 CASES: Mapping[str, Case] = {
     "prefill": _prefill(),
@@ -155,18 +179,24 @@ CASES: Mapping[str, Case] = {
     "decode": _decode(),
     "decode, slow memory": _decode(latency=150, share=0.5),
     "decode, small buffer": _decode(chip=TINY.override(buffer_bytes=256), latency=16),
-    "pages": _prefill(page_tokens=8),
-    "pages, in order": _prefill(chip=TINY.override(schedule="in_order"), page_tokens=4, layout="token"),
-    "pages, folded": _prefill(chip=FOLDED, page_tokens=4),
-    "pages, window": _prefill(mask=Mask(window=20), chip=FOLDED, page_tokens=2),
-    "pages, decode": _decode(page_tokens=16),
-    "pages, decode, slow memory": _decode(page_tokens=16, layout="token", latency=150, share=0.5),
-    "pages, 8 engines": _decode(chip=EIGHT, page_tokens=16, latency=100),
-    "pages, short jobs": _prefill(queries=9, keys=9, jobs=4, page_tokens=2),
-    "small: pages": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048, page_tokens=16),
-    "intervals": _prefill(limited=True),
-    "intervals, pages, folded": _prefill(limited=True, chip=FOLDED, page_tokens=8),
-    "intervals, 8 engines": _prefill(chip=EIGHT, limited=True, latency=100),
+    "pages": _prefill(paging=Paging(tokens=8, layout="head")),
+    "pages, in order": _prefill(
+        chip=TINY.override(schedule="in_order"), paging=Paging(tokens=4, layout="token"), layout="token"
+    ),
+    "pages, folded": _prefill(chip=FOLDED, paging=Paging(tokens=4, layout="head")),
+    "pages, window": _prefill(mask=Mask(window=20), chip=FOLDED, paging=Paging(tokens=2, layout="head")),
+    "pages, decode": _decode(paging=Paging(tokens=16, layout="head")),
+    "pages, decode, slow memory": _decode(
+        paging=Paging(tokens=16, layout="token"), layout="token", latency=150, share=0.5
+    ),
+    "pages, 8 engines": _decode(chip=EIGHT, paging=Paging(tokens=16, layout="head"), latency=100),
+    "pages, short jobs": _prefill(queries=9, keys=9, jobs=4, paging=Paging(tokens=2, layout="head")),
+    "small: pages": Case(
+        chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048, paging=Paging(tokens=16, layout="head")
+    ),
+    "intervals": _prefill(intervals=True),
+    "intervals, pages, folded": _prefill(intervals=True, chip=FOLDED, paging=Paging(tokens=8, layout="head")),
+    "intervals, 8 engines": _prefill(chip=EIGHT, intervals=True, latency=100),
     "one query": Case(queries=1, keys=1),
     "small: prefill": Case(chip=SMALL, kv_heads=2, group=4, queries=256, keys=256),
     "small: decode of 8 tokens": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048),
@@ -187,24 +217,40 @@ CASES: Mapping[str, Case] = {
     "gaps, bus of 512 bits, decode": _decode(chip=LONG_512, gap=80, dimension=120),
     "gaps, bus of 512 bits, operands of 4 bits": _prefill(chip=LONG_INT4, gap=16, dimension=72),
     "gaps, window, operands of 4 bits": _prefill(chip=LONG_INT4, gap=32, mask=Mask(window=20)),
+    "batch": _batch(*RAGGED),
+    "batch, folded": _batch(*RAGGED, chip=FOLDED),
+    "batch, window": _batch(*RAGGED, chip=FOLDED, mask=Mask(window=12)),
+    "batch, slow memory": _batch(*RAGGED, latency=100, share=0.5),
+    "batch, one engine": _batch(*RAGGED, chip=TINY.override(engines=1, buffer_bytes=256), layout="token"),
+    "batch, bus of 1024 bits": _batch(*RAGGED, chip=WIDE, dimension=72, gap=16),
+    "batch of decode steps": _batch(*STEPS, kv_heads=3, group=4),
+    "batch of decode steps, slow memory": _batch(*STEPS, kv_heads=3, group=4, latency=150, share=0.5),
+    "batches in the queue": _batch(*RAGGED, jobs=4, chip=FOLDED, latency=60),
+    "short batches in the queue": _batch((1, 3), (2, 2), (0, 0), (1, 9), jobs=6),
+    "batch in pages": _batch(*RAGGED, paging=Paging(tokens=16)),
+    "batch in pages, folded, intervals": _batch(*RAGGED, chip=FOLDED, paging=Paging(tokens=4), intervals=True),
+    "batches in pages in the queue, slow memory": _batch(
+        *RAGGED, chip=SIXTEEN, paging=Paging(tokens=16, layout="head"), jobs=2, latency=100, share=0.5
+    ),
+    "batch of nothing to do": _batch((0, 4), (0, 0), (0, 9), (1, 5)),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""
 
 
 def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
-    """The jobs on the RTL: descriptors and counters; refused if an output bit differs."""
+    """The jobs on the RTL: with what their tables hold, and counters; refused if an output bit differs."""
     from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
-    from fusioncim_sim.rtl.job_places import Paging
 
     job = ChipJob(
         groups=case.operands(),
         mask=case.mask,
         start=case.start,
         layout=case.layout,
-        paging=Paging(tokens=case.page_tokens, layout=case.layout) if case.page_tokens else None,
-        intervals=case.intervals(),
         gap=case.gap,
+        sequences=case.sequences,
+        paging=case.paging,
+        intervals=case.spans(),
     )
     done = simulate_chip(
         case.chip,

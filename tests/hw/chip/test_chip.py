@@ -238,7 +238,7 @@ def refusals(descriptor):
         Status.SIZE: [replace(descriptor, **{name: 0}) for name in ("queries", "keys", "heads", "kv_heads")]
         + [replace(descriptor, heads=257, kv_heads=257)],
         Status.HEADS: [replace(descriptor, heads=5), replace(descriptor, heads=1)],
-        Status.DIMENSION: [replace(descriptor, dimension=8)],
+        Status.DIMENSION: [replace(descriptor, dimension=n) for n in (0, 12, 24)],
         Status.FORMAT: [replace(descriptor, output_bits=8)],
         Status.POSITION: [replace(descriptor, start=(1 << 20) - 5)],
         Status.ALIGNMENT: [
@@ -261,7 +261,7 @@ def refusals(descriptor):
 
 
 def test_descriptors_that_break_a_rule_are_refused_before_anything_is_written():
-    jobs = jobs_of(["grouped", "one"] * 20)
+    jobs = jobs_of(["grouped", "one"] * 22)
     wanted = []
 
     def change(n, descriptor):

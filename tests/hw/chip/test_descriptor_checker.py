@@ -1,4 +1,4 @@
-"""The descriptor checker against the golden rules: records and tables at every limit and beyond, as they lie in memory."""
+"""The descriptor checker against the golden rules: records and tables at every limit and beyond."""
 
 import functools
 from pathlib import Path

@@ -27,8 +27,7 @@ def test_every_case_is_stored():
     for name, case in CASES.items():
         assert STORED[name]["chip"] == case.chip.as_dict()
         assert STORED[name]["memory"] == asdict(case.memory)
-        works = STORED[name]["jobs"]
-        jobs = [work["job"] for work in works]
+        jobs = [job["job"] for job in STORED[name]["jobs"]]
         assert len(jobs) == case.jobs
         assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], Mask(**job["mask"])) for job in jobs} == {
             (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.mask)
