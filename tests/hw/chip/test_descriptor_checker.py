@@ -202,10 +202,10 @@ def work(chip, values, table=(), *, address=0xF0F00000, wide=0, errors=(), reser
     if status != Status.OK:
         expected = [(status, {})]
     else:
-        expected, row = [], 0
+        expected, row, tokens = [], 0, job.pages.tokens if job.pages else 1
         parts = [entry(each) for each in table] if job.sequences else [job.alone]
         for n, each in enumerate(parts):
-            judged = Status.SEQUENCE if n in broken else each.status(job, row)
+            judged = Status.SEQUENCE if n in broken else each.status(job.queries, job.keys, tokens, row)
             judged = Status.READ_ERROR if n in errors else judged
             expected.append((judged, fields(chip, job, each)))
             row = each.first_row + each.queries if judged == Status.OK else row

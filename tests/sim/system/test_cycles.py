@@ -32,10 +32,11 @@ def test_every_case_is_stored():
         assert {(job["queries"], job["keys"], job["heads"], job["kv_heads"], Mask(**job["mask"])) for job in jobs} == {
             (case.queries, case.keys, case.group * case.kv_heads, case.kv_heads, case.mask)
         }
-        assert {len(work["page_list"]) for work in works} == {
-            -(-case.keys // max(case.page_tokens, 1)) if case.page_tokens else 0
+        assert {len(work["page_list"]) for work in STORED[name]["jobs"]} == {
+            -(-case.keys // case.paging.tokens) if case.paging else 0
         }
-        assert {job["intervals"] > 0 for job in jobs} == {case.limited}
+        assert {len(work["sequences"]) for work in STORED[name]["jobs"]} == {len(case.sequences)}
+        assert {job["intervals"] > 0 for job in jobs} == {case.intervals}
 
 
 @pytest.mark.parametrize("name", CASES)
