@@ -38,7 +38,7 @@ class Job:
     def __init__(self, rng, chip, slot):
         self.slot, self.group = slot, 2
         most = chip.engine.columns
-        self.dimension = (most, most - 8, 8, 8 * int(rng.integers(1, most // 8 + 1)))[slot]
+        self.dimension = (most, max(most - 8, 8), 8, 8 * int(rng.integers(1, most // 8 + 1)))[slot]
         self.row = self.dimension * chip.engine.output_bits // 8
         least = -(-self.row // chip.alignment) * chip.alignment
         self.head_pitch = least + chip.alignment * int(rng.integers(4)) * (slot != 0)

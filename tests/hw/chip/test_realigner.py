@@ -63,7 +63,7 @@ async def puts_vectors_together(dut):
     chip = shaped(*this["shape"])
     rng = np.random.default_rng(this["seed"])
     most = chip.engine.columns
-    dimensions = [most, 8, most - 8, 8 * int(rng.integers(1, most // 8 + 1))]
+    dimensions = [most, 8, max(most - 8, 8), 8 * int(rng.integers(1, most // 8 + 1))]
     assert len(dimensions) == SLOTS
     table = [(None, None)] * SLOTS + list(beats_of(chip, rng, dimensions))
     slots = [*range(SLOTS), *[0] * (len(table) - SLOTS)]
