@@ -37,12 +37,13 @@ class Job:
 
     def __init__(self, rng, chip, slot):
         self.slot, self.group = slot, 2
-        self.dimension = chip.engine.columns if slot == 0 else 8 * int(rng.integers(1, chip.engine.columns // 8 + 1))
+        most = chip.engine.columns
+        self.dimension = (most, max(most - 8, 8), 8, 8 * int(rng.integers(1, most // 8 + 1)))[slot]
         self.row = self.dimension * chip.engine.output_bits // 8
         least = -(-self.row // chip.alignment) * chip.alignment
         self.head_pitch = least + chip.alignment * int(rng.integers(4)) * (slot != 0)
         self.pitch = self.group * self.head_pitch + chip.alignment * int(rng.integers(3))
-        self.address = slot * SIZE // SLOTS + chip.alignment * int(rng.integers(1, 32))
+        self.address = slot * SIZE // SLOTS + chip.alignment * (1 + 2 * int(rng.integers(16)))
         self.rows = 0
 
     def fields(self, chip):
@@ -77,7 +78,7 @@ async def writes_rows(dut):
             words = values.reshape(-1, part)
             outputs[engine] += [int.from_bytes(word.tobytes(), "little") for word in words]
         job.rows += rows
-    failed = 1 << 2  # of one job the rows are dropped, but for their requests
+    failed = 1 << 3  # of one job the rows are dropped, but for their requests
 
     for name in ("place", "place_valid", "opens", "job", "slot"):
         getattr(dut, name).value = 0

@@ -62,8 +62,9 @@ async def puts_vectors_together(dut):
     this = case()
     chip = shaped(*this["shape"])
     rng = np.random.default_rng(this["seed"])
-    dimensions = [8 * int(rng.integers(1, chip.engine.columns // 8 + 1)) for _ in range(SLOTS - 1)]
-    dimensions.append(chip.engine.columns)
+    most = chip.engine.columns
+    dimensions = [most, 8, max(most - 8, 8), 8 * int(rng.integers(1, most // 8 + 1))]
+    assert len(dimensions) == SLOTS
     table = [(None, None)] * SLOTS + list(beats_of(chip, rng, dimensions))
     slots = [*range(SLOTS), *[0] * (len(table) - SLOTS)]
     inputs = {
