@@ -14,19 +14,20 @@ from fusioncim_sim.studies.system import CASES, case, compared
 from fusioncim_sim.system import energy, energy_table, model
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.workload import Phase, changed, job_of
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, changed, job_of
 from fusioncim_sim.system.workload import model as model_of
 
 PAPER, SMALL = PRESETS["paper"], PRESETS["small"]
 TABLE = energy_table.read_table(energy_table.default_table())
 
 
-def evaluated(chip=PAPER, name="llama3-8b", changes=(), **phase):
+def evaluated(chip=PAPER, name="llama3-8b", changes=(), cache=CONTIGUOUS, **phase):
     this = changed(model_of(name), dict(changes))
     table = TABLE if chip is PAPER else None
     return model.evaluate(
-        chip, this, Phase(**phase), dram=dram("lpddr5"), table=table, at=energy_table.corner("28 nm, 0.9 V")
-    )
+        chip, this, Phase(**phase), dram=dram("lpddr5"), table=table, at=energy_table.corner("28 nm, 0.9 V"),
+        cache=cache,
+    )  # fmt: skip
 
 
 PHASES = {
@@ -68,13 +69,23 @@ def test_chunks_add_up():
     assert chunks.counters.cycles > whole.counters.cycles
 
 
-def test_a_short_head_dimension_is_padded():
-    """BERT's 64 elements fill half of the columns; bytes and cycles are those of the whole vectors."""
+def test_a_short_head_dimension_leaves_columns_without_work():
+    """BERT's 64 elements fill half of the columns; vectors in memory are no longer than that."""
     result = evaluated(name="bert-base", tokens=128)
     assert result.shares["padded"] == pytest.approx(result.shares["working"])
-    assert result.counters.bytes_query == 128 * 12 * 128
+    assert result.counters.bytes_query == 128 * 12 * 64
     assert result.model.mask == FULL
     assert result.pairs == 12 * 128 * 128
+
+
+@pytest.mark.parametrize("page_tokens", [None, 16])
+def test_a_batch_is_one_job_of_all_its_sequences(page_tokens):
+    cache = Cache(sequences=3, page_tokens=page_tokens)
+    one, many = (evaluated(tokens=300, new=2, cache=each) for each in (Cache(), cache))
+    for name in ("bytes_query", "bytes_key", "bytes_value", "bytes_output", "slots", "mac_cycles"):
+        assert getattr(many.counters, name) == 3 * getattr(one.counters, name), name
+    assert many.pairs == 3 * one.pairs
+    assert one.counters.cycles < many.counters.cycles < 3.1 * one.counters.cycles
 
 
 def test_a_chip_of_the_models_own_size():
