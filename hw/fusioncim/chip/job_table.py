@@ -4,7 +4,7 @@ Sequences enter in order and end in order. A refused one ends without a row, and
 with its last sequence, as the first one of them that failed.
 """
 
-from amaranth.hdl import Array, Module, Shape, Signal, unsigned
+from amaranth.hdl import Array, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -93,15 +93,14 @@ class JobTable(wiring.Component):
         ends, ended = Signal(), Signal()
         number = Signal(SEQUENCE_BITS)
         so_far, outcome = Signal(result_layout()), Signal(result_layout())
+        judged, fails = Signal(STATUS_BITS), so_far.status != Status.OK
         m.d.comb += [
-            *(outcome.eq(so_far), ends.eq(pick(active, oldest) & (Array(rows)[oldest] == 0))),
+            *(judged.eq(Array(status)[oldest]), ends.eq(pick(active, oldest) & (Array(rows)[oldest] == 0))),
+            outcome.status.eq(Mux(fails, so_far.status, judged)),
+            outcome.sequence.eq(Mux(fails, so_far.sequence, Mux(judged == Status.OK, 0, number))),
             *(self.o_result.valid.eq(ends & pick(last, oldest)), self.o_result.payload.eq(outcome)),
             ended.eq(ends & (~pick(last, oldest) | self.o_result.ready)),
         ]
-        with m.If(so_far.status == Status.OK):
-            m.d.comb += outcome.status.eq(Array(status)[oldest])
-            with m.If(outcome.status != Status.OK):
-                m.d.comb += outcome.sequence.eq(number)
         m.d.sync += [newest.eq(newest + taken), oldest.eq(oldest + ended)]
         with m.If(ended):
             m.d.sync += [number.eq(number + 1), so_far.eq(outcome)]

@@ -84,7 +84,7 @@ class KvFetcher(wiring.Component):
         multiplier = Multiplier(POSITION_BITS, bits, bits, digit_bits=DIGIT_BITS, total_bits=bits)
         m.submodules.multiplier = once(platform, multiplier)
         pages = PageCache(chip)
-        m.submodules.pages = once(platform, pages)
+        m.submodules.page_cache = once(platform, pages)
         current = Signal(planned_pass_layout(chip), reset_less=True)
         block = block_shape(config)
         sent = Signal(block, reset_less=True)

@@ -102,7 +102,7 @@ class Realigner(wiring.Component):
                 self.words[n].eq(
                     chosen([completes, begins], [with_last, alone]) if lanes > 1 else Mux(begins, alone, 0)
                 ),
-                self.write[n].eq(is_vector & (completes | begins | (self.ends & (place < n)))),
+                self.write[n].eq(is_vector & (completes | begins | (self.ends & (place < n) if n else 0))),
             ]
         return m
 

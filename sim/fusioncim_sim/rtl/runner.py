@@ -5,7 +5,6 @@ tests, the files of a run that passed are kept by a hash of these, and an equal 
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -27,6 +26,7 @@ from fusioncim.verilog.emit import used
 from fusioncim_sim.rtl.case import CASE
 from fusioncim_sim.rtl.programs import build
 from fusioncim_sim.rtl.simulators import SimulationError, call, choose, end_of, require
+from fusioncim_sim.rtl.sparse_file import copy, digest
 
 KEEP_RUNS = "FUSIONCIM_KEEP_RUNS"
 """Environment variable: 1 to keep runs that passed, and not to repeat them."""
@@ -85,9 +85,9 @@ def run(
             with filled_once(kept) as scratch:
                 if scratch:
                     _simulate(program, simulator, *bench, text, results)
-                    shutil.copytree(results, scratch, dirs_exist_ok=True)
+                    shutil.copytree(results, scratch, copy_function=copy, dirs_exist_ok=True)
             if not scratch:
-                shutil.copytree(kept, results, dirs_exist_ok=True)
+                shutil.copytree(kept, results, copy_function=copy, dirs_exist_ok=True)
         else:
             _simulate(program, simulator, *bench, text, results)
         for name, place in program.outputs.items():
@@ -99,19 +99,15 @@ def _key(
 ) -> str:
     """Hash of all that a run depends on."""
     roots = (path / f"{module}.py" if path else file_of(module), Path(__file__))
-    given = {file.name: _hash(file) for file in sorted(results.iterdir())}
+    given = {file.name: digest(file) for file in sorted(results.iterdir())}
     return short_hash(
-        _hash(program.place / "simulation"),
+        digest(program.place / "simulation"),
         repr((program.top, program.options, dict(program.environment), simulator, require(simulator))),
         repr((module, coroutine, given)),
         case,
         code_hash(roots, (*DESIGN, "fusioncim_sim")),
         installed(),
     )
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _simulate(

@@ -1,5 +1,6 @@
 """Files with holes: memories of which jobs touch little, however far apart it lies."""
 
+import hashlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def mapped(file: Path) -> mmap.mmap:
 
 def contents(file: Path) -> Bytes:
     """The same as an array."""
-    return np.frombuffer(mapped(file), np.uint8)
+    return np.frombuffer(mapped(file) if file.stat().st_size else b"", np.uint8)
 
 
 def create(file: Path, size: int) -> Bytes:
@@ -44,11 +45,21 @@ def extents(file: Path) -> Iterator[slice]:
             yield slice(start, stop)
 
 
-def copy(source: Path, target: Path) -> None:
+def copy(source: str | Path, target: str | Path) -> None:
     """Copy a file with its holes."""
-    there, here = contents(source), create(target, source.stat().st_size)
+    source = Path(source)
+    there, here = contents(source), create(Path(target), source.stat().st_size)
     for piece in extents(source):
         here[piece] = there[piece]
+
+
+def digest(file: Path) -> str:
+    """Hash of the size, and of the data and where it is."""
+    found, data = hashlib.sha256(str(file.stat().st_size).encode()), contents(file)
+    for piece in extents(file):
+        found.update(f"{piece.start} ".encode())
+        found.update(data[piece].data)
+    return found.hexdigest()
 
 
 def differences(first: Path, second: Path) -> int:

@@ -80,7 +80,7 @@ async def writes_rows(dut):
         job.rows += rows
     failed = 1 << 3  # of one job the rows are dropped, but for their requests
 
-    for name in ("place", "place_valid", "opens", "job", "slot"):
+    for name in ("place", "place_valid", "begins", "job", "slot"):
         getattr(dut, name).value = 0
     dut.failed.value = failed
     sources = [Source(dut, f"i__{n}", stall(n)) for n in range(ENGINES)]
@@ -89,9 +89,9 @@ async def writes_rows(dut):
 
     async def place():
         for job in jobs:
-            dut.opens.value, dut.slot.value, dut.job.value = 1, job.slot, job.fields(chip)
+            dut.begins.value, dut.slot.value, dut.job.value = 1, job.slot, job.fields(chip)
             await RisingEdge(dut.clk)
-        dut.opens.value = 0
+        dut.begins.value = 0
         for engine, tile in tiles:
             dut.place.value, dut.place_valid.value = tile, 1 << engine
             await RisingEdge(dut.clk)

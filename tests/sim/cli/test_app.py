@@ -301,7 +301,17 @@ def test_generation_does_not_depend_on_hash_order(place):
 
 NUMBERS = {
     "simulate heads.npz --simulator golden": ("--tokens", "--jobs"),
-    "evaluate": ("--tokens", "--chunk", "--new-tokens", "--layers", "--heads", "--kv-heads", "--head-dimension"),
+    "evaluate": (
+        "--tokens",
+        "--chunk",
+        "--new-tokens",
+        "--sequences",
+        "--page-tokens",
+        "--layers",
+        "--heads",
+        "--kv-heads",
+        "--head-dimension",
+    ),
     "evaluate --tokens 64": ("--clock-mhz",),
     "explore --axis rows=64": ("--tokens", "--limit", "--jobs"),
     "synth": ("--jobs", "--node"),

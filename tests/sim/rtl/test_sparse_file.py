@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fusioncim_sim.rtl.sparse_file import STEP, contents, copy, create, differences, extents
+from fusioncim_sim.rtl.sparse_file import STEP, contents, copy, create, differences, digest, extents
 
 SIZE = 1 << 34
 PLACES = (0, 5000, STEP, SIZE // 2 + 17, SIZE - 1)
@@ -49,3 +49,13 @@ def test_every_byte_that_differs_is_counted_once(tmp_path):
     where = np.array([1, 4999, 5000, 2 * STEP - 1, SIZE // 4, SIZE - 2])
     contents(second)[where] = 0xFF
     assert differences(first, second) == len(where)
+
+
+def test_a_digest_is_of_all_bytes_and_their_places(tmp_path):
+    first, second = filled(tmp_path / "first"), filled(tmp_path / "second")
+    (tmp_path / "empty").touch()
+    assert digest(first) == digest(second) != digest(tmp_path / "empty")
+    before = digest(first)
+    contents(first)[PLACES[-2]] += 1
+    assert digest(first) != before
+    assert digest(filled(tmp_path / "elsewhere", PLACES[:-1])) != before
