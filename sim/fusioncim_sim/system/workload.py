@@ -197,7 +197,7 @@ def job_of(
     queries, start, keys: of each sequence. kv_heads: only so many of the key and value heads, with their query heads.
     """
     check_fits(chip, this)
-    if cache.page_tokens:
+    if cache.page_tokens is not None:
         check_choice("keys of a page", cache.page_tokens, page_sizes(chip))
     kv_heads = kv_heads or this.kv_heads
     heads = kv_heads * (this.heads // this.kv_heads)

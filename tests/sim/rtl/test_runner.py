@@ -216,7 +216,7 @@ def test_a_run_that_passed_is_not_repeated(simulated, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "code_hash", lambda *_: "another bench")
     writes(tmp_path / "e")
     assert len(simulated) == 4
-    monkeypatch.setattr(runner, "_hash", lambda _: "another program")
+    monkeypatch.setattr(runner, "digest", lambda _: "another program")
     writes(tmp_path / "f")
     assert len(simulated) == 5
 
