@@ -55,7 +55,6 @@ class Bench:
         self.dut = dut
         self.chip = chip_from_dict(this["chip"])
         self.images = [Image.from_dict(self.chip, values) for values in this["images"]]
-        self.jobs = [image.descriptor for image in self.images]
         stall, seed = this["stall"], this["seed"]
         faults = [
             Fault(**{**fault, "response": AxiResp[fault["response"]], "directions": tuple(fault["directions"])})

@@ -113,9 +113,9 @@ def simulate_chip(
     """Push the jobs one after the other.
 
     stall: pauses of every AXI channel. latency, share: of the memory (`axi_memory.AxiMemory`). faults: beats that fail,
-    from the descriptors. change: another descriptor for job n, which the driver then does not check. cycles: limit of
-    the run. bench, path, extra: another bench, where its module is, and what it finds in its case besides. simulator:
-    of `SIMULATORS`. program: instead of the chip's own.
+    from the descriptors. change: another descriptor for job n. cycles: limit of the run. bench, path, extra: another
+    bench, where its module is, and what it finds in its case besides. simulator: of `SIMULATORS`. program: instead of
+    the chip's own.
     """
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
@@ -131,7 +131,6 @@ def simulate_chip(
                 replace(image, work=replace(image.work, job=job)).as_dict()
                 for image, job in zip(images, descriptors, strict=True)
             ],
-            "check": descriptors == [image.descriptor for image in images],
             "memory": "memory.bin",
             "out": "out.json",
             "stall": stall,

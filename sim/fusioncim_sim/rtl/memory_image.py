@@ -16,6 +16,7 @@ from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
 from fusioncim_sim.rtl.job_places import Paging, place
+from fusioncim_sim.rtl.job_writer import placed
 from fusioncim_sim.rtl.tensor_bytes import Bytes, pack_integers, unpack_integers, view, view_pages
 
 
@@ -70,7 +71,9 @@ class Image:
     def write(self, memory: Bytes, groups: Sequence[Heads], intervals: Int | None) -> None:
         """Write operands, tables and record, and clear the outputs."""
         job, bits = self.descriptor, self.chip.engine.operand_bits
-        self.write_record(memory)
+        self.check(memory)
+        for address, data in placed(self.work, self.address).items():
+            _put(memory, address, data)
         q = np.concatenate([group.q for group in groups])
         view(memory, job.q, job.queries, job.heads, job.vector_bytes(self.chip))[:] = pack_integers(q, bits).transpose(
             1, 0, 2
@@ -85,9 +88,6 @@ class Image:
         _put(memory, job.scales, pack_scales(mantissa, shift).astype("<u4").tobytes())
         if intervals is not None:
             _put(memory, job.intervals, intervals.astype("<u4").tobytes())
-        if job.pages:
-            _put(memory, job.pages.list, np.array(self.work.page_list, "<u4").tobytes())
-        _put(memory, job.table, record.sequence_table(self.work.sequences))
 
     def _put_keys(self, memory: Bytes, name: str, vectors: Bytes) -> None:
         """Write the keys, or the values, [keys, kv_heads, bytes]."""
