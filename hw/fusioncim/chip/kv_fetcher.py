@@ -137,7 +137,6 @@ class KvFetcher(wiring.Component):
                 with m.If(~self.page_valid):
                     m.next = "READ"
             with m.State("READ"):
-                m.d.comb += seeks.eq(1)
                 m.d.sync += page.eq(pages.page)
                 with m.If(self.page_valid):
                     m.next = "LOOK"

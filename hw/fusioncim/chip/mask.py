@@ -30,13 +30,13 @@ def interval(job: data.View, position: Value) -> tuple[Value, Value]:
     """Low and high of the query at that position, which is below 2^POSITION_BITS."""
     at = position[:POSITION_BITS]
     within = (job.chunk - 1)[:POSITION_BITS]  # all ones for no chunk
+    inside = at < job.prefix
     behind = at + 1
     low = larger(Mux(behind > job.window, (behind - job.window)[:POSITION_BITS], 0), at & ~within)
-    high = smaller(behind + job.ahead, (at | within) + 1)
-    inside = at < job.prefix
-    low = Mux(inside, 0, low)
-    high = Mux(inside, larger(high, job.prefix), high)
-    return smaller(low, job.keys), smaller(high, job.keys)[:POSITION_BITS]
+    last = smaller(at + job.ahead, at | within)
+    high = Mux(last < job.keys, last + 1, job.keys)
+    high = Mux(inside & (last < job.prefix), smaller(job.prefix, job.keys), high)
+    return Mux(inside, 0, smaller(low, job.keys)), high[:POSITION_BITS]
 
 
 def blocks(config: Config, low: Value, high: Value) -> tuple[Value, Value]:

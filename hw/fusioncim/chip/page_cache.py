@@ -41,10 +41,10 @@ class PageCache(wiring.Component):
         page_tokens, pages: keys of a page, pages of the pool.
         block: of which the page is sought.
         look: seek it; not in a cycle of beat_valid.
-        hit: it is there. As `page` and `illegal`, from the cycle behind `look` on, for that block.
+        hit: it is there. As `page` and `illegal`, from the cycle behind `look` on, for the block of then.
         page: its number, 0 if that is illegal.
         illegal: the number is not below `pages`.
-        ask: read its word from memory; only if nothing is owed.
+        ask: read the word of that block from memory; only if nothing is owed.
         asks, address: a word is to be read.
         taken: memory takes that.
         owed: a word is asked for and has not come.
@@ -85,7 +85,8 @@ class PageCache(wiring.Component):
         index = chosen([self.page_tokens[bit] for bit in bits], [self.block >> (bit - rank) for bit in bits])
         entry = Signal(max(len(self.block), lane_bits) + 1)
         m.d.comb += entry.eq(index + self.list[beat_bits - lane_bits : beat_bits])
-        word = entry[lane_bits:]
+        sought = Signal(len(entry), reset_less=True)
+        word = sought[lane_bits:]
         place, tag = word[:place_bits], word[place_bits:]
 
         asked = Signal(len(word), reset_less=True)
@@ -97,17 +98,19 @@ class PageCache(wiring.Component):
         m.d.comb += [
             *(bank.write_enable.eq(self.beat_valid), bank.write_address.eq(asked)),
             bank.write_data.eq(Cat(asked[place_bits:], *(self._kept(each) for each in kept))),
-            *(bank.read_enable[0].eq(self.look), bank.read_address[0].eq(place)),
+            *(bank.read_enable[0].eq(self.look), bank.read_address[0].eq(entry[lane_bits:])),
             self.address.eq(Cat(self.list[:beat_bits] & 0, self.list[beat_bits:] + asked)),
         ]
         shown, numbers = bank.read_data[0][: len(tag)], bank.read_data[0][len(tag) :]
-        chosen_entry = Array(numbers.word_select(n, size) for n in range(lanes))[entry[:lane_bits]]
+        chosen_entry = Array(numbers.word_select(n, size) for n in range(lanes))[sought[:lane_bits]]
         number = data.View(page_entry_layout(), chosen_entry)
         m.d.comb += [
             self.hit.eq(pick(valid, place) & (shown == tag)),
             self.illegal.eq(number.wide | (number.page >= self.pages)),
             self.page.eq(Mux(self.illegal, 0, number.page)),
         ]
+        with m.If(self.look):
+            m.d.sync += sought.eq(entry)
         with m.If(self.taken):
             m.d.sync += self.asks.eq(0)
         with m.If(self.beat_valid):

@@ -92,14 +92,22 @@ def need_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def walk_layout() -> data.StructLayout:
-    """A tile of a group of heads: positions of its first row and of its last one, were it full, and the last's head."""
-    return data.StructLayout({"first": POSITION_BITS + 1, "last": POSITION_BITS + 1, "head": HEAD_BITS + 1})
+    """A tile of a group of heads.
+
+    Members:
+        first, last: positions of its first row and of its last one, were it full.
+        head: of the last one.
+        left: rows of the group, from its first one on.
+    """
+    return data.StructLayout(
+        {"first": POSITION_BITS + 1, "last": POSITION_BITS + 1, "head": HEAD_BITS + 1, "left": ROW_BITS}
+    )
 
 
 class Planner(wiring.Component):
     """Plans one sequence after the other.
 
-    Throughput: two cycles per tile and six per pass.
+    Throughput: four cycles per tile and six per pass.
 
     Members:
         i: sequences.
@@ -135,32 +143,31 @@ class Planner(wiring.Component):
         kv_head = Signal(HEAD_BITS)
         k_address = Signal(chip.address_bits, reset_less=True)
         v_address = Signal(chip.address_bits, reset_less=True)
-        outlined = Signal(ROW_BITS, reset_less=True)  # rows of the group that are not outlined, not loaded
-        left = Signal(ROW_BITS, reset_less=True)
-        outline, tile = Signal(walk_layout(), reset_less=True), Signal(walk_layout(), reset_less=True)
-        far = Signal(POSITION_BITS, reset_less=True)  # where the row that lies far behind begins to see
+        walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
+        mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass
+        final = Signal(POSITION_BITS, reset_less=True)  # last query
+        reach = Signal(POSITION_BITS + 1, reset_less=True)  # queries of a full pass, or some more
+        behind = Signal(POSITION_BITS + 1, reset_less=True)  # the row far behind the first one of the pass
+        near = Signal(POSITION_BITS, reset_less=True)  # where that first one begins to see
         turns = Signal(range(config.words + words + 1))  # tiles that an engine got before, up to `words` or more
         started = Signal()
 
-        # The tile that is outlined or sent, or the row far behind its first one.
-        sends, looks = Signal(), Signal()
-        walk = Signal(walk_layout())
-        final, first, last = Signal(POSITION_BITS), Signal(POSITION_BITS), Signal(POSITION_BITS)
+        # What its rows see, or the row far behind. It follows the walk by a cycle, and is known from then on.
+        looks = Signal()
+        seen, known = Signal(mask.interval_layout(), reset_less=True), Signal()
+        first, last = Signal(POSITION_BITS), Signal(POSITION_BITS)
         end = Signal()
-        queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
-        behind = Signal(POSITION_BITS + 1)
         m.d.comb += [
-            behind.eq(sum((queries << bit for bit in range(full.bit_length()) if full >> bit & 1), walk.first)),
-            *(walk.eq(Mux(sends, tile, outline)), end.eq(Mux(sends, left, outlined) <= config.rows)),
-            *(final.eq(this.start + this.queries - 1), last.eq(Mux(end, final, walk.last))),
+            *(end.eq(walk.left <= config.rows), last.eq(Mux(end, final, walk.last))),
             first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
-        low, high = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        taken = Signal(blocks_layout(config))
-        m.d.comb += [
-            *(low.eq(mask.interval(this, first)[0]), high.eq(mask.interval(this, last)[1])),
-            taken.eq(Cat(mask.blocks(config, low, high))),
+        m.d.sync += [
+            *(seen.low.eq(mask.interval(this, first)[0]), seen.high.eq(mask.interval(this, last)[1])),
+            known.eq(~dealer.step),
         ]
+        taken = Signal(blocks_layout(config))
+        m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
+        queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
         following = Signal(walk_layout())
         m.d.comb += following.eq(self._following(walk))
 
@@ -177,13 +184,13 @@ class Planner(wiring.Component):
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
-            rows.eq(mask.smaller(left, config.rows)),
+            rows.eq(mask.smaller(walk.left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
             *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
             o_tile.final.eq(dealer.number + 1 == dealer.count),
-            *(dealer.rows.eq(outlined), dealer.beside.eq(low != far)),
+            *(dealer.rows.eq(walk.left), dealer.beside.eq(seen.low != near)),
         ]
 
         with m.FSM():
@@ -198,25 +205,27 @@ class Planner(wiring.Component):
                     m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.sync += [
-                    *(outlined.eq(self.job.group_rows), left.eq(self.job.group_rows), turns.eq(0), started.eq(0)),
-                    *(place.eq(self._begin()) for place in (outline, tile)),
+                    *(walk.eq(self._begin()), turns.eq(0), started.eq(0)),
+                    final.eq(this.start + this.queries - 1),
+                    reach.eq(sum(queries << bit for bit in range(full.bit_length()) if full >> bit & 1)),
                 ]
                 m.next = "LOOK"
             with m.State("LOOK"):
+                m.d.sync += [mark.eq(walk), behind.eq(walk.first + reach), need.low.eq(0), need.high.eq(0)]
+                m.next = "FAR"
+            with m.State("FAR"):
                 m.d.comb += looks.eq(1)
-                m.d.sync += [far.eq(low), need.low.eq(0), need.high.eq(0)]
+                m.d.sync += [near.eq(seen.low), out.low.eq(taken.low), out.common.eq(taken.high), out.stride.eq(0)]
                 m.next = "DEAL"
             with m.State("DEAL"):
                 m.d.comb += dealer.begin.eq(1)
-                m.d.sync += [out.low.eq(taken.low), out.common.eq(taken.high), out.stride.eq(0)]
                 m.next = "OUTLINE"
-            with m.State("OUTLINE"):
+            with m.State("OUTLINE"), m.If(known):
                 m.d.comb += dealer.step.eq(1)
                 m.d.sync += [
                     *(Array(need.high)[dealer.engine].eq(taken.high), out.high.eq(taken.high)),
                     *(need.blocks.eq(taken.high - out.low), out.diagonal.eq(mask.smaller(diagonal, taken.high - 1))),
-                    *(outlined.eq(Mux(end, 0, outlined - config.rows)), dealer.count.eq(dealer.number + 1)),
-                    outline.eq(following),
+                    *(walk.eq(following), dealer.count.eq(dealer.number + 1)),
                 ]
                 with m.If(dealer.turn == 0):
                     m.d.sync += Array(need.low)[dealer.engine].eq(taken.low)
@@ -227,6 +236,7 @@ class Planner(wiring.Component):
                     m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.o_pass.valid.eq(1)
+                m.d.sync += walk.eq(mark)
                 with m.If(self.o_pass.ready):
                     m.next = "NEED"
             with m.State("NEED"):
@@ -234,16 +244,16 @@ class Planner(wiring.Component):
                 with m.If(self.o_need.ready):
                     m.next = "TILES"
             with m.State("TILES"):
-                m.d.comb += [self.o_tile.valid.eq(1), sends.eq(1)]
-                with m.If(self.o_tile.ready):
+                m.d.comb += self.o_tile.valid.eq(known)
+                with m.If(known & self.o_tile.ready):
                     m.d.comb += [dealer.step.eq(1), dealer.close.eq(end)]
-                    m.d.sync += [left.eq(left - rows), started.eq(1), tile.eq(following)]
+                    m.d.sync += [started.eq(1), walk.eq(following)]
                     with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
                 with m.If(turns < config.words):
                     m.d.sync += turns.eq(turns + words)
-                with m.If(left != 0):
+                with m.If(walk.left != 0):
                     m.next = "LOOK"
                 with m.Else():
                     m.d.sync += [
@@ -262,12 +272,14 @@ class Planner(wiring.Component):
         first = self.job.descriptor.start
         last = (first + self.job.tile_queries - whole)[: POSITION_BITS + 1]
         head = (Mux(whole, self.job.group, self.job.tile_heads) - 1)[: HEAD_BITS + 1]
-        return Cat(first, Const(0, 1), last, head)
+        return Cat(first, Const(0, 1), last, head, self.job.group_rows)
 
     def _following(self, walk: data.View) -> Value:
-        """The tile behind a full one."""
+        """The next tile."""
         head = walk.head + self.job.tile_heads
         wraps = head >= self.job.group
         first = (walk.last + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
         last = (walk.last + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
-        return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1])
+        rows = self.config.engine.rows
+        left = Mux(walk.left <= rows, 0, walk.left - rows)[:ROW_BITS]
+        return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1], left)

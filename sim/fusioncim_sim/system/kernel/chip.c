@@ -105,7 +105,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int free = reader_free(&c->reader), table = table_reads(&c->table, now);
     Tile tile = {0};
     const Tile *shown = NULL;
-    if (c->planner.state == PLAN_TILES) {
+    if (c->planner.state == PLAN_TILES && !c->planner.stepped) {
         tile = planner_tile(&c->planner, config);
         shown = &tile;
     }

@@ -1,6 +1,17 @@
 /* Planner: a job as passes and tiles. */
 
-enum { PLAN_JOB, PLAN_GROUP, PLAN_LOOK, PLAN_DEAL, PLAN_OUTLINE, PLAN_PASS, PLAN_NEED, PLAN_TILES, PLAN_NEXT };
+enum {
+    PLAN_JOB,
+    PLAN_GROUP,
+    PLAN_LOOK,
+    PLAN_FAR,
+    PLAN_DEAL,
+    PLAN_OUTLINE,
+    PLAN_PASS,
+    PLAN_NEED,
+    PLAN_TILES,
+    PLAN_NEXT
+};
 
 typedef struct {
     int32_t engine, rows, last, opens, begins, first, final;
@@ -9,8 +20,10 @@ typedef struct {
 
 typedef struct {
     const Job *job;
-    int32_t state, slot, kv_head, base, n, count, started, beside; /* beside: tiles of an engine, or 0: there and back */
-    int64_t outlined, left, far, common, diagonal, stride;
+    int32_t state, slot, kv_head, base, n, count, started;
+    int32_t beside; /* tiles of an engine, or 0: there and back */
+    int stepped;    /* the tile is not known yet */
+    int64_t outlined, left, behind, common, diagonal, stride;
     Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
 
@@ -68,22 +81,29 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
     case PLAN_LOOK: {
         int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((config->rows + group - 1) / group);
         int64_t final = p->job->start + p->job->queries - 1;
-        p->far = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
+        p->behind = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
         p->n = 0;
         for (int e = 0; e < MAX_ENGINES; e++)
             p->need[e] = (Interval){0, 0};
-        p->state = PLAN_DEAL;
+        p->state = PLAN_FAR;
         break;
     }
+    case PLAN_FAR:
+        p->state = PLAN_DEAL;
+        break;
     case PLAN_DEAL: {
         int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
         int64_t tiles = (p->outlined + config->rows - 1) / config->rows;
         int64_t turns = least((tiles + config->engines - 1) / config->engines, each);
-        p->beside = mask_interval(p->job, first).low != p->far ? (int32_t)turns : 0;
+        p->beside = mask_interval(p->job, first).low != p->behind ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
         break;
     }
     case PLAN_OUTLINE: {
+        if (p->stepped) {
+            p->stepped = 0;
+            break;
+        }
         int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
         int64_t last = rows - p->outlined + least(p->outlined, config->rows) - 1;
         int64_t first = planner_first(p, group), position = p->job->start + last / group;
@@ -102,8 +122,11 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->tiles[p->n] = tile;
         p->outlined -= least(p->outlined, config->rows);
         p->count = ++p->n;
-        if (p->outlined == 0 || p->n == full)
+        p->stepped = 1;
+        if (p->outlined == 0 || p->n == full) {
+            p->stepped = 0;
             p->state = PLAN_PASS;
+        }
         break;
     }
     case PLAN_PASS:
@@ -118,11 +141,16 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_TILES;
         break;
     case PLAN_TILES:
+        if (p->stepped) {
+            p->stepped = 0;
+            break;
+        }
         if (!tile_taken)
             return 0;
         p->left -= least(p->left, config->rows);
         p->started = 1;
-        if (++p->n == p->count)
+        p->stepped = ++p->n < p->count;
+        if (!p->stepped)
             p->state = PLAN_NEXT;
         break;
     case PLAN_NEXT:
