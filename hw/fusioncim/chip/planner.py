@@ -1,7 +1,8 @@
 """Top scheduler: a sequence of a job as passes and tiles, in the order of the golden `schedule`.
 
 For every key and value head, for every pass: first the outline (how far the rows of every engine see), which sends the
-key blocks on their way, then the tiles. A pass is planned while the one before computes.
+key blocks on their way, then the tiles. A pass is planned while the one before computes. Where the tiles of several
+heads find room on the engines beside each other, these heads are one pass.
 
 The tiles of a group are walked twice, once to outline the passes and once to send the tiles.
 """
@@ -53,8 +54,10 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
     """Keys and values of a pass.
 
     Members:
-        k_address, v_address: first vectors of the head.
+        k_address, v_address: first vectors of the first head.
         k_pitch, v_pitch: bytes from one vector to the next.
+        k_head_pitch, v_head_pitch: bytes from one head to the next.
+        heads: that pass together, block by block in turn.
         keys, dimension: how many, at least one, and how long.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
@@ -69,6 +72,9 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "k_pitch": PITCH_BITS,
             "v_address": chip.address_bits,
             "v_pitch": PITCH_BITS,
+            "k_head_pitch": PITCH_BITS,
+            "v_head_pitch": PITCH_BITS,
+            "heads": fits(chip.streams),
             "keys": POSITION_BITS,
             "dimension": DIMENSION_BITS,
             "list": chip.address_bits,
@@ -85,10 +91,17 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def need_layout(chip: ChipConfig) -> data.StructLayout:
-    """How many blocks a pass has, and the blocks [low, high) that pass the tiles of each engine."""
+    """What the engines need of a pass.
+
+    Members:
+        blocks: of a head.
+        low, high: the blocks [low, high) that pass the tiles of each engine.
+        stream: which head of the pass these are of.
+    """
     block = block_shape(chip.engine)
     each = data.ArrayLayout(block, chip.engines)
-    return data.StructLayout({"blocks": block, "low": each, "high": each})
+    streams = data.ArrayLayout(address_shape(chip.streams), chip.engines)
+    return data.StructLayout({"blocks": block, "low": each, "high": each, "stream": streams})
 
 
 def walk_layout() -> data.StructLayout:
@@ -141,10 +154,12 @@ class Planner(wiring.Component):
         m.submodules.dealer = once(platform, dealer)
 
         kv_head = Signal(HEAD_BITS)
+        heads = Signal(fits(chip.streams))  # that pass together
+        head = Signal(address_shape(chip.streams))  # the one of them that is outlined or sent
         k_address = Signal(chip.address_bits, reset_less=True)
         v_address = Signal(chip.address_bits, reset_less=True)
         walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
-        mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass
+        mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass, as of every head of it
         final = Signal(POSITION_BITS, reset_less=True)  # last query
         reach = Signal(POSITION_BITS + 1, reset_less=True)  # queries of a full pass, or some more
         behind = Signal(POSITION_BITS + 1, reset_less=True)  # the row far behind the first one of the pass
@@ -156,8 +171,9 @@ class Planner(wiring.Component):
         looks = Signal()
         seen, known = Signal(mask.interval_layout(), reset_less=True), Signal()
         first, last = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        end = Signal()
+        end, turns_over = Signal(), Signal()  # last tile of a head; of one that is not the last of the pass
         m.d.comb += [
+            turns_over.eq(end & (head + 1 != heads)),
             *(end.eq(walk.left <= config.rows), last.eq(Mux(end, final, walk.last))),
             first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
@@ -169,7 +185,7 @@ class Planner(wiring.Component):
         m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
         queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
         following = Signal(walk_layout())
-        m.d.comb += following.eq(self._following(walk))
+        m.d.comb += following.eq(Mux(turns_over, mark, self._following(walk)))
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))
@@ -181,6 +197,7 @@ class Planner(wiring.Component):
             out.keys.eq(mask.at_least_one(this.keys)),
             out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
+            *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
@@ -206,6 +223,7 @@ class Planner(wiring.Component):
             with m.State("GROUP"):
                 m.d.sync += [
                     *(walk.eq(self._begin()), turns.eq(0), started.eq(0)),
+                    *(heads.eq(self._together(this.kv_heads - kv_head)), head.eq(0)),
                     final.eq(this.start + this.queries - 1),
                     reach.eq(sum(queries << bit for bit in range(full.bit_length()) if full >> bit & 1)),
                 ]
@@ -225,18 +243,19 @@ class Planner(wiring.Component):
                 m.d.sync += [
                     *(Array(need.high)[dealer.engine].eq(taken.high), out.high.eq(taken.high)),
                     *(need.blocks.eq(taken.high - out.low), out.diagonal.eq(mask.smaller(diagonal, taken.high - 1))),
-                    *(walk.eq(following), dealer.count.eq(dealer.number + 1)),
+                    Array(need.stream)[dealer.engine].eq(head),
+                    *(walk.eq(following), head.eq(head + turns_over), dealer.count.eq(dealer.number + 1)),
                 ]
                 with m.If(dealer.turn == 0):
                     m.d.sync += Array(need.low)[dealer.engine].eq(taken.low)
                 if folded:
                     with m.If(taken.low != out.low):
                         m.d.sync += out.stride.eq(taken.high - taken.low)
-                with m.If(end | (dealer.number == full - 1)):
+                with m.If((end & ~turns_over) | (dealer.number == full - 1)):
                     m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.o_pass.valid.eq(1)
-                m.d.sync += walk.eq(mark)
+                m.d.sync += [walk.eq(mark), head.eq(0)]
                 with m.If(self.o_pass.ready):
                     m.next = "NEED"
             with m.State("NEED"):
@@ -246,8 +265,10 @@ class Planner(wiring.Component):
             with m.State("TILES"):
                 m.d.comb += self.o_tile.valid.eq(known)
                 with m.If(known & self.o_tile.ready):
-                    m.d.comb += [dealer.step.eq(1), dealer.close.eq(end)]
-                    m.d.sync += [started.eq(1), walk.eq(following)]
+                    m.d.comb += [dealer.step.eq(1), dealer.close.eq(end & ~turns_over)]
+                    m.d.sync += [started.eq(~turns_over), walk.eq(following), head.eq(head + turns_over)]
+                    with m.If(turns_over):
+                        self._on(m, kv_head, k_address, v_address)
                     with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
@@ -256,15 +277,25 @@ class Planner(wiring.Component):
                 with m.If(walk.left != 0):
                     m.next = "LOOK"
                 with m.Else():
-                    m.d.sync += [
-                        kv_head.eq(kv_head + 1),
-                        k_address.eq(k_address + this.k.head_pitch),
-                        v_address.eq(v_address + this.v.head_pitch),
-                    ]
+                    self._on(m, kv_head, k_address, v_address)
                     m.next = "GROUP"
                     with m.If(kv_head + 1 == this.kv_heads):
                         m.next = "JOB"
         return m
+
+    def _together(self, left: Value) -> Value:
+        """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles."""
+        chip = self.config
+        room = (self.job.group_rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
+        return mask.smaller(left, sum(room, Const(1, 1)))
+
+    def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
+        """To the next head."""
+        this = self.job.descriptor
+        m.d.sync += [
+            kv_head.eq(kv_head + 1),
+            *(k_address.eq(k_address + this.k.head_pitch), v_address.eq(v_address + this.v.head_pitch)),
+        ]
 
     def _begin(self) -> Value:
         """The first tile of a group."""

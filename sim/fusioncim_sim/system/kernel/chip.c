@@ -32,7 +32,8 @@ typedef struct {
     int64_t works[MAX_ENGINES], drains[MAX_ENGINES]; /* until then an engine, its normalizer only wait */
     uint32_t room, takes_tile, multiply, loaded, waits, outputs;
     int32_t slots[SLOTS];   /* the job in each slot of the table */
-    int64_t *blocks, block; /* numbers of the blocks in the global buffer, and of the one that was read */
+    Note *notes;            /* of the blocks in the global buffer */
+    int64_t block;          /* number of the one that was read */
     Entry entries[(6 + 6 * MAX_ENGINES) * QUEUE];
 } Chip;
 
@@ -137,7 +138,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int reserve = fetcher_reserves(&c->fetcher, room);
 
     /* Network. */
-    int64_t front = c->blocks[c->network.front % (uint32_t)config->buffer_blocks];
+    Note front = c->notes[c->network.front % (uint32_t)config->buffer_blocks];
     uint32_t served = network_serves(&c->network, c->room);
 
     /* Writes. */
@@ -159,9 +160,9 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int changes = works || drains || reserve || word;
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
-        c->block = front;
+        c->block = front.block;
     if (reserve)
-        c->blocks[c->network.entry % (uint32_t)config->buffer_blocks] = c->fetcher.here.block;
+        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.here.block, c->fetcher.stream};
     Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
     changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved,
                              write);
@@ -196,7 +197,7 @@ int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t 
 {
     Chip *c = calloc(1, sizeof *c);
     int64_t now = 0;
-    if (!c || !(c->blocks = calloc((size_t)config->buffer_blocks, sizeof *c->blocks)))
+    if (!c || !(c->notes = calloc((size_t)config->buffer_blocks, sizeof *c->notes)))
         abort();
     chip_reset(c, config);
     while (c->table.ended < job_count && now < limit)
@@ -204,7 +205,7 @@ int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t 
     int ended = c->table.ended;
     for (int e = 0; e < config->engines; e++)
         counters->slots += c->engines[e].slots;
-    free(c->blocks);
+    free(c->notes);
     free(c);
     return ended;
 }

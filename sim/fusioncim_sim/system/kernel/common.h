@@ -16,7 +16,7 @@ enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {
-    int64_t engines, rows, words, rank, rank_bits, block_cycles, rows_per_lane;
+    int64_t engines, streams, rows, words, rank, rank_bits, block_cycles, rows_per_lane;
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
     int64_t vector_bytes, bus_bytes, output_beats, parts, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;

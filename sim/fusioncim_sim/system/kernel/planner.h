@@ -21,9 +21,11 @@ typedef struct {
 typedef struct {
     const Job *job;
     int32_t state, slot, kv_head, base, n, count, started;
+    int32_t heads, head; /* that pass together, and which one is planned */
     int32_t beside; /* tiles of an engine, or 0: there and back */
     int stepped;    /* the tile is not known yet */
     int64_t outlined, left, behind, common, diagonal, stride;
+    int32_t stream[MAX_ENGINES];
     Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
 
@@ -37,6 +39,16 @@ static int planner_engine(const Planner *p, const Config *config)
 
 /* Tiles of an engine in a full pass. */
 static int planner_each(const Config *config) { return (int)(config->words > 1 ? config->words / 2 : 1); }
+
+/* Rows of a group of heads. */
+static int64_t planner_rows(const Planner *p) { return p->job->queries * (p->job->heads / p->job->kv_heads); }
+
+/* Groups of heads that pass together. */
+static int64_t planner_heads(const Planner *p, const Config *config)
+{
+    int64_t room = config->engines / ((planner_rows(p) + config->rows - 1) / config->rows);
+    return least(least(config->streams, p->job->kv_heads - p->kv_head), room ? room : 1);
+}
 
 /* Position of the first row that is not outlined. */
 static int64_t planner_first(const Planner *p, int64_t group)
@@ -74,7 +86,9 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_GROUP;
         break;
     case PLAN_GROUP:
-        p->outlined = p->left = p->job->queries * (p->job->heads / p->job->kv_heads);
+        p->outlined = p->left = planner_rows(p);
+        p->heads = (int32_t)planner_heads(p, config);
+        p->head = 0;
         p->started = 0;
         p->state = PLAN_LOOK;
         break;
@@ -93,7 +107,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         break;
     case PLAN_DEAL: {
         int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
-        int64_t tiles = (p->outlined + config->rows - 1) / config->rows;
+        int64_t tiles = (p->outlined + config->rows - 1) / config->rows * p->heads;
         int64_t turns = least((tiles + config->engines - 1) / config->engines, each);
         p->beside = mask_interval(p->job, first).low != p->behind ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
@@ -120,11 +134,16 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->diagonal = least(position / config->rank, tile.high - 1);
         *need = (Interval){p->beside ? (p->n % p->beside ? need->low : tile.low) : p->n < config->engines ? tile.low : need->low, tile.high};
         p->tiles[p->n] = tile;
+        p->stream[planner_engine(p, config)] = p->head;
         p->outlined -= least(p->outlined, config->rows);
         p->count = ++p->n;
         p->stepped = 1;
-        if (p->outlined == 0 || p->n == full) {
+        if (p->outlined == 0 && p->head + 1 < p->heads) {
+            p->head++;
+            p->outlined = rows;
+        } else if (p->outlined == 0 || p->n == full) {
             p->stepped = 0;
+            p->head = 0;
             p->state = PLAN_PASS;
         }
         break;
@@ -149,6 +168,12 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             return 0;
         p->left -= least(p->left, config->rows);
         p->started = 1;
+        if (!p->left && p->head + 1 < p->heads) {
+            p->left = planner_rows(p);
+            p->started = 0;
+            p->head++;
+            p->kv_head++;
+        }
         p->stepped = ++p->n < p->count;
         if (!p->stepped)
             p->state = PLAN_NEXT;
