@@ -1,9 +1,12 @@
 """Schedule of a job: which query tiles are resident together, and in which order the key blocks pass them.
 
 A job is `heads` query heads that share one K and V. Row r of the job is head r mod heads of query r div heads, and a
-tile is `rows` rows: heads x tokens fill it in decode as in prefill. Tiles become resident in passes of words_per_pass
-tiles per engine, half of the words unless told, so that the words of the pass before drain and load while this one
-computes. During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is
+tile is `rows` rows: heads x tokens fill it in decode as in prefill. Rows that are more than the keys, but fewer than
+the engines hold at once, are spread over all engines in smaller tiles, so that all load, compute and drain at a time.
+
+Tiles become resident in passes of words_per_pass tiles per engine, half of the words unless told, so that the words of
+the pass before drain and load while this one computes. Unless told it is one tile where it drains longer than it
+computes, with keys <= rows * update_rank: a pass then waits for fewer drains. During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is
 left out.
 
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
@@ -36,7 +39,7 @@ class Job:
         heads: query heads that share one K and V.
         mask: which keys a query sees.
         start: position of the first query; default: the last query is at the last key, and none before key 0.
-        words_per_pass: tiles that are resident together in an engine; default: half of its words.
+        words_per_pass: tiles that are resident together in an engine; default: half of its words, or one with few keys.
         intervals: int64 [queries, 2] or None: of the keys of its mask, a query sees those with low <= key < high.
     """
 
@@ -68,8 +71,9 @@ class Job:
 
         They are if its first query sees keys from another one on than the query `reach` queries behind it, or the last.
         """
-        query = first * config.rows // self.heads
-        reach = self.group(config) * engines * -(-config.rows // self.heads)
+        rows = self.tile_rows(config, engines)
+        query = first * rows // self.heads
+        reach = self.group(config) * engines * -(-rows // self.heads)
         low, _ = self.masked(np.array([query, min(query + reach, self.queries - 1)]))
         return bool(low[0] != low[1])
 
@@ -87,8 +91,15 @@ class Job:
             check_intervals(self.intervals, self.queries)
 
     def group(self, config: Config) -> int:
-        """Resident tiles per pass: half of the words, so that drain and load hide behind the other half."""
-        return max(config.words // 2, 1) if self.words_per_pass is None else self.words_per_pass
+        """Resident tiles per pass: half of the words, so that drain and load hide behind the other half, or one."""
+        if self.words_per_pass is not None:
+            return self.words_per_pass
+        return 1 if self.keys <= config.rows * config.update_rank else max(config.words // 2, 1)
+
+    def tile_rows(self, config: Config, engines: int) -> int:
+        """Rows of a tile: those of the arrays, or an engine's share where rows are more than keys and find room."""
+        rows = self.queries * self.heads
+        return -(-rows // engines) if self.keys < rows <= config.rows * engines else config.rows
 
 
 def check_intervals(intervals: Int, queries: int) -> None:
@@ -157,14 +168,15 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     """All passes of a job in order."""
     job.check(config)
     rows = job.queries * job.heads
-    items = range(-(-rows // config.rows))
+    size = job.tile_rows(config, engines)
+    items = range(-(-rows // size))
     group = job.group(config)
     dealt = [0] * engines
     for first in items[:: group * engines]:
         count = min(group * engines, len(items) - first)
         resident = []
         for item, engine in zip(items[first:], deal(count, engines, job.beside(config, first, engines)), strict=False):
-            resident.append(_tile(config, job, item, engine, dealt[engine]))
+            resident.append(_tile(config, job, item, size, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])
         spans = [tile.blocks(config.update_rank) for tile in resident]
@@ -189,10 +201,10 @@ def deal(count: int, engines: int, beside: bool) -> list[int]:
     return [engines - 1 - place if turn % 2 else place for turn, place in turns]
 
 
-def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:
-    """Tile `item` of the job, the `number`-th of its engine."""
-    first = item * config.rows
-    count = min(config.rows, job.queries * job.heads - first)
+def _tile(config: Config, job: Job, item: int, size: int, engine: int, number: int) -> Tile:
+    """Tile `item` of the job, of `size` rows, the `number`-th of its engine."""
+    first = item * size
+    count = min(size, job.queries * job.heads - first)
     row = first + np.arange(config.rows)
     query, head = row // job.heads, row % job.heads
     low, high = np.zeros((2, config.rows), np.int64)

@@ -149,7 +149,7 @@ class Planner(wiring.Component):
         m = Module()
         chip, config = self.config, self.config.engine
         this, folded = self.job.descriptor, config.key_order().folded
-        words, full = tiles_of_engine(chip), tiles_of_pass(chip)
+        words, all_tiles = tiles_of_engine(chip), tiles_of_pass(chip)
         dealer = Dealer(chip)
         m.submodules.dealer = once(platform, dealer)
 
@@ -160,6 +160,8 @@ class Planner(wiring.Component):
         v_address = Signal(chip.address_bits, reset_less=True)
         walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
         mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass, as of every head of it
+        narrow = Signal(reset_less=True)  # one tile per engine in a pass
+        full = Signal(range(all_tiles + 1), reset_less=True)  # tiles of a full pass
         final = Signal(POSITION_BITS, reset_less=True)  # last query
         reach = Signal(POSITION_BITS + 1, reset_less=True)  # queries of a full pass, or some more
         behind = Signal(POSITION_BITS + 1, reset_less=True)  # the row far behind the first one of the pass
@@ -174,7 +176,7 @@ class Planner(wiring.Component):
         end, turns_over = Signal(), Signal()  # last tile of a head; of one that is not the last of the pass
         m.d.comb += [
             turns_over.eq(end & (head + 1 != heads)),
-            *(end.eq(walk.left <= config.rows), last.eq(Mux(end, final, walk.last))),
+            *(end.eq(walk.left <= self.job.tile_rows), last.eq(Mux(end, final, walk.last))),
             first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
         m.d.sync += [
@@ -184,6 +186,8 @@ class Planner(wiring.Component):
         taken = Signal(blocks_layout(config))
         m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
         queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
+        tiles = sum((queries << bit for bit in range(words.bit_length()) if words >> bit & 1), Const(0))
+        is_narrow = this.keys <= config.rows * config.update_rank
         following = Signal(walk_layout())
         m.d.comb += following.eq(Mux(turns_over, mark, self._following(walk)))
 
@@ -201,13 +205,13 @@ class Planner(wiring.Component):
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
-            rows.eq(mask.smaller(walk.left, config.rows)),
+            rows.eq(mask.smaller(walk.left, self.job.tile_rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
             *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
             o_tile.final.eq(dealer.number + 1 == dealer.count),
-            *(dealer.rows.eq(walk.left), dealer.beside.eq(seen.low != near)),
+            *(dealer.rows.eq(walk.left), dealer.narrow.eq(narrow), dealer.beside.eq(seen.low != near)),
         ]
 
         with m.FSM():
@@ -225,7 +229,8 @@ class Planner(wiring.Component):
                     *(walk.eq(self._begin()), turns.eq(0), started.eq(0)),
                     *(heads.eq(self._together(this.kv_heads - kv_head)), head.eq(0)),
                     final.eq(this.start + this.queries - 1),
-                    reach.eq(sum(queries << bit for bit in range(full.bit_length()) if full >> bit & 1)),
+                    *(narrow.eq(is_narrow), full.eq(Mux(is_narrow, chip.engines, all_tiles))),
+                    reach.eq(Mux(is_narrow, queries, tiles) << (chip.engines.bit_length() - 1)),
                 ]
                 m.next = "LOOK"
             with m.State("LOOK"):
@@ -286,8 +291,9 @@ class Planner(wiring.Component):
     def _together(self, left: Value) -> Value:
         """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles."""
         chip = self.config
-        room = (self.job.group_rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
-        return mask.smaller(left, sum(room, Const(1, 1)))
+        rows = chip.engine.rows
+        room = (self.job.group_rows <= rows * (chip.engines // n) for n in range(2, chip.streams + 1))
+        return mask.smaller(left, Mux(self.job.tile_rows == rows, sum(room, Const(1, 1)), 1))
 
     def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
         """To the next head."""
@@ -311,6 +317,5 @@ class Planner(wiring.Component):
         wraps = head >= self.job.group
         first = (walk.last + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
         last = (walk.last + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
-        rows = self.config.engine.rows
-        left = Mux(walk.left <= rows, 0, walk.left - rows)[:ROW_BITS]
+        left = Mux(walk.left <= self.job.tile_rows, 0, walk.left - self.job.tile_rows)[:ROW_BITS]
         return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1], left)

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     const Job *job;
     int32_t state, slot, kv_head, base, n, count, started;
+    int64_t each, tile_rows; /* tiles of an engine in a full pass, rows of a tile */
     int32_t heads, head; /* that pass together, and which one is planned */
     int32_t beside; /* tiles of an engine, or 0: there and back */
     int stepped;    /* the tile is not known yet */
@@ -28,6 +29,26 @@ typedef struct {
     int32_t stream[MAX_ENGINES];
     Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
+
+/* Rows of a group of heads. */
+static int64_t planner_rows(const Job *job) { return job->queries * (job->heads / job->kv_heads); }
+
+/* Rows of a tile: fewer than the arrays have where they are more than the keys and find room on all engines at once. */
+static int64_t planner_tile_rows(const Job *job, const Config *config)
+{
+    int64_t rows = planner_rows(job);
+    int spread = job->keys < rows && rows <= config->rows * config->engines;
+    return spread ? (rows + config->engines - 1) / config->engines : config->rows;
+}
+
+/* Heads that pass together. */
+static int64_t planner_heads(const Planner *p, const Config *config)
+{
+    int64_t rows = planner_rows(p->job), room = config->engines / ((rows + p->tile_rows - 1) / p->tile_rows);
+    if (p->tile_rows < config->rows)
+        return 1;
+    return least(least(config->streams, p->job->kv_heads - p->kv_head), room ? room : 1);
+}
 
 static int planner_engine(const Planner *p, const Config *config)
 {
@@ -38,16 +59,9 @@ static int planner_engine(const Planner *p, const Config *config)
 }
 
 /* Tiles of an engine in a full pass. */
-static int planner_each(const Config *config) { return (int)(config->words > 1 ? config->words / 2 : 1); }
-
-/* Rows of a group of heads. */
-static int64_t planner_rows(const Planner *p) { return p->job->queries * (p->job->heads / p->job->kv_heads); }
-
-/* Groups of heads that pass together. */
-static int64_t planner_heads(const Planner *p, const Config *config)
+static int64_t planner_each(const Planner *p, const Config *config)
 {
-    int64_t room = config->engines / ((planner_rows(p) + config->rows - 1) / config->rows);
-    return least(least(config->streams, p->job->kv_heads - p->kv_head), room ? room : 1);
+    return config->words > 3 && p->job->keys > config->rows * config->rank ? config->words / 2 : 1;
 }
 
 /* Position of the first row that is not outlined. */
@@ -62,7 +76,7 @@ static Tile planner_tile(const Planner *p, const Config *config)
     int behind = engines > 1 ? (p->n / engines + 1) * engines + engines - 1 - place : p->n + 1;
     return (Tile){
         .engine = planner_engine(p, config),
-        .rows = (int32_t)least(p->left, config->rows),
+        .rows = (int32_t)least(p->left, p->tile_rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
         .opens = !p->started && p->kv_head == 0 && p->job->opens,
         .begins = !p->started && p->kv_head == 0,
@@ -75,7 +89,7 @@ static Tile planner_tile(const Planner *p, const Config *config)
 static int planner_update(Planner *p, const Config *config, const Job *job, int slot, int pass_taken, int need_taken,
                            int tile_taken)
 {
-    int each = planner_each(config), full = (int)config->engines * each;
+    int full = (int)(config->engines * p->each);
     switch (p->state) {
     case PLAN_JOB:
         if (!job)
@@ -86,14 +100,16 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_GROUP;
         break;
     case PLAN_GROUP:
-        p->outlined = p->left = planner_rows(p);
+        p->outlined = p->left = planner_rows(p->job);
+        p->each = planner_each(p, config);
+        p->tile_rows = planner_tile_rows(p->job, config);
         p->heads = (int32_t)planner_heads(p, config);
         p->head = 0;
         p->started = 0;
         p->state = PLAN_LOOK;
         break;
     case PLAN_LOOK: {
-        int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((config->rows + group - 1) / group);
+        int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((p->tile_rows + group - 1) / group);
         int64_t final = p->job->start + p->job->queries - 1;
         p->behind = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
         p->n = 0;
@@ -107,8 +123,8 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         break;
     case PLAN_DEAL: {
         int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
-        int64_t tiles = (p->outlined + config->rows - 1) / config->rows * p->heads;
-        int64_t turns = least((tiles + config->engines - 1) / config->engines, each);
+        int64_t tiles = (p->outlined + p->tile_rows - 1) / p->tile_rows * p->heads;
+        int64_t turns = least((tiles + config->engines - 1) / config->engines, p->each);
         p->beside = mask_interval(p->job, first).low != p->behind ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
         break;
@@ -119,7 +135,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             break;
         }
         int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
-        int64_t last = rows - p->outlined + least(p->outlined, config->rows) - 1;
+        int64_t last = rows - p->outlined + least(p->outlined, p->tile_rows) - 1;
         int64_t first = planner_first(p, group), position = p->job->start + last / group;
         Interval keys = {mask_interval(p->job, first).low, mask_interval(p->job, position).high};
         Interval tile = mask_blocks(keys, config->rank), *need = &p->need[planner_engine(p, config)];
@@ -135,7 +151,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         *need = (Interval){p->beside ? (p->n % p->beside ? need->low : tile.low) : p->n < config->engines ? tile.low : need->low, tile.high};
         p->tiles[p->n] = tile;
         p->stream[planner_engine(p, config)] = p->head;
-        p->outlined -= least(p->outlined, config->rows);
+        p->outlined -= least(p->outlined, p->tile_rows);
         p->count = ++p->n;
         p->stepped = 1;
         if (p->outlined == 0 && p->head + 1 < p->heads) {
@@ -166,10 +182,10 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         }
         if (!tile_taken)
             return 0;
-        p->left -= least(p->left, config->rows);
+        p->left -= least(p->left, p->tile_rows);
         p->started = 1;
         if (!p->left && p->head + 1 < p->heads) {
-            p->left = planner_rows(p);
+            p->left = planner_rows(p->job);
             p->started = 0;
             p->head++;
             p->kv_head++;
