@@ -5,9 +5,12 @@ tile is `rows` rows: heads x tokens fill it in decode as in prefill. Rows that a
 the engines hold at once, are spread over all engines in smaller tiles, so that all load, compute and drain at a time.
 
 Tiles become resident in passes of words_per_pass tiles per engine, half of the words unless told, so that the words of
-the pass before drain and load while this one computes. Unless told it is one tile where it drains longer than it
-computes, with keys <= rows * update_rank: a pass then waits for fewer drains. During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is
-left out.
+the pass before drain and load while this one computes. A tile drains as long as rows * update_rank keys pass it. With
+no more keys than these a pass is one tile per engine, so that it waits for fewer drains. With more, the first pass of a
+causal job would still drain longer than it computes, and the second one would not: these two take turns in the tiles,
+0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same work.
+
+During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is left out.
 
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
 engine gets the same causal work. Where windows or chunks let the tiles begin at different keys they are dealt beside
@@ -74,8 +77,21 @@ class Job:
         rows = self.tile_rows(config, engines)
         query = first * rows // self.heads
         reach = self.group(config) * engines * -(-rows // self.heads)
+        if self._uneven(config, engines):
+            reach *= 2
         low, _ = self.masked(np.array([query, min(query + reach, self.queries - 1)]))
         return bool(low[0] != low[1])
+
+    def woven(self, config: Config, engines: int) -> bool:
+        """Whether the first two passes take turns in the tiles."""
+        return self._uneven(config, engines) and not self.beside(config, 0, engines)
+
+    def _uneven(self, config: Config, engines: int) -> bool:
+        """Two full passes of whole queries, more keys than a tile drains for, fewer before the middle of the first."""
+        full, drain = self.group(config) * engines, config.rows * config.update_rank
+        middle = self.first_position() + full * config.rows // self.heads // 2
+        whole = config.rows % self.heads == 0 and self.queries * self.heads >= 2 * full * config.rows
+        return whole and middle < drain < self.keys
 
     def check(self, config: Config) -> None:
         """Refuse a job that the engine cannot hold."""
@@ -169,13 +185,16 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     job.check(config)
     rows = job.queries * job.heads
     size = job.tile_rows(config, engines)
-    items = range(-(-rows // size))
-    group = job.group(config)
+    full = job.group(config) * engines
+    items = list(range(-(-rows // size)))
+    if job.woven(config, engines):
+        items = [*items[: 2 * full : 2], *items[1 : 2 * full : 2], *items[2 * full :]]
     dealt = [0] * engines
-    for first in items[:: group * engines]:
-        count = min(group * engines, len(items) - first)
+    for begin in range(0, len(items), full):
+        taken = items[begin : begin + full]
         resident = []
-        for item, engine in zip(items[first:], deal(count, engines, job.beside(config, first, engines)), strict=False):
+        beside = job.beside(config, taken[0], engines)
+        for item, engine in zip(taken, deal(len(taken), engines, beside), strict=True):
             resident.append(_tile(config, job, item, size, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])

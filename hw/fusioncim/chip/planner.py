@@ -33,6 +33,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
         opens: first tile of the job.
         begins: first tile of a sequence.
         first: first tile of a group of query heads.
+        skips, returns: a tile is left out before it; it is the one behind the first tile, and others came between.
         final: last of the pass.
     """
     return data.StructLayout(
@@ -45,6 +46,8 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
             "opens": 1,
             "begins": 1,
             "first": 1,
+            "skips": 1,
+            "returns": 1,
             "final": 1,
         }
     )
@@ -161,6 +164,8 @@ class Planner(wiring.Component):
         walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
         mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass, as of every head of it
         narrow = Signal(reset_less=True)  # one tile per engine in a pass
+        uneven, woven = Signal(reset_less=True), Signal()  # as of the golden `schedule.Job`
+        number = Signal(2)  # of the pass in its group, up to 2 or more
         full = Signal(range(all_tiles + 1), reset_less=True)  # tiles of a full pass
         final = Signal(POSITION_BITS, reset_less=True)  # last query
         reach = Signal(POSITION_BITS + 1, reset_less=True)  # queries of a full pass, or some more
@@ -187,9 +192,20 @@ class Planner(wiring.Component):
         m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
         queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
         tiles = sum((queries << bit for bit in range(words.bit_length()) if words >> bit & 1), Const(0))
-        is_narrow = this.keys <= config.rows * config.update_rank
+        drain = config.rows * config.update_rank  # keys that pass a tile while another one drains
+        is_narrow = this.keys <= drain
+        middle = this.start + (self.job.tile_queries * all_tiles >> 1)
+        is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
+        is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
-        m.d.comb += following.eq(Mux(turns_over, mark, self._following(walk)))
+        skips, returns = Signal(), Signal()  # the next tile but one comes; that behind the first one of the group
+        pass_ends = dealer.number + 1 == dealer.count
+        m.d.comb += [
+            *(returns.eq(woven & (number == 0) & pass_ends), skips.eq(woven & (number < 2) & ~pass_ends)),
+            following.eq(
+                Mux(turns_over, mark, self._following(data.View(walk_layout(), Mux(returns, mark, walk)), skips))
+            ),
+        ]
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))
@@ -210,7 +226,8 @@ class Planner(wiring.Component):
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
             *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
-            o_tile.final.eq(dealer.number + 1 == dealer.count),
+            *(o_tile.final.eq(pass_ends), o_tile.returns.eq(woven & (number == 1) & (dealer.number == 0))),
+            o_tile.skips.eq(woven & (number < 2) & (dealer.number != 0)),
             *(dealer.rows.eq(walk.left), dealer.narrow.eq(narrow), dealer.beside.eq(seen.low != near)),
         ]
 
@@ -226,11 +243,12 @@ class Planner(wiring.Component):
                     m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.sync += [
-                    *(walk.eq(self._begin()), turns.eq(0), started.eq(0)),
+                    *(walk.eq(self._begin()), turns.eq(0), started.eq(0), number.eq(0), woven.eq(0)),
                     *(heads.eq(self._together(this.kv_heads - kv_head)), head.eq(0)),
                     final.eq(this.start + this.queries - 1),
                     *(narrow.eq(is_narrow), full.eq(Mux(is_narrow, chip.engines, all_tiles))),
-                    reach.eq(Mux(is_narrow, queries, tiles) << (chip.engines.bit_length() - 1)),
+                    reach.eq(Mux(is_narrow, queries, tiles << is_uneven) << (chip.engines.bit_length() - 1)),
+                    uneven.eq(is_uneven),
                 ]
                 m.next = "LOOK"
             with m.State("LOOK"):
@@ -242,6 +260,8 @@ class Planner(wiring.Component):
                 m.next = "DEAL"
             with m.State("DEAL"):
                 m.d.comb += dealer.begin.eq(1)
+                with m.If(number == 0):
+                    m.d.sync += woven.eq(uneven & (seen.low == near))
                 m.next = "OUTLINE"
             with m.State("OUTLINE"), m.If(known):
                 m.d.comb += dealer.step.eq(1)
@@ -277,6 +297,7 @@ class Planner(wiring.Component):
                     with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
+                m.d.sync += number.eq(number + (number != 2))
                 with m.If(turns < config.words):
                     m.d.sync += turns.eq(turns + words)
                 with m.If(walk.left != 0):
@@ -311,11 +332,13 @@ class Planner(wiring.Component):
         head = (Mux(whole, self.job.group, self.job.tile_heads) - 1)[: HEAD_BITS + 1]
         return Cat(first, Const(0, 1), last, head, self.job.group_rows)
 
-    def _following(self, walk: data.View) -> Value:
-        """The next tile."""
+    def _following(self, walk: data.View, skips: Value) -> Value:
+        """The next tile, or the one behind that where every tile is of whole queries."""
         head = walk.head + self.job.tile_heads
         wraps = head >= self.job.group
-        first = (walk.last + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
-        last = (walk.last + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
-        left = Mux(walk.left <= self.job.tile_rows, 0, walk.left - self.job.tile_rows)[:ROW_BITS]
+        before = walk.last + Mux(skips, self.job.tile_queries, 0)
+        first = (before + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
+        last = (before + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
+        rows = self.job.tile_rows << skips
+        left = Mux(walk.left <= rows, 0, walk.left - rows)[:ROW_BITS]
         return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1], left)

@@ -14,7 +14,7 @@ enum {
 };
 
 typedef struct {
-    int32_t engine, rows, last, opens, begins, first, final;
+    int32_t engine, rows, last, opens, begins, first, skips, returns, final;
     Interval blocks; /* that pass it */
 } Tile;
 
@@ -25,7 +25,9 @@ typedef struct {
     int32_t heads, head; /* that pass together, and which one is planned */
     int32_t beside; /* tiles of an engine, or 0: there and back */
     int stepped;    /* the tile is not known yet */
-    int64_t outlined, left, behind, common, diagonal, stride;
+    int64_t uneven, woven, pass; /* woven: the first two passes take turns in the tiles; pass: how many the group had */
+    int64_t tile, mark, behind; /* the tile that is outlined or sent; the first one of the pass */
+    int64_t common, diagonal, stride;
     int32_t stream[MAX_ENGINES];
     Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
@@ -64,10 +66,29 @@ static int64_t planner_each(const Planner *p, const Config *config)
     return config->words > 3 && p->job->keys > config->rows * config->rank ? config->words / 2 : 1;
 }
 
-/* Position of the first row that is not outlined. */
-static int64_t planner_first(const Planner *p, int64_t group)
+/* Position of the first row of the tile. */
+static int64_t planner_first(const Planner *p)
 {
-    return p->job->start + (p->job->queries * group - p->outlined) / group;
+    return p->job->start + p->tile * p->tile_rows / (p->job->heads / p->job->kv_heads);
+}
+
+/* Rows of the group from that tile on. */
+static int64_t planner_left(const Planner *p)
+{
+    int64_t left = planner_rows(p->job) - p->tile * p->tile_rows;
+    return left > 0 ? left : 0;
+}
+
+/* The next tile of the pass. */
+static int64_t planner_next(const Planner *p) { return p->tile + 1 + (p->woven && p->pass < 2); }
+
+/* Two full passes of whole queries, more keys than a tile drains for, fewer before the middle of the first one. */
+static int planner_uneven(const Planner *p, const Config *config)
+{
+    int64_t group = p->job->heads / p->job->kv_heads, rows = config->engines * p->each * config->rows;
+    int64_t drain = config->rows * config->rank;
+    return config->rows % group == 0 && planner_rows(p->job) >= 2 * rows && p->job->keys > drain &&
+           p->job->start + rows / group / 2 < drain;
 }
 
 static Tile planner_tile(const Planner *p, const Config *config)
@@ -76,11 +97,13 @@ static Tile planner_tile(const Planner *p, const Config *config)
     int behind = engines > 1 ? (p->n / engines + 1) * engines + engines - 1 - place : p->n + 1;
     return (Tile){
         .engine = planner_engine(p, config),
-        .rows = (int32_t)least(p->left, p->tile_rows),
+        .rows = (int32_t)least(planner_left(p), p->tile_rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
         .opens = !p->started && p->kv_head == 0 && p->job->opens,
         .begins = !p->started && p->kv_head == 0,
         .first = !p->started,
+        .skips = p->woven && p->pass < 2 && p->n,
+        .returns = p->woven && p->pass == 1 && p->n == 0,
         .final = p->n + 1 == p->count,
         .blocks = p->tiles[p->n],
     };
@@ -100,18 +123,21 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_GROUP;
         break;
     case PLAN_GROUP:
-        p->outlined = p->left = planner_rows(p->job);
+        p->tile = p->pass = 0;
         p->each = planner_each(p, config);
         p->tile_rows = planner_tile_rows(p->job, config);
         p->heads = (int32_t)planner_heads(p, config);
+        p->woven = 0;
+        p->uneven = planner_uneven(p, config);
         p->head = 0;
         p->started = 0;
         p->state = PLAN_LOOK;
         break;
     case PLAN_LOOK: {
-        int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((p->tile_rows + group - 1) / group);
+        int64_t group = p->job->heads / p->job->kv_heads, reach = (full << p->uneven) * ((p->tile_rows + group - 1) / group);
         int64_t final = p->job->start + p->job->queries - 1;
-        p->behind = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
+        p->behind = mask_interval(p->job, least(planner_first(p) + reach, final)).low;
+        p->mark = p->tile;
         p->n = 0;
         for (int e = 0; e < MAX_ENGINES; e++)
             p->need[e] = (Interval){0, 0};
@@ -122,9 +148,11 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_DEAL;
         break;
     case PLAN_DEAL: {
-        int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
-        int64_t tiles = (p->outlined + p->tile_rows - 1) / p->tile_rows * p->heads;
+        int64_t first = planner_first(p);
+        int64_t tiles = (planner_left(p) + p->tile_rows - 1) / p->tile_rows * p->heads;
         int64_t turns = least((tiles + config->engines - 1) / config->engines, p->each);
+        if (p->pass == 0)
+            p->woven = p->uneven && mask_interval(p->job, first).low == p->behind;
         p->beside = mask_interval(p->job, first).low != p->behind ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
         break;
@@ -134,9 +162,9 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             p->stepped = 0;
             break;
         }
-        int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
-        int64_t last = rows - p->outlined + least(p->outlined, p->tile_rows) - 1;
-        int64_t first = planner_first(p, group), position = p->job->start + last / group;
+        int64_t group = p->job->heads / p->job->kv_heads;
+        int64_t last = p->tile * p->tile_rows + least(planner_left(p), p->tile_rows) - 1;
+        int64_t first = planner_first(p), position = p->job->start + last / group;
         Interval keys = {mask_interval(p->job, first).low, mask_interval(p->job, position).high};
         Interval tile = mask_blocks(keys, config->rank), *need = &p->need[planner_engine(p, config)];
         if (p->n == 0) {
@@ -151,13 +179,13 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         *need = (Interval){p->beside ? (p->n % p->beside ? need->low : tile.low) : p->n < config->engines ? tile.low : need->low, tile.high};
         p->tiles[p->n] = tile;
         p->stream[planner_engine(p, config)] = p->head;
-        p->outlined -= least(p->outlined, p->tile_rows);
+        p->tile = planner_next(p);
         p->count = ++p->n;
         p->stepped = 1;
-        if (p->outlined == 0 && p->head + 1 < p->heads) {
+        if (!planner_left(p) && p->head + 1 < p->heads) {
             p->head++;
-            p->outlined = rows;
-        } else if (p->outlined == 0 || p->n == full) {
+            p->tile = 0;
+        } else if (!planner_left(p) || p->n == full) {
             p->stepped = 0;
             p->head = 0;
             p->state = PLAN_PASS;
@@ -173,6 +201,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         if (!need_taken)
             return 0;
         p->n = 0;
+        p->tile = p->mark;
         p->state = PLAN_TILES;
         break;
     case PLAN_TILES:
@@ -182,10 +211,10 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         }
         if (!tile_taken)
             return 0;
-        p->left -= least(p->left, p->tile_rows);
+        p->tile = planner_next(p);
         p->started = 1;
-        if (!p->left && p->head + 1 < p->heads) {
-            p->left = planner_rows(p->job);
+        if (!planner_left(p) && p->head + 1 < p->heads) {
+            p->tile = 0;
             p->started = 0;
             p->head++;
             p->kv_head++;
@@ -195,7 +224,10 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             p->state = PLAN_NEXT;
         break;
     case PLAN_NEXT:
-        if (p->left) {
+        if (p->woven && p->pass < 2)
+            p->tile = p->pass == 0 ? 1 : p->tile - 1;
+        p->pass++;
+        if (planner_left(p)) {
             p->state = PLAN_LOOK;
         } else {
             int last = (p->count - 1) / (p->beside ? p->beside : 1) + 1;
