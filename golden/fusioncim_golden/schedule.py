@@ -1,14 +1,14 @@
 """Schedule of a job: which query tiles are resident together, and in which order the key blocks pass them.
 
 A job is `heads` query heads that share one K and V. Row r of the job is head r mod heads of query r div heads, and a
-tile is `rows` rows: heads x tokens fill it in decode as in prefill. Rows that are more than the keys, but fewer than
-the engines hold at once, are spread over all engines in smaller tiles, so that all load, compute and drain at a time.
+tile is `rows` rows: heads x tokens fill it in decode as in prefill. Tiles become resident in passes of words_per_pass
+tiles per engine, half of the words unless told, so that the words of the pass before drain and load while this one
+computes.
 
-Tiles become resident in passes of words_per_pass tiles per engine, half of the words unless told, so that the words of
-the pass before drain and load while this one computes. A tile drains as long as rows * update_rank keys pass it. With
-no more keys than these a pass is one tile per engine, so that it waits for fewer drains. With more, the first pass of a
-causal job would still drain longer than it computes, and the second one would not: these two take turns in the tiles,
-0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same work.
+A tile drains as long as rows * update_rank keys pass it. With no more keys than these a pass is one tile per engine, so
+that it waits for fewer drains. With more, the first pass of a causal job would still drain longer than it computes, and
+the second one would not: these two take turns in the tiles, 0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same
+work.
 
 During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is left out.
 
@@ -74,9 +74,8 @@ class Job:
 
         They are if its first query sees keys from another one on than the query `reach` queries behind it, or the last.
         """
-        rows = self.tile_rows(config, engines)
-        query = first * rows // self.heads
-        reach = self.group(config) * engines * -(-rows // self.heads)
+        query = first * config.rows // self.heads
+        reach = self.group(config) * engines * -(-config.rows // self.heads)
         if self._uneven(config, engines):
             reach *= 2
         low, _ = self.masked(np.array([query, min(query + reach, self.queries - 1)]))
@@ -111,11 +110,6 @@ class Job:
         if self.words_per_pass is not None:
             return self.words_per_pass
         return 1 if self.keys <= config.rows * config.update_rank else max(config.words // 2, 1)
-
-    def tile_rows(self, config: Config, engines: int) -> int:
-        """Rows of a tile: those of the arrays, or an engine's share where rows are more than keys and find room."""
-        rows = self.queries * self.heads
-        return -(-rows // engines) if self.keys < rows <= config.rows * engines else config.rows
 
 
 def check_intervals(intervals: Int, queries: int) -> None:
@@ -184,9 +178,8 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     """All passes of a job in order."""
     job.check(config)
     rows = job.queries * job.heads
-    size = job.tile_rows(config, engines)
     full = job.group(config) * engines
-    items = list(range(-(-rows // size)))
+    items = list(range(-(-rows // config.rows)))
     if job.woven(config, engines):
         items = [*items[: 2 * full : 2], *items[1 : 2 * full : 2], *items[2 * full :]]
     dealt = [0] * engines
@@ -195,7 +188,7 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
         resident = []
         beside = job.beside(config, taken[0], engines)
         for item, engine in zip(taken, deal(len(taken), engines, beside), strict=True):
-            resident.append(_tile(config, job, item, size, engine, dealt[engine]))
+            resident.append(_tile(config, job, item, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])
         spans = [tile.blocks(config.update_rank) for tile in resident]
@@ -220,10 +213,10 @@ def deal(count: int, engines: int, beside: bool) -> list[int]:
     return [engines - 1 - place if turn % 2 else place for turn, place in turns]
 
 
-def _tile(config: Config, job: Job, item: int, size: int, engine: int, number: int) -> Tile:
-    """Tile `item` of the job, of `size` rows, the `number`-th of its engine."""
-    first = item * size
-    count = min(size, job.queries * job.heads - first)
+def _tile(config: Config, job: Job, item: int, engine: int, number: int) -> Tile:
+    """Tile `item` of the job, the `number`-th of its engine."""
+    first = item * config.rows
+    count = min(config.rows, job.queries * job.heads - first)
     row = first + np.arange(config.rows)
     query, head = row // job.heads, row % job.heads
     low, high = np.zeros((2, config.rows), np.int64)

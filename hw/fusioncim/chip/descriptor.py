@@ -61,8 +61,7 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
         last: of its job.
         opens: the first of its job that is planned.
         group: query heads per key and value head.
-        tile_rows: rows of a tile, as of the golden `schedule.Job.tile_rows`.
-        tile_queries, tile_heads: these divided by group, quotient and remainder.
+        tile_queries, tile_heads: rows of a tile divided by group, quotient and remainder.
         rows: queries * heads.
         group_rows: queries * group.
         q_group, o_group: bytes from the first query head of a group to that of the next.
@@ -75,7 +74,6 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
             "last": 1,
             "opens": 1,
             "group": HEAD_BITS,
-            "tile_rows": fits(chip.engine.rows),
             "tile_queries": fits(chip.engine.rows),
             "tile_heads": HEAD_BITS,
             "rows": ROW_BITS,

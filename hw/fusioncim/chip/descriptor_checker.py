@@ -98,7 +98,7 @@ class DescriptorChecker(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += [
                     *(own.wide.eq(0), spans.beyond.eq(0), spans.overlap.eq(0), failed.eq(0), step.eq(0)),
-                    job.group.eq(0),
+                    *(job.group.eq(0), job.tile_queries.eq(0)),
                 ]
                 with m.If(self.i.valid):
                     with m.If(self.i.payload.address[: JOB_BYTES.bit_length() - 1].any()):
@@ -128,6 +128,13 @@ class DescriptorChecker(wiring.Component):
                 with m.Elif(remainder != 0):
                     refuse(Status.HEADS)
                 with m.Else():
+                    m.d.sync += remainder.eq(chip.engine.rows)
+                    m.next = "TILE"
+            with m.State("TILE"):
+                with m.If(remainder >= job.group):
+                    m.d.sync += [remainder.eq(remainder - job.group), job.tile_queries.eq(job.tile_queries + 1)]
+                with m.Else():
+                    m.d.sync += job.tile_heads.eq(remainder)
                     m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
                 m.d.comb += unit.go.eq(1)
@@ -140,7 +147,7 @@ class DescriptorChecker(wiring.Component):
                     with m.If(step == of_job - 1):
                         m.next = "JUDGE"
                     with m.Elif(step == len(work) - 1):
-                        m.next = "ROWS"
+                        m.next = "DONE"
             with m.State("JUDGE"):
                 m.d.sync += [
                     *(own.queries.eq(this.queries), own.keys.eq(this.keys), own.row.eq(0), own.wide.eq(0)),
@@ -172,16 +179,6 @@ class DescriptorChecker(wiring.Component):
                 with m.If(verdict == Status.OK):
                     m.d.sync += own.row.eq(job.first_row + this.queries)
                     m.next = "MULTIPLY"
-            with m.State("ROWS"):
-                rows = tile_rows(chip, job)
-                m.d.sync += [job.tile_rows.eq(rows), remainder.eq(rows), job.tile_queries.eq(0)]
-                m.next = "TILE"
-            with m.State("TILE"):
-                with m.If(remainder >= job.group):
-                    m.d.sync += [remainder.eq(remainder - job.group), job.tile_queries.eq(job.tile_queries + 1)]
-                with m.Else():
-                    m.d.sync += job.tile_heads.eq(remainder)
-                    m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -205,11 +202,3 @@ class DescriptorChecker(wiring.Component):
         with m.If(self.beat_valid):
             m.d.sync += [number.eq(Mux(self.beat_last, 0, number + 1)), failed.eq(failed | self.beat_error)]
             capture(m, number, beat, *record, own.wide)
-
-
-def tile_rows(chip: ChipConfig, job: data.View) -> Value:
-    """Rows of a tile of a sequence: the golden `schedule.Job.tile_rows`."""
-    rows, bits = job.group_rows, chip.engines.bit_length() - 1
-    spread = (job.descriptor.keys < rows) & (rows <= chip.engine.rows * chip.engines)
-    share = (rows + (chip.engines - 1)) >> bits
-    return Mux(spread, share, chip.engine.rows)[: fits(chip.engine.rows).width]

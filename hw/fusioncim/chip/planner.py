@@ -181,7 +181,7 @@ class Planner(wiring.Component):
         end, turns_over = Signal(), Signal()  # last tile of a head; of one that is not the last of the pass
         m.d.comb += [
             turns_over.eq(end & (head + 1 != heads)),
-            *(end.eq(walk.left <= self.job.tile_rows), last.eq(Mux(end, final, walk.last))),
+            *(end.eq(walk.left <= config.rows), last.eq(Mux(end, final, walk.last))),
             first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
         m.d.sync += [
@@ -198,13 +198,16 @@ class Planner(wiring.Component):
         is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
         is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
-        skips, returns = Signal(), Signal()  # the next tile but one comes; that behind the first one of the group
-        pass_ends = dealer.number + 1 == dealer.count
+        sends, skips, returns = (
+            Signal(),
+            Signal(),
+            Signal(),
+        )  # on to the next tile but one; to that behind the first one
+        pass_ends, origin = Signal(), Signal(walk_layout())
         m.d.comb += [
+            pass_ends.eq(sends & (dealer.number + 1 == dealer.count)),
             *(returns.eq(woven & (number == 0) & pass_ends), skips.eq(woven & (number < 2) & ~pass_ends)),
-            following.eq(
-                Mux(turns_over, mark, self._following(data.View(walk_layout(), Mux(returns, mark, walk)), skips))
-            ),
+            *(origin.eq(Mux(returns, mark, walk)), following.eq(Mux(turns_over, mark, self._following(origin, skips)))),
         ]
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
@@ -221,7 +224,7 @@ class Planner(wiring.Component):
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
-            rows.eq(mask.smaller(walk.left, self.job.tile_rows)),
+            rows.eq(mask.smaller(walk.left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
             *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
@@ -288,7 +291,7 @@ class Planner(wiring.Component):
                 with m.If(self.o_need.ready):
                     m.next = "TILES"
             with m.State("TILES"):
-                m.d.comb += self.o_tile.valid.eq(known)
+                m.d.comb += [self.o_tile.valid.eq(known), sends.eq(1)]
                 with m.If(known & self.o_tile.ready):
                     m.d.comb += [dealer.step.eq(1), dealer.close.eq(end & ~turns_over)]
                     m.d.sync += [started.eq(~turns_over), walk.eq(following), head.eq(head + turns_over)]
@@ -310,11 +313,14 @@ class Planner(wiring.Component):
         return m
 
     def _together(self, left: Value) -> Value:
-        """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles."""
-        chip = self.config
-        rows = chip.engine.rows
-        room = (self.job.group_rows <= rows * (chip.engines // n) for n in range(2, chip.streams + 1))
-        return mask.smaller(left, Mux(self.job.tile_rows == rows, sum(room, Const(1, 1)), 1))
+        """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles.
+
+        It is one where there are more rows than keys. Reading keys bounds nothing there, and heads together would load
+        and drain at the same times.
+        """
+        chip, rows = self.config, self.job.group_rows
+        room = (rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
+        return mask.smaller(left, Mux(rows <= self.job.descriptor.keys, sum(room, Const(1, 1)), 1))
 
     def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
         """To the next head."""
@@ -339,6 +345,6 @@ class Planner(wiring.Component):
         before = walk.last + Mux(skips, self.job.tile_queries, 0)
         first = (before + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
         last = (before + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
-        rows = self.job.tile_rows << skips
+        rows = Mux(skips, 2 * self.config.engine.rows, self.config.engine.rows)
         left = Mux(walk.left <= rows, 0, walk.left - rows)[:ROW_BITS]
         return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1], left)

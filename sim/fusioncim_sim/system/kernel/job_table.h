@@ -13,9 +13,8 @@ typedef struct {
     int64_t rows[SLOTS];
 } JobTable;
 
-/* Cycles of the checker's states SIZE and JUDGE and the last subtraction of GROUP; of RULES; of ROWS and the last
-   subtraction of TILE; of MULTIPLY. */
-enum { JUDGE_CYCLES = 3, RULES_CYCLES = 1, TILE_CYCLES = 2, PRODUCT_CYCLES = 1 };
+/* Cycles of the checker's states SIZE and JUDGE, of the last subtraction of GROUP and TILE; of RULES; of MULTIPLY. */
+enum { JUDGE_CYCLES = 4, RULES_CYCLES = 1, PRODUCT_CYCLES = 1 };
 
 static int64_t products_cycles(const int64_t *counts, int n)
 {
@@ -26,7 +25,7 @@ static int64_t products_cycles(const int64_t *counts, int n)
 }
 
 /* Cycles in which a job is judged: divisions by subtraction, a serial multiplier; see hw/.../descriptor_products.py. */
-static int64_t job_cycles(const Job *job)
+static int64_t job_cycles(const Config *config, const Job *job)
 {
     int64_t group = job->heads / job->kv_heads, queries = job->all_queries - 1, tokens = job->page_tokens;
     int64_t keys = (tokens ? tokens : job->all_keys) - 1, pages = tokens ? job->pages - 1 : 0;
@@ -36,19 +35,17 @@ static int64_t job_cycles(const Job *job)
         heads, queries, 1, heads, queries, 1, kv_heads, keys, pages, 1, kv_heads, keys, pages, 1,
         job->heads, job->sequences, job->all_queries, listed, heads, queries, group, group,
     };
-    return JUDGE_CYCLES + group + products_cycles(counts, sizeof counts / sizeof *counts);
+    return JUDGE_CYCLES + group + config->rows / group + products_cycles(counts, sizeof counts / sizeof *counts);
 }
 
-/* Cycles in which the places of a sequence, and its tiles, are found. */
-static int64_t part_cycles(const Config *config, const Job *job)
+/* Cycles in which the places of a sequence are found. */
+static int64_t part_cycles(const Job *job)
 {
-    int64_t group = job->heads / job->kv_heads;
     int64_t first_key = job->page_tokens || !job->keys ? 0 : job->first_key;
     int64_t counts[] = {
-        job->heads, group, job->first_row, first_key, first_key, job->first_row,
+        job->heads, job->heads / job->kv_heads, job->first_row, first_key, first_key, job->first_row,
     };
-    int64_t tile = TILE_CYCLES + planner_tile_rows(job, config) / group;
-    return tile + products_cycles(counts, sizeof counts / sizeof *counts);
+    return products_cycles(counts, sizeof counts / sizeof *counts);
 }
 
 /* The record that is due is asked for. */
@@ -114,10 +111,10 @@ static int table_update(JobTable *t, const Config *config, const Job *jobs, int 
         t->state = CHECK_SEQUENCE;
     }
     if (came && t->state == CHECK_RECORD) {
-        t->due = now + 1 + job_cycles(job) + (job->sequences ? 0 : part_cycles(config, job));
+        t->due = now + 1 + job_cycles(config, job) + (job->sequences ? 0 : part_cycles(job));
         t->state = job->sequences ? CHECK_ENTRY : CHECK_DONE;
     } else if (came) {
-        t->due = now + 1 + RULES_CYCLES + (job->refused ? 0 : part_cycles(config, job));
+        t->due = now + 1 + RULES_CYCLES + (job->refused ? 0 : part_cycles(job));
         t->state = CHECK_DONE;
     }
     fifo_update(&t->queue, push, (Entry){.a = t->pushed}, takes);

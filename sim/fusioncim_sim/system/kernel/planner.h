@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     const Job *job;
     int32_t state, slot, kv_head, base, n, count, started;
-    int64_t each, tile_rows; /* tiles of an engine in a full pass, rows of a tile */
+    int64_t each; /* tiles of an engine in a full pass */
     int32_t heads, head; /* that pass together, and which one is planned */
     int32_t beside; /* tiles of an engine, or 0: there and back */
     int stepped;    /* the tile is not known yet */
@@ -35,21 +35,13 @@ typedef struct {
 /* Rows of a group of heads. */
 static int64_t planner_rows(const Job *job) { return job->queries * (job->heads / job->kv_heads); }
 
-/* Rows of a tile: fewer than the arrays have where they are more than the keys and find room on all engines at once. */
-static int64_t planner_tile_rows(const Job *job, const Config *config)
-{
-    int64_t rows = planner_rows(job);
-    int spread = job->keys < rows && rows <= config->rows * config->engines;
-    return spread ? (rows + config->engines - 1) / config->engines : config->rows;
-}
-
-/* Heads that pass together. */
+/* Heads that pass together: one where there are more rows than keys. */
 static int64_t planner_heads(const Planner *p, const Config *config)
 {
-    int64_t rows = planner_rows(p->job), room = config->engines / ((rows + p->tile_rows - 1) / p->tile_rows);
-    if (p->tile_rows < config->rows)
+    int64_t rows = planner_rows(p->job), room = config->engines / ((rows + config->rows - 1) / config->rows);
+    if (rows > p->job->keys || !room)
         return 1;
-    return least(least(config->streams, p->job->kv_heads - p->kv_head), room ? room : 1);
+    return least(least(config->streams, p->job->kv_heads - p->kv_head), room);
 }
 
 static int planner_engine(const Planner *p, const Config *config)
@@ -67,15 +59,15 @@ static int64_t planner_each(const Planner *p, const Config *config)
 }
 
 /* Position of the first row of the tile. */
-static int64_t planner_first(const Planner *p)
+static int64_t planner_first(const Planner *p, const Config *config)
 {
-    return p->job->start + p->tile * p->tile_rows / (p->job->heads / p->job->kv_heads);
+    return p->job->start + p->tile * config->rows / (p->job->heads / p->job->kv_heads);
 }
 
 /* Rows of the group from that tile on. */
-static int64_t planner_left(const Planner *p)
+static int64_t planner_left(const Planner *p, const Config *config)
 {
-    int64_t left = planner_rows(p->job) - p->tile * p->tile_rows;
+    int64_t left = planner_rows(p->job) - p->tile * config->rows;
     return left > 0 ? left : 0;
 }
 
@@ -97,7 +89,7 @@ static Tile planner_tile(const Planner *p, const Config *config)
     int behind = engines > 1 ? (p->n / engines + 1) * engines + engines - 1 - place : p->n + 1;
     return (Tile){
         .engine = planner_engine(p, config),
-        .rows = (int32_t)least(planner_left(p), p->tile_rows),
+        .rows = (int32_t)least(planner_left(p, config), config->rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
         .opens = !p->started && p->kv_head == 0 && p->job->opens,
         .begins = !p->started && p->kv_head == 0,
@@ -125,7 +117,6 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
     case PLAN_GROUP:
         p->tile = p->pass = 0;
         p->each = planner_each(p, config);
-        p->tile_rows = planner_tile_rows(p->job, config);
         p->heads = (int32_t)planner_heads(p, config);
         p->woven = 0;
         p->uneven = planner_uneven(p, config);
@@ -134,9 +125,9 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_LOOK;
         break;
     case PLAN_LOOK: {
-        int64_t group = p->job->heads / p->job->kv_heads, reach = (full << p->uneven) * ((p->tile_rows + group - 1) / group);
+        int64_t group = p->job->heads / p->job->kv_heads, reach = (full << p->uneven) * ((config->rows + group - 1) / group);
         int64_t final = p->job->start + p->job->queries - 1;
-        p->behind = mask_interval(p->job, least(planner_first(p) + reach, final)).low;
+        p->behind = mask_interval(p->job, least(planner_first(p, config) + reach, final)).low;
         p->mark = p->tile;
         p->n = 0;
         for (int e = 0; e < MAX_ENGINES; e++)
@@ -148,8 +139,8 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_DEAL;
         break;
     case PLAN_DEAL: {
-        int64_t first = planner_first(p);
-        int64_t tiles = (planner_left(p) + p->tile_rows - 1) / p->tile_rows * p->heads;
+        int64_t first = planner_first(p, config);
+        int64_t tiles = (planner_left(p, config) + config->rows - 1) / config->rows * p->heads;
         int64_t turns = least((tiles + config->engines - 1) / config->engines, p->each);
         if (p->pass == 0)
             p->woven = p->uneven && mask_interval(p->job, first).low == p->behind;
@@ -163,8 +154,8 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             break;
         }
         int64_t group = p->job->heads / p->job->kv_heads;
-        int64_t last = p->tile * p->tile_rows + least(planner_left(p), p->tile_rows) - 1;
-        int64_t first = planner_first(p), position = p->job->start + last / group;
+        int64_t last = p->tile * config->rows + least(planner_left(p, config), config->rows) - 1;
+        int64_t first = planner_first(p, config), position = p->job->start + last / group;
         Interval keys = {mask_interval(p->job, first).low, mask_interval(p->job, position).high};
         Interval tile = mask_blocks(keys, config->rank), *need = &p->need[planner_engine(p, config)];
         if (p->n == 0) {
@@ -182,10 +173,10 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->tile = planner_next(p);
         p->count = ++p->n;
         p->stepped = 1;
-        if (!planner_left(p) && p->head + 1 < p->heads) {
+        if (!planner_left(p, config) && p->head + 1 < p->heads) {
             p->head++;
             p->tile = 0;
-        } else if (!planner_left(p) || p->n == full) {
+        } else if (!planner_left(p, config) || p->n == full) {
             p->stepped = 0;
             p->head = 0;
             p->state = PLAN_PASS;
@@ -213,7 +204,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             return 0;
         p->tile = planner_next(p);
         p->started = 1;
-        if (!planner_left(p) && p->head + 1 < p->heads) {
+        if (!planner_left(p, config) && p->head + 1 < p->heads) {
             p->tile = 0;
             p->started = 0;
             p->head++;
@@ -227,7 +218,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         if (p->woven && p->pass < 2)
             p->tile = p->pass == 0 ? 1 : p->tile - 1;
         p->pass++;
-        if (planner_left(p)) {
+        if (planner_left(p, config)) {
             p->state = PLAN_LOOK;
         } else {
             int last = (p->count - 1) / (p->beside ? p->beside : 1) + 1;
