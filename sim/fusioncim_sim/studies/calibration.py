@@ -261,6 +261,12 @@ CASES: Mapping[str, Case] = {
     "heads together, batches in pages": _batch(
         *RAGGED, chip=SIXTEEN, kv_heads=6, paging=Paging(tokens=8, layout="token"), layout="token", jobs=3
     ),
+    "two rows leave: prefill": _prefill(chip=TINY.override(drain_rows=2)),
+    "two rows leave: short jobs": _prefill(chip=SMALL.override(drain_rows=2), queries=50, keys=50, jobs=3),
+    "two rows leave: batch, slow memory": _batch(*RAGGED, chip=TINY.override(drain_rows=2), latency=100, share=0.5),
+    "four rows leave: prefill, 8 engines": _prefill(chip=EIGHT.override(drain_rows=4)),
+    "four rows leave: dimension 72 of 128": _prefill(chip=LONG.override(drain_rows=4), dimension=72, gap=16),
+    "four rows leave: batches in the queue": _batch(*RAGGED, chip=FOLDED.override(drain_rows=4), jobs=4, latency=60),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""

@@ -31,10 +31,11 @@ typedef struct {
     Engine engines[MAX_ENGINES];
     int64_t works[MAX_ENGINES], drains[MAX_ENGINES]; /* until then an engine, its normalizer only wait */
     uint32_t room, takes_tile, multiply, loaded, waits, outputs;
+    int32_t more[MAX_ENGINES]; /* rows of the band that leaves an engine, behind the first */
     int32_t slots[SLOTS];   /* the job in each slot of the table */
     Note *notes;            /* of the blocks in the global buffer */
     int64_t block;          /* number of the one that was read */
-    Entry entries[(6 + 6 * MAX_ENGINES) * QUEUE];
+    Entry entries[(6 + (5 + MAX_LANES) * MAX_ENGINES) * QUEUE];
 } Chip;
 
 static void chip_reset(Chip *c, const Config *config)
@@ -48,7 +49,8 @@ static void chip_reset(Chip *c, const Config *config)
     fifo_reset(&c->output.order, ROWS_AHEAD, &entries);
     for (int e = 0; e < config->engines; e++) {
         fifo_reset(&c->network.passes[e], PASSES_PLANNED, &entries);
-        fifo_reset(&c->output.packers[e].beats, ROWS_PACKED * config->output_beats, &entries);
+        for (int n = 0; n < config->drain_rows; n++)
+            fifo_reset(&c->output.packers[e].lanes[n].beats, ROWS_PACKED * config->output_beats, &entries);
         fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
         fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
         fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);
@@ -72,6 +74,7 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
                       c->network.block_last >> n & 1, c->block);
         c->drains[e] = engine_drains(engine, now);
         c->outputs = with(c->outputs, n, engine->output);
+        c->more[n] = engine->more;
         if (!(works >> e & 1) && engine->busy == busy)
             continue;
         c->works[e] = engine_works(engine, config, now);
@@ -158,14 +161,14 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
 
     /* All registers change. */
     int changes = works || drains || reserve || word;
+    Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
+    changes |= output_update(&c->output, config, jobs, c->slots, moves, c->more, command ? tile.engine : -1, &place, go,
+                             moved, write);
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
         c->block = front.block;
     if (reserve)
         c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.here.block, c->fetcher.stream};
-    Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
-    changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved,
-                             write);
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
