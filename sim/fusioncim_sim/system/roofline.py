@@ -8,10 +8,12 @@
 No job ends before the largest of the four.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.cycles import Counts, Memory
+
+LIMITS = ("reads", "writes", "multiply", "stream")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +28,12 @@ class Roofline:
     @property
     def cycles(self) -> float:
         """Of the limit that binds."""
-        return max(asdict(self).values())
+        return float(getattr(self, self.bound))
 
     @property
     def bound(self) -> str:
         """The limit that binds."""
-        limits: dict[str, float] = asdict(self)
-        return max(limits, key=lambda name: limits[name])
+        return max(LIMITS, key=lambda name: float(getattr(self, name)))
 
 
 def roofline(chip: ChipConfig, memory: Memory, counters: Counts, macs: int, longest: int) -> Roofline:

@@ -22,7 +22,7 @@ from fusioncim_golden.input_file import read_file, read_text
 DATA = Path(__file__).parent / "data"
 SAMPLES: Mapping[str, str] = {"azure-conv": "azure_conv.csv", "azure-code": "azure_code.csv"}
 """Files of this package by the names of their traces."""
-SOURCE = "first 64 requests of the Azure LLM inference trace 2023 (Splitwise, ISCA 2024), CC-BY 4.0"
+SOURCE = "Azure LLM inference trace 2023, P. Patel et al., Splitwise, ISCA 2024, CC-BY 4.0"
 COLUMNS = {"context": "ContextTokens", "generated": "GeneratedTokens"}
 """Columns of a CSV file by what they hold."""
 INTEGER = re.compile(r"-?[0-9]{1,18}")

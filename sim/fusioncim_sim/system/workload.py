@@ -279,3 +279,9 @@ def page_sizes(chip: ChipConfig) -> tuple[int, ...]:
 def scores(this: Model, queries: int, start: int, keys: int) -> int:
     """Unmasked scores of a layer's job."""
     return this.heads * this.mask.pairs(start, queries, keys)
+
+
+def most_keys(this: Model, queries: int, start: int, keys: int) -> int:
+    """Most keys that a row of a layer's job sees."""
+    low, high = this.mask.interval(np.arange(start, start + queries), keys)
+    return int((high - low).max())
