@@ -86,8 +86,8 @@ def energy_table(serving: Stored) -> str:
         for of, key in (("", "energy_per_token_j"), (", decode", "energy_per_token_of_decodes_j"))
     ]
     rows = [["mJ per generated token", *(name for name, _ in columns)], ["---", *("---:" for _ in columns)]]
-    for part in next(iter(runs.values()))["energy_per_token_j"]:
-        rows.append([part, *(f"{energy[part] * 1e3:.3g}" for _, energy in columns)])
+    parts = next(iter(runs.values()))["energy_per_token_j"]
+    rows += [[part, *(f"{energy[part] * 1e3:.3g}" for _, energy in columns)] for part in parts]
     rows.append(["all", *(f"{sum(energy.values()) * 1e3:.3g}" for _, energy in columns)])
     return markdown(rows)
 
