@@ -110,10 +110,10 @@ def choose_config(name: str | None, file: Path | None, changes: list[str] | None
 
 
 def refuse(rule: str, **options: object) -> None:
-    """Refuse the first of these options that was given; rule: with what they go."""
+    """Refuse the first of these options that was given; rule: what goes for them."""
     for name, value in options.items():
         if value is not None:
-            raise InputError(f"--{name.replace('_', '-')} may be given {rule}, not {value}")
+            raise InputError(f"--{name.replace('_', '-')} {value} {rule}")
 
 
 def parse_value(text: str) -> object:

@@ -103,10 +103,10 @@ def evaluate(
     from fusioncim_sim.system.workload import Cache, Phase
 
     if batch is not None:
-        refuse("not with --batch, whose requests have lengths of their own", tokens=tokens, new_tokens=new_tokens,
-               sequences=sequences)  # fmt: skip
+        rule = "must not be given with --batch, whose requests have lengths of their own"
+        refuse(rule, tokens=tokens, new_tokens=new_tokens, sequences=sequences)
     else:
-        refuse("only with --batch", slots=slots, requests=requests, jobs=jobs)
+        refuse("may be given only with --batch", slots=slots, requests=requests, jobs=jobs)
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
     mask = None if causal is None else CAUSAL if causal else FULL
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "mask": mask}

@@ -83,14 +83,14 @@ def check_steps(chip: ChipConfig, model: LanguageModel, steps: Sequence[Size], p
     page = page_tokens or 1
     for kind in model.kinds:
         if not kind.looks_back:
-            raise InputError(f"a request needs a model whose tokens see no later ones, not {kind.name}")
+            raise InputError(f"the tokens of a model that serves requests must see no later ones, not so {kind.name}")
         check_fits(chip, kind)
         for step in steps:
             rooms = [-(-keys // page) * page for _, _, keys in step]
-            if sum(rooms) > POSITIONS:
+            if len(step) > 1 and sum(rooms) > POSITIONS:
                 raise InputError(
-                    f"the keys of a step must be at most {POSITIONS:,} together (as of so many slots at most: "
-                    f"{POSITIONS // max(rooms):,}), not {sum(rooms):,}"
+                    f"the keys of all sequences of a step must be at most {POSITIONS:,} together "
+                    f"(these fit with --slots {max(POSITIONS // max(rooms), 1):,}), not {sum(rooms):,}"
                 )
             batch_of(chip, kind, step, page_tokens).job.check(chip)
 
