@@ -134,7 +134,9 @@ def test_every_kind_of_layer_is_walked_through():
     assert found.energy(found.all) == pytest.approx(
         {name: sum(each.energy(each.all)[name] for each in alone) for name in found.energy(found.all)}
     )
-    assert alone[1].macs < 2 * alone[0].macs * 0.5
+    layers = [layer for (layer,) in alone[1].layers]
+    assert alone[1].macs == 4 * 256 * sum(layer.pairs for layer in layers) < alone[0].macs
+    assert alone[1].bytes["memory: keys"] == 4 * sum(layer.counters.bytes_key for layer in layers)
 
 
 def test_pages_move_the_same_keys():
