@@ -39,6 +39,7 @@ PRESETS: Mapping[str, ChipConfig] = {
             slack=6,
             flush=11,
             schedule="folded",
+            drain_rows=2,
         ),
         engines=16,
         streams=8,

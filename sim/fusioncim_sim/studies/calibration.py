@@ -240,6 +240,15 @@ CASES: Mapping[str, Case] = {
         *RAGGED, chip=SIXTEEN, paging=Paging(tokens=16, layout="head"), jobs=2, latency=100, share=0.5
     ),
     "batch of nothing to do": _batch((0, 4), (0, 0), (0, 9), (1, 5)),
+    "woven passes": _prefill(queries=60, keys=60, group=2, chip=TINY.override(words=4)),
+    "woven passes, folded": _prefill(queries=100, keys=100, group=2, chip=FOLDED),
+    "woven passes, intervals, gaps": _prefill(
+        queries=70, keys=90, group=4, chip=LONG_256.override(words=4), dimension=80, gap=16, intervals=True
+    ),
+    "woven passes, pages": _prefill(
+        queries=80, keys=80, group=4, chip=SIXTEEN.override(engines=4), paging=Paging(tokens=8), jobs=2
+    ),
+    "a window that ends the weaving": _prefill(queries=70, keys=70, group=4, mask=Mask(window=25), chip=FOLDED),
     "heads in turn": _decode(chip=TINY.override(streams=1)),
     "8 heads together": Case(chip=EIGHT, kv_heads=8, group=2, queries=1, keys=301),
     "8 heads together, slow memory": Case(chip=EIGHT, kv_heads=8, group=2, queries=1, keys=301, latency=150, share=0.5),

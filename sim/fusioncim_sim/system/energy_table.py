@@ -38,9 +38,12 @@ STREAM = "stream_fj_per_cycle"
 EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
 """Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
 and drain of a tile, beyond the same; per cycle of an idle engine."""
-FREE = ("engines", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "schedule", "slack", "seed")
-"""Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
-Lanes follow the rows, `operand_bits` rows each."""
+FREE = (
+    *("engines", "streams", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "drain_rows", "schedule", "slack"),
+    "seed",
+)
+"""Parameters that may differ from the table's: lines, counted accesses, what drains the same rows in less time, and what
+changes data but no hardware of note. Lanes follow the rows, `operand_bits` rows each."""
 ENGINE_PARTS = tuple(ROWS)
 ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
 """Those that grow with the rows of an engine."""
