@@ -42,7 +42,7 @@ FREE = (
     *("engines", "streams", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "drain_rows", "schedule", "slack"),
     "seed",
 )
-"""Parameters that may differ from the table's: lines, counted accesses, what drains the same rows in less time, and what
+"""Parameters that may differ from the table's: lines, counted accesses, what drains the same rows faster, and what
 changes data but no hardware of note. Lanes follow the rows, `operand_bits` rows each."""
 ENGINE_PARTS = tuple(ROWS)
 ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
