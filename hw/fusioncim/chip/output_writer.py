@@ -1,7 +1,7 @@
 """Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
 
-Every engine has a packer. It has a lane for every row of a band, each with room for two rows. Whole rows are written
-in turn, those of an engine in the order of their tile, one request per row. A row may begin inside of a beat and end
+Every engine has a packer, with a lane for every row of a band and room for two rows or more. Whole rows are written in
+turn, those of an engine in the order of their tile, one request per row. A row may begin inside of a beat and end
 inside of one: its words are shifted, and strobes say which bytes of a beat are its own. An engine gives all its
 columns: the words behind the dimension of a job leave their lane, one per cycle, for nowhere.
 """
@@ -24,12 +24,18 @@ from fusioncim_golden.chip_config import ChipConfig
 ROWS_AHEAD = 4
 """Rows that are requested before their data goes out."""
 ROWS_PACKED = 2
-"""Rows for which a lane of a packer has room."""
+"""Rows for which a packer has room; several lanes have a row and a word each."""
 
 
 def tiles_placed(chip: ChipConfig) -> int:
     """Tiles of an engine whose places are known ahead: those of all words, one that leaves, one that loads."""
     return chip.engine.words + 2
+
+
+def words_packed(chip: ChipConfig) -> int:
+    """Words of the bus for which a lane of a packer has room: of two rows in all, but a row and a word at least."""
+    beats = chip.output_bytes // chip.bus_bytes
+    return max(ROWS_PACKED * beats // chip.engine.drain_rows, beats + 1)
 
 
 def row_layout(chip: ChipConfig) -> data.StructLayout:
@@ -132,7 +138,7 @@ class OutputPacker(wiring.Component):
         """Pack the row at place n of every band; returns whether there is room for a word."""
         chip = self.config
         beats = chip.output_bytes // chip.bus_bytes
-        fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=ROWS_PACKED * beats)
+        fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=words_packed(chip))
         m.submodules[f"beats_{n}"] = fifo
         value = self.i.payload.data[n].as_value()
         o = self.o[n]

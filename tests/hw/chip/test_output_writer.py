@@ -64,7 +64,7 @@ class Job:
 @cocotb.test()
 async def writes_rows(dut):
     this = case()
-    chip, stall = shaped(*this["shape"]), STALLS[this["stall"]]
+    chip, stall, slow = shaped(*this["shape"]), STALLS[this["stall"]], STALLS[this["memory"]]
     rng = np.random.default_rng(this["seed"])
     config = chip.engine
     jobs = [Job(rng, chip, slot) for slot in range(SLOTS)]
@@ -87,7 +87,7 @@ async def writes_rows(dut):
         getattr(dut, name).value = 0
     dut.failed.value = failed
     sources = [Source(dut, f"i__{n}", stall(n)) for n in range(ENGINES)]
-    requests, beats = Sink(dut, "o_write", stall(11)), Sink(dut, "o_data", stall(12))
+    requests, beats = Sink(dut, "o_write", slow(11)), Sink(dut, "o_data", slow(12))
     await reset(dut)
 
     async def place():
@@ -131,8 +131,8 @@ async def writes_rows(dut):
     assert all(job.rows for job in jobs)
 
 
-@pytest.mark.parametrize("stall", ["never", "randomly"])
+@pytest.mark.parametrize(("stall", "memory"), [("never", "never"), ("randomly", "randomly"), ("never", "mostly")])
 @pytest.mark.parametrize("shape", SHAPES + BANDS, ids=lambda shape: "-".join(map(str, shape)))
-def test_rows_are_written_where_they_belong_and_nowhere_else(shape, stall):
-    this = {"shape": shape, "stall": stall, "seed": 3}
+def test_rows_are_written_where_they_belong_and_nowhere_else(shape, stall, memory):
+    this = {"shape": shape, "stall": stall, "memory": memory, "seed": 3}
     run(OutputWriter(shaped(*shape)), Path(__file__).stem, "writes_rows", this, path=Path(__file__).parent)

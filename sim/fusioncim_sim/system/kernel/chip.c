@@ -50,7 +50,7 @@ static void chip_reset(Chip *c, const Config *config)
     for (int e = 0; e < config->engines; e++) {
         fifo_reset(&c->network.passes[e], PASSES_PLANNED, &entries);
         for (int n = 0; n < config->drain_rows; n++)
-            fifo_reset(&c->output.packers[e].lanes[n].beats, ROWS_PACKED * config->output_beats, &entries);
+            fifo_reset(&c->output.packers[e].lanes[n].beats, config->words_packed, &entries);
         fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
         fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
         fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);

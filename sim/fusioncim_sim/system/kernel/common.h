@@ -20,7 +20,7 @@ typedef struct {
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
     int64_t vector_bytes, bus_bytes, output_beats, parts, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
-    int64_t ring_blocks, tiles_ahead, tiles_placed, values_after, finished_after;
+    int64_t ring_blocks, tiles_ahead, tiles_placed, words_packed, values_after, finished_after;
 } Config;
 
 typedef struct {
