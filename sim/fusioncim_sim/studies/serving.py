@@ -7,8 +7,9 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_table, read_table
+from fusioncim_sim.system.energy_table import COMPONENTS, NOMINAL_28NM, corner, default_table, read_table
 from fusioncim_sim.system.model_config import language_model
+from fusioncim_sim.system.roofline import LIMITS
 from fusioncim_sim.system.served import Served
 from fusioncim_sim.system.serving import serve
 from fusioncim_sim.system.serving_figures import figures
@@ -16,6 +17,7 @@ from fusioncim_sim.system.trace import SAMPLES, read_trace
 
 CHIP, MODEL, CORNER = "paper", "llama3-8b", NOMINAL_28NM
 MEMORIES = ("lpddr5", "hbm2")
+RUNS = {f"{trace}, {memory}": (trace, memory) for trace in SAMPLES for memory in MEMORIES}
 PAGE_TOKENS = 16
 """As serving programs keep their caches."""
 FIRST = 4
@@ -25,11 +27,10 @@ FIRST = 4
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Serve all requests of every trace from every memory."""
     runs: dict[str, dict[str, Any]] = {}
-    for trace in SAMPLES:
-        for memory in MEMORIES:
-            found = figures(served(trace, memory, jobs=request.jobs))
-            first = [step["cycles"] for step in found["steps"][:FIRST]]
-            runs[f"{trace}, {memory}"] = {**found["whole"], "cycles_of_first_steps": first}
+    for name, (trace, memory) in RUNS.items():
+        found = figures(served(trace, memory, jobs=request.jobs))
+        first = [step["cycles"] for step in found["steps"][:FIRST]]
+        runs[name] = {**found["whole"], "cycles_of_first_steps": first}
     yield "serving.json", {"chip": CHIP, "model": MODEL, "corner": CORNER, "page_tokens": PAGE_TOKENS, "runs": runs}
 
 
@@ -55,7 +56,8 @@ def serving_table(serving: Stored) -> str:
         *("working", "over roofline: all, 99 % of steps", "bound by"),
     )
     rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in head[2:]), "---")]
-    for name, run in serving["runs"].items():
+    for name in RUNS:
+        run = serving["runs"][name]
         limits = run["roofline"]
         rows.append(
             (
@@ -69,7 +71,7 @@ def serving_table(serving: Stored) -> str:
                 _milliseconds(run["later_token_s"], "median"),
                 f"{run['shares']['working']:.1%}",
                 f"{limits['over']:.2f}, {limits['over_step']['p99']:.2f}",
-                ", ".join(f"{each} {share:.0%}" for each, share in limits["bounds"].items() if share >= 0.005),
+                ", ".join(f"{each} {share:.0%}" for each in LIMITS if (share := limits["bounds"][each]) >= 0.005),
             )
         )
     return markdown(rows)
@@ -82,15 +84,13 @@ def _milliseconds(times: dict[str, float], middle: str) -> str:
 
 def energy_table(serving: Stored) -> str:
     """Energy per token by component, of all steps and of those of decode alone."""
-    runs: dict[str, dict[str, Any]] = serving["runs"]
     columns = [
-        (f"{name}{of}", run[key])
-        for name, run in runs.items()
+        (f"{name}{of}", serving["runs"][name][key])
+        for name in RUNS
         for of, key in (("", "energy_per_token_j"), (", decode", "energy_per_token_of_decodes_j"))
     ]
     rows = [["mJ per generated token", *(name for name, _ in columns)], ["---", *("---:" for _ in columns)]]
-    parts = next(iter(runs.values()))["energy_per_token_j"]
-    rows += [[part, *(f"{energy[part] * 1e3:.3g}" for _, energy in columns)] for part in parts]
+    rows += [[part, *(f"{energy[part] * 1e3:.3g}" for _, energy in columns)] for part in COMPONENTS]
     rows.append(["all", *(f"{sum(energy.values()) * 1e3:.3g}" for _, energy in columns)])
     return markdown(rows)
 
@@ -105,7 +105,7 @@ STUDY = Study(
     measure=measure,
     tables=(
         Table("docs/system.md", "serving", serving_table, ("serving",)),
-        Table("docs/system.md", "serving-energy", energy_table, ("serving",)),
+        Table("docs/system.md", "serving_energy", energy_table, ("serving",)),
     ),
     show=both,
 )
