@@ -193,7 +193,7 @@ def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
     chip = PRESETS["tiny"]
     engine = [item.name for item in fields(Config)]
     assert list(chip.as_dict()) == [*OWN, *engine]
-    assert [chip.as_dict()[name] for name in OWN] == [2, 2048, 64, 32]
+    assert [chip.as_dict()[name] for name in OWN] == [2, 2, 2048, 64, 32]
     assert {name: chip.as_dict()[name] for name in engine} == chip.engine.as_dict()
     assert chip_from_dict({}) == ChipConfig()
     assert chip_from_dict({"rows": 16, "engines": 2}) == ChipConfig(engine=Config(rows=16), engines=2)
