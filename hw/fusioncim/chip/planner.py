@@ -198,12 +198,8 @@ class Planner(wiring.Component):
         is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
         is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
-        sends, skips, returns = (
-            Signal(),
-            Signal(),
-            Signal(),
-        )  # on to the next tile but one; to that behind the first one
-        pass_ends, origin = Signal(), Signal(walk_layout())
+        sends, pass_ends, origin = Signal(), Signal(), Signal(walk_layout())
+        skips, returns = Signal(), Signal()  # on to the next tile but one; on to that behind the first one
         m.d.comb += [
             pass_ends.eq(sends & (dealer.number + 1 == dealer.count)),
             *(returns.eq(woven & (number == 0) & pass_ends), skips.eq(woven & (number < 2) & ~pass_ends)),
@@ -302,7 +298,7 @@ class Planner(wiring.Component):
             with m.State("NEXT"):
                 m.d.sync += number.eq(number + (number != 2))
                 with m.If(turns < config.words):
-                    m.d.sync += turns.eq(turns + words)
+                    m.d.sync += turns.eq(turns + Mux(narrow, 1, words))
                 with m.If(walk.left != 0):
                     m.next = "LOOK"
                 with m.Else():
