@@ -172,7 +172,7 @@ LARGE = {
     },
     "sixteen_engines": {
         "engines": 16,
-        "streams": 16,
+        "streams": 8,
         "columns": 32,
         "update_rank": 4,
         "bus_bits": 256,
