@@ -21,6 +21,8 @@ CHIPS = {
     "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4},
     "wider_bus": {"bus_bits": 512, "columns": 64, "address_bits": 40, "schedule": "folded", "buffer_bytes": 4096},
     "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64},
+    "two_rows_leave": {"drain_rows": 2, "schedule": "folded"},
+    "four_rows_leave": {"drain_rows": 4, "columns": 64, "bus_bits": 128, "update_rank": 4, "buffer_bytes": 4096},
 }
 JOBS = 26
 """Of each chip: more than 200 in all."""

