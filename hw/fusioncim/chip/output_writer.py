@@ -38,6 +38,12 @@ def words_packed(chip: ChipConfig) -> int:
     return max(ROWS_PACKED * beats // chip.engine.drain_rows, beats + 1)
 
 
+def packed_bits(chip: ChipConfig) -> int:
+    """Bits of outputs for which a packer has room: the words of its lanes, and the parts of the next ones."""
+    part = chip.engine.units * chip.engine.output_bits
+    return chip.engine.drain_rows * ((words_packed(chip) + 1) * chip.bus_bits - part)
+
+
 def row_layout(chip: ChipConfig) -> data.StructLayout:
     """A row that is requested.
 

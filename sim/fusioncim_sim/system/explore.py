@@ -24,6 +24,7 @@ from rich.progress import track
 
 from fusioncim.asic.scaling import scale
 from fusioncim.build.workers import Workers
+from fusioncim.chip.output_writer import packed_bits
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
@@ -42,6 +43,7 @@ from fusioncim_sim.system.energy_table import (
     ENGINE_PARTS,
     FREE,
     NOMINAL_28NM,
+    NORMALIZER,
     EnergyTable,
     corner,
     default_table,
@@ -61,6 +63,8 @@ NUMBERS = (
 """Parameters on which the quality depends."""
 HEAD, HEAD_TOKENS = "mixed", 128
 """The captured head that judges quality, and its first tokens."""
+PACKED_UM2 = 6.2
+"""Of a bit in a packer of outputs: a flip-flop and what chooses it, in Nangate 45 nm (`small`, of one lane more)."""
 RESULTS = "results.jsonl"
 
 
@@ -106,7 +110,10 @@ def _fitted(table: EnergyTable, chip: ChipConfig) -> tuple[EnergyTable, list[str
 
 
 def area(chip: ChipConfig, name: str) -> float:
-    """mm2: arrays and their banks by rows and words, the global buffer by the memory model, the rest as measured."""
+    """mm2: arrays and their banks by rows and words, the global buffer by the memory model, the rest as measured.
+
+    What drains outputs grows with the rows that leave at the same time: normalizers, and bits of the packers.
+    """
     table = {part: row[name] for part, row in _areas()["table"].items()}
     rows = chip.engine.rows / PAPER.engine.rows
     words = chip.engine.words / PAPER.engine.words
@@ -115,7 +122,11 @@ def area(chip: ChipConfig, name: str) -> float:
         logic, whole = table[part]["logic_mm2"], table[part]["mm2"]
         engine += rows * (logic + (whole - logic) * words)
     engine += sum(table[part]["mm2"] for part in ENGINE_PARTS if part not in ARRAY_PARTS)
+    drained = _areas()["parameters"]["drain_rows"]
+    engine += table[NORMALIZER]["mm2"] * (chip.engine.drain_rows / drained - 1)
     around = sum(table[part]["mm2"] for part in AROUND_PARTS)
+    more = chip.engines * (packed_bits(chip) - packed_bits(chip.override(drain_rows=drained)))
+    around += more * PACKED_UM2 * 1e-6 * scale(corner(name)).area
     beats = chip.vector_bytes // chip.bus_bytes
     buffer = 2 * beats * buffer_bank(chip).area_um2 * 1e-6 * scale(corner(name)).area
     return chip.engines * engine + around + buffer + table[BUFFER]["logic_mm2"]

@@ -347,11 +347,11 @@ async def survives_aborts_and_resets(dut):
     Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", ["abort", "reset"])
-def test_the_next_job_is_right_after_a_stop_at_any_moment(kind):
+@pytest.mark.parametrize(("kind", "drain_rows"), [("abort", 1), ("reset", 1), ("abort", 4), ("reset", 2)])
+def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
     jobs = jobs_of(["grouped"])
     simulate_chip(
-        TINY,
+        TINY.override(drain_rows=drain_rows),
         jobs,
         cycles=1,
         bench=(HERE[0], "survives_aborts_and_resets"),

@@ -103,7 +103,17 @@ COMMANDS = (
 )
 INTEGERS = (
     *("rows", "columns", "words", "operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size"),
-    *("softmax_lanes", "update_rank", "slack", "flush", "output_bits", "engines", "buffer_bytes", "bus_bits"),
+    *(
+        "softmax_lanes",
+        "update_rank",
+        "slack",
+        "flush",
+        "output_bits",
+        "drain_rows",
+        "engines",
+        "buffer_bytes",
+        "bus_bits",
+    ),
 )
 CHIP_ONLY = ("engines", "buffer_bytes", "bus_bits")
 VALUES = {

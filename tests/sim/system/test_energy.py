@@ -153,6 +153,16 @@ def test_what_the_table_is_a_line_over_is_not():
     joules(chip=PAPER.override(engines=4, rows=64, softmax_lanes=8, buffer_bytes=1 << 18, schedule="in_order"))
 
 
+def test_rows_that_leave_together_have_a_normalizer_each():
+    """It idles and leaks; an output takes what it took."""
+    one, four = (PAPER.override(drain_rows=n) for n in (1, 4))
+    here, there = joules(chip=one), joules(chip=four)
+    assert {name for name in here if here[name] != there[name]} == {"normalizer", "leakage"}
+    idle = TABLE.engine["normalizer"].idle.at(128) * COUNTERS.cycles * 16
+    assert there["normalizer"] - here["normalizer"] == pytest.approx(3 * idle * 1e-15, rel=1e-6)
+    assert TABLE.leakage(four) - TABLE.leakage(one) == pytest.approx(16 * 3 * TABLE.leakage_mw["normalizer"])
+
+
 BAD = {
     "no json": ("{", "is no cost table"),
     "another file": ('{"table": {}}', "is no cost table"),

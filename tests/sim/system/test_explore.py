@@ -121,7 +121,7 @@ def test_a_model_may_be_a_file_with_layers_of_two_kinds(tmp_path):
 
 def test_area_grows_with_what_is_there():
     here = area(PAPER, "28 nm, 0.9 V")
-    for changes in ({"words": 8}, {"rows": 256, "softmax_lanes": 32}, {"buffer_bytes": 1 << 21}):
+    for changes in ({"words": 8}, {"rows": 256, "softmax_lanes": 32}, {"buffer_bytes": 1 << 21}, {"drain_rows": 4}):
         assert area(PAPER.override(**changes), "28 nm, 0.9 V") > here
     assert area(PAPER.override(engines=8), "28 nm, 0.9 V") < here
 
