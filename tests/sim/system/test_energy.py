@@ -128,7 +128,8 @@ def test_energy_of_an_engine_that_always_streams_is_the_cost_tables():
     cycles = 10_000_000
     rows = cycles / (data["keys_per_tile"] * 8) * 128
     loaded = replace(COUNTERS, cycles=cycles, mac_cycles=16 * cycles)
-    found = joules(counters=loaded, rows=16 * int(rows))
+    chip = PAPER.override(drain_rows=data["parameters"]["drain_rows"])
+    found = joules(chip=chip, counters=loaded, rows=16 * int(rows))
     for name in ENGINE_PARTS:
         row = data["table"][name]["measured"]
         watts = found[name] / (cycles / 400e6) / 16
