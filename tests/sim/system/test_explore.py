@@ -131,7 +131,7 @@ def test_area_grows_with_what_is_there():
 def test_area_of_a_row_more_that_leaves_is_that_of_the_mapped_chip():
     """Of `paper` 265,600 um2 in Nangate 45 nm."""
     one, two = (area(PAPER.override(drain_rows=n), "28 nm, 0.9 V") for n in (1, 2))
-    assert two - one == pytest.approx(0.2656 * scale(corner("28 nm, 0.9 V")).area, rel=0.15)
+    assert two - one == pytest.approx(0.2656 * scale(corner("28 nm, 0.9 V")).area, rel=0.02)
 
 
 def test_fewer_bits_cost_quality():
