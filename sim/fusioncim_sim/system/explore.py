@@ -43,7 +43,6 @@ from fusioncim_sim.system.energy_table import (
     ENGINE_PARTS,
     FREE,
     NOMINAL_28NM,
-    NORMALIZER,
     EnergyTable,
     corner,
     default_table,
@@ -63,8 +62,10 @@ NUMBERS = (
 """Parameters on which the quality depends."""
 HEAD, HEAD_TOKENS = "mixed", 128
 """The captured head that judges quality, and its first tokens."""
-PACKED_UM2 = 6.2
-"""Of a bit in a packer of outputs: a flip-flop and what chooses it, in Nangate 45 nm (`small`, of one lane more)."""
+DRAINED_UM2 = 9_150.0
+"""Of an engine of `paper` for a row more that leaves at the same time, in Nangate 45 nm: multipliers, multiplexers."""
+PACKED_UM2 = 4.95
+"""Of a bit more in the packers of its outputs, with the multiplexer behind them."""
 RESULTS = "results.jsonl"
 
 
@@ -112,7 +113,7 @@ def _fitted(table: EnergyTable, chip: ChipConfig) -> tuple[EnergyTable, list[str
 def area(chip: ChipConfig, name: str) -> float:
     """mm2: arrays and their banks by rows and words, the global buffer by the memory model, the rest as measured.
 
-    What drains outputs grows with the rows that leave at the same time: normalizers, and bits of the packers.
+    Rows that leave at the same time add to the engines and to the packers of their outputs.
     """
     table = {part: row[name] for part, row in _areas()["table"].items()}
     rows = chip.engine.rows / PAPER.engine.rows
@@ -123,10 +124,10 @@ def area(chip: ChipConfig, name: str) -> float:
         engine += rows * (logic + (whole - logic) * words)
     engine += sum(table[part]["mm2"] for part in ENGINE_PARTS if part not in ARRAY_PARTS)
     drained = _areas()["parameters"]["drain_rows"]
-    engine += table[NORMALIZER]["mm2"] * (chip.engine.drain_rows / drained - 1)
+    packed = packed_bits(chip) - packed_bits(chip.override(drain_rows=drained))
+    more = (chip.engine.drain_rows - drained) * DRAINED_UM2 + packed * PACKED_UM2
+    engine += more * 1e-6 * scale(corner(name)).area
     around = sum(table[part]["mm2"] for part in AROUND_PARTS)
-    more = chip.engines * (packed_bits(chip) - packed_bits(chip.override(drain_rows=drained)))
-    around += more * PACKED_UM2 * 1e-6 * scale(corner(name)).area
     beats = chip.vector_bytes // chip.bus_bytes
     buffer = 2 * beats * buffer_bank(chip).area_um2 * 1e-6 * scale(corner(name)).area
     return chip.engines * engine + around + buffer + table[BUFFER]["logic_mm2"]
