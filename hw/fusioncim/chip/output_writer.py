@@ -15,7 +15,8 @@ from fusioncim.chip.axi import beat_offset, beats_touched, write_data_layout, wr
 from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS, job_layout, next_query, row_bytes
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.query_loader import output_place_layout
-from fusioncim.engine.normalizer import output_beat_layout, place_in_band
+from fusioncim.engine.normalizer import output_beat_layout
+from fusioncim.engine.reciprocal import place_in_band
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once

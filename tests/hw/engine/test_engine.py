@@ -9,7 +9,7 @@ from cocotb.triggers import RisingEdge
 
 from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
-from fusioncim.engine.normalizer import division_cycles
+from fusioncim.engine.reciprocal import division_cycles
 from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config

@@ -6,14 +6,9 @@ import pytest
 from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
-from fusioncim.engine.normalizer import (
-    Normalizer,
-    division_cycles,
-    drained_tile_layout,
-    latency,
-    output_beat_layout,
-)
+from fusioncim.engine.normalizer import Normalizer, latency, output_beat_layout
 from fusioncim.engine.op_cim import drain_layout
+from fusioncim.engine.reciprocal import division_cycles, drained_tile_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.presets import preset
