@@ -20,6 +20,7 @@ class ChipConfig:
     Members:
         engine: the configuration of every hybrid engine.
         engines: hybrid engines, a power of two up to 16.
+        streams: key and value heads that pass together, at most; each needs an engine of its own.
         buffer_bytes: global buffer; one half holds keys, the other values.
         bus_bits: data bits of the memory bus.
         address_bits: bits of a byte address in memory.
@@ -27,15 +28,17 @@ class ChipConfig:
 
     engine: Config = field(default_factory=Config)
     engines: int = 4
+    streams: int = 4
     buffer_bytes: int = 1 << 16
     bus_bits: int = 128
     address_bits: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("engines", "buffer_bytes", "bus_bits", "address_bits"):
+        for name in ("engines", "streams", "buffer_bytes", "bus_bits", "address_bits"):
             check_type(name, getattr(self, name), int)
         check_range("address_bits", self.address_bits, 32, 64)
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
+        check_range("streams", self.streams, 1, 16)
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
         if self.engine.columns * self.engine.operand_bits % self.bus_bits:
             raise InputError(
@@ -52,6 +55,8 @@ class ChipConfig:
                 f"(update_rank keys and values), not {self.buffer_bytes}"
             )
         check_range("buffer_bytes", self.buffer_bytes, 4 * self.block_bytes, 1 << 26)
+        if self.streams > blocks:
+            raise InputError(f"streams must be at most the {blocks} blocks of the global buffer, not {self.streams}")
 
     @property
     def bus_bytes(self) -> int:

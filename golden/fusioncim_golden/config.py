@@ -20,6 +20,8 @@ REFERENCE_BITS = 20
 """Signed bits of the integer part of a log2 score and of the row reference; a scale that could exceed it is refused."""
 RANKS = (1, 2, 4, 8, 16)
 """Values of update_rank."""
+DRAIN_ROWS = (1, 2, 4)
+"""Values of drain_rows."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
 MAX_BITS = 63
@@ -52,6 +54,7 @@ class Config:
         flush: a row's block below 2^-flush of its reference is skipped.
         schedule: order of the key blocks, a name of `key_order.ORDERS`.
         output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
+        drain_rows: rows of a finished tile that leave at the same time (1, 2 or 4).
     """
 
     rows: int = 32
@@ -69,6 +72,7 @@ class Config:
     flush: int = 14
     schedule: str = "diagonal_first"
     output_bits: int = 16
+    drain_rows: int = 1
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -98,6 +102,9 @@ class Config:
                 f"softmax_lanes must be at least rows / operand_bits = {-(-self.rows // self.operand_bits)} "
                 f"(a lane serves one row per cycle of a vector), not {self.softmax_lanes}"
             )
+        check_choice("drain_rows", self.drain_rows, DRAIN_ROWS)
+        if self.rows % self.drain_rows:
+            raise InputError(f"drain_rows must divide rows = {self.rows}, not {self.drain_rows}")
 
     def _check_numbers(self) -> None:
         check_range("probability_bits", self.probability_bits, 6, 12)

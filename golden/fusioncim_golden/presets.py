@@ -17,6 +17,7 @@ PRESETS: Mapping[str, ChipConfig] = {
     "tiny": ChipConfig(
         engine=Config(rows=8, columns=16, words=2, softmax_lanes=1, update_rank=2),
         engines=2,
+        streams=2,
         buffer_bytes=1 << 11,
         bus_bits=64,
     ),
@@ -38,8 +39,10 @@ PRESETS: Mapping[str, ChipConfig] = {
             slack=6,
             flush=11,
             schedule="folded",
+            drain_rows=2,
         ),
         engines=16,
+        streams=8,
         buffer_bytes=1 << 20,
         bus_bits=512,
         address_bits=40,

@@ -3,8 +3,14 @@
 A job is `heads` query heads that share one K and V. Row r of the job is head r mod heads of query r div heads, and a
 tile is `rows` rows: heads x tokens fill it in decode as in prefill. Tiles become resident in passes of words_per_pass
 tiles per engine, half of the words unless told, so that the words of the pass before drain and load while this one
-computes. During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is
-left out.
+computes.
+
+A tile drains as long as rows * update_rank keys pass it. With no more keys than these a pass is one tile per engine, so
+that it waits for fewer drains. With more, the first pass of a causal job would still drain longer than it computes, and
+the second one would not: these two take turns in the tiles, 0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same
+work.
+
+During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is left out.
 
 The tiles of a pass are dealt to the engines there and back, 0 1 .. N-1, N-1 .. 1 0, ..: with two words per pass every
 engine gets the same causal work. Where windows or chunks let the tiles begin at different keys they are dealt beside
@@ -36,7 +42,7 @@ class Job:
         heads: query heads that share one K and V.
         mask: which keys a query sees.
         start: position of the first query; default: the last query is at the last key, and none before key 0.
-        words_per_pass: tiles that are resident together in an engine; default: half of its words.
+        words_per_pass: tiles that are resident together in an engine; default: half of its words, or one with few keys.
         intervals: int64 [queries, 2] or None: of the keys of its mask, a query sees those with low <= key < high.
     """
 
@@ -70,8 +76,21 @@ class Job:
         """
         query = first * config.rows // self.heads
         reach = self.group(config) * engines * -(-config.rows // self.heads)
+        if self._uneven(config, engines):
+            reach *= 2
         low, _ = self.masked(np.array([query, min(query + reach, self.queries - 1)]))
         return bool(low[0] != low[1])
+
+    def woven(self, config: Config, engines: int) -> bool:
+        """Whether the first two passes take turns in the tiles."""
+        return self._uneven(config, engines) and not self.beside(config, 0, engines)
+
+    def _uneven(self, config: Config, engines: int) -> bool:
+        """Two full passes of whole queries, more keys than a tile drains for, fewer before the middle of the first."""
+        full, drain = self.group(config) * engines, config.rows * config.update_rank
+        middle = self.first_position() + full * config.rows // self.heads // 2
+        whole = config.rows % self.heads == 0 and self.queries * self.heads >= 2 * full * config.rows
+        return whole and middle < drain < self.keys
 
     def check(self, config: Config) -> None:
         """Refuse a job that the engine cannot hold."""
@@ -87,8 +106,10 @@ class Job:
             check_intervals(self.intervals, self.queries)
 
     def group(self, config: Config) -> int:
-        """Resident tiles per pass: half of the words, so that drain and load hide behind the other half."""
-        return max(config.words // 2, 1) if self.words_per_pass is None else self.words_per_pass
+        """Resident tiles per pass: half of the words, so that drain and load hide behind the other half, or one."""
+        if self.words_per_pass is not None:
+            return self.words_per_pass
+        return 1 if self.keys <= config.rows * config.update_rank else max(config.words // 2, 1)
 
 
 def check_intervals(intervals: Int, queries: int) -> None:
@@ -157,13 +178,16 @@ def passes(config: Config, job: Job, engines: int = 1) -> Iterator[Pass]:
     """All passes of a job in order."""
     job.check(config)
     rows = job.queries * job.heads
-    items = range(-(-rows // config.rows))
-    group = job.group(config)
+    full = job.group(config) * engines
+    items = list(range(-(-rows // config.rows)))
+    if job.woven(config, engines):
+        items = [*items[: 2 * full : 2], *items[1 : 2 * full : 2], *items[2 * full :]]
     dealt = [0] * engines
-    for first in items[:: group * engines]:
-        count = min(group * engines, len(items) - first)
+    for begin in range(0, len(items), full):
+        taken = items[begin : begin + full]
         resident = []
-        for item, engine in zip(items[first:], deal(count, engines, job.beside(config, first, engines)), strict=False):
+        beside = job.beside(config, taken[0], engines)
+        for item, engine in zip(taken, deal(len(taken), engines, beside), strict=True):
             resident.append(_tile(config, job, item, engine, dealt[engine]))
             dealt[engine] += 1
         last_query = int(resident[-1].query[resident[-1].count - 1])

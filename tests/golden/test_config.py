@@ -67,6 +67,9 @@ REFUSED = [
     ({"slack": 7}, "slack must be from 0 to 6, not 7"),
     ({"schedule": "random"}, "schedule must be one of in_order, diagonal_first, sink_first, folded, not random"),
     ({"output_bits": 12}, "output_bits must be one of 8, 16, not 12"),
+    ({"drain_rows": 3}, "drain_rows must be one of 1, 2, 4, not 3"),
+    ({"drain_rows": 8}, "drain_rows must be one of 1, 2, 4, not 8"),
+    ({"rows": 6, "softmax_lanes": 2, "drain_rows": 4}, "drain_rows must divide rows = 6, not 4"),
     ({"flush": 0}, "flush must be from 1 to 20, not 0"),
     ({"flush": 21}, "flush must be from 1 to 20, not 21"),
     # A narrow accumulator: p + operand bits - 3 - dropped bits, dropped bits = 8 + 8 + 2 + 4 + 2 - 16 = 8.

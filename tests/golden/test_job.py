@@ -445,16 +445,17 @@ def test_more_engines_read_less(chip, shape):
 
 
 def test_causal_passes_read_the_keys_that_their_last_query_sees():
-    # 37 queries are 5 tiles of 8 rows in passes of two: they see 16, 32 and 37 keys, in 8, 16 and 19 blocks.
+    # 37 queries are 5 tiles of 8 rows in passes of two. The first two passes take turns in the tiles: they see 24, 32
+    # and 37 keys, in 12, 16 and 19 blocks.
     moved = traffic(TINY, descriptor(queries=37, keys=37))
     assert moved == Traffic(
         bytes_query=37 * 16,
-        bytes_key=(16 + 32 + 37) * 16,
-        bytes_value=(16 + 32 + 37) * 16,
+        bytes_key=(24 + 32 + 37) * 16,
+        bytes_value=(24 + 32 + 37) * 16,
         bytes_scale=8,
         bytes_output=37 * 32,
-        buffer_writes=8 + 16 + 19,
-        deliveries=(4 + 8) + (12 + 16) + 19,
+        buffer_writes=12 + 16 + 19,
+        deliveries=(4 + 12) + (8 + 16) + 19,
     )
     # Without a mask every pass reads all keys, for every engine with a tile in it.
     moved = traffic(TINY, descriptor(queries=37, keys=37, mask=FULL))

@@ -42,7 +42,7 @@ def test_folded_engines_have_the_same_work_with_every_pair_of_blocks(engines, he
     """Two full tiles for every engine, of rows / heads queries each, which fill whole blocks."""
     config = Config(rows=32, columns=64, words=4, update_rank=4, schedule="folded")
     tokens = 2 * engines * config.rows // heads
-    (group,) = passes(config, Job(queries=tokens, keys=5 * tokens, heads=heads), engines)
+    (group,) = passes(config, Job(queries=tokens, keys=5 * tokens, heads=heads, words_per_pass=2), engines)
     need = np.array([int(tile.high.max()) // config.update_rank for tile in group.tiles])
     triangle = group.blocks[1 : group.blocks.max() + 2 - need.min()]
     sees = need[:, None] > triangle
@@ -103,10 +103,13 @@ def test_visible_counts_belong_to_the_query_of_the_row():
 def test_every_row_is_in_one_tile_and_sees_what_the_reference_sees(config, job, engines):
     sees = visible(job)
     tiles = [tile for group in passes(config, job, engines) for tile in group.tiles]
-    rows = [row for tile in tiles for row in zip(tile.head[: tile.count], tile.query[: tile.count], strict=True)]
+    ascending = sorted(tiles, key=lambda tile: (tile.query[0], tile.head[0]))
+    rows = [row for tile in ascending for row in zip(tile.head[: tile.count], tile.query[: tile.count], strict=True)]
     assert rows == [(head, query) for query in range(job.queries) for head in range(job.heads)]
-    assert [tile.count for tile in tiles[:-1]] == [config.rows] * (len(tiles) - 1)
-    assert 1 <= tiles[-1].count <= config.rows
+    assert [tile.count for tile in ascending[:-1]] == [config.rows] * (len(tiles) - 1)
+    assert 1 <= ascending[-1].count <= config.rows
+    if not job.woven(config, engines):
+        assert ascending == tiles
     for tile in tiles:
         assert tile.sees(np.arange(job.keys))[: tile.count].tolist() == sees[tile.query[: tile.count]].tolist()
         assert not tile.sees(np.arange(job.keys))[tile.count :].any()
@@ -199,7 +202,48 @@ def test_two_words_per_pass_give_every_engine_the_same_causal_work(config, queri
 
 @pytest.mark.parametrize(("words", "resident"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
 def test_half_of_the_words_are_resident_by_default(words, resident):
-    assert Job(queries=1, keys=1).group(TINY.override(words=words)) == resident
+    assert Job(queries=1, keys=9).group(TINY.override(words=words)) == resident
+    assert Job(queries=1, keys=8).group(TINY.override(words=words)) == 1  # as a tile drains as long as 8 keys pass
+
+
+def firsts(config, job, engines=1):
+    """The first query of every tile, pass by pass."""
+    return [[int(tile.query[0]) for tile in group.tiles] for group in passes(config, job, engines)]
+
+
+def test_the_first_two_passes_of_a_causal_job_are_woven():
+    """Passes of four tiles of four queries on two engines, where 8 keys pass a tile while another one drains."""
+    config = TINY.override(words=4, rows=8)
+    assert firsts(config, Job(queries=80, keys=80, heads=2), 2) == [
+        [0, 8, 16, 24],
+        [4, 12, 20, 28],
+        *([first, first + 4, first + 8, first + 12] for first in (32, 48, 64)),
+    ]
+    even, odd, *_ = passes(config, Job(queries=80, keys=80, heads=2), 2)
+    assert [tile.engine for tile in even.tiles] == [tile.engine for tile in odd.tiles] == [0, 1, 1, 0]
+    assert (len(even.blocks), len(odd.blocks)) == (14, 16)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"queries": 31},  # no two full passes
+        {"keys": 16},  # one tile per engine and pass
+        {"start": 8},  # the middle of the first pass sees as many keys as pass while a tile drains
+        {"heads": 3},  # tiles of parts of queries
+        {"mask": Mask(window=31)},  # tiles begin at different keys
+    ],
+)
+def test_other_jobs_take_their_tiles_in_order(change):
+    config = TINY.override(words=4, rows=8)
+    values = {"queries": 80, "keys": 80, "heads": 2, "start": 0} | change
+    assert not Job(**values).woven(config, 2)
+    found = [first for group in firsts(config, Job(**values), 2) for first in group]
+    assert found == sorted(found)
+
+
+def test_a_window_over_two_passes_is_woven():
+    assert Job(queries=80, keys=80, heads=2, mask=Mask(window=33)).woven(TINY.override(words=4, rows=8), 2)
 
 
 @pytest.mark.parametrize(

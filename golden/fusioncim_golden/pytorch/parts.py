@@ -167,7 +167,7 @@ def common_walk(config: Config, every: list[PassRows]) -> Int | None:
 
 def together(found: list[Line]) -> Iterator[list[Line]]:
     """Lines that pass their keys side by side: equal ones in rows and near each other in blocks, up to ROWS rows."""
-    found = sorted(found, key=lambda line: (line[1].count, len(line[1].blocks), line[1].first))
+    found = sorted(found, key=lambda line: (line[1].count, len(line[1].blocks), line[1].rows[0]))
     for count, same in groupby(found, key=lambda line: line[1].count):
         while some := list(islice(same, max(ROWS // count, 1))):
             yield some
@@ -182,14 +182,14 @@ def part_of(config: Config, operands: Operands, found: list[Line], last: Tensor 
     length = np.array([len(one.blocks) for _, one in found])
     within = np.arange(count.max())
     used = within < count[:, None]
-    row = np.array([one.first for _, one in found])[:, None] + within
+    row = np.zeros(used.shape, np.int64)
     # No row sees the block behind the last key.
     blocks = np.full((len(found), length.max()), -(-operands.k.shape[1] // config.update_rank))
     source = np.full(used.shape, -1)
     for line, (_, one) in enumerate(found):
         blocks[line, : length[line]] = one.blocks
-        source[line, : one.count] = one.source
-    lines = Lines(*(torch.from_numpy(x).to(device) for x in (job, np.where(used, row, 0), used)))
+        row[line, : one.count], source[line, : one.count] = one.rows, one.source
+    lines = Lines(*(torch.from_numpy(x).to(device) for x in (job, row, used)))
     before = None
     if last is not None:
         known = torch.from_numpy(source).to(device)

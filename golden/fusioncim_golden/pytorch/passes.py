@@ -14,15 +14,19 @@ from fusioncim_golden.schedule import Job, passes
 
 @dataclass(frozen=True)
 class PassRows:
-    """A pass of a job: its rows first .. first + count - 1, and the order of its blocks.
+    """A pass of a job: its rows [count], and the order of its blocks.
 
     source: [count], the row that was in a row's place before, -1 where none was.
     """
 
-    first: int
-    count: int
+    rows: Int
     blocks: Int
     source: Int
+
+    @property
+    def count(self) -> int:
+        """How many rows it has."""
+        return len(self.rows)
 
 
 class Shape(NamedTuple):
@@ -56,8 +60,8 @@ def pass_rows(config: Config, shape: Shape, engines: int) -> tuple[PassRows, ...
     for group in passes(config, job, engines):
         words = [(tile.engine, tile.word) for tile in group.tiles]
         first = [int(tile.query[0]) * job.heads + int(tile.head[0]) for tile in group.tiles]
-        count = sum(tile.count for tile in group.tiles)
+        rows = np.concatenate([row + within[: tile.count] for row, tile in zip(first, group.tiles, strict=True)])
         source = [held[word] + within if word in held else np.full(config.rows, -1) for word in words]
         held |= dict(zip(words, first, strict=True))
-        result.append(PassRows(first[0], count, group.blocks, np.concatenate(source)[:count]))
+        result.append(PassRows(rows, group.blocks, np.concatenate(source)[: len(rows)]))
     return tuple(result)

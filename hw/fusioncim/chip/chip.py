@@ -152,7 +152,8 @@ class Core(wiring.Component):
         m.d.comb += [
             *(fetcher.room.eq(network.room), fetcher.entry.eq(network.entry)),
             *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
-            network.reserve_rows.eq(fetcher.rows),
+            *(network.reserve_rows.eq(fetcher.rows), network.reserve_stream.eq(fetcher.stream)),
+            network.reserve_final.eq(fetcher.final),
             *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
             *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
         ]

@@ -29,6 +29,7 @@ class Dealer(wiring.Component):
     Members:
         begin: a pass begins, with its tile 0.
         rows: of the group that are left, in that cycle.
+        narrow: one tile per engine in a pass.
         beside: the tiles of the pass are dealt beside each other, in that cycle; else there and back.
         rewind: back to tile 0.
         step: on to the next tile.
@@ -47,6 +48,7 @@ class Dealer(wiring.Component):
             {
                 "begin": In(1),
                 "rows": In(ROW_BITS),
+                "narrow": In(1),
                 "beside": In(1),
                 "rewind": In(1),
                 "step": In(1),
@@ -84,7 +86,7 @@ class Dealer(wiring.Component):
                 m.d.sync += [turn.eq(0), place.eq(place + 1)]
         with m.If(self.begin):
             more = (self.rows > chip.engine.rows * chip.engines * n for n in range(1, tiles_of_engine(chip)))
-            m.d.sync += [beside.eq(self.beside), each.eq(sum(more, Const(1, 1)))]
+            m.d.sync += [beside.eq(self.beside), each.eq(Mux(self.narrow, 1, sum(more, Const(1, 1))))]
         with m.If(self.close if bits else 0):
             m.d.sync += base.eq(Mux(beside, self.engine + 1, base + self.count))
         return m

@@ -4,7 +4,8 @@ The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass
 
 It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
 they are neighbours of whole beats in memory, else one per key; positions at or beyond the last key are not read. While
-a block is asked for, the place of the next one is found.
+a block is asked for, the place of the next one is found. Heads that pass together take turns: the places of their
+blocks are a head's pitch apart.
 
 In pages a place is translated: base + page * page_pitch + (block within the page) * bytes of a block. Neighbours in a
 page are not. While a page is multiplied, the word of the page list that the walk needs next is asked for, if it is not
@@ -57,6 +58,7 @@ class KvFetcher(wiring.Component):
         entry: where in the buffer, in blocks.
         reserve: take it.
         block, rows: for this block, with so many keys and values.
+        stream, final: which head of the pass it is of; the last of them.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -74,6 +76,8 @@ class KvFetcher(wiring.Component):
                 "reserve": Out(1),
                 "block": Out(block_shape(config.engine)),
                 "rows": Out(fits(config.engine.update_rank)),
+                "stream": Out(address_shape(config.streams)),
+                "final": Out(1),
             }
         )
 
@@ -111,12 +115,16 @@ class KvFetcher(wiring.Component):
         above = Mux(current.high - 1 - due < far, current.high - 1, due + far)
         seeks = Signal()
         free = ~self.o_read.valid | self.o_read.ready  # what is offered may change
-        busy = self._request(m, current, here, pages)
+        shift = {
+            half: Signal(bits, name=f"{half}_shift") for half in "kv"
+        }  # from the first head to the one that is due
+        busy = self._request(m, current, here, shift, pages)
         m.d.comb += [
             *(pages.list.eq(current.list), pages.page_tokens.eq(current.page_tokens), pages.pages.eq(current.pages)),
             *(pages.block.eq(Mux(seeks, due, Mux(down, below, above))), self.page_slot.eq(current.slot)),
             *(pages.beat_valid.eq(self.page_valid), pages.beat.eq(self.page_beat)),
             *(pages.taken.eq(self.o_read.ready), self.block.eq(here.block)),
+            self.final.eq(self.stream + 1 == current.heads),
         ]
         with m.FSM():
             with m.State("PASS"):
@@ -184,8 +192,11 @@ class KvFetcher(wiring.Component):
             with m.State("OFFER"):
                 m.d.comb += self.reserve.eq(self.room & ~busy)
                 with m.If(self.reserve):
-                    m.d.sync += sent.eq(sent + 1)
-                    m.next = "STEP"
+                    m.d.sync += [shift[half].eq(shift[half] + current[f"{half}_head_pitch"]) for half in "kv"]
+                    m.d.sync += self.stream.eq(self.stream + 1)
+                    with m.If(self.final):
+                        m.d.sync += [*(each.eq(0) for each in shift.values()), self.stream.eq(0), sent.eq(sent + 1)]
+                        m.next = "STEP"
             with m.State("STEP"):
                 with m.If(sent == count):
                     m.next = "PASS"
@@ -199,7 +210,9 @@ class KvFetcher(wiring.Component):
                         self._step(m, current, sent, here, there, due, falls)
         return m
 
-    def _request(self, m: Module, current: data.View, here: data.View, pages: PageCache) -> Signal:
+    def _request(
+        self, m: Module, current: data.View, here: data.View, shift: dict[str, Signal], pages: PageCache
+    ) -> Signal:
         """The requests of the block that is reserved; a word of the page list goes first. The value: they go on."""
         chip, config = self.config, self.config.engine
         length = vector_bytes(chip, current.dimension)
@@ -235,7 +248,7 @@ class KvFetcher(wiring.Component):
         with m.If(self.reserve):
             m.d.sync += [
                 *(busy.eq(1), row.eq(0), rows.eq(self.rows), entry.eq(self.entry)),
-                *(row_address.eq(here.k_address), v_address.eq(here.v_address)),
+                *(row_address.eq(here.k_address + shift["k"]), v_address.eq(here.v_address + shift["v"])),
             ]
         with m.Elif(busy & ~pages.asks & self.o_read.ready):
             m.d.sync += [row.eq(row + 1), row_address.eq(row_address + pitch)]

@@ -1,10 +1,10 @@
 """Broadcast network: every block of the global buffer, read once, to all engines that need it.
 
-The buffer is a queue. All engines walk it in the same order, each leaving out the blocks that no row of its engine may
-see: of a pass it takes those from the first to the last that pass its tiles. A block is read when all that take it have
-room, and they have room for a few blocks beyond the one that they work on, which evens out what differs between them
-from block to block. Where engines do not see the same blocks the `folded` schedule orders these so that every engine
-has the same work with every pair of them.
+The buffer is a queue. All engines walk it in the same order, each leaving out the blocks of other heads and those that
+no row of its engine may see: of a pass it takes those of its head from the first to the last that pass its tiles. A
+block is read when all that take it have room, and they have room for a few blocks beyond the one that they work on,
+which evens out what differs between them from block to block. Where engines do not see the same blocks the `folded`
+schedule orders these so that every engine has the same work with every pair of them.
 
 Throughput: a block per max(update_rank, 3) cycles. Latency: 4 cycles from a whole block to its first vectors.
 """
@@ -36,7 +36,8 @@ class Network(wiring.Component):
     Members:
         i_need: passes.
         loaded: a pass is resident.
-        room, entry, reserve, reserve_block, reserve_rows: to and from the key and value fetcher.
+        room, entry, reserve, reserve_block, reserve_rows, reserve_stream, reserve_final: to and from the key and value
+            fetcher.
         written: a block is whole.
         read_enable, read_row: to the global buffer, whose pair goes to the engines.
         absent: the pair is beyond the last key; zeros go to the engines.
@@ -59,6 +60,8 @@ class Network(wiring.Component):
                 "reserve": In(1),
                 "reserve_block": In(block_shape(config.engine)),
                 "reserve_rows": In(fits(config.engine.update_rank)),
+                "reserve_stream": In(address_shape(config.streams)),
+                "reserve_final": In(1),
                 "written": In(1),
                 "read_enable": Out(1),
                 "read_row": Out(buffer_row_shape(config)),
@@ -107,7 +110,8 @@ class Network(wiring.Component):
         ]
 
         # Its note is read, then who takes it is found out, then it goes.
-        note = data.StructLayout({"block": number, "rows": fits(rank)})
+        stream = address_shape(chip.streams)
+        note = data.StructLayout({"block": number, "rows": fits(rank), "stream": stream, "final": 1})
         notes = Bank(depth=depth, width=note.size)
         m.submodules.notes = once(platform, notes)
         shown = data.View(note, notes.read_data[0])
@@ -116,7 +120,7 @@ class Network(wiring.Component):
         busy = Signal(range(max(rank, SHORTEST_READ)))
         m.d.comb += [
             *(notes.write_enable.eq(self.reserve), notes.write_address.eq(self.entry)),
-            notes.write_data.eq(Cat(self.reserve_block, self.reserve_rows)),
+            notes.write_data.eq(Cat(self.reserve_block, self.reserve_rows, self.reserve_stream, self.reserve_final)),
             *(notes.read_enable[0].eq(looks), notes.read_address[0].eq(front)),
             looks.eq(~seen & (whole != 0)),
             go.eq(known & (busy == 0) & ((takers & ~self.block_ready) == 0)),
@@ -125,13 +129,16 @@ class Network(wiring.Component):
         finds = seen & ~known & (left != 0)
         m.d.sync += [seen.eq((seen | looks) & ~go), known.eq((known | finds) & ~go)]
         with m.If(finds):
+            shares = zip(this.low, this.high, this.stream, strict=True)
             m.d.sync += takers.eq(
-                Cat((low <= shown.block) & (shown.block < high) for low, high in zip(this.low, this.high, strict=True))
+                Cat(
+                    (low <= shown.block) & (shown.block < high) & (which == shown.stream) for low, high, which in shares
+                )
             )
 
         with m.If(begin):
             m.d.sync += [this.eq(planned), left.eq(planned.blocks)]
-        with m.Elif(go):
+        with m.Elif(go & shown.final):
             m.d.sync += left.eq(left - 1)
         for n in range(chip.engines):
             with m.If(begin):

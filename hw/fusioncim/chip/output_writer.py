@@ -1,8 +1,9 @@
 """Output writer: the rows that leave the engines, packed into beats and sent to their places in memory.
 
-Every engine has a packer with room for two rows. Whole rows are written in turn, one request per row. A row may begin
-inside of a beat and end inside of one: its words are shifted, and strobes say which bytes of a beat are its own. An
-engine gives all its columns: the words behind the dimension of a job leave their packer, one per cycle, for nowhere.
+Every engine has a packer, with a lane for every row of a band and room for two rows or more. Whole rows are written in
+turn, those of an engine in the order of their tile, one request per row. A row may begin inside of a beat and end
+inside of one: its words are shifted, and strobes say which bytes of a beat are its own. An engine gives all its
+columns: the words behind the dimension of a job leave their lane, one per cycle, for nowhere.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
@@ -15,6 +16,7 @@ from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS, job_layout, nex
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.query_loader import output_place_layout
 from fusioncim.engine.normalizer import output_beat_layout
+from fusioncim.engine.reciprocal import place_in_band
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
@@ -23,7 +25,7 @@ from fusioncim_golden.chip_config import ChipConfig
 ROWS_AHEAD = 4
 """Rows that are requested before their data goes out."""
 ROWS_PACKED = 2
-"""Rows for which a packer has room."""
+"""Rows for which a packer has room; several lanes have a row and a word each."""
 
 
 def tiles_placed(chip: ChipConfig) -> int:
@@ -31,11 +33,23 @@ def tiles_placed(chip: ChipConfig) -> int:
     return chip.engine.words + 2
 
 
+def words_packed(chip: ChipConfig) -> int:
+    """Words of the bus for which a lane of a packer has room: of two rows in all, but a row and a word at least."""
+    beats = chip.output_bytes // chip.bus_bytes
+    return max(ROWS_PACKED * beats // chip.engine.drain_rows, beats + 1)
+
+
+def packed_bits(chip: ChipConfig) -> int:
+    """Bits of outputs for which a packer has room: the words of its lanes, and the parts of the next ones."""
+    part = chip.engine.units * chip.engine.output_bits
+    return chip.engine.drain_rows * ((words_packed(chip) + 1) * chip.bus_bits - part)
+
+
 def row_layout(chip: ChipConfig) -> data.StructLayout:
     """A row that is requested.
 
     Members:
-        engine: that has it.
+        engine, lane: that have it.
         beats: of its request.
         offset: of its address in its first beat, in units of the chip's alignment.
         end: bytes of its last beat, 0 for all.
@@ -44,6 +58,7 @@ def row_layout(chip: ChipConfig) -> data.StructLayout:
     beats, lanes = chip.output_bytes // chip.bus_bytes, chip.bus_bytes // chip.alignment
     return data.StructLayout(
         {
+            "lane": place_in_band(chip.engine),
             "engine": address_shape(chip.engines),
             "beats": fits(beats + (lanes > 1)),
             "offset": lanes.bit_length() - 1,
@@ -51,6 +66,19 @@ def row_layout(chip: ChipConfig) -> data.StructLayout:
             "spills": 1,
         }
     )
+
+
+def row_place_layout(chip: ChipConfig) -> data.StructLayout:
+    """Where the next row of an engine is, and where it belongs.
+
+    Members:
+        address: of the row.
+        slot: of its sequence.
+        head: that it belongs to, in its group.
+        lane: that has it.
+    """
+    lane = place_in_band(chip.engine)
+    return data.StructLayout({"address": chip.address_bits, "slot": slot_shape(), "head": HEAD_BITS, "lane": lane})
 
 
 class OutputPacker(wiring.Component):
@@ -61,11 +89,11 @@ class OutputPacker(wiring.Component):
     Members:
         i: outputs of the engine.
         i_place: places of its tiles.
-        o: words of the bus, from the begin of a row on.
+        o: words of the bus of every lane, from the begin of a row on.
         ends: the word that o gives is the last one of its row that is written; those behind it are passed over.
         row: a whole row is held that was not taken.
         take: take it; its place stays for that cycle.
-        address, slot, head: place of the next row.
+        next_row: its place.
         step: bytes from it to the row behind.
         wrap: the row behind belongs to another query.
     """
@@ -76,13 +104,11 @@ class OutputPacker(wiring.Component):
             {
                 "i": In(stream.Signature(output_beat_layout(config.engine))),
                 "i_place": In(stream.Signature(output_place_layout(config))),
-                "o": Out(stream.Signature(config.bus_bits)),
+                "o": Out(stream.Signature(config.bus_bits)).array(config.engine.drain_rows),
                 "ends": In(1),
                 "row": Out(1),
                 "take": In(1),
-                "address": Out(config.address_bits),
-                "slot": Out(slot_shape()),
-                "head": Out(HEAD_BITS),
+                "next_row": Out(row_place_layout(config)),
                 "step": In(config.address_bits),
                 "wrap": In(1),
             }
@@ -93,52 +119,64 @@ class OutputPacker(wiring.Component):
         chip, config = self.config, self.config.engine
         beats = chip.output_bytes // chip.bus_bytes
         parts = chip.bus_bits // (config.units * config.output_bits)
-        m.submodules.beats = fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=ROWS_PACKED * beats)
         m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=tiles_placed(chip))
 
-        word = Signal(chip.bus_bits)
+        more = self.i.payload.more
         part = Signal(address_shape(parts))
         taken = Signal()
+        whole = Signal()  # a word of every row that there is
+        m.d.comb += [taken.eq(self.i.valid & self.i.ready), whole.eq(taken & (part == parts - 1))]
+        if parts > 1:
+            with m.If(taken):
+                m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
+        room = [self._lane(m, n, taken, whole & (more >= n) if n else whole) for n in range(config.drain_rows)]
+        m.d.comb += self.i.ready.eq(Cat(room).all())
+
+        beat = Signal(address_shape(beats))
+        rows = Signal(range(ROWS_PACKED * config.drain_rows + 2))
+        complete = Signal()
+        m.d.comb += [complete.eq(whole & (beat == beats - 1)), self.row.eq((rows != 0) & self._walk(m, places))]
+        with m.If(whole):
+            m.d.sync += beat.eq(Mux(beat == beats - 1, 0, beat + 1))
+        m.d.sync += rows.eq(rows + (Mux(complete, more + 1, 0) if len(more) else complete) - self.take)
+        return m
+
+    def _lane(self, m: Module, n: int, taken: Signal, whole: Value) -> Value:
+        """Pack the row at place n of every band; returns whether there is room for a word."""
+        chip = self.config
+        beats = chip.output_bytes // chip.bus_bytes
+        fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=words_packed(chip))
+        m.submodules[f"beats_{n}"] = fifo
+        value = self.i.payload.data[n].as_value()
+        o = self.o[n]
+        gone = Signal(address_shape(beats), name=f"gone_{n}")  # words of the row that left
+        passes = Signal(name=f"passes_{n}")  # over the words behind the dimension
         m.d.comb += [
-            *(self.i.ready.eq(fifo.w_rdy), taken.eq(self.i.valid & fifo.w_rdy)),
-            *(fifo.w_en.eq(taken & (part == parts - 1)), fifo.w_data.eq(word)),
-        ]
-        gone = Signal(address_shape(beats))  # words of the row that left
-        passes = Signal()  # over the words behind the dimension
-        m.d.comb += [
-            *(self.o.valid.eq(fifo.r_rdy & ~passes), self.o.payload.eq(fifo.r_data)),
-            fifo.r_en.eq(passes | self.o.ready),
+            *(o.valid.eq(fifo.r_rdy & ~passes), o.payload.eq(fifo.r_data)),
+            *(fifo.r_en.eq(passes | o.ready), fifo.w_en.eq(whole)),
         ]
         with m.If(fifo.r_rdy & fifo.r_en):
             m.d.sync += gone.eq(Mux(gone == beats - 1, 0, gone + 1))
             m.d.sync += passes.eq((passes | self.ends) & (gone != beats - 1))
-        value = self.i.payload.data.as_value()
-        if parts > 1:
-            kept = Signal(chip.bus_bits - len(value), reset_less=True)
-            m.d.comb += word.eq(Cat(kept, value))
+        if len(value) < chip.bus_bits:
+            kept = Signal(chip.bus_bits - len(value), name=f"kept_{n}", reset_less=True)
+            m.d.comb += fifo.w_data.eq(Cat(kept, value))
             with m.If(taken):
-                m.d.sync += [kept.eq(Cat(kept, value)[len(value) :]), part.eq(Mux(part == parts - 1, 0, part + 1))]
+                m.d.sync += kept.eq(Cat(kept, value)[len(value) :])
         else:
-            m.d.comb += word.eq(value)
-
-        beat = Signal(address_shape(beats))
-        rows = Signal(range(ROWS_PACKED + 2))
-        complete = Signal()
-        m.d.comb += [complete.eq(fifo.w_en & (beat == beats - 1)), self.row.eq((rows != 0) & self._walk(m, places))]
-        with m.If(fifo.w_en):
-            m.d.sync += beat.eq(Mux(beat == beats - 1, 0, beat + 1))
-        m.d.sync += rows.eq(rows + complete - self.take)
-        return m
+            m.d.comb += fifo.w_data.eq(value)
+        return fifo.w_rdy
 
     def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:
         """Walk the rows of the oldest tile; returns whether there is one."""
         wiring.connect(m, wiring.flipped(self.i_place), places.w_stream)
         layout = output_place_layout(self.config)
         place = Signal(layout, reset_less=True)
+        lane = Signal(place_in_band(self.config.engine))
         held = Signal()
         m.d.comb += [
-            *(places.r_en.eq(~held), self.address.eq(place.address)),
-            *(self.slot.eq(place.slot), self.head.eq(place.head)),
+            *(places.r_en.eq(~held), self.next_row.address.eq(place.address), self.next_row.lane.eq(lane)),
+            *(self.next_row.slot.eq(place.slot), self.next_row.head.eq(place.head)),
         ]
         with m.If(~held):
             m.d.sync += [place.eq(places.r_data), held.eq(places.r_rdy)]
@@ -147,6 +185,7 @@ class OutputPacker(wiring.Component):
                 *(place.address.eq(place.address + self.step), place.head.eq(Mux(self.wrap, 0, place.head + 1))),
                 *(place.rows.eq(place.rows - 1), held.eq(place.rows != 1)),
             ]
+            m.d.sync += lane.eq(Mux(place.rows == 1, 0, lane + 1))
         return held
 
 
@@ -218,7 +257,7 @@ class OutputWriter(wiring.Component):
         request = self.o_write.payload
         go = Signal()
         job = Signal(steps)
-        address, slot = Signal(chip.address_bits), Signal(slot_shape())
+        row = Signal(row_place_layout(chip))
         beats = Signal(entry["beats"].shape)
         wrap = Signal()
         byte_bits = chip.bus_bytes.bit_length() - 1
@@ -226,14 +265,13 @@ class OutputWriter(wiring.Component):
         words = (length + (chip.bus_bytes - 1)) >> byte_bits
         m.d.comb += [
             *(self.o_write.valid.eq(held & order.w_rdy), go.eq(self.o_write.valid & self.o_write.ready)),
-            *(address.eq(Array(packer.address for packer in packers)[chosen]), request.address.eq(address)),
-            beats.eq(beats_touched(chip, address, length)),
-            *(slot.eq(Array(packer.slot for packer in packers)[chosen]), request.tag.eq(slot)),
-            *(request.drop.eq(pick(self.failed, slot)), request.beats.eq(beats)),
-            *(order.w_en.eq(go), job.eq(Array(jobs)[slot]), asked.engine.eq(chosen)),
-            *(asked.offset.eq(beat_offset(chip, address)), asked.beats.eq(beats)),
-            *(asked.end.eq((address + length)[:byte_bits]), asked.spills.eq(beats > words)),
-            wrap.eq(Array(packer.head for packer in packers)[chosen] + 1 == job.group),
+            *(row.eq(Array(packer.next_row.as_value() for packer in packers)[chosen]), request.address.eq(row.address)),
+            beats.eq(beats_touched(chip, row.address, length)),
+            *(request.tag.eq(row.slot), request.drop.eq(pick(self.failed, row.slot)), request.beats.eq(beats)),
+            *(order.w_en.eq(go), job.eq(Array(jobs)[row.slot]), asked.engine.eq(chosen), asked.lane.eq(row.lane)),
+            *(asked.offset.eq(beat_offset(chip, row.address)), asked.beats.eq(beats)),
+            *(asked.end.eq((row.address + length)[:byte_bits]), asked.spills.eq(beats > words)),
+            wrap.eq(row.head + 1 == job.group),
         ]
         rows = Signal(chip.engines)
         m.d.comb += rows.eq(Cat(packer.row for packer in packers) & ~one_hot(held, chosen, chip.engines))
@@ -265,17 +303,18 @@ class OutputWriter(wiring.Component):
         left = Signal(entry["beats"].shape)
         first = Signal(reset_less=True)
         moved, last, spilled = Signal(), Signal(), Signal()
-        word = Array(packer.o.payload for packer in packers)[row.engine]
+        lanes = [lane for packer in packers for lane in packer.o]
+        source = Cat(row.lane, row.engine)
+        word = Array(lane.payload for lane in lanes)[source]
         m.d.comb += [
             *(last.eq(left == 1), spilled.eq(last & row.spills)),
-            self.o_data.valid.eq((left != 0) & (spilled | Array(packer.o.valid for packer in packers)[row.engine])),
+            self.o_data.valid.eq((left != 0) & (spilled | Array(lane.valid for lane in lanes)[source])),
             *(moved.eq(self.o_data.valid & self.o_data.ready), order.r_en.eq((left == 0) | (moved & last))),
         ]
-        for n, packer in enumerate(packers):
-            m.d.comb += [
-                packer.o.ready.eq(moved & ~spilled & (row.engine == n)),
-                packer.ends.eq(Mux(row.spills, left == 2, last)),
-            ]
+        for n, lane in enumerate(lanes):
+            m.d.comb += lane.ready.eq(moved & ~spilled & (source == n))
+        for packer in packers:
+            m.d.comb += packer.ends.eq(Mux(row.spills, left == 2, last))
         with m.If(order.r_en):
             m.d.sync += [left.eq(Mux(order.r_rdy, data.View(entry, order.r_data).beats, 0))]
             m.d.sync += [row.eq(order.r_data), first.eq(1)]

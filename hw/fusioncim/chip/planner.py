@@ -1,7 +1,8 @@
 """Top scheduler: a sequence of a job as passes and tiles, in the order of the golden `schedule`.
 
 For every key and value head, for every pass: first the outline (how far the rows of every engine see), which sends the
-key blocks on their way, then the tiles. A pass is planned while the one before computes.
+key blocks on their way, then the tiles. A pass is planned while the one before computes. Where the tiles of several
+heads find room on the engines beside each other, these heads are one pass.
 
 The tiles of a group are walked twice, once to outline the passes and once to send the tiles.
 """
@@ -32,6 +33,7 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
         opens: first tile of the job.
         begins: first tile of a sequence.
         first: first tile of a group of query heads.
+        skips, returns: a tile is left out before it; it is the one behind the first tile, and others came between.
         final: last of the pass.
     """
     return data.StructLayout(
@@ -44,6 +46,8 @@ def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:
             "opens": 1,
             "begins": 1,
             "first": 1,
+            "skips": 1,
+            "returns": 1,
             "final": 1,
         }
     )
@@ -53,8 +57,10 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
     """Keys and values of a pass.
 
     Members:
-        k_address, v_address: first vectors of the head.
+        k_address, v_address: first vectors of the first head.
         k_pitch, v_pitch: bytes from one vector to the next.
+        k_head_pitch, v_head_pitch: bytes from one head to the next.
+        heads: that pass together, block by block in turn.
         keys, dimension: how many, at least one, and how long.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
@@ -69,6 +75,9 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "k_pitch": PITCH_BITS,
             "v_address": chip.address_bits,
             "v_pitch": PITCH_BITS,
+            "k_head_pitch": PITCH_BITS,
+            "v_head_pitch": PITCH_BITS,
+            "heads": fits(chip.streams),
             "keys": POSITION_BITS,
             "dimension": DIMENSION_BITS,
             "list": chip.address_bits,
@@ -85,10 +94,17 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def need_layout(chip: ChipConfig) -> data.StructLayout:
-    """How many blocks a pass has, and the blocks [low, high) that pass the tiles of each engine."""
+    """What the engines need of a pass.
+
+    Members:
+        blocks: of a head.
+        low, high: the blocks [low, high) that pass the tiles of each engine.
+        stream: which head of the pass these are of.
+    """
     block = block_shape(chip.engine)
     each = data.ArrayLayout(block, chip.engines)
-    return data.StructLayout({"blocks": block, "low": each, "high": each})
+    streams = data.ArrayLayout(address_shape(chip.streams), chip.engines)
+    return data.StructLayout({"blocks": block, "low": each, "high": each, "stream": streams})
 
 
 def walk_layout() -> data.StructLayout:
@@ -136,15 +152,21 @@ class Planner(wiring.Component):
         m = Module()
         chip, config = self.config, self.config.engine
         this, folded = self.job.descriptor, config.key_order().folded
-        words, full = tiles_of_engine(chip), tiles_of_pass(chip)
+        words, all_tiles = tiles_of_engine(chip), tiles_of_pass(chip)
         dealer = Dealer(chip)
         m.submodules.dealer = once(platform, dealer)
 
         kv_head = Signal(HEAD_BITS)
+        heads = Signal(fits(chip.streams))  # that pass together
+        head = Signal(address_shape(chip.streams))  # the one of them that is outlined or sent
         k_address = Signal(chip.address_bits, reset_less=True)
         v_address = Signal(chip.address_bits, reset_less=True)
         walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
-        mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass
+        mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass, as of every head of it
+        narrow = Signal(reset_less=True)  # one tile per engine in a pass
+        uneven, woven = Signal(reset_less=True), Signal()  # as of the golden `schedule.Job`
+        number = Signal(2)  # of the pass in its group, up to 2 or more
+        full = Signal(range(all_tiles + 1), reset_less=True)  # tiles of a full pass
         final = Signal(POSITION_BITS, reset_less=True)  # last query
         reach = Signal(POSITION_BITS + 1, reset_less=True)  # queries of a full pass, or some more
         behind = Signal(POSITION_BITS + 1, reset_less=True)  # the row far behind the first one of the pass
@@ -156,8 +178,9 @@ class Planner(wiring.Component):
         looks = Signal()
         seen, known = Signal(mask.interval_layout(), reset_less=True), Signal()
         first, last = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        end = Signal()
+        end, turns_over = Signal(), Signal()  # last tile of a head; of one that is not the last of the pass
         m.d.comb += [
+            turns_over.eq(end & (head + 1 != heads)),
             *(end.eq(walk.left <= config.rows), last.eq(Mux(end, final, walk.last))),
             first.eq(Mux(looks, mask.smaller(behind, final), walk.first)),
         ]
@@ -168,8 +191,20 @@ class Planner(wiring.Component):
         taken = Signal(blocks_layout(config))
         m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
         queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
+        tiles = sum((queries << bit for bit in range(words.bit_length()) if words >> bit & 1), Const(0))
+        drain = config.rows * config.update_rank  # keys that pass a tile while another one drains
+        is_narrow = this.keys <= drain
+        middle = this.start + (self.job.tile_queries * all_tiles >> 1)
+        is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
+        is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
-        m.d.comb += following.eq(self._following(walk))
+        sends, pass_ends, origin = Signal(), Signal(), Signal(walk_layout())
+        skips, returns = Signal(), Signal()  # on to the next tile but one; on to that behind the first one
+        m.d.comb += [
+            pass_ends.eq(sends & (dealer.number + 1 == dealer.count)),
+            *(returns.eq(woven & (number == 0) & pass_ends), skips.eq(woven & (number < 2) & ~pass_ends)),
+            *(origin.eq(Mux(returns, mark, walk)), following.eq(Mux(turns_over, mark, self._following(origin, skips)))),
+        ]
 
         need, out, o_tile = self.o_need.payload, self.o_pass.payload, self.o_tile.payload
         rows = Signal(fits(config.rows))
@@ -181,6 +216,7 @@ class Planner(wiring.Component):
             out.keys.eq(mask.at_least_one(this.keys)),
             out.dimension.eq(this.dimension),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
+            *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
             out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
@@ -189,8 +225,9 @@ class Planner(wiring.Component):
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
             *(o_tile.begins.eq(begins), o_tile.opens.eq(begins & self.job.opens)),
             o_tile.last.eq(dealer.last),
-            o_tile.final.eq(dealer.number + 1 == dealer.count),
-            *(dealer.rows.eq(walk.left), dealer.beside.eq(seen.low != near)),
+            *(o_tile.final.eq(pass_ends), o_tile.returns.eq(woven & (number == 1) & (dealer.number == 0))),
+            o_tile.skips.eq(woven & (number < 2) & (dealer.number != 0)),
+            *(dealer.rows.eq(walk.left), dealer.narrow.eq(narrow), dealer.beside.eq(seen.low != near)),
         ]
 
         with m.FSM():
@@ -205,9 +242,12 @@ class Planner(wiring.Component):
                     m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.sync += [
-                    *(walk.eq(self._begin()), turns.eq(0), started.eq(0)),
+                    *(walk.eq(self._begin()), turns.eq(0), started.eq(0), number.eq(0), woven.eq(0)),
+                    *(heads.eq(self._together(this.kv_heads - kv_head)), head.eq(0)),
                     final.eq(this.start + this.queries - 1),
-                    reach.eq(sum(queries << bit for bit in range(full.bit_length()) if full >> bit & 1)),
+                    *(narrow.eq(is_narrow), full.eq(Mux(is_narrow, chip.engines, all_tiles))),
+                    reach.eq(Mux(is_narrow, queries, tiles << is_uneven) << (chip.engines.bit_length() - 1)),
+                    uneven.eq(is_uneven),
                 ]
                 m.next = "LOOK"
             with m.State("LOOK"):
@@ -219,24 +259,27 @@ class Planner(wiring.Component):
                 m.next = "DEAL"
             with m.State("DEAL"):
                 m.d.comb += dealer.begin.eq(1)
+                with m.If(number == 0):
+                    m.d.sync += woven.eq(uneven & (seen.low == near))
                 m.next = "OUTLINE"
             with m.State("OUTLINE"), m.If(known):
                 m.d.comb += dealer.step.eq(1)
                 m.d.sync += [
                     *(Array(need.high)[dealer.engine].eq(taken.high), out.high.eq(taken.high)),
                     *(need.blocks.eq(taken.high - out.low), out.diagonal.eq(mask.smaller(diagonal, taken.high - 1))),
-                    *(walk.eq(following), dealer.count.eq(dealer.number + 1)),
+                    Array(need.stream)[dealer.engine].eq(head),
+                    *(walk.eq(following), head.eq(head + turns_over), dealer.count.eq(dealer.number + 1)),
                 ]
                 with m.If(dealer.turn == 0):
                     m.d.sync += Array(need.low)[dealer.engine].eq(taken.low)
                 if folded:
                     with m.If(taken.low != out.low):
                         m.d.sync += out.stride.eq(taken.high - taken.low)
-                with m.If(end | (dealer.number == full - 1)):
+                with m.If((end & ~turns_over) | (dealer.number == full - 1)):
                     m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.o_pass.valid.eq(1)
-                m.d.sync += walk.eq(mark)
+                m.d.sync += [walk.eq(mark), head.eq(0)]
                 with m.If(self.o_pass.ready):
                     m.next = "NEED"
             with m.State("NEED"):
@@ -244,27 +287,44 @@ class Planner(wiring.Component):
                 with m.If(self.o_need.ready):
                     m.next = "TILES"
             with m.State("TILES"):
-                m.d.comb += self.o_tile.valid.eq(known)
+                m.d.comb += [self.o_tile.valid.eq(known), sends.eq(1)]
                 with m.If(known & self.o_tile.ready):
-                    m.d.comb += [dealer.step.eq(1), dealer.close.eq(end)]
-                    m.d.sync += [started.eq(1), walk.eq(following)]
+                    m.d.comb += [dealer.step.eq(1), dealer.close.eq(end & ~turns_over)]
+                    m.d.sync += [started.eq(~turns_over), walk.eq(following), head.eq(head + turns_over)]
+                    with m.If(turns_over):
+                        self._on(m, kv_head, k_address, v_address)
                     with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
+                m.d.sync += number.eq(number + (number != 2))
                 with m.If(turns < config.words):
-                    m.d.sync += turns.eq(turns + words)
+                    m.d.sync += turns.eq(turns + Mux(narrow, 1, words))
                 with m.If(walk.left != 0):
                     m.next = "LOOK"
                 with m.Else():
-                    m.d.sync += [
-                        kv_head.eq(kv_head + 1),
-                        k_address.eq(k_address + this.k.head_pitch),
-                        v_address.eq(v_address + this.v.head_pitch),
-                    ]
+                    self._on(m, kv_head, k_address, v_address)
                     m.next = "GROUP"
                     with m.If(kv_head + 1 == this.kv_heads):
                         m.next = "JOB"
         return m
+
+    def _together(self, left: Value) -> Value:
+        """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles.
+
+        It is one where there are more rows than keys. Reading keys bounds nothing there, and heads together would load
+        and drain at the same times.
+        """
+        chip, rows = self.config, self.job.group_rows
+        room = (rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
+        return mask.smaller(left, Mux(rows <= self.job.descriptor.keys, sum(room, Const(1, 1)), 1))
+
+    def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
+        """To the next head."""
+        this = self.job.descriptor
+        m.d.sync += [
+            kv_head.eq(kv_head + 1),
+            *(k_address.eq(k_address + this.k.head_pitch), v_address.eq(v_address + this.v.head_pitch)),
+        ]
 
     def _begin(self) -> Value:
         """The first tile of a group."""
@@ -274,12 +334,13 @@ class Planner(wiring.Component):
         head = (Mux(whole, self.job.group, self.job.tile_heads) - 1)[: HEAD_BITS + 1]
         return Cat(first, Const(0, 1), last, head, self.job.group_rows)
 
-    def _following(self, walk: data.View) -> Value:
-        """The next tile."""
+    def _following(self, walk: data.View, skips: Value) -> Value:
+        """The next tile, or the one behind that where every tile is of whole queries."""
         head = walk.head + self.job.tile_heads
         wraps = head >= self.job.group
-        first = (walk.last + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
-        last = (walk.last + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
-        rows = self.config.engine.rows
+        before = walk.last + Mux(skips, self.job.tile_queries, 0)
+        first = (before + (walk.head + 1 == self.job.group))[: POSITION_BITS + 1]
+        last = (before + self.job.tile_queries + wraps)[: POSITION_BITS + 1]
+        rows = Mux(skips, 2 * self.config.engine.rows, self.config.engine.rows)
         left = Mux(walk.left <= rows, 0, walk.left - rows)[:ROW_BITS]
         return Cat(first, last, Mux(wraps, head - self.job.group, head)[: HEAD_BITS + 1], left)

@@ -151,12 +151,18 @@ class QueryLoader(wiring.Component):
         q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         interval_address = Signal(chip.address_bits, reset_less=True)
+        q_skip, o_skip = (
+            Signal(chip.address_bits, reset_less=True),
+            Signal(chip.address_bits, reset_less=True),
+        )  # a tile
         first_head = Signal(HEAD_BITS, reset_less=True)
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
         interval = Signal(mask.interval_layout(), reset_less=True)  # of the rows that come
         limited = this.intervals != 0
+        intervals = Signal(chip.address_bits)  # of the sequence
+        m.d.comb += intervals.eq(this.intervals + self.job.first_row * INTERVAL_BYTES)
         entry_bits = INTERVAL_BYTES.bit_length() - 1
         arrived = Signal(address_shape(words))
 
@@ -182,6 +188,14 @@ class QueryLoader(wiring.Component):
             with m.State("TILE"):
                 with m.If(self.i.valid):
                     m.next = "COMMAND"
+                    for address, base, skip in (
+                        (q_address, q_base, q_skip),
+                        (o_address, o_base, o_skip),
+                        (interval_address, intervals, self.job.tile_queries * INTERVAL_BYTES),
+                        (position, this.start, self.job.tile_queries),
+                    ):
+                        with m.If(tile.skips | tile.returns):
+                            m.d.sync += address.eq(Mux(tile.returns, base, address) + skip)
                     with m.If(tile.first):
                         m.next = "GROUP"
                         with m.If(tile.opens):
@@ -218,10 +232,7 @@ class QueryLoader(wiring.Component):
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
                     *(first_head.eq(Mux(tile.begins, before, first_head + self.job.group)), head.eq(0)),
-                    *(
-                        position.eq(this.start),
-                        interval_address.eq(this.intervals + self.job.first_row * INTERVAL_BYTES),
-                    ),
+                    *(position.eq(this.start), interval_address.eq(intervals)),
                 ]
                 m.next = "COMMAND"
             with m.State("COMMAND"):
@@ -251,14 +262,16 @@ class QueryLoader(wiring.Component):
                 with m.If(step):
                     m.d.sync += [
                         *(row.eq(row + 1), head.eq(Mux(wrap, 0, head + 1)), position.eq(position + wrap)),
-                        *(
-                            address.eq(address + Mux(wrap, next_query(tensor, group), tensor.head_pitch))
-                            for address, tensor, group in (
-                                (q_address, this.q, self.job.q_group),
-                                (o_address, this.o, self.job.o_group),
-                            )
-                        ),
                     ]
+                    for address, base, skip, tensor, group in (
+                        (q_address, q_base, q_skip, this.q, self.job.q_group),
+                        (o_address, o_base, o_skip, this.o, self.job.o_group),
+                    ):
+                        following = Signal(chip.address_bits)
+                        m.d.comb += following.eq(address + Mux(wrap, next_query(tensor, group), tensor.head_pitch))
+                        m.d.sync += address.eq(following)
+                        with m.If(tile.first):
+                            m.d.sync += skip.eq(following - base)
                     with m.If(wrap):
                         m.d.sync += interval_address.eq(interval_address + INTERVAL_BYTES)
                         with m.If(limited):

@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine import ip_cim
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
-from fusioncim.engine.normalizer import drained_tile_layout
+from fusioncim.engine.reciprocal import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
 from fusioncim.engine.softmax_layouts import control_layout, query_layout
 from fusioncim.engine.tile_loader import (

@@ -34,7 +34,7 @@ class Engine(wiring.Component):
             block is accepted when there is room for it.
         i_kv: the update_rank keys and values of each block, in the order of the schedule inside the block. Vectors that
             come after their block was accepted never wait. Positions that no row may see may hold anything.
-        o: outputs, the rows of each tile, `units` neighbouring columns per beat.
+        o: outputs, the bands of each tile, `units` neighbouring columns of every row per beat.
         state: what the engine does in this cycle.
         events: what the softmax did.
     """
@@ -46,7 +46,8 @@ class Engine(wiring.Component):
         "mantissa / 2^shift, and it sees the keys at positions low to high - 1.",
         "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
         "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
-        "o": "Outputs of a row, neighbouring columns, the lowest in the low bits. last: it ends the tile.",
+        "o": "Outputs of drain_rows neighbouring rows, of each neighbouring columns, the lowest in the low bits. last: "
+        "it ends the tile; more: rows behind the first (no bit where drain_rows is 1), behind which data is 0.",
         "state": "What the engine does. active: it multiplies; loaded: a pass is resident; waits: for words to drain; "
         "adds: it multiplies and adds values.",
         "events": "What the softmax did in this cycle: updates of rows by kind, and slots that ended.",
@@ -103,7 +104,8 @@ class Engine(wiring.Component):
             *(op.command.enable.eq(control.pv_enable), op.command.word.eq(control.pv_word)),
             op.command.column.eq(control.kv.value_column),
             *(op.command.value[n].as_value().eq(buffer.value[n]) for n in range(config.update_rank)),
-            *(op.drain.eq(norm.drain), norm.drain_data.eq(op.drain_data)),
+            op.drain.eq(norm.drain),
+            *(norm.drain_data[n].eq(op.drain_data[n]) for n in range(config.drain_rows)),
             *(soft.drain_enable.eq(norm.state_enable), soft.drain_row.eq(norm.state_row)),
             *(soft.drain_word.eq(norm.state_word), norm.state.eq(soft.drain_state)),
             control.drained.eq(norm.done),

@@ -93,11 +93,17 @@ def row_command_layout(config: Config) -> data.StructLayout:
 
 
 def drain_layout(config: Config) -> data.StructLayout:
-    """Read of one row's elements of one column step and word."""
+    """Read of the elements of one column step and word of a band: drain_rows neighbouring rows.
+
+    Members:
+        enable: which rows of the band.
+        band: its number, from the tile's first rows on.
+        word, column: which elements.
+    """
     return data.StructLayout(
         {
-            "enable": 1,
-            "row": address_shape(config.rows),
+            "enable": config.drain_rows,
+            "band": address_shape(config.rows // config.drain_rows),
             "word": address_shape(config.words),
             "column": address_shape(config.block_cycles),
         }
@@ -237,8 +243,8 @@ class OpCim(wiring.Component):
     Members:
         load: every lane's update of a row. That of row j comes at most j cycles after the block's first column.
         command: a column of the block's values.
-        drain: read a row's elements.
-        drain_data: the elements one cycle after drain.enable, held.
+        drain: read the elements of a band's rows.
+        drain_data: those of each row one cycle after drain.enable, held.
     """
 
     def __init__(self, config: Config) -> None:
@@ -248,7 +254,7 @@ class OpCim(wiring.Component):
                 "load": In(load_layout(config)).array(config.softmax_lanes),
                 "command": In(column_command_layout(config)),
                 "drain": In(drain_layout(config)),
-                "drain_data": Out(config.units * config.accumulator_bits),
+                "drain_data": Out(config.units * config.accumulator_bits).array(config.drain_rows),
             }
         )
 
@@ -266,12 +272,13 @@ class OpCim(wiring.Component):
                 m.d.sync += last.eq(places[-1])
             places.append(last)
 
-        drained = Signal(address_shape(config.rows))
-        with m.If(self.drain.enable):
-            m.d.sync += drained.eq(self.drain.row)
+        drained = Signal(address_shape(config.rows // config.drain_rows))
+        with m.If(self.drain.enable.any()):
+            m.d.sync += drained.eq(self.drain.band)
         outputs = []
         for i in range(config.rows):
             lane, j = divmod(i, config.rows_per_lane)
+            band, n = divmod(i, config.drain_rows)
             row = OpCimRow(config)
             outputs.append(row.drain_data)
             load = self.load[lane]
@@ -281,10 +288,12 @@ class OpCim(wiring.Component):
                 row.update.eq(load.update),
                 row.command.eq(commands[j]),
                 *(row.write_word.eq(word[j + 2]), row.write_column.eq(column[j + 2])),
-                row.drain_enable.eq(self.drain.enable & (self.drain.row == i)),
+                row.drain_enable.eq(self.drain.enable[n] & (self.drain.band == band)),
                 *(row.drain_word.eq(self.drain.word), row.drain_column.eq(self.drain.column)),
             ]
-        m.d.comb += self.drain_data.eq(chosen([drained == i for i in range(config.rows)], outputs))
+        bands = [drained == n for n in range(config.rows // config.drain_rows)]
+        for n in range(config.drain_rows):
+            m.d.comb += self.drain_data[n].eq(chosen(bands, outputs[n :: config.drain_rows]))
         return m
 
     def _decoded(self, m: Module, stage: data.View, enable: Signal, n: int) -> data.View:

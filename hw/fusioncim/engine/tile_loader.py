@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine import ip_cim
-from fusioncim.engine.normalizer import drained_tile_layout
+from fusioncim.engine.reciprocal import drained_tile_layout
 from fusioncim.engine.softmax_layouts import query_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape

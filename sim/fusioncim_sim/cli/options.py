@@ -109,6 +109,13 @@ def choose_config(name: str | None, file: Path | None, changes: list[str] | None
     return preset(start).alone().override(**split(values)[1])
 
 
+def refuse(rule: str, **options: object) -> None:
+    """Refuse the first of these options that was given; rule: what goes for them."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name.replace('_', '-')} {value} {rule}")
+
+
 def parse_value(text: str) -> object:
     """A TOML value; what is none is a string, so that names need no quotes."""
     try:

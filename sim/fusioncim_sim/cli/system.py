@@ -2,11 +2,21 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, Jobs, JsonOut, PaperPreset, choose_chip
+from fusioncim_sim.cli.options import (
+    MOST_JOBS,
+    Changes,
+    ClockMhz,
+    ConfigFile,
+    Jobs,
+    JsonOut,
+    PaperPreset,
+    choose_chip,
+    refuse,
+)
 from fusioncim_sim.cli.results import Results
 
 
@@ -18,14 +28,32 @@ def evaluate(
             "a Hugging Face config.json, or the directory of one."
         ),
     ] = "llama3-8b",
-    tokens: Annotated[int, typer.Option(help="Length of the sequence.")] = 8192,
-    chunk: Annotated[int | None, typer.Option(help="Prefill in chunks of so many tokens.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Length of the sequence. Default: 8192.")] = None,
+    chunk: Annotated[
+        int | None, typer.Option(help="Prefill in chunks of so many tokens. Default with --batch: 512.")
+    ] = None,
     new_tokens: Annotated[
         int | None, typer.Option(help="Decode so many tokens at once; the others are in the cache.")
     ] = None,
-    sequences: Annotated[int, typer.Option(help="Sequences of a batch, all of this length: one job.")] = 1,
+    sequences: Annotated[
+        int | None, typer.Option(help="Sequences of a batch, all of this length: one job. Default: 1.")
+    ] = None,
     page_tokens: Annotated[
         int | None, typer.Option(help="Keys and values in pages of so many tokens. Default: in one piece.")
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRACE",
+            help="Serve the requests of a trace instead, a batch of all slots in every step: azure-conv, azure-code, "
+            "or a .json or .csv file.",
+        ),
+    ] = None,
+    slots: Annotated[int | None, typer.Option(help="With --batch: requests at a time. Default: 16.")] = None,
+    requests: Annotated[int | None, typer.Option(help="With --batch: only the first requests.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_JOBS, help="With --batch: processes at a time. Default: one per core."),
     ] = None,
     layers: Annotated[int | None, typer.Option(help="Change the model: its layers.")] = None,
     heads: Annotated[int | None, typer.Option(help="Change the model: query heads.")] = None,
@@ -53,37 +81,61 @@ def evaluate(
     """Run the attention of a whole language model on a model of the chip: cycles, bytes, energy.
 
     The model follows every queue of the chip and equals the RTL cycle by cycle; long jobs are continued from shorter
-    ones. Prefill of all tokens by default.
+    ones. Prefill of all tokens by default. With --batch, requests are served: tokens per second, times, energy per
+    token.
 
     Examples: fusioncim evaluate --tokens 4096 --chunk 1024;
-    fusioncim evaluate --sequences 16 --new-tokens 1 --page-tokens 16
+    fusioncim evaluate --sequences 16 --new-tokens 1 --page-tokens 16;
+    fusioncim evaluate --batch azure-conv --requests 4 --page-tokens 16
     """
-    from fusioncim.build.workers import run_all
+    from fusioncim.build.workers import cores, run_all
     from fusioncim_golden.mask import CAUSAL, FULL
+    from fusioncim_sim.screen.serving import serving_page
     from fusioncim_sim.screen.system import evaluation_page
     from fusioncim_sim.system import dram as memories
     from fusioncim_sim.system import energy_table as energies
+    from fusioncim_sim.system.closed_loop import CHUNK, SLOTS
     from fusioncim_sim.system.model_config import language_model
+    from fusioncim_sim.system.serving import serve
+    from fusioncim_sim.system.serving_figures import figures
+    from fusioncim_sim.system.trace import read_trace
     from fusioncim_sim.system.whole_model import evaluate_whole
     from fusioncim_sim.system.workload import Cache, Phase
 
+    if batch is not None:
+        rule = "must not be given with --batch, whose requests have lengths of their own"
+        refuse(rule, tokens=tokens, new_tokens=new_tokens, sequences=sequences)
+    else:
+        refuse("may be given only with --batch", slots=slots, requests=requests, jobs=jobs)
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
     mask = None if causal is None else CAUSAL if causal else FULL
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "mask": mask}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
     this = language_model(model, changed)
     results = Results(json_out, "chip", "kinds", "model", "whole")
-    work = partial(
-        evaluate_whole,
-        chip,
-        this,
-        Phase(tokens=tokens, chunk=chunk, new=new_tokens),
-        dram=memories.dram(dram),
-        table=energies.read_table(energy_table or energies.default_table()) if energy else None,
-        at=energies.corner(corner),
-        clock_mhz=clock_mhz,
-        cache=Cache(sequences=sequences, page_tokens=page_tokens),
-    )
+    common: dict[str, Any] = {
+        "dram": memories.dram(dram),
+        "table": energies.read_table(energy_table or energies.default_table()) if energy else None,
+        "at": energies.corner(corner),
+        "clock_mhz": clock_mhz,
+    }
+    if batch is not None:
+        served = serve(
+            chip,
+            this,
+            read_trace(batch).first(requests),
+            **common,
+            slots=SLOTS if slots is None else slots,
+            chunk=CHUNK if chunk is None else chunk,
+            page_tokens=page_tokens,
+            jobs=jobs or cores(),
+        )
+        serving_page(results.console, served, corner)
+        results.write(figures(served))
+        return
+    phase = Phase(tokens=8192 if tokens is None else tokens, chunk=chunk, new=new_tokens)
+    cache = Cache(sequences=1 if sequences is None else sequences, page_tokens=page_tokens)
+    work = partial(evaluate_whole, chip, this, phase, **common, cache=cache)
     (result,) = run_all({this.name: work}, jobs=1, title="evaluate").values()
     evaluation_page(results.console, result, corner)
     results.write(result.as_dict())

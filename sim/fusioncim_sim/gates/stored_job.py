@@ -1,7 +1,5 @@
 """The job that an FPGA's engine checks itself with: captured heads, and the outputs of the golden model."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from fusioncim.fpga.self_check import DIGITS, StoredJob
@@ -10,8 +8,7 @@ from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import Head, fixture, load_heads
-from fusioncim_sim.rtl.stream import pack_vector
-from fusioncim_sim.rtl.stream_words import encode
+from fusioncim_sim.rtl.stream_words import encode, output_words
 
 
 def captured_head(config: Config, tokens: int) -> Head:
@@ -36,18 +33,6 @@ def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
         i_q=tuple(streams.q),
         i_block=tuple(streams.blocks),
         i_kv=tuple(streams.kv[vector] for vector in streams.vectors),
-        o=output_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends),
+        o=tuple(output_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends)),
         limit=min(streams.limit(config, 2), 10**DIGITS - 1),
     )
-
-
-def output_words(config: Config, rows: Sequence[np.ndarray], tile_ends: Sequence[int]) -> tuple[int, ...]:
-    """Words of the output stream for rows of outputs; tile_ends: number of rows up to the end of every tile."""
-    words = []
-    bits = config.output_bits
-    for n, row in enumerate(rows, 1):
-        beats = row.reshape(-1, config.units)
-        words += [pack_vector(beat, bits) for beat in beats]
-        if n in tile_ends:
-            words[-1] |= 1 << config.units * bits
-    return tuple(words)

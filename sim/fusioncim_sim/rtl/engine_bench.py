@@ -38,7 +38,7 @@ async def runs_job(dut: Any) -> None:
 
     accepted = 0
     outputs: list[list[int]] = []
-    ends: list[int] = []
+    marks: list[int] = []
     activity = bytearray()
 
     async def send_blocks() -> None:
@@ -54,11 +54,10 @@ async def runs_job(dut: Any) -> None:
             await sources["i_kv"].send(words["kv"][vector])
 
     async def take_outputs() -> None:
-        for n in range(this["beats"]):
+        for _ in range(this["beats"]):
             beat = await output.receive()
-            outputs.append(unpack_vector(beat, this["output_bits"], this["units"]))
-            if beat >> (this["output_bits"] * this["units"]):
-                ends.append(n)
+            outputs.append(unpack_vector(beat, this["output_bits"], this["elements"]))
+            marks.append(beat >> (this["output_bits"] * this["elements"]))
 
     def enter(name: str) -> None:
         nonlocal phase
@@ -97,6 +96,6 @@ async def runs_job(dut: Any) -> None:
     np.savez(
         this["out"],
         outputs=np.array(outputs, dtype=np.int64),
-        ends=np.array(ends, dtype=np.int64),
+        marks=np.array(marks, dtype=np.int64),
         activity=np.frombuffer(bytes(activity), dtype=np.uint8),
     )

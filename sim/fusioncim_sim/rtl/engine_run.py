@@ -16,7 +16,7 @@ from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.rtl.engine_bench import ACTIVITY
 from fusioncim_sim.rtl.runner import Program, run
 from fusioncim_sim.rtl.simulators import SimulationError
-from fusioncim_sim.rtl.stream_words import encode
+from fusioncim_sim.rtl.stream_words import beat_marks, encode, output_rows
 
 
 def simulate_jobs(
@@ -37,7 +37,7 @@ def simulate_jobs(
     for heads, _ in jobs:
         golden.check_operands(config, heads)
     streams = encode(config, jobs)
-    beats_per_row = config.columns // config.units
+    marks = beat_marks(config, streams.tile_ends)
     if cycles is None:
         cycles = streams.limit(config, 20 if stall else 2)
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
@@ -48,8 +48,8 @@ def simulate_jobs(
             "vectors": streams.vectors,
             "rank": config.update_rank,
             "output_bits": config.output_bits,
-            "units": config.units,
-            "beats": len(streams.places) * beats_per_row,
+            "elements": config.drain_rows * config.units,
+            "beats": len(marks),
             "stall": dict(stall or {}),
             "seed": seed,
             "cycles": cycles,
@@ -58,10 +58,10 @@ def simulate_jobs(
         }
         run(Engine(config), "fusioncim_sim.rtl.engine_bench", "runs_job", case, results=place, program=program)
         with np.load(place / "out.npz") as file:
-            rows = file["outputs"].reshape(len(streams.places), config.columns)
-            ends, record = file["ends"], file["activity"]
-    if (ends + 1).tolist() != [row * beats_per_row for row in streams.tile_ends]:
-        raise SimulationError("the engine marked the ends of tiles at other beats than the schedule's")
+            rows = output_rows(config, file["outputs"], streams.tile_ends)
+            seen, record = file["marks"], file["activity"]
+    if seen.tolist() != marks:
+        raise SimulationError("the engine marked other ends of tiles, or other rows, than the schedule's")
     outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
     for (index, head, query), row in zip(streams.places, rows, strict=True):
         outputs[index][head, query] = row

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
 
 from fusioncim.engine.controller import block_layout
 from fusioncim.engine.kv_buffer import pair_layout
+from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
+from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, Tile, passes
@@ -96,3 +101,41 @@ def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
                 out.vectors.append(first_key + position if position < job.keys else nothing)
     out.kv.append(0)
     return Streams(out.tiles, out.q, out.blocks, out.kv, out.vectors, out.places, out.tile_ends, slots)
+
+
+def bands(config: Config, tile_ends: Sequence[int]) -> list[range]:
+    """The rows of every band, in order; tile_ends: number of rows up to the end of every tile."""
+    step = config.drain_rows
+    return [
+        range(first, min(first + step, end))
+        for begin, end in pairwise([0, *tile_ends])
+        for first in range(begin, end, step)
+    ]
+
+
+def beat_marks(config: Config, tile_ends: Sequence[int]) -> list[int]:
+    """What the words of o have above their data, in order: whether they end a tile, and the rows behind the first."""
+    marks = []
+    for band in bands(config, tile_ends):
+        marks += [(len(band) - 1) << 1] * config.block_cycles
+        marks[-1] |= band.stop in tile_ends
+    return marks
+
+
+def output_words(config: Config, rows: Sequence[Int], tile_ends: Sequence[int]) -> list[int]:
+    """The words of o for rows of outputs; tile_ends: as of `bands`."""
+    beats: list[Int] = []
+    for band in bands(config, tile_ends):
+        beats += list(np.concatenate([rows[n].reshape(-1, config.units) for n in band], axis=1))
+    mark = output_beat_layout(config)["last"].offset
+    return [
+        pack_vector(beat, config.output_bits) | above << mark
+        for beat, above in zip(beats, beat_marks(config, tile_ends), strict=True)
+    ]
+
+
+def output_rows(config: Config, beats: Int, tile_ends: Sequence[int]) -> list[Int]:
+    """The rows of outputs in the data of all words of o, an element per column; tile_ends: as of `bands`."""
+    order = (-1, config.block_cycles, config.drain_rows, config.units)
+    places = beats.reshape(order).swapaxes(1, 2).reshape(-1, config.drain_rows, config.columns)
+    return [row for found, band in zip(places, bands(config, tile_ends), strict=True) for row in found[: len(band)]]

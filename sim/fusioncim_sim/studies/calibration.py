@@ -28,12 +28,19 @@ from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
-FOLDED = TINY.override(schedule="folded", engines=4, words=4)
+FOLDED = TINY.override(schedule="folded", engines=4, streams=4, words=4)
 EIGHT = TINY.override(
-    engines=8, columns=64, words=4, update_rank=8, bus_bits=512, buffer_bytes=1 << 14, schedule="folded"
+    engines=8,
+    streams=8,
+    columns=64,
+    words=4,
+    update_rank=8,
+    bus_bits=512,
+    buffer_bytes=1 << 14,
+    schedule="folded",
 )
 """Eight engines of 8 x 64 that take eight keys at a time from a bus of 512 bits."""
-SIXTEEN = TINY.override(engines=16, columns=32, words=4, update_rank=4, bus_bits=256, buffer_bytes=1 << 13)
+SIXTEEN = TINY.override(engines=16, streams=16, columns=32, words=4, update_rank=4, bus_bits=256, buffer_bytes=1 << 13)
 """Sixteen engines of 8 x 32, four keys at a time, a bus of 256 bits."""
 LONG = TINY.override(columns=128, update_rank=4, bus_bits=128, buffer_bytes=1 << 13)
 """Two engines of 8 x 128 that take four keys at a time from a bus of 128 bits."""
@@ -233,6 +240,42 @@ CASES: Mapping[str, Case] = {
         *RAGGED, chip=SIXTEEN, paging=Paging(tokens=16, layout="head"), jobs=2, latency=100, share=0.5
     ),
     "batch of nothing to do": _batch((0, 4), (0, 0), (0, 9), (1, 5)),
+    "woven passes": _prefill(queries=60, keys=60, group=2, chip=TINY.override(words=4)),
+    "woven passes, folded": _prefill(queries=100, keys=100, group=2, chip=FOLDED),
+    "woven passes, intervals, gaps": _prefill(
+        queries=70, keys=90, group=4, chip=LONG_256.override(words=4), dimension=80, gap=16, intervals=True
+    ),
+    "woven passes, pages": _prefill(
+        queries=80, keys=80, group=4, chip=SIXTEEN.override(engines=4), paging=Paging(tokens=8), jobs=2
+    ),
+    "a window that ends the weaving": _prefill(queries=70, keys=70, group=4, mask=Mask(window=25), chip=FOLDED),
+    "heads in turn": _decode(chip=TINY.override(streams=1)),
+    "8 heads together": Case(chip=EIGHT, kv_heads=8, group=2, queries=1, keys=301),
+    "8 heads together, slow memory": Case(chip=EIGHT, kv_heads=8, group=2, queries=1, keys=301, latency=150, share=0.5),
+    "8 heads together, pages": Case(
+        chip=EIGHT, kv_heads=8, group=2, queries=2, keys=301, paging=Paging(tokens=16), latency=100
+    ),
+    "heads together, two tiles of each": Case(chip=EIGHT, kv_heads=6, group=4, queries=4, keys=150),
+    "heads together, three tiles of each": Case(chip=SIXTEEN, kv_heads=7, group=3, queries=8, keys=90),
+    "heads together, window": Case(chip=FOLDED, kv_heads=6, group=3, queries=5, keys=120, mask=Mask(window=9)),
+    "heads together, chunks": Case(chip=SIXTEEN, kv_heads=5, group=2, queries=13, keys=77, mask=Mask(chunk=8)),
+    "heads together, full attention": Case(chip=FOLDED, kv_heads=5, queries=6, keys=40, mask=FULL),
+    "heads together, intervals, gaps": Case(
+        chip=LONG_256, kv_heads=4, group=2, queries=4, keys=70, dimension=80, gap=16, intervals=True, layout="token"
+    ),
+    "heads together, operands of 4 bits": Case(chip=LONG_INT4, kv_heads=4, group=2, queries=3, keys=99, dimension=72),
+    "heads together, short jobs": Case(chip=SIXTEEN, kv_heads=8, group=2, queries=2, keys=11, jobs=5),
+    "heads together, batch": _batch(*RAGGED, chip=EIGHT, kv_heads=5),
+    "heads together, batch of decode steps": _batch(*STEPS, chip=SIXTEEN, kv_heads=8, latency=100),
+    "heads together, batches in pages": _batch(
+        *RAGGED, chip=SIXTEEN, kv_heads=6, paging=Paging(tokens=8, layout="token"), layout="token", jobs=3
+    ),
+    "two rows leave: prefill": _prefill(chip=TINY.override(drain_rows=2)),
+    "two rows leave: short jobs": _prefill(chip=SMALL.override(drain_rows=2), queries=50, keys=50, jobs=3),
+    "two rows leave: batch, slow memory": _batch(*RAGGED, chip=TINY.override(drain_rows=2), latency=100, share=0.5),
+    "four rows leave: prefill, 8 engines": _prefill(chip=EIGHT.override(drain_rows=4)),
+    "four rows leave: dimension 72 of 128": _prefill(chip=LONG.override(drain_rows=4), dimension=72, gap=16),
+    "four rows leave: batches in the queue": _batch(*RAGGED, chip=FOLDED.override(drain_rows=4), jobs=4, latency=60),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""

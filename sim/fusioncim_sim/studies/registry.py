@@ -56,6 +56,10 @@ SUBJECTS: Mapping[str, Subject] = {
         about="counters of the RTL, to which the model behind evaluate is held", time="minutes", extra="sim"
     ),
     "system": Subject(about="what evaluate says about whole language models", time="minutes"),
+    "serving": Subject(about="requests of two public traces served on the published chip", time="minutes"),
+    "roofline": Subject(
+        about="short prompts, decode steps and batches over the least cycles that they can take", time="a minute"
+    ),
     "reproduction": Subject(about="the published figures beside ours", time="seconds"),
     "masks": Subject(about="what windows, chunks and other masks cost", time="minutes"),
     "paging": Subject(about="what keys and values in pages cost", time="minutes"),

@@ -61,7 +61,6 @@ CONSTANTS = {
     "RECIPROCAL_BITS": RECIPROCAL_BITS,
     "ROWS_AHEAD": output_writer.ROWS_AHEAD,
     "ROWS_IN_FLIGHT": query_loader.ROWS_IN_FLIGHT,
-    "ROWS_PACKED": output_writer.ROWS_PACKED,
     "SCALE_BYTES": SCALE_BYTES,
     "SEQUENCE_BYTES": SEQUENCE_BYTES,
     "SHORTEST_READ": network.SHORTEST_READ,
@@ -156,12 +155,14 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     engine, order = chip.engine, chip.engine.key_order()
     steps = rhythm(engine)
     return [
-        *(chip.engines, engine.rows, engine.words, engine.update_rank, engine.rank_bits, engine.block_cycles),
-        *(engine.rows_per_lane, order.backward, order.sink_first, order.folded),
+        *(chip.engines, chip.streams, engine.rows, engine.words, engine.update_rank, engine.rank_bits),
+        *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows),
+        *(order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
         *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
         *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
+        output_writer.words_packed(chip),
         *(steps.values - steps.last, steps.finished - steps.last),
     ]
 

@@ -41,7 +41,8 @@ def energy(
     found = {}
     for name in ENGINE_PARTS:
         part = table.engine[name]
-        fj = part.stream.at(rows) * counters.mac_cycles + part.row(rows) * loaded + part.idle.at(rows) * cycles
+        idle = part.idle.at(rows) * table.copies(chip, name)
+        fj = part.stream.at(rows) * counters.mac_cycles + part.row(rows) * loaded + idle * cycles
         found[name] = fj * factor * 1e-15
     found[BUFFER] = buffer_accesses_fj(chip, counters) * factor * 1e-15
     for name in AROUND_PARTS:

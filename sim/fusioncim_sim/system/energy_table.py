@@ -38,9 +38,13 @@ STREAM = "stream_fj_per_cycle"
 EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
 """Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
 and drain of a tile, beyond the same; per cycle of an idle engine."""
-FREE = ("engines", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "schedule", "slack", "seed")
+FREE = (
+    *("engines", "streams", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "drain_rows", "schedule", "slack"),
+    "seed",
+)
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
-Lanes follow the rows, `operand_bits` rows each."""
+Lanes follow the rows, `operand_bits` rows each. For every row that leaves at the same time there is a normalizer."""
+NORMALIZER = "normalizer"
 ENGINE_PARTS = tuple(ROWS)
 ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
 """Those that grow with the rows of an engine."""
@@ -156,10 +160,16 @@ class EnergyTable:
                 f"the energy table holds for softmax_lanes = rows / operand_bits, not for {engine.softmax_lanes}"
             )
 
+    def copies(self, chip: ChipConfig, part: str) -> float:
+        """How often an engine has a part for each time in the table's."""
+        return chip.engine.drain_rows / self.configuration.get("drain_rows", 1) if part == NORMALIZER else 1.0
+
     def leakage(self, chip: ChipConfig) -> float:
         """Leakage of the chip in mW: arrays grow with their rows, the global buffer with its bytes."""
         rows = chip.engine.rows / self.configuration["rows"]
-        engines = sum(self.leakage_mw[part] * (rows if part in ARRAY_PARTS else 1) for part in ENGINE_PARTS)
+        engines = sum(
+            self.leakage_mw[part] * (rows if part in ARRAY_PARTS else self.copies(chip, part)) for part in ENGINE_PARTS
+        )
         buffer = self.leakage_mw[BUFFER] * chip.buffer_bytes / self.configuration["buffer_bytes"]
         return engines * chip.engines + buffer + sum(self.leakage_mw[part] for part in AROUND_PARTS)
 

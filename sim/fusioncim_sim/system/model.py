@@ -12,36 +12,25 @@ from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
+from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Model, Phase, check_fits, scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """A layer of a model on a chip; all layers are alike and follow each other.
+class Evaluation(LayerWork):
+    """A layer of a model on a chip in a phase.
 
     Members:
-        chip, model, phase, cache, dram, clock_mhz: what was asked.
-        counters: of the layer.
+        phase, cache, dram: what was asked.
         exact: no part was continued from a smaller one.
-        pairs: unmasked scores.
         energy: joules by component, or None.
     """
 
-    chip: ChipConfig
-    model: Model
     phase: Phase
     cache: Cache
     dram: Dram
-    clock_mhz: float
-    counters: Counts
     exact: bool
-    pairs: int
     energy: Mapping[str, float] | None
-
-    @property
-    def seconds(self) -> float:
-        """Of a layer."""
-        return self.counters.cycles / (self.clock_mhz * 1e6)
 
     @property
     def keys_per_row(self) -> float:
@@ -52,47 +41,6 @@ class Evaluation:
     def rows(self) -> int:
         """Rows of a layer: queries of all heads and sequences."""
         return self.cache.sequences * self.model.heads * sum(queries for _, queries in self.phase.pieces())
-
-    @property
-    def macs(self) -> int:
-        """Unmasked multiply-accumulates of a layer, of QK^T and PV, with the model's own sizes."""
-        return self.pairs * (self.model.key_size + self.model.value_size)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Where the engine-cycles of a layer go; together 1.
-
-        working: unmasked multiply-accumulates; masked: those of masked scores and rows without a query; padded: those
-        of columns beyond the model's sizes; load, memory, drain, imbalance: idle.
-        """
-        n, engine = self.counters, self.chip.engine
-        total = n.cycles * self.chip.engines
-        unmasked = self.pairs * engine.operand_bits / engine.rows
-        used = (self.model.key_size + self.model.value_size) / (2 * engine.columns)
-        return {
-            "working": unmasked * used / total,
-            "padded": unmasked * (1 - used) / total,
-            "masked": (n.mac_cycles - unmasked) / total,
-            "load": n.idle_load / total,
-            "memory": n.idle_memory / total,
-            "drain": n.idle_drain / total,
-            "imbalance": n.idle_imbalance / total,
-        }
-
-    @property
-    def bytes(self) -> dict[str, int]:
-        """Bytes of a layer by interface: memory, by what they are; global buffer; network, to all engines together."""
-        n, block = self.counters, self.chip.block_bytes
-        return {
-            "memory: queries": n.bytes_query,
-            "memory: keys": n.bytes_key,
-            "memory: values": n.bytes_value,
-            "memory: scales": n.bytes_scale,
-            "memory: outputs": n.bytes_output,
-            "global buffer: written": n.buffer_writes * block,
-            "global buffer: read": n.buffer_reads * block,
-            "network: delivered": n.deliveries * block,
-        }
 
     @property
     def joules(self) -> float | None:

@@ -13,7 +13,7 @@ A head dimension below `columns` is a job's dimension: vectors in memory are tha
 do nothing. A batch is one job of many sequences; pages lie in a pool in no order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,20 +192,39 @@ def job_of(
     kv_heads: int | None = None,
     cache: Cache = CONTIGUOUS,
 ) -> Work:
+    """A layer's job; queries, start, keys: of each sequence of `cache`; kv_heads, layout: as of `batch_of`."""
+    return batch_of(chip, this, [(queries, start, keys)] * cache.sequences, cache.page_tokens, kv_heads)
+
+
+def batch_of(
+    chip: ChipConfig,
+    this: Model,
+    parts: Iterable[tuple[int, int, int]],
+    page_tokens: int | None = None,
+    kv_heads: int | None = None,
+) -> Work:
     """A layer's job, its tensors one behind the other: head after head, as a cache keeps them.
 
-    queries, start, keys: of each sequence. kv_heads: only so many of the key and value heads, with their query heads.
+    parts: queries, position of the first one and keys of every sequence. page_tokens: as of `Cache`. kv_heads: only so
+    many of the key and value heads, with their query heads.
     """
     check_fits(chip, this)
-    if cache.page_tokens is not None:
-        check_choice("keys of a page", cache.page_tokens, page_sizes(chip))
+    if page_tokens is not None:
+        check_choice("keys of a page", page_tokens, page_sizes(chip))
     kv_heads = kv_heads or this.kv_heads
     heads = kv_heads * (this.heads // this.kv_heads)
     dimension = dimension_of(this)
-    many, page = cache.sequences, cache.page_tokens or 1
-    room = -(-keys // page) * page  # keys from a sequence to the next
-    pool = many * room // page
-    end = 0
+    sequences, page = [], page_tokens or 1
+    rows = room = 0  # of all sequences so far, with whole pages of keys
+    for queries, start, keys in parts:
+        sequences.append(
+            Sequence(queries=queries, keys=keys, first_row=rows, first_key=room, start=start, mask=this.mask)
+        )
+        rows, room = rows + queries, room + -(-keys // page) * page
+    many, pool, end = len(sequences), room // page, 0
+    alone = many == 1
+    keys = sequences[0].keys if alone else room
+    check_range("keys of all sequences of a job", keys, 1, POSITIONS)
 
     def place(count: int) -> int:
         nonlocal end
@@ -218,34 +237,30 @@ def job_of(
         return Tensor(address=place(copies * vectors * count * size), pitch=size, head_pitch=vectors * size)
 
     bits = chip.engine.operand_bits
-    q = tensor(many * queries, heads, bits)
-    shape = (page, kv_heads, bits, pool) if cache.page_tokens else (many * room, kv_heads, bits)
+    q = tensor(rows, heads, bits)
+    shape = (page, kv_heads, bits, pool) if page_tokens else (room, kv_heads, bits)
     k = tensor(*shape)
     v = k if this.latent else tensor(*shape)
-    o = tensor(many * queries, heads, chip.engine.output_bits)
+    o = tensor(rows, heads, chip.engine.output_bits)
     pages = None
-    if cache.page_tokens:
+    if page_tokens:
         pitch = kv_heads * k.head_pitch
         pages = Pages(list=place(pool * PAGE_BYTES), tokens=page, count=pool, k_pitch=pitch, v_pitch=pitch)
     scales = place(heads * SCALE_BYTES)
-    table = place(many * SEQUENCE_BYTES) if many > 1 else 0
+    table = 0 if alone else place(many * SEQUENCE_BYTES)
     if end > 1 << chip.address_bits:
         raise InputError(
-            f"a layer of {this.name} with {queries:,} queries and {keys:,} keys must fit into the "
+            f"a layer of {this.name} with {rows:,} queries and {keys:,} keys must fit into the "
             f"{1 << chip.address_bits:,} bytes that the chip addresses (chunks hold fewer queries and outputs), "
             f"not take {end:,}"
         )
-    alone = many == 1
     return Work(
         job=Descriptor(
-            q=q, k=k, v=v, o=o, scales=scales, queries=many * queries, keys=keys if alone else many * room, heads=heads,
-            kv_heads=kv_heads, dimension=dimension, start=start if alone else 0, mask=this.mask if alone else CAUSAL,
+            q=q, k=k, v=v, o=o, scales=scales, queries=rows, keys=keys, heads=heads, kv_heads=kv_heads,
+            dimension=dimension, start=sequences[0].start if alone else 0, mask=this.mask if alone else CAUSAL,
             output_bits=chip.engine.output_bits, table=table, sequences=0 if alone else many, pages=pages,
         ),
-        sequences=() if alone else tuple(
-            Sequence(queries=queries, keys=keys, first_row=n * queries, first_key=n * room, start=start, mask=this.mask)
-            for n in range(many)
-        ),
+        sequences=() if alone else tuple(sequences),
         page_list=tuple(np.random.default_rng(1).permutation(pool).tolist()) if pages else (),
     )  # fmt: skip
 
@@ -264,3 +279,9 @@ def page_sizes(chip: ChipConfig) -> tuple[int, ...]:
 def scores(this: Model, queries: int, start: int, keys: int) -> int:
     """Unmasked scores of a layer's job."""
     return this.heads * this.mask.pairs(start, queries, keys)
+
+
+def most_keys(this: Model, queries: int, start: int, keys: int) -> int:
+    """Most keys that a row of a layer's job sees."""
+    low, high = this.mask.interval(np.arange(start, start + queries), keys)
+    return int((high - low).max())

@@ -146,6 +146,7 @@ VARIANTS = {
     "four_engines": {"engines": 4, "words": 4},
     "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10},
     "seeded": {"seed": True, "slack": 0, "engines": 4, "accumulator_bits": 21},
+    "seeded_four_words": {"seed": True, "slack": 0, "engines": 1, "words": 4, "accumulator_bits": 21},
     "wide_bus": {"bus_bits": 128, "update_rank": 1, "engines": 4},
     "int8_out": {"output_bits": 8},
 }
@@ -160,8 +161,24 @@ def test_configurations(name):
 FEW = {"rows": 2, "accumulator_bits": 18, "slack": 0, "flush": 9}
 LARGE = {
     # more than four engines, a wide bus, blocks of four and more keys
-    "eight_engines": {"engines": 8, "columns": 64, "update_rank": 8, "bus_bits": 512, "buffer_bytes": 1 << 12, **FEW},
-    "sixteen_engines": {"engines": 16, "columns": 32, "update_rank": 4, "bus_bits": 256, "schedule": "folded", **FEW},
+    "eight_engines": {
+        "engines": 8,
+        "streams": 2,
+        "columns": 64,
+        "update_rank": 8,
+        "bus_bits": 512,
+        "buffer_bytes": 1 << 12,
+        **FEW,
+    },
+    "sixteen_engines": {
+        "engines": 16,
+        "streams": 8,
+        "columns": 32,
+        "update_rank": 4,
+        "bus_bits": 256,
+        "schedule": "folded",
+        **FEW,
+    },
 }
 
 
@@ -330,11 +347,11 @@ async def survives_aborts_and_resets(dut):
     Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", ["abort", "reset"])
-def test_the_next_job_is_right_after_a_stop_at_any_moment(kind):
+@pytest.mark.parametrize(("kind", "drain_rows"), [("abort", 1), ("reset", 1), ("abort", 4), ("reset", 2)])
+def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
     jobs = jobs_of(["grouped"])
     simulate_chip(
-        TINY,
+        TINY.override(drain_rows=drain_rows),
         jobs,
         cycles=1,
         bench=(HERE[0], "survives_aborts_and_resets"),

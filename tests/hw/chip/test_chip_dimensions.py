@@ -27,6 +27,8 @@ CHIPS = {
     "512, int8 out": {"output_bits": 8, "update_rank": 8},
     "1024": {"columns": 128, "update_rank": 8, "buffer_bytes": 1 << 13},
     "1024, int4": {**INT4, "columns": 256, "output_bits": 8},
+    "128, two rows leave": {"drain_rows": 2, "schedule": "folded"},
+    "512, four rows leave": {"drain_rows": 4, "output_bits": 8, "update_rank": 8},
 }
 JOBS = (
     # dimension of 64 columns, layout, gap in places, query heads, queries, keys, mask
@@ -72,7 +74,10 @@ def jobs_of(chip):
 
 @pytest.mark.parametrize(
     ("name", "stall"),
-    [*((name, "never") for name in CHIPS), *((name, "randomly") for name in ("64", "256, int4", "512", "1024, int4"))],
+    [
+        *((name, "never") for name in CHIPS),
+        *((name, "randomly") for name in ("64", "256, int4", "512", "1024, int4", "128, two rows leave")),
+    ],
 )
 def test_any_dimension_at_any_place(name, stall):
     """Every bit, every byte, every counter; without stalls every cycle as the cycle model."""

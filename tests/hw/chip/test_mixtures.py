@@ -14,13 +14,13 @@ from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
 
 CHIPS = {
     "tiny": {},
-    "folded": {"schedule": "folded", "engines": 4, "words": 4},
+    "folded": {"schedule": "folded", "engines": 4, "streams": 4, "words": 4, "seed": True},
     "in_order": {"schedule": "in_order", "update_rank": 1},
-    "diagonal_first": {"schedule": "diagonal_first", "engines": 4},
+    "diagonal_first": {"schedule": "diagonal_first", "engines": 4, "streams": 3},
     "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10, "engines": 1},
-    "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4},
+    "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4, "drain_rows": 2},
     "wider_bus": {"bus_bits": 512, "columns": 64, "address_bits": 40, "schedule": "folded", "buffer_bytes": 4096},
-    "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64},
+    "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64, "drain_rows": 4, "streams": 1},
 }
 JOBS = 26
 """Of each chip: more than 200 in all."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge, gather
 
-from fusioncim.engine import ip_cim, normalizer, softmax_layouts
+from fusioncim.engine import ip_cim, reciprocal, softmax_layouts
 from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
@@ -151,7 +151,7 @@ async def loads_every_tile_once(dut):
 
     async def take_tiles():
         for tile in tiles:
-            want = pack(normalizer.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
+            want = pack(reciprocal.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
             assert await tile_sink.receive() == want
             kept.add(tile.word)
 
@@ -312,7 +312,7 @@ async def runs_the_slots_of_the_schedule(dut):
     async def watch():
         nonlocal cycle, active, handed
         command, control = ip_cim.plane_command_layout(config), softmax_layouts.control_layout(config)
-        write, tile_layout = ip_cim.query_write_layout(config), normalizer.drained_tile_layout(config)
+        write, tile_layout = ip_cim.query_write_layout(config), reciprocal.drained_tile_layout(config)
         while True:
             await RisingEdge(dut.clk)
             cycle += 1

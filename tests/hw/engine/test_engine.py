@@ -9,7 +9,7 @@ from cocotb.triggers import RisingEdge
 
 from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
-from fusioncim.engine.normalizer import output_beat_layout
+from fusioncim.engine.reciprocal import division_cycles
 from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
@@ -22,7 +22,7 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
-from fusioncim_sim.rtl.stream_words import pair_words, query_word, tile_word
+from fusioncim_sim.rtl.stream_words import output_words, pair_words, query_word, tile_word
 
 TINY = preset("tiny").alone()
 PORTS = ("i_tile", "i_q", "i_block", "i_kv", "o")
@@ -64,6 +64,13 @@ JOBS = {
 }
 
 
+@pytest.mark.parametrize("queries", [1, 2, 3, 5, 10, 15])
+def test_a_tile_has_rows_that_fill_no_band(queries):
+    config = TINY.override(drain_rows=4)
+    job = Job(queries=queries, keys=12, heads=2, start=0)  # the first queries see few keys, those of heads mix
+    assert_bit_exact(config, [(random_heads(config, queries, 12, 2), job)], stall={"o": "randomly"})
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_job_shapes(name):
     job = JOBS[name]
@@ -89,6 +96,10 @@ CONFIGS = {
     "int8_output": {"output_bits": 8},
     "one_word": {"words": 1},
     "three_words": {"words": 3},
+    "two_rows_leave": {"drain_rows": 2},
+    "four_rows_leave": {"drain_rows": 4, "output_bits": 8},
+    "four_of_twelve_rows_leave": {"drain_rows": 4, "rows": 12, "softmax_lanes": 2, "operand_bits": 8},
+    "two_of_six_rows_leave": {"drain_rows": 2, "rows": 6, "softmax_lanes": 3, "words": 1},
 }
 
 
@@ -144,11 +155,12 @@ def test_accumulators_about_to_overflow_are_halved():
 
 
 @pytest.mark.parametrize("pattern", ["randomly", "mostly", "bursts"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_stream_stalls(pattern, seed):
+@pytest.mark.parametrize(("seed", "drain_rows"), [(1, 1), (2, 1), (3, 2), (4, 4)])
+def test_every_stream_stalls(pattern, seed, drain_rows):
+    config = TINY.override(drain_rows=drain_rows)
     job = Job(queries=19, keys=19, heads=2)
-    heads = random_heads(TINY, 19, 19, 2, seed)
-    assert_bit_exact(TINY, [(heads, job)], stall=dict.fromkeys(PORTS, pattern), seed=seed)
+    heads = random_heads(config, 19, 19, 2, seed)
+    assert_bit_exact(config, [(heads, job)], stall=dict.fromkeys(PORTS, pattern), seed=seed)
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -157,13 +169,15 @@ def test_one_stream_stalls(port):
     assert_bit_exact(TINY, [(random_heads(TINY, 17, 17), job)], stall={port: "mostly"}, seed=3)
 
 
-def test_jobs_follow_each_other():
+@pytest.mark.parametrize("drain_rows", [1, 2, 4])
+def test_jobs_follow_each_other(drain_rows):
     jobs = [
         (random_heads(TINY, queries, keys, heads, seed), Job(queries=queries, keys=keys, heads=heads, mask=mask))
         for seed, (queries, keys, heads, mask) in enumerate([(9, 9, 1, CAUSAL), (3, 17, 2, FULL), (1, 1, 1, CAUSAL)])
     ]
-    assert_bit_exact(TINY, jobs)
-    assert_bit_exact(TINY.override(seed=True), jobs, stall=dict.fromkeys(PORTS, "randomly"), seed=5)
+    config = TINY.override(drain_rows=drain_rows)
+    assert_bit_exact(config, jobs)
+    assert_bit_exact(config.override(seed=True), jobs, stall=dict.fromkeys(PORTS, "randomly"), seed=5)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -189,6 +203,7 @@ def test_random_jobs_on_random_configurations(seed):
         flush=choose(6, 9, 11),
         schedule=choose("in_order", "diagonal_first", "sink_first"),
         output_bits=choose(8, 16),
+        drain_rows=choose(1, 2, 4),
     )
     queries, keys = int(rng.integers(1, 30)), int(rng.integers(1, 40))
     job = Job(
@@ -252,9 +267,8 @@ def share(config, jobs, engine=0, engines=1):
             words["i_tile"].append(tile_word(config, tile, last=last))
             for head, query, low, high in zip(tile.head, tile.query, tile.low, tile.high[: tile.count], strict=False):
                 words["i_q"].append(query_word(config, heads, head, query, (int(low), int(high))))
-                beats = out[head, query].reshape(config.block_cycles, config.units).tolist()
-                words["o"] += [pack(output_beat_layout(config), {"data": beat, "last": 0}) for beat in beats]
-            words["o"][-1] |= 1 << output_beat_layout(config)["last"].offset
+            places = list(zip(tile.head, tile.query, strict=True))[: tile.count]
+            words["o"] += output_words(config, [out[place] for place in places], [tile.count])
             add_events(config, events, step)
             if last:
                 taken = [other.tile.blocks(rank) for other in mine if other.key_blocks is group]
@@ -322,6 +336,16 @@ async def gives_beats_and_events(dut):
     assert events == this["events"]
     assert active == this["events"]["slots"] * config.block_cycles
     assert vectors == blocks * config.update_rank
+
+
+@pytest.mark.parametrize("drain_rows", [1, 2, 4])
+def test_rows_leave_as_fast_as_their_beats(drain_rows):
+    config = TINY.override(columns=64, update_rank=4, drain_rows=drain_rows)
+    run = assert_bit_exact(config, [(random_heads(config, 8, 4), Job(queries=8, keys=4, mask=FULL))])
+    leaves = np.flatnonzero(run.activity["drain"])
+    assert len(leaves) == 8 // drain_rows * config.block_cycles
+    waits = max(division_cycles(drain_rows) - config.block_cycles, 0) * (8 // drain_rows - 1)
+    assert leaves[-1] - leaves[0] + 1 == len(leaves) + waits
 
 
 def run_share(changes, jobs, *, engine=0, engines=1, stall="never", ahead=False):

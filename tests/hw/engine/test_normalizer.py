@@ -6,14 +6,16 @@ import pytest
 from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
-from fusioncim.engine.normalizer import LATENCY, ROW_CYCLES, Normalizer, drained_tile_layout
+from fusioncim.engine.normalizer import Normalizer, latency, output_beat_layout
 from fusioncim.engine.op_cim import drain_layout
+from fusioncim.engine.reciprocal import division_cycles, drained_tile_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim_golden.normalizer import normalize
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
+from fusioncim_sim.rtl.stream_words import bands, beat_marks, output_rows
 
 SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}
 NARROW = {**SMALL, "accumulator_bits": 16, "probability_bits": 6, "flush": 1, "slack": 0, "update_rank": 1}
@@ -34,6 +36,16 @@ CASES = {
         "config": {**SMALL, "accumulator_bits": 16, "probability_bits": 8, "flush": 6, "slack": 4, "seed": True},
         "o": "bursts",
     },
+    "two rows": {"config": {**SMALL, "update_rank": 4, "drain_rows": 2}, "o": "never"},
+    "two rows, divided for longer than they leave": {"config": {**SMALL, "drain_rows": 2}, "o": "never"},
+    "four rows": {"config": {**SMALL, "rows": 8, "drain_rows": 4}, "o": "never"},
+    "four rows, stalls": {"config": {**SMALL, "rows": 8, "drain_rows": 4, "output_bits": 8}, "o": "randomly"},
+    "two of six rows, one word": {
+        "config": {**SMALL, "rows": 6, "words": 1, "drain_rows": 2},
+        "o": "bursts",
+        "i": "mostly",
+    },
+    "four rows, short row sums": {"config": {**NARROW, "drain_rows": 4}, "o": "mostly"},
 }
 TILES = 24
 
@@ -85,7 +97,9 @@ async def matches_golden(dut):
     given, finished, taken, ended = [], [], [], []
     drain_shape = drain_layout(config)
     mask = (1 << config.accumulator_bits) - 1
-    dut.drain_data.value = 0
+    ports = [getattr(dut, f"drain_data__{n}") for n in range(config.drain_rows)]
+    for port in ports:
+        port.value = 0
     dut.state.value = 0
     source = Source(dut, "i", STALLS[this.get("i", "never")](1))
     sink = Sink(dut, "o", STALLS[this["o"]](2))
@@ -104,9 +118,13 @@ async def matches_golden(dut):
                 assert done == 1 << last[0]
                 finished.append((last[0], last[1] + 1))
             if drain.enable:
-                last = drain.word, drain.row, drain.column
-                elements = o[drain.word, drain.row, drain.column].tolist()
-                dut.drain_data.value = sum((x & mask) << (config.accumulator_bits * n) for n, x in enumerate(elements))
+                rows = [drain.band * len(ports) + n for n in range(len(ports)) if drain.enable >> n & 1]
+                last = drain.word, rows[-1], drain.column
+                for row in rows:
+                    elements = o[drain.word, row, drain.column].tolist()
+                    ports[row % len(ports)].value = sum(
+                        (x & mask) << (config.accumulator_bits * n) for n, x in enumerate(elements)
+                    )
 
     async def give():
         """A tile is there once the tile before it in its word has left; tiles leave in order."""
@@ -123,35 +141,39 @@ async def matches_golden(dut):
 
     async def take():
         for _, _, _, rows in tiles:
-            for _ in range(rows * steps):
+            for _ in range(len(bands(config, [rows])) * steps):
                 beat = await sink.receive()
-                taken.append(unpack_vector(beat, config.output_bits, units))
-                ended.append((beat >> (config.output_bits * units), cycle()))
+                taken.append(unpack_vector(beat, config.output_bits, config.drain_rows * units))
+                ended.append((beat >> output_beat_layout(config)["last"].offset, cycle()))
 
     def cycle():
         return round(get_sim_time("ns")) // 2
 
     await reset(dut)
     cocotb.start_soon(memories())
-    beats = sum(rows for *_, rows in tiles) * steps
-    await within(dut, 12 * beats + 5000, give(), take())
+    elements = sum(rows for *_, rows in tiles) * config.columns
+    await within(dut, 12 * elements // units + 5000, give(), take())
 
     position = compared = saturated = 0
     top = (1 << (config.output_bits - 1)) - 1
     for index, (values, row_sum, filled, rows) in enumerate(tiles):
         out = normalize(config, values, np.where(filled, row_sum, 0))[:rows]
-        seen = np.array(taken[position : position + rows * steps]).reshape(rows, config.columns)
+        many = len(bands(config, [rows]))
+        beats = np.array(taken[position : position + many * steps])
+        seen = np.array(output_rows(config, beats, [rows]))
         assert (seen == out).all(), (index, np.argwhere(seen != out)[:3], row_sum)
+        assert not beats[-1].reshape(-1, units)[len(bands(config, [rows])[-1]) :].any()  # rows that are none
         saturated += int((out == top).sum() + (out == -top - 1).sum())
-        flags, cycles = zip(*ended[position : position + rows * steps], strict=True)
-        assert flags == (0,) * (rows * steps - 1) + (1,), index
+        marks, cycles = zip(*ended[position : position + many * steps], strict=True)
+        assert list(marks) == beat_marks(config, [rows]), index
         if this["o"] == "never":
-            # A row takes as long as its beats or as its division.
-            assert cycles[-1] - cycles[0] <= rows * max(steps, ROW_CYCLES), index
-        position += rows * steps
+            # A band takes as long as its beats or as its division.
+            assert cycles[-1] - cycles[0] <= many * max(steps, division_cycles(config.drain_rows)), index
+        position += many * steps
         compared += out.size
     assert finished == [(word, rows) for word, (*_, rows) in zip(words, tiles, strict=True)]
-    assert compared == beats * units > 0
+    assert compared == elements > 0
     assert saturated > 5
     if (this["o"], this.get("i")) == ("never", None):
-        assert ended[0][1] - given[0] == 1 + LATENCY  # the tile is there a cycle after it is given
+        first = min(config.drain_rows, tiles[0][-1])
+        assert ended[0][1] - given[0] == 1 + latency(first)  # the tile is there a cycle after it is given

@@ -40,6 +40,10 @@ CASES = {
         "gaps": "anywhere",
         "values": "random",
     },
+    "two rows leave": {"config": {"drain_rows": 2}, "gaps": "between", "values": "random"},
+    "four of twelve rows leave": {
+        "config": {"rows": 12, "softmax_lanes": 2, "drain_rows": 4, "words": 3}, "gaps": "never", "values": "random"
+    },
 }  # fmt: skip
 
 
@@ -171,9 +175,10 @@ async def matches_golden(dut):
     assert this["values"] != "extreme" or peak > 0.8 * (1 << (config.accumulator_bits - 1))
 
     # Reads at random while slots run, but not of a word that accumulates; then every element.
+    many = config.drain_rows
     all_elements = [
-        (i, w, s) for i in range(config.rows) for w in range(config.words) for s in range(config.block_cycles)
-    ]
+        (i, w, s) for i in range(0, config.rows, many) for w in range(config.words) for s in range(config.block_cycles)
+    ]  # of the first row of a band; the others' are read with them
     full = slots[-1].cycles[-1] + config.rows_per_lane + 4
     end = full + len(all_elements) + 2
     history = {}
@@ -190,28 +195,33 @@ async def matches_golden(dut):
     drains = []
     for n in range(full):
         element = all_elements[rng.integers(len(all_elements))]
-        drains.append(None if element[1] in busy[n] or rng.random() < 0.2 else element)
-    drains += [*all_elements, None, None]
+        rows = int(rng.integers(1, 1 << many))
+        drains.append(None if element[1] in busy[n] or rng.random() < 0.2 else (*element, rows))
+    drains += [*((*element, (1 << many) - 1) for element in all_elements), None, None]
 
     inputs = {"command": list(commands(rng, config, slots, end)), "drain": []}
     for drain in drains:
-        i, w, s = drain or all_elements[rng.integers(len(all_elements))]
-        fields = {"enable": int(drain is not None), "row": i, "word": w, "column": s}
+        i, w, s, rows = drain or (*all_elements[rng.integers(len(all_elements))], 0)
+        fields = {"enable": rows, "band": i // many, "word": w, "column": s}
         inputs["drain"].append(pack(drain_layout(config), fields))
     for lane, port in enumerate(loads(rng, config, slots)):
         inputs[f"load__{lane}"] = list(load_values(rng, config, port, lane, end))
-    seen = (await play(dut, inputs, ["drain_data"]))["drain_data"]
+    seen = await play(dut, inputs, [f"drain_data__{n}" for n in range(many)])
 
-    compared, expected, shown = 0, None, None
+    compared, expected, shown = 0, [None] * many, None
     for n in range(end):
         if n and shown in busy[n - 1]:  # the bank was read for something else
-            expected = None
-        if expected is not None:
-            assert seen[n] is not None, (n, drains[n - 1])
-            assert unpack_vector(seen[n], config.accumulator_bits, config.units) == expected, (n, drains[n - 1])
-            compared += 1
+            expected = [None] * many
+        for row, values in enumerate(expected):
+            if values is not None:
+                found = seen[f"drain_data__{row}"][n]
+                assert found is not None, (n, row, drains[n - 1])
+                assert unpack_vector(found, config.accumulator_bits, config.units) == values, (n, row, drains[n - 1])
+                compared += 1
         if drains[n] is not None:
-            values = [o for since, o in history.get(drains[n], ()) if since <= n]
-            shown = drains[n][1]
-            expected = values[-1] if values else None  # an element that was never written is undefined
-    assert compared > len(all_elements) + 100 * (config.words > 1)
+            i, shown, s, rows = drains[n]
+            for row in range(many):
+                values = [o for since, o in history.get((i + row, shown, s), ()) if since <= n]
+                # An element that was never written, or is not read, is undefined.
+                expected[row] = values[-1] if values and rows >> row & 1 else None
+    assert compared > many * len(all_elements) + 100 * (config.words > 1)

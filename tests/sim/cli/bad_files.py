@@ -236,6 +236,59 @@ TABLES = {
 }
 """A table of energies."""
 
+
+def requests(*numbers: Any) -> bytes:
+    """A trace of requests, each with its context and generated tokens, or as it is."""
+    pairs = [
+        dict(zip(("context", "generated"), each, strict=True)) if type(each) is tuple else each for each in numbers
+    ]
+    return json.dumps({"requests": pairs}).encode()
+
+
+def lines(*rows: str, names: str = "TIMESTAMP,ContextTokens,GeneratedTokens") -> bytes:
+    """A trace as Azure has them."""
+    return "\n".join((names, *rows)).encode()
+
+
+TRACES = {
+    "empty.json": (b"", "the trace is no JSON"),
+    "cut.json": (requests((1, 1))[:-3], "the trace is no JSON"),
+    "deep.json": (DEEP, "the trace is no JSON"),
+    "binary.json": (bytes(range(256)), "the trace is no JSON"),
+    "digits.json": (b'{"requests": [{"context": ' + b"9" * 10_000 + b"}]}", "the trace is no JSON"),
+    "array.json": (b"[]", 'must be a JSON object with a list "requests"'),
+    "nothing.json": (b"{}", 'must be a JSON object with a list "requests"'),
+    "object.json": (b'{"requests": {}}', 'must be a JSON object with a list "requests"'),
+    "no-requests.json": (requests(), "must have at least one request"),
+    "number.json": (requests((1, 1), 3), "request 2 of the trace must be a JSON object, not 3"),
+    "no-context.json": (requests({"generated": 3}), "missing is context"),
+    "no-generated.json": (requests((1, 1), {"context": 3}), "request 2 of the trace must have context and generated"),
+    "negative.json": (requests((-3, 1)), "context must be from 1 to 1048575, not -3, in request 1 of"),
+    "zero-context.json": (requests((0, 1)), "context must be from 1 to 1048575, not 0"),
+    "zero-generated.json": (requests((1, 0)), "generated must be from 1 to 1048575, not 0"),
+    "fraction.json": (requests((1.5, 1)), "context must be a whole number, not 1.5"),
+    "text.json": (requests(("12", 1)), 'context must be a whole number, not "12"'),
+    "true.json": (requests((1, True)), "generated must be a whole number, not true"),
+    "null.json": (requests((1, None)), "generated must be a whole number, not null"),
+    "infinite.json": (b'{"requests": [{"context": Infinity, "generated": 1}]}', "not Infinity"),
+    "long.json": (requests((1 << 20, 1)), "context must be from 1 to 1048575, not 1048576"),
+    "long-together.json": (requests((1048575, 2)), "context + generated - 1 must be at most 1048575, not 1048576"),
+    "empty.csv": (b"", "must have the name ContextTokens"),
+    "no-names.csv": (b"2023-11-16,374,44\n", "must have the name ContextTokens"),
+    "one-name.csv": (lines("1", names="ContextTokens"), "must have the name GeneratedTokens"),
+    "no-requests.csv": (lines(), "must have at least one request"),
+    "utf-16.csv": (lines("a,3,4").decode().encode("utf-16"), "must be UTF-8"),
+    "short.csv": (lines("a,3,4", "a,3"), "line 3 of the trace must have context and generated, missing is generated"),
+    "gap.csv": (lines("a,,4"), "line 2 of the trace must have context and generated, missing is context"),
+    "text.csv": (lines("a,three,4"), 'context must be a whole number, not "three", in line 2'),
+    "fraction.csv": (lines("a,3,4.5"), 'generated must be a whole number, not "4.5"'),
+    "negative.csv": (lines("a,3,-4"), "generated must be from 1 to 1048575, not -4, in line 2 of"),
+    "zero.csv": (lines("a,3,0"), "generated must be from 1 to 1048575, not 0"),
+    "huge.csv": (lines("a," + "9" * 5000 + ",1"), "context must be a whole number"),
+    "quote.csv": (lines('"a,3,4'), "the trace is no CSV"),
+}
+"""A trace of requests, named with its suffix."""
+
 ASKED = {"axes": {"rows": [64]}, "question": {}}
 RESULTS = {
     "empty": (b"", "is damaged"),

@@ -9,6 +9,7 @@ from tests.sim.cli import bad_files
 TINY = ("--preset", "tiny")
 SIMULATE = ("simulate", "good.npz", *TINY, "--simulator", "golden", "--jobs", "1")
 EVALUATE = ("evaluate", "--tokens", "64", "--layers", "1")
+SERVE = ("evaluate", "--layers", "1")
 EXPLORE = ("explore", "--tokens", "64", "--jobs", "1", "--limit", "1")
 LONG = "n" * 300
 
@@ -56,6 +57,9 @@ def files() -> dict[str, bytes]:
         ("found", "/results.jsonl", bad_files.RESULTS),
     ):
         found |= {f"{folder}/{name}{kind}": content for name, (content, _) in table.items()}
+    found |= {f"traces/{name}": content for name, (content, _) in bad_files.TRACES.items()}
+    found["good.json"] = bad_files.requests((12, 3))
+    found["wide.json"] = bad_files.requests((400_000, 2), (400_000, 2), (400_000, 2))
     return found
 
 
@@ -99,7 +103,17 @@ COMMANDS = (
 )
 INTEGERS = (
     *("rows", "columns", "words", "operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size"),
-    *("softmax_lanes", "update_rank", "slack", "flush", "output_bits", "engines", "buffer_bytes", "bus_bits"),
+    *(
+        "softmax_lanes",
+        "update_rank",
+        "slack",
+        "flush",
+        "output_bits",
+        "drain_rows",
+        "engines",
+        "buffer_bytes",
+        "bus_bits",
+    ),
 )
 CHIP_ONLY = ("engines", "buffer_bytes", "bus_bits")
 VALUES = {
@@ -263,6 +277,48 @@ def models() -> Iterator[Row]:
         "pipe": "(Is a pipe, a socket or a device",
     }.items():
         yield Row(f"energies of {path}", (*EVALUATE, "--energy-table", path), said)
+
+
+def traces() -> Iterator[Row]:
+    """Traces of requests, and the options about them."""
+    for name, (_, said) in bad_files.TRACES.items():
+        yield Row(f"trace {name}", (*SERVE, "--batch", f"traces/{name}"), said)
+    for path, said in {
+        "": "or a path that ends in .json or .csv, not",
+        "azure": "or a path that ends in .json or .csv, not azure",
+        "notes.txt": "or a path that ends in .json or .csv, not notes.txt",
+        "none.json": "(No such file or directory)",
+        "none.csv": "(No such file or directory)",
+        "full": "not full",
+        "piped/config.json": "(Is a pipe, a socket or a device",
+        LONG + ".csv": "File name too long",
+    }.items():
+        yield Row(f"trace {path[:20]}", (*SERVE, "--batch", path), said)
+    for more, said in {
+        ("--tokens", "64"): "--tokens 64 must not be given with --batch",
+        ("--new-tokens", "1"): "--new-tokens 1 must not be given with --batch",
+        ("--sequences", "16"): "--sequences 16 must not be given with --batch",
+        ("--slots", "0"): "slots must be from 1 to 1024, not 0",
+        ("--slots", "1025"): "not 1025",
+        ("--slots", "many"): "--slots",
+        ("--chunk", "0"): "chunk must be from 1 to 1048575, not 0",
+        ("--chunk", "-1"): "not -1",
+        ("--requests", "0"): "requests must be from 1 to 1, not 0",
+        ("--requests", "2"): "requests must be from 1 to 1, not 2",
+        ("--jobs", "0"): "--jobs",
+        ("--page-tokens", "24"): "keys of a page must be one of",
+        ("--model", "bert-base"): "must see no later ones",
+        ("--full",): "must see no later ones",
+        ("--head-dimension", "129"): "columns must be at least as many",
+        ("--preset", "tiny"): "the energy table is of another configuration",
+        ("--preset", "tiny", "--no-energy"): "columns must be at least as many",
+        ("--clock-mhz", "0"): "clock frequency must be",
+    }.items():
+        yield Row(f"batch {' '.join(more)}", (*SERVE, "--batch", "good.json", *more), said)
+    wide = "the keys of all sequences of a step must be at most 1,048,575 together"
+    yield Row("batch too wide", (*SERVE, "--batch", "wide.json", "--chunk", "400000"), wide)
+    for option in ("--slots", "--requests", "--jobs"):
+        yield Row(f"{option} alone", (*EVALUATE, option, "4"), f"{option} 4 may be given only with --batch")
 
 
 def numbers() -> Iterator[Row]:
@@ -485,6 +541,16 @@ def surroundings() -> Iterator[Row]:
 
 
 ROWS = [
-    *(*parameters(), *configurations(), *outputs(), *heads(), *models(), *numbers(), *explorations(), *libraries()),
+    *(
+        *parameters(),
+        *configurations(),
+        *outputs(),
+        *heads(),
+        *models(),
+        *traces(),
+        *numbers(),
+        *explorations(),
+        *libraries(),
+    ),
     *(*words(), *surroundings()),
 ]

@@ -313,6 +313,7 @@ NUMBERS = {
         "--head-dimension",
     ),
     "evaluate --tokens 64": ("--clock-mhz",),
+    "evaluate --batch azure-conv": ("--slots", "--requests", "--jobs"),
     "explore --axis rows=64": ("--tokens", "--limit", "--jobs"),
     "synth": ("--jobs", "--node"),
     "timing": ("--jobs", "--node", "--clock-mhz"),

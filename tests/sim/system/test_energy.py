@@ -114,7 +114,8 @@ def test_corners_scale_everything_but_memory(name):
 
 def test_the_stored_table_is_of_the_published_chip():
     own = PAPER.as_dict()
-    assert {**TABLE.configuration, "address_bits": own["address_bits"]} == own
+    later = ("address_bits", "streams", "drain_rows")
+    assert {**TABLE.configuration, **{name: own[name] for name in later}} == own
     found = joules(counters=replace(COUNTERS, mac_cycles=16_000))
     assert found.keys() == set(COMPONENTS)
     arrays = found["IP-CIM"], found["OP-CIM"]
@@ -127,7 +128,8 @@ def test_energy_of_an_engine_that_always_streams_is_the_cost_tables():
     cycles = 10_000_000
     rows = cycles / (data["keys_per_tile"] * 8) * 128
     loaded = replace(COUNTERS, cycles=cycles, mac_cycles=16 * cycles)
-    found = joules(counters=loaded, rows=16 * int(rows))
+    chip = PAPER.override(drain_rows=data["parameters"]["drain_rows"])
+    found = joules(chip=chip, counters=loaded, rows=16 * int(rows))
     for name in ENGINE_PARTS:
         row = data["table"][name]["measured"]
         watts = found[name] / (cycles / 400e6) / 16
@@ -150,6 +152,16 @@ def test_another_configuration_is_refused(changes, text):
 
 def test_what_the_table_is_a_line_over_is_not():
     joules(chip=PAPER.override(engines=4, rows=64, softmax_lanes=8, buffer_bytes=1 << 18, schedule="in_order"))
+
+
+def test_rows_that_leave_together_have_a_normalizer_each():
+    """It idles and leaks; an output takes what it took."""
+    one, four = (PAPER.override(drain_rows=n) for n in (1, 4))
+    here, there = joules(chip=one), joules(chip=four)
+    assert {name for name in here if here[name] != there[name]} == {"normalizer", "leakage"}
+    idle = TABLE.engine["normalizer"].idle.at(128) * COUNTERS.cycles * 16
+    assert there["normalizer"] - here["normalizer"] == pytest.approx(3 * idle * 1e-15, rel=1e-6)
+    assert TABLE.leakage(four) - TABLE.leakage(one) == pytest.approx(16 * 3 * TABLE.leakage_mw["normalizer"])
 
 
 BAD = {

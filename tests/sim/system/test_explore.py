@@ -10,10 +10,12 @@ import pytest
 from distributed import LocalCluster
 from typer.testing import CliRunner
 
+from fusioncim.asic.scaling import scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.system.axes import AXES, chip_of, parse_axes, points
+from fusioncim_sim.system.energy_table import corner
 from fusioncim_sim.system.explore import RESULTS, Question, _numbers, area, explore, judge, quality
 from fusioncim_sim.system.pareto import OBJECTIVES, front
 
@@ -121,9 +123,15 @@ def test_a_model_may_be_a_file_with_layers_of_two_kinds(tmp_path):
 
 def test_area_grows_with_what_is_there():
     here = area(PAPER, "28 nm, 0.9 V")
-    for changes in ({"words": 8}, {"rows": 256, "softmax_lanes": 32}, {"buffer_bytes": 1 << 21}):
+    for changes in ({"words": 8}, {"rows": 256, "softmax_lanes": 32}, {"buffer_bytes": 1 << 21}, {"drain_rows": 4}):
         assert area(PAPER.override(**changes), "28 nm, 0.9 V") > here
     assert area(PAPER.override(engines=8), "28 nm, 0.9 V") < here
+
+
+def test_area_of_a_row_more_that_leaves_is_that_of_the_mapped_chip():
+    """Of `paper` 265,600 um2 in Nangate 45 nm."""
+    one, two = (area(PAPER.override(drain_rows=n), "28 nm, 0.9 V") for n in (1, 2))
+    assert two - one == pytest.approx(0.2656 * scale(corner("28 nm, 0.9 V")).area, rel=0.02)
 
 
 def test_fewer_bits_cost_quality():

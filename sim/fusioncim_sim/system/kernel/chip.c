@@ -31,9 +31,11 @@ typedef struct {
     Engine engines[MAX_ENGINES];
     int64_t works[MAX_ENGINES], drains[MAX_ENGINES]; /* until then an engine, its normalizer only wait */
     uint32_t room, takes_tile, multiply, loaded, waits, outputs;
+    int32_t more[MAX_ENGINES]; /* rows of the band that leaves an engine, behind the first */
     int32_t slots[SLOTS];   /* the job in each slot of the table */
-    int64_t *blocks, block; /* numbers of the blocks in the global buffer, and of the one that was read */
-    Entry entries[(6 + 6 * MAX_ENGINES) * QUEUE];
+    Note *notes;            /* of the blocks in the global buffer */
+    int64_t block;          /* number of the one that was read */
+    Entry entries[(6 + (5 + MAX_LANES) * MAX_ENGINES) * QUEUE];
 } Chip;
 
 static void chip_reset(Chip *c, const Config *config)
@@ -47,7 +49,8 @@ static void chip_reset(Chip *c, const Config *config)
     fifo_reset(&c->output.order, ROWS_AHEAD, &entries);
     for (int e = 0; e < config->engines; e++) {
         fifo_reset(&c->network.passes[e], PASSES_PLANNED, &entries);
-        fifo_reset(&c->output.packers[e].beats, ROWS_PACKED * config->output_beats, &entries);
+        for (int n = 0; n < config->drain_rows; n++)
+            fifo_reset(&c->output.packers[e].lanes[n].beats, config->words_packed, &entries);
         fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
         fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
         fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);
@@ -71,6 +74,7 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
                       c->network.block_last >> n & 1, c->block);
         c->drains[e] = engine_drains(engine, now);
         c->outputs = with(c->outputs, n, engine->output);
+        c->more[n] = engine->more;
         if (!(works >> e & 1) && engine->busy == busy)
             continue;
         c->works[e] = engine_works(engine, config, now);
@@ -137,7 +141,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int reserve = fetcher_reserves(&c->fetcher, room);
 
     /* Network. */
-    int64_t front = c->blocks[c->network.front % (uint32_t)config->buffer_blocks];
+    Note front = c->notes[c->network.front % (uint32_t)config->buffer_blocks];
     uint32_t served = network_serves(&c->network, c->room);
 
     /* Writes. */
@@ -157,14 +161,14 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
 
     /* All registers change. */
     int changes = works || drains || reserve || word;
+    Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
+    changes |= output_update(&c->output, config, jobs, c->slots, moves, c->more, command ? tile.engine : -1, &place, go,
+                             moved, write);
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
-        c->block = front;
+        c->block = front.block;
     if (reserve)
-        c->blocks[c->network.entry % (uint32_t)config->buffer_blocks] = c->fetcher.here.block;
-    Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
-    changes |= output_update(&c->output, config, jobs, c->slots, moves, command ? tile.engine : -1, &place, go, moved,
-                             write);
+        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.here.block, c->fetcher.stream};
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
@@ -196,7 +200,7 @@ int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t 
 {
     Chip *c = calloc(1, sizeof *c);
     int64_t now = 0;
-    if (!c || !(c->blocks = calloc((size_t)config->buffer_blocks, sizeof *c->blocks)))
+    if (!c || !(c->notes = calloc((size_t)config->buffer_blocks, sizeof *c->notes)))
         abort();
     chip_reset(c, config);
     while (c->table.ended < job_count && now < limit)
@@ -204,7 +208,7 @@ int fusioncim_run(const Config *config, const Job *jobs, int job_count, int64_t 
     int ended = c->table.ended;
     for (int e = 0; e < config->engines; e++)
         counters->slots += c->engines[e].slots;
-    free(c->blocks);
+    free(c->notes);
     free(c);
     return ended;
 }

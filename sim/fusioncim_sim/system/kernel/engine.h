@@ -19,9 +19,9 @@ typedef struct {
     int64_t slot_end;
     Due release, finished;
     /* Normalizer */
-    int32_t division, division_row, draining, drain_last, drain_word, column;
+    int32_t division, division_row, draining, drain_more, drain_last, drain_word, column;
     int64_t divided;
-    int32_t bank, bank_last, bank_word, aligned, output;
+    int32_t bank, bank_more, bank_last, bank_word, aligned, aligned_more, output, more;
 } Engine;
 
 /* What an engine does in a cycle: the Sequencer, and the Normalizer. */
@@ -65,6 +65,13 @@ static Slots engine_slots(const Engine *e, const Config *config, int64_t now)
         .exhausted = valid && !e->found && e->index == fifo_front(&e->passes)->b,
         .word = word,
     };
+}
+
+/* The band that is divided has rows behind the one that is. */
+static int engine_band_goes_on(const Engine *e, const Config *config)
+{
+    int row = e->division_row;
+    return row % config->drain_rows != config->drain_rows - 1 && row + 1 != fifo_front(&e->tiles)->b;
 }
 
 static Drain engine_drain(const Engine *e, const Config *config, int room)
@@ -155,8 +162,11 @@ static void normalizer_update(Engine *e, const Config *config, int64_t now, Drai
         e->busy &= ~(1 << e->bank_word);
     if (d.advance) {
         e->output = e->aligned;
+        e->more = e->aligned_more;
         e->aligned = e->bank;
+        e->aligned_more = e->bank_more;
         e->bank = e->draining;
+        e->bank_more = e->drain_more;
         e->bank_last = last_column && e->drain_last;
         e->bank_word = e->drain_word;
     }
@@ -164,6 +174,7 @@ static void normalizer_update(Engine *e, const Config *config, int64_t now, Drai
         e->column = last_column ? 0 : e->column + 1;
     if (d.divides) {
         e->draining = e->division == SEND;
+        e->drain_more = e->division_row % (int32_t)config->drain_rows;
         e->drain_last = e->division_row + 1 == tile->b;
         e->drain_word = tile->a;
     }
@@ -177,8 +188,11 @@ static void normalizer_update(Engine *e, const Config *config, int64_t now, Drai
         e->division = DIVIDE;
         break;
     case DIVIDE:
-        if (now == e->divided)
-            e->division = SEND;
+        if (now == e->divided) {
+            int goes_on = engine_band_goes_on(e, config);
+            e->division = goes_on ? NORMALIZE : SEND;
+            e->division_row += goes_on;
+        }
         break;
     case SEND:
         if (d.divides) {

@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
     const Job *job;
     int32_t state, slot, second, falls, measures, inner, turned; /* measures: the strides, else a jump's addresses */
+    int32_t heads, stream; /* of the pass, and which one's block is due */
     int32_t busy, half, row, rows;                               /* of the block that is asked for; half: values */
     Interval span;
     int64_t k_base, v_base, common, diagonal, stride, sent, due, multiplied, row_address, v_address;
@@ -217,6 +218,8 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
             f->k_base = f->job->k.address + plan->kv_head * f->job->k.head_pitch;
             f->v_base = f->job->v.address + plan->kv_head * f->job->v.head_pitch;
             f->sent = 0;
+            f->heads = plan->heads;
+            f->stream = 0;
             f->measures = f->stride != 0 && !f->job->page_tokens;
             if (!plan->started && plan->kv_head == 0) {
                 pages->valid = 0;
@@ -274,11 +277,14 @@ static int fetcher_update(KvFetcher *f, const Config *config, int64_t now, const
     case FETCH_OFFER:
         if (reserves) {
             f->busy = 1;
-            f->row_address = f->here.k_address;
-            f->v_address = f->here.v_address;
+            f->row_address = f->here.k_address + f->stream * f->job->k.head_pitch;
+            f->v_address = f->here.v_address + f->stream * f->job->v.head_pitch;
             f->rows = (int32_t)least(f->job->keys ? f->job->keys - f->here.block * config->rank : 1, config->rank);
-            f->sent++;
-            f->state = FETCH_STEP;
+            if (++f->stream == f->heads) {
+                f->stream = 0;
+                f->sent++;
+                f->state = FETCH_STEP;
+            }
         }
         break;
     case FETCH_STEP:

@@ -1,10 +1,17 @@
 /* Network: the queue of blocks in the global buffer, and which engines take the next one. */
 
+/* A block in the global buffer: its number, and which head of the pass it is of. */
+typedef struct {
+    int64_t block;
+    int32_t stream;
+} Note;
+
 /* passes a, b: blocks that each engine takes, from a to b - 1, c: blocks of the pass; resident: passes that wait in all engines;
    need, take: of the pass that is read, and how many are left; front: the next block; vector: of the block that is read. */
 typedef struct {
     Fifo passes[MAX_ENGINES];
     Interval need[MAX_ENGINES];
+    int32_t stream[MAX_ENGINES]; /* the head of the pass that an engine has */
     int32_t resident, take[MAX_ENGINES], left;
     int32_t taken, whole, seen, known, busy, vector;
     uint32_t front, entry, takers;
@@ -23,9 +30,9 @@ static uint32_t network_serves(const Network *n, uint32_t room)
 
 static int network_begins(const Network *n) { return !n->left && n->passes[0].out && n->resident; }
 
-/* front: number of the next block. */
+/* front: the next block. */
 static int network_update(Network *n, const Config *config, const Planner *plan, int need, int loaded, int reserve,
-                          int written, uint32_t served, int64_t front)
+                          int written, uint32_t served, Note front)
 {
     int longest = (int)(config->rank > SHORTEST_READ ? config->rank : SHORTEST_READ);
     int begin = network_begins(n), looks = !n->seen && n->whole, finds = n->seen && !n->known && n->left;
@@ -42,7 +49,9 @@ static int network_update(Network *n, const Config *config, const Planner *plan,
     if (finds) {
         n->takers = 0;
         for (int e = 0; e < config->engines; e++)
-            n->takers |= (uint32_t)(n->need[e].low <= front && front < n->need[e].high) << e;
+            n->takers |= (uint32_t)(n->stream[e] == front.stream && n->need[e].low <= front.block &&
+                                    front.block < n->need[e].high)
+                         << e;
     }
     n->left = begin ? fifo_front(&n->passes[0])->c : n->left - !!served;
     for (int e = 0; e < config->engines; e++) {
@@ -50,10 +59,11 @@ static int network_update(Network *n, const Config *config, const Planner *plan,
         Entry share = {
             .a = (int32_t)plan->need[e].low,
             .b = (int32_t)plan->need[e].high,
-            .c = (int32_t)(plan->span.high - plan->span.low),
+            .c = (int32_t)(plan->span.high - plan->span.low) * plan->heads,
+            .address = plan->stream[e],
         };
         if (begin)
-            n->need[e] = (Interval){due->a, due->b};
+            n->need[e] = (Interval){due->a, due->b}, n->stream[e] = (int32_t)due->address;
         n->take[e] = begin ? due->b - due->a : n->take[e] - (int)(served >> e & 1);
         fifo_update(&n->passes[e], need, share, begin);
     }

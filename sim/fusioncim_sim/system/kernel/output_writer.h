@@ -1,17 +1,22 @@
 /* OutputWriter: a packer per engine, and the turn in which their rows are written. */
 
 typedef struct {
-    Fifo beats, places; /* places: address, a: head, b: rows, c: slot */
-    int32_t part, beat, rows, held;
+    Fifo beats;
     int32_t gone, passes; /* words of the row that left; over the words behind the dimension */
+} Lane;
+
+typedef struct {
+    Lane lanes[MAX_LANES];
+    Fifo places; /* address, a: head, b: rows, c: slot */
+    int32_t part, beat, rows, held, lane;
     Entry place;
 } Packer;
 
 typedef struct {
     Packer packers[MAX_ENGINES];
-    int32_t chosen, held, last, sender, left, spills;
+    int32_t chosen, held, last, sender, lane, left, spills;
     uint32_t restless, rows, room; /* packers that move by themselves, that hold a row, that take an output */
-    Fifo order; /* a: engine, b: beats, c: it has a beat more than words */
+    Fifo order; /* address: lane, a: engine, b: beats, c: it has a beat more than words */
 } OutputWriter;
 
 /* A row is asked to be written. */
@@ -31,26 +36,37 @@ static int output_spills(const OutputWriter *o) { return o->left == 1 && o->spil
 /* A beat is there for the write master. */
 static int output_word(const OutputWriter *o)
 {
-    const Packer *p = &o->packers[o->sender];
-    return o->left && (output_spills(o) || (p->beats.out && !p->passes));
+    const Lane *lane = &o->packers[o->sender].lanes[o->lane];
+    return o->left && (output_spills(o) || (lane->beats.out && !lane->passes));
 }
 
-static void packer_update(Packer *p, const Config *config, const Job *jobs, const int32_t *slots, int taken,
-                          const Entry *place, int take, int sent, int last)
+/* A lane takes a word; sent: the write master takes one, last: the last one of its row. Returns whether it moves by itself. */
+static int lane_update(Lane *lane, const Config *config, int word, int sent, int last)
+{
+    int leaves = lane->beats.out && (sent || lane->passes);
+    if (leaves) {
+        lane->gone = lane->gone == config->output_beats - 1 ? 0 : lane->gone + 1;
+        lane->passes = (lane->passes || last) && lane->gone;
+    }
+    fifo_update(&lane->beats, word, (Entry){0}, leaves);
+    return lane->passes || fifo_moves(&lane->beats);
+}
+
+/* more: rows of the band behind the first; sent: the lane whose word the write master takes, or -1. Returns whether it
+   moves by itself. */
+static int packer_update(Packer *p, const Config *config, const Job *jobs, const int32_t *slots, int taken, int more,
+                         const Entry *place, int take, int sent, int last)
 {
     int word = taken && p->part == config->parts - 1, ends = word && p->beat == config->output_beats - 1;
     Entry front = *fifo_front(&p->places);
-    int next = p->places.out, held = p->held, leaves = p->beats.out && (sent || p->passes);
-    if (leaves) {
-        p->gone = p->gone == config->output_beats - 1 ? 0 : p->gone + 1;
-        p->passes = (p->passes || last) && p->gone;
-    }
+    int next = p->places.out, held = p->held, moves = 0;
+    for (int n = 0; n < config->drain_rows; n++)
+        moves |= lane_update(&p->lanes[n], config, word && n <= more, sent == n, last);
     if (taken)
         p->part = word ? 0 : p->part + 1;
     if (word)
         p->beat = ends ? 0 : p->beat + 1;
-    p->rows += ends - take;
-    fifo_update(&p->beats, word, (Entry){0}, leaves);
+    p->rows += (ends ? more + 1 : 0) - take;
     fifo_update(&p->places, place != NULL, place ? *place : (Entry){0}, !held);
     if (!held) {
         p->place = front;
@@ -62,7 +78,18 @@ static void packer_update(Packer *p, const Config *config, const Job *jobs, cons
         p->place.address += wrap ? job->o.pitch - (group - 1) * job->o.head_pitch : job->o.head_pitch;
         p->place.a = wrap ? 0 : p->place.a + 1;
         p->held = --p->place.b != 0;
+        p->lane = p->held && p->lane + 1 < config->drain_rows ? p->lane + 1 : 0;
     }
+    return moves || fifo_moves(&p->places) || (!p->held && p->places.out);
+}
+
+/* It takes outputs. */
+static int packer_room(const Packer *p, const Config *config)
+{
+    for (int n = 0; n < config->drain_rows; n++)
+        if (!fifo_writable(&p->lanes[n].beats))
+            return 0;
+    return 1;
 }
 
 /* The first of the engines behind that one, else the first. */
@@ -72,11 +99,12 @@ static int next_in_turn(uint32_t engines, int last)
     return __builtin_ctz(behind ? behind : engines);
 }
 
-/* moves: engines whose output moves; placed: the engine that gets a tile, whose rows go to `place`, or -1. */
+/* moves: engines whose output moves, more: rows of each behind the first; placed: the engine that gets a tile, whose rows
+   go to `place`, or -1. */
 static int output_update(OutputWriter *o, const Config *config, const Job *jobs, const int32_t *slots, uint32_t moves,
-                         int placed, const Entry *place, int go, int moved, Request request)
+                         const int32_t *more, int placed, const Entry *place, int go, int moved, Request request)
 {
-    int chosen = o->chosen, sender = o->sender, waits = o->order.out;
+    int chosen = o->chosen, sender = o->sender, waits = o->order.out, lane = o->packers[chosen].lane;
     int next = o->left == 0 || (moved && o->left == 1);
     uint32_t rows = o->rows & ~(o->held ? 1u << chosen : 0);
     uint32_t stirs = moves | o->restless | (placed >= 0 ? 1u << placed : 0) | (go ? 1u << chosen : 0) |
@@ -86,14 +114,14 @@ static int output_update(OutputWriter *o, const Config *config, const Job *jobs,
     int changes = stirs || go || moved || (!o->held && rows) || fifo_moves(&o->order) || (next && (waits || o->left));
     FOR_EACH(e, stirs) {
         Packer *p = &o->packers[e];
-        packer_update(p, config, jobs, slots, moves >> e & 1, placed == (int)e ? place : NULL, go && chosen == (int)e,
-                      word && sender == (int)e, ends);
-        int restless = p->passes || fifo_moves(&p->beats) || fifo_moves(&p->places) || (!p->held && p->places.out);
+        int restless =
+            packer_update(p, config, jobs, slots, moves >> e & 1, more[e], placed == (int)e ? place : NULL,
+                          go && chosen == (int)e, word && sender == (int)e ? o->lane : -1, ends);
         o->restless = with(o->restless, (int)e, restless);
         o->rows = with(o->rows, (int)e, p->rows && p->held);
-        o->room = with(o->room, (int)e, fifo_writable(&p->beats));
+        o->room = with(o->room, (int)e, packer_room(p, config));
     }
-    fifo_update(&o->order, go, (Entry){.a = chosen, .b = request.beats, .c = request.last}, next);
+    fifo_update(&o->order, go, (Entry){.address = lane, .a = chosen, .b = request.beats, .c = request.last}, next);
     if (!o->held || go) {
         o->held = rows != 0;
         o->chosen = rows ? next_in_turn(rows, o->last) : chosen;
@@ -103,6 +131,7 @@ static int output_update(OutputWriter *o, const Config *config, const Job *jobs,
     if (next) {
         o->left = waits ? front.b : 0;
         o->sender = front.a;
+        o->lane = (int32_t)front.address;
         o->spills = front.c;
     } else if (moved) {
         o->left--;

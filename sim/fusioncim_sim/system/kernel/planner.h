@@ -14,18 +14,35 @@ enum {
 };
 
 typedef struct {
-    int32_t engine, rows, last, opens, begins, first, final;
+    int32_t engine, rows, last, opens, begins, first, skips, returns, final;
     Interval blocks; /* that pass it */
 } Tile;
 
 typedef struct {
     const Job *job;
     int32_t state, slot, kv_head, base, n, count, started;
+    int64_t each; /* tiles of an engine in a full pass */
+    int32_t heads, head; /* that pass together, and which one is planned */
     int32_t beside; /* tiles of an engine, or 0: there and back */
     int stepped;    /* the tile is not known yet */
-    int64_t outlined, left, behind, common, diagonal, stride;
+    int64_t uneven, woven, pass; /* woven: the first two passes take turns in the tiles; pass: how many the group had */
+    int64_t tile, mark, behind; /* the tile that is outlined or sent; the first one of the pass */
+    int64_t common, diagonal, stride;
+    int32_t stream[MAX_ENGINES];
     Interval span, need[MAX_ENGINES], tiles[MAX_ENGINES * MAX_WORDS]; /* blocks of the pass, of an engine, of a tile */
 } Planner;
+
+/* Rows of a group of heads. */
+static int64_t planner_rows(const Job *job) { return job->queries * (job->heads / job->kv_heads); }
+
+/* Heads that pass together: one where there are more rows than keys. */
+static int64_t planner_heads(const Planner *p, const Config *config)
+{
+    int64_t rows = planner_rows(p->job), room = config->engines / ((rows + config->rows - 1) / config->rows);
+    if (rows > p->job->keys || !room)
+        return 1;
+    return least(least(config->streams, p->job->kv_heads - p->kv_head), room);
+}
 
 static int planner_engine(const Planner *p, const Config *config)
 {
@@ -36,12 +53,34 @@ static int planner_engine(const Planner *p, const Config *config)
 }
 
 /* Tiles of an engine in a full pass. */
-static int planner_each(const Config *config) { return (int)(config->words > 1 ? config->words / 2 : 1); }
-
-/* Position of the first row that is not outlined. */
-static int64_t planner_first(const Planner *p, int64_t group)
+static int64_t planner_each(const Planner *p, const Config *config)
 {
-    return p->job->start + (p->job->queries * group - p->outlined) / group;
+    return config->words > 3 && p->job->keys > config->rows * config->rank ? config->words / 2 : 1;
+}
+
+/* Position of the first row of the tile. */
+static int64_t planner_first(const Planner *p, const Config *config)
+{
+    return p->job->start + p->tile * config->rows / (p->job->heads / p->job->kv_heads);
+}
+
+/* Rows of the group from that tile on. */
+static int64_t planner_left(const Planner *p, const Config *config)
+{
+    int64_t left = planner_rows(p->job) - p->tile * config->rows;
+    return left > 0 ? left : 0;
+}
+
+/* The next tile of the pass. */
+static int64_t planner_next(const Planner *p) { return p->tile + 1 + (p->woven && p->pass < 2); }
+
+/* Two full passes of whole queries, more keys than a tile drains for, fewer before the middle of the first one. */
+static int planner_uneven(const Planner *p, const Config *config)
+{
+    int64_t group = p->job->heads / p->job->kv_heads, rows = config->engines * p->each * config->rows;
+    int64_t drain = config->rows * config->rank;
+    return config->rows % group == 0 && planner_rows(p->job) >= 2 * rows && p->job->keys > drain &&
+           p->job->start + rows / group / 2 < drain;
 }
 
 static Tile planner_tile(const Planner *p, const Config *config)
@@ -50,11 +89,13 @@ static Tile planner_tile(const Planner *p, const Config *config)
     int behind = engines > 1 ? (p->n / engines + 1) * engines + engines - 1 - place : p->n + 1;
     return (Tile){
         .engine = planner_engine(p, config),
-        .rows = (int32_t)least(p->left, config->rows),
+        .rows = (int32_t)least(planner_left(p, config), config->rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
         .opens = !p->started && p->kv_head == 0 && p->job->opens,
         .begins = !p->started && p->kv_head == 0,
         .first = !p->started,
+        .skips = p->woven && p->pass < 2 && p->n,
+        .returns = p->woven && p->pass == 1 && p->n == 0,
         .final = p->n + 1 == p->count,
         .blocks = p->tiles[p->n],
     };
@@ -63,7 +104,7 @@ static Tile planner_tile(const Planner *p, const Config *config)
 static int planner_update(Planner *p, const Config *config, const Job *job, int slot, int pass_taken, int need_taken,
                            int tile_taken)
 {
-    int each = planner_each(config), full = (int)config->engines * each;
+    int full = (int)(config->engines * p->each);
     switch (p->state) {
     case PLAN_JOB:
         if (!job)
@@ -74,14 +115,20 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_GROUP;
         break;
     case PLAN_GROUP:
-        p->outlined = p->left = p->job->queries * (p->job->heads / p->job->kv_heads);
+        p->tile = p->pass = 0;
+        p->each = planner_each(p, config);
+        p->heads = (int32_t)planner_heads(p, config);
+        p->woven = 0;
+        p->uneven = planner_uneven(p, config);
+        p->head = 0;
         p->started = 0;
         p->state = PLAN_LOOK;
         break;
     case PLAN_LOOK: {
-        int64_t group = p->job->heads / p->job->kv_heads, reach = full * ((config->rows + group - 1) / group);
+        int64_t group = p->job->heads / p->job->kv_heads, reach = (full << p->uneven) * ((config->rows + group - 1) / group);
         int64_t final = p->job->start + p->job->queries - 1;
-        p->behind = mask_interval(p->job, least(planner_first(p, group) + reach, final)).low;
+        p->behind = mask_interval(p->job, least(planner_first(p, config) + reach, final)).low;
+        p->mark = p->tile;
         p->n = 0;
         for (int e = 0; e < MAX_ENGINES; e++)
             p->need[e] = (Interval){0, 0};
@@ -92,9 +139,11 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->state = PLAN_DEAL;
         break;
     case PLAN_DEAL: {
-        int64_t first = planner_first(p, p->job->heads / p->job->kv_heads);
-        int64_t tiles = (p->outlined + config->rows - 1) / config->rows;
-        int64_t turns = least((tiles + config->engines - 1) / config->engines, each);
+        int64_t first = planner_first(p, config);
+        int64_t tiles = (planner_left(p, config) + config->rows - 1) / config->rows * p->heads;
+        int64_t turns = least((tiles + config->engines - 1) / config->engines, p->each);
+        if (p->pass == 0)
+            p->woven = p->uneven && mask_interval(p->job, first).low == p->behind;
         p->beside = mask_interval(p->job, first).low != p->behind ? (int32_t)turns : 0;
         p->state = PLAN_OUTLINE;
         break;
@@ -104,9 +153,9 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
             p->stepped = 0;
             break;
         }
-        int64_t group = p->job->heads / p->job->kv_heads, rows = p->job->queries * group;
-        int64_t last = rows - p->outlined + least(p->outlined, config->rows) - 1;
-        int64_t first = planner_first(p, group), position = p->job->start + last / group;
+        int64_t group = p->job->heads / p->job->kv_heads;
+        int64_t last = p->tile * config->rows + least(planner_left(p, config), config->rows) - 1;
+        int64_t first = planner_first(p, config), position = p->job->start + last / group;
         Interval keys = {mask_interval(p->job, first).low, mask_interval(p->job, position).high};
         Interval tile = mask_blocks(keys, config->rank), *need = &p->need[planner_engine(p, config)];
         if (p->n == 0) {
@@ -120,11 +169,16 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         p->diagonal = least(position / config->rank, tile.high - 1);
         *need = (Interval){p->beside ? (p->n % p->beside ? need->low : tile.low) : p->n < config->engines ? tile.low : need->low, tile.high};
         p->tiles[p->n] = tile;
-        p->outlined -= least(p->outlined, config->rows);
+        p->stream[planner_engine(p, config)] = p->head;
+        p->tile = planner_next(p);
         p->count = ++p->n;
         p->stepped = 1;
-        if (p->outlined == 0 || p->n == full) {
+        if (!planner_left(p, config) && p->head + 1 < p->heads) {
+            p->head++;
+            p->tile = 0;
+        } else if (!planner_left(p, config) || p->n == full) {
             p->stepped = 0;
+            p->head = 0;
             p->state = PLAN_PASS;
         }
         break;
@@ -138,6 +192,7 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         if (!need_taken)
             return 0;
         p->n = 0;
+        p->tile = p->mark;
         p->state = PLAN_TILES;
         break;
     case PLAN_TILES:
@@ -147,14 +202,23 @@ static int planner_update(Planner *p, const Config *config, const Job *job, int 
         }
         if (!tile_taken)
             return 0;
-        p->left -= least(p->left, config->rows);
+        p->tile = planner_next(p);
         p->started = 1;
+        if (!planner_left(p, config) && p->head + 1 < p->heads) {
+            p->tile = 0;
+            p->started = 0;
+            p->head++;
+            p->kv_head++;
+        }
         p->stepped = ++p->n < p->count;
         if (!p->stepped)
             p->state = PLAN_NEXT;
         break;
     case PLAN_NEXT:
-        if (p->left) {
+        if (p->woven && p->pass < 2)
+            p->tile = p->pass == 0 ? 1 : p->tile - 1;
+        p->pass++;
+        if (planner_left(p, config)) {
             p->state = PLAN_LOOK;
         } else {
             int last = (p->count - 1) / (p->beside ? p->beside : 1) + 1;

@@ -4,7 +4,7 @@ enum { LOAD_TILE, LOAD_OPEN, LOAD_SCALES, LOAD_RECEIVE, LOAD_GROUP, LOAD_COMMAND
 
 typedef struct {
     int32_t state, row, head, arrives, final; /* arrives: engine + 1 that a row reaches */
-    int64_t q_base, o_base, q_address, o_address, interval_address;
+    int64_t q_base, o_base, q_skip, o_skip, q_address, o_address, interval_address;
     Fifo notes;
 } QueryLoader;
 
@@ -43,6 +43,13 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
     int before = l->state, changes = step || row_came || l->arrives || fifo_moves(&l->notes);
     switch (l->state) {
     case LOAD_TILE:
+        if (tile && (tile->skips || tile->returns)) {
+            int64_t first_row = job->intervals + job->first_row * INTERVAL_BYTES;
+            int64_t queries = tile->rows * job->kv_heads / job->heads;
+            l->q_address = (tile->returns ? l->q_base : l->q_address) + l->q_skip;
+            l->o_address = (tile->returns ? l->o_base : l->o_address) + l->o_skip;
+            l->interval_address = (tile->returns ? first_row : l->interval_address) + queries * INTERVAL_BYTES;
+        }
         if (tile)
             l->state = !tile->first ? LOAD_COMMAND : tile->opens ? LOAD_OPEN : LOAD_GROUP;
         break;
@@ -88,6 +95,10 @@ static int loader_update(QueryLoader *l, const Job *job, const Tile *tile, Beats
                 l->state = LOAD_INTERVAL;
             if (++l->row == tile->rows)
                 l->state = LOAD_TILE;
+            if (tile->first) {
+                l->q_skip = l->q_address - l->q_base;
+                l->o_skip = l->o_address - l->o_base;
+            }
         }
         break;
     }
