@@ -35,9 +35,11 @@ CYCLES = [
     ({"look": 1}, {}),
     ({}, {"hit": 1, "page": 7, "illegal": 0}),
     ({"pages": 7}, {"hit": 1, "page": 0, "illegal": 1}),
-    ({"block": BLOCK - 2}, {"hit": 1, "page": 5, "illegal": 0}),
-    ({"block": BLOCK - 4}, {"hit": 0}),
-    ({"block": BLOCK + 64}, {"hit": 0}),
+    ({"block": BLOCK - 4}, {"hit": 1, "page": 7, "illegal": 0}),  # what is seen is of the block that was sought
+    ({"look": 1, "block": BLOCK - 2}, {"hit": 1, "page": 7}),
+    ({"look": 1, "block": BLOCK - 4}, {"hit": 1, "page": 5, "illegal": 0}),
+    ({"look": 1, "block": BLOCK + 64}, {"hit": 0}),
+    ({"look": 1}, {"hit": 0}),
     ({"clear": 1}, {"hit": 1}),
     ({}, {"hit": 0}),
 ]
