@@ -172,6 +172,7 @@ class Planner(wiring.Component):
         behind = Signal(POSITION_BITS + 1, reset_less=True)  # the row far behind the first one of the pass
         near = Signal(POSITION_BITS, reset_less=True)  # where that first one begins to see
         turns = Signal(range(config.words + words + 1))  # tiles that an engine got before, up to `words` or more
+        count = Signal(range(all_tiles + 1), reset_less=True)  # tiles of the pass
         started = Signal()
 
         # What its rows see, or the row far behind. It follows the walk by a cycle, and is known from then on.
@@ -198,10 +199,12 @@ class Planner(wiring.Component):
         is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
         is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
-        sends, pass_ends, origin = Signal(), Signal(), Signal(walk_layout())
+        sends = Signal()
+        pass_ends = Signal()
         skips, returns = Signal(), Signal()  # on to the next tile but one; on to that behind the first one
+        origin = Signal(walk_layout())
         m.d.comb += [
-            pass_ends.eq(sends & (dealer.number + 1 == dealer.count)),
+            *(dealer.count.eq(count), pass_ends.eq(sends & (dealer.number + 1 == count))),
             *(returns.eq(woven & (number == 0) & pass_ends), skips.eq(woven & (number < 2) & ~pass_ends)),
             *(origin.eq(Mux(returns, mark, walk)), following.eq(Mux(turns_over, mark, self._following(origin, skips)))),
         ]
@@ -268,7 +271,7 @@ class Planner(wiring.Component):
                     *(Array(need.high)[dealer.engine].eq(taken.high), out.high.eq(taken.high)),
                     *(need.blocks.eq(taken.high - out.low), out.diagonal.eq(mask.smaller(diagonal, taken.high - 1))),
                     Array(need.stream)[dealer.engine].eq(head),
-                    *(walk.eq(following), head.eq(head + turns_over), dealer.count.eq(dealer.number + 1)),
+                    *(walk.eq(following), head.eq(head + turns_over), count.eq(dealer.number + 1)),
                 ]
                 with m.If(dealer.turn == 0):
                     m.d.sync += Array(need.low)[dealer.engine].eq(taken.low)

@@ -298,5 +298,5 @@ async def meets_a_bus_that_stands_still(dut):
 
 @pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b"])
 def test_a_bus_that_stands_still_ends_jobs_and_aborts(channel):
-    points = [330, 400, 600] if channel in ("aw", "w", "b") else [300, 200, 400]
+    points = [380, 450, 650] if channel in ("aw", "w", "b") else [300, 200, 400]
     launch(two_jobs(), "meets_a_bus_that_stands_still", channel=channel, points=points)
