@@ -142,6 +142,11 @@ class Config:
         return self.columns // self.block_cycles
 
     @property
+    def drain_keys(self) -> int:
+        """Keys that pass a tile while another one drains row by row, as where all engines drain at the same time."""
+        return self.rows * self.update_rank
+
+    @property
     def rows_per_lane(self) -> int:
         """Rows that share a softmax lane; row j of a lane runs j cycles behind its row 0."""
         return self.rows // self.softmax_lanes

@@ -5,10 +5,10 @@ tile is `rows` rows: heads x tokens fill it in decode as in prefill. Tiles becom
 tiles per engine, half of the words unless told, so that the words of the pass before drain and load while this one
 computes.
 
-A tile drains as long as rows * update_rank keys pass it. With no more keys than these a pass is one tile per engine, so
-that it waits for fewer drains. With more, the first pass of a causal job would still drain longer than it computes, and
-the second one would not: these two take turns in the tiles, 0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same
-work.
+While a tile drains row by row, as where all engines drain at the same time, rows * update_rank keys pass another one
+(`Config.drain_keys`). With no more keys than these a pass is one tile per engine, so that it waits for fewer drains.
+With more, the first pass of a causal job would still drain longer than it computes, and the second one would not: these
+two take turns in the tiles, 0 2 4 .. and 1 3 5 .. ("woven"), which gives both the same work.
 
 During a pass every key block that any of its rows may see passes once; a word whose rows may not see it is left out.
 
@@ -87,7 +87,7 @@ class Job:
 
     def _uneven(self, config: Config, engines: int) -> bool:
         """Two full passes of whole queries, more keys than a tile drains for, fewer before the middle of the first."""
-        full, drain = self.group(config) * engines, config.rows * config.update_rank
+        full, drain = self.group(config) * engines, config.drain_keys
         middle = self.first_position() + full * config.rows // self.heads // 2
         whole = config.rows % self.heads == 0 and self.queries * self.heads >= 2 * full * config.rows
         return whole and middle < drain < self.keys
@@ -109,7 +109,7 @@ class Job:
         """Resident tiles per pass: half of the words, so that drain and load hide behind the other half, or one."""
         if self.words_per_pass is not None:
             return self.words_per_pass
-        return 1 if self.keys <= config.rows * config.update_rank else max(config.words // 2, 1)
+        return 1 if self.keys <= config.drain_keys else max(config.words // 2, 1)
 
 
 def check_intervals(intervals: Int, queries: int) -> None:

@@ -115,9 +115,8 @@ class KvFetcher(wiring.Component):
         above = Mux(current.high - 1 - due < far, current.high - 1, due + far)
         seeks = Signal()
         free = ~self.o_read.valid | self.o_read.ready  # what is offered may change
-        shift = {
-            half: Signal(bits, name=f"{half}_shift") for half in "kv"
-        }  # from the first head to the one that is due
+        # From the first head to the one that is due.
+        shift = {half: Signal(bits, name=f"{half}_shift") for half in "kv"}
         busy = self._request(m, current, here, shift, pages)
         m.d.comb += [
             *(pages.list.eq(current.list), pages.page_tokens.eq(current.page_tokens), pages.pages.eq(current.pages)),

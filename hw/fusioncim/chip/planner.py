@@ -193,10 +193,9 @@ class Planner(wiring.Component):
         m.d.comb += taken.eq(Cat(mask.blocks(config, seen.low, seen.high)))
         queries = self.job.tile_queries + (self.job.tile_heads != 0)  # of a tile, or some more
         tiles = sum((queries << bit for bit in range(words.bit_length()) if words >> bit & 1), Const(0))
-        drain = config.rows * config.update_rank  # keys that pass a tile while another one drains
-        is_narrow = this.keys <= drain
+        is_narrow = this.keys <= config.drain_keys
         middle = this.start + (self.job.tile_queries * all_tiles >> 1)
-        is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < drain)
+        is_uneven = ~is_narrow & (self.job.tile_heads == 0) & (middle < config.drain_keys)
         is_uneven &= self.job.group_rows >= 2 * all_tiles * config.rows
         following = Signal(walk_layout())
         sends = Signal()

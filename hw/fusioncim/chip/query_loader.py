@@ -151,10 +151,8 @@ class QueryLoader(wiring.Component):
         q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         interval_address = Signal(chip.address_bits, reset_less=True)
-        q_skip, o_skip = (
-            Signal(chip.address_bits, reset_less=True),
-            Signal(chip.address_bits, reset_less=True),
-        )  # a tile
+        # Bytes of a tile.
+        q_skip, o_skip = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         first_head = Signal(HEAD_BITS, reset_less=True)
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)

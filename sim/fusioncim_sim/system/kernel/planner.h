@@ -52,10 +52,13 @@ static int planner_engine(const Planner *p, const Config *config)
     return (p->base + (p->n / engines % 2 ? engines - 1 - place : place)) % engines;
 }
 
+/* Keys that pass a tile while another one drains. */
+static int64_t planner_drain(const Config *config) { return config->rows * config->rank; }
+
 /* Tiles of an engine in a full pass. */
 static int64_t planner_each(const Planner *p, const Config *config)
 {
-    return config->words > 3 && p->job->keys > config->rows * config->rank ? config->words / 2 : 1;
+    return config->words > 3 && p->job->keys > planner_drain(config) ? config->words / 2 : 1;
 }
 
 /* Position of the first row of the tile. */
@@ -78,9 +81,8 @@ static int64_t planner_next(const Planner *p) { return p->tile + 1 + (p->woven &
 static int planner_uneven(const Planner *p, const Config *config)
 {
     int64_t group = p->job->heads / p->job->kv_heads, rows = config->engines * p->each * config->rows;
-    int64_t drain = config->rows * config->rank;
-    return config->rows % group == 0 && planner_rows(p->job) >= 2 * rows && p->job->keys > drain &&
-           p->job->start + rows / group / 2 < drain;
+    return config->rows % group == 0 && planner_rows(p->job) >= 2 * rows && p->job->keys > planner_drain(config) &&
+           p->job->start + rows / group / 2 < planner_drain(config);
 }
 
 static Tile planner_tile(const Planner *p, const Config *config)
