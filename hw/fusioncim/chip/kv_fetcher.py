@@ -1,64 +1,38 @@
 """Key and value fetcher: reads the blocks of a pass from memory into the global buffer, in the schedule's order.
 
-The order is the record of the golden `key_order`: `KeyOrder.blocks` of the pass's span.
-
-It runs ahead of the engines as far as the buffer has room, across passes and jobs. A block's keys are one request if
-they are neighbours of whole beats in memory, else one per key; positions at or beyond the last key are not read. While
-a block is asked for, the place of the next one is found. Heads that pass together take turns: the places of their
-blocks are a head's pitch apart.
-
-In pages a place is translated: base + page * page_pitch + (block within the page) * bytes of a block. Neighbours in a
-page are not. While a page is multiplied, the word of the page list that the walk needs next is asked for, if it is not
-on the chip.
-
-Throughput: two requests per block of neighbours. Latency: about 30 cycles for a pass and for a jump of the order; in a
-triangle two places are kept, and taking turns is no jump, and neither is a step by a stride, but in pages. A page takes
-about 10 cycles more than a jump.
+It runs ahead of the engines as far as the buffer has room, across passes and jobs.
 """
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import MOST_BEATS, beats_touched, read_request_layout
-from fusioncim.chip.descriptor import vector_bytes
+from fusioncim.chip.axi import read_request_layout
+from fusioncim.chip.block_reader import BlockReader
 from fusioncim.chip.job_table import slot_shape
-from fusioncim.chip.page_cache import PageCache, pages_per_word
+from fusioncim.chip.kv_walker import KvWalker
 from fusioncim.chip.planner import planned_pass_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.engine.tile_loader import block_shape
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
-from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
-
-DIGIT_BITS = 2
-"""Bits of a product's factor per cycle: with one, pages cost a layer with windows up to 16 % of its cycles."""
-
-
-def place_layout(chip: ChipConfig) -> data.StructLayout:
-    """A block, and the addresses of its first key and value."""
-    bits = chip.address_bits
-    return data.StructLayout({"block": block_shape(chip.engine), "k_address": bits, "v_address": bits})
 
 
 class KvFetcher(wiring.Component):
-    """Fetches pass after pass, a block when the buffer has room for it.
+    """Fetches pass after pass, a block when the buffer has room for it. A word of the page list goes first.
 
-    Throughput: two requests per block of neighbours. Latency: about 30 cycles for a pass and for a jump of the order.
+    Throughput and latency: as of the walk.
 
     Members:
         i: passes.
         o_read: requests.
-        page_valid, page_beat: words of the page list come.
-        page_error, page_slot: a page is none of the pool, for this job; page 0 is read in its place.
+        page_valid, page_beat, page_error, page_slot: as of the walk.
         room: the buffer has room for a block.
         entry: where in the buffer, in blocks.
         reserve: take it.
-        block, rows: for this block, with so many keys and values.
-        stream, final: which head of the pass it is of; the last of them.
+        block, rows, stream, final: for this block, as of the walk.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -83,265 +57,22 @@ class KvFetcher(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chip, config = self.config, self.config.engine
-        order, rank, bits = config.key_order(), config.rank_bits, self.config.address_bits
-        multiplier = Multiplier(POSITION_BITS, bits, bits, digit_bits=DIGIT_BITS, total_bits=bits)
-        m.submodules.multiplier = once(platform, multiplier)
-        pages = PageCache(chip)
-        m.submodules.page_cache = once(platform, pages)
-        current = Signal(planned_pass_layout(chip), reset_less=True)
-        block = block_shape(config)
-        sent = Signal(block, reset_less=True)
-        here = Signal(place_layout(chip), reset_less=True)  # of the block that is due, or went last
-        there = Signal(place_layout(chip), reset_less=True)  # the other end of a triangle, or where the strides began
-        stride = {half: Signal(bits, name=f"{half}_stride", reset_less=True) for half in "kv"}  # in bytes
-        measures = Signal()  # the strides are multiplied, else a jump's addresses
-        inner = Signal()  # the place within a page is multiplied, else the page
-        page = Signal(POSITION_BITS, reset_less=True)
-        probes = Signal()  # whether the next word of the page list is there can be seen
-        due = Signal(block, reset_less=True)  # where a jump leads
-        second = Signal()  # values
-        falls = Signal(init=1)  # in a triangle: this is its upper end
-
-        paged = current.page_tokens != 0
-        within = (current.page_tokens >> rank) - 1  # bits of a block's place in its page
-        count, strided = current.high - current.low, (current.stride != 0) if order.folded else Const(0, 1)
-        base, pitch, page_pitch = (
-            Mux(second, current[f"v_{name}"], current[f"k_{name}"]) for name in ("address", "pitch", "page_pitch")
-        )
-        far = current.page_tokens << (pages_per_word(chip).bit_length() - 1) >> rank  # blocks of a word of the list
-        down = falls if order.backward else Const(0, 1)
-        below = Mux(due - current.low < far, current.low, due - far)
-        above = Mux(current.high - 1 - due < far, current.high - 1, due + far)
-        seeks = Signal()
-        free = ~self.o_read.valid | self.o_read.ready  # what is offered may change
-        # From the first head to the one that is due.
-        shift = {half: Signal(bits, name=f"{half}_shift") for half in "kv"}
-        busy = self._request(m, current, here, shift, pages)
+        walk, reader = KvWalker(self.config), BlockReader(self.config)
+        m.submodules.walk = once(platform, walk)
+        m.submodules.reader = once(platform, reader)
+        wiring.connect(m, wiring.flipped(self.i), walk.i)
+        block, request = walk.o.payload, Signal.like(self.o_read.payload)
         m.d.comb += [
-            *(pages.list.eq(current.list), pages.page_tokens.eq(current.page_tokens), pages.pages.eq(current.pages)),
-            *(pages.block.eq(Mux(seeks, due, Mux(down, below, above))), self.page_slot.eq(current.slot)),
-            *(pages.beat_valid.eq(self.page_valid), pages.beat.eq(self.page_beat)),
-            *(pages.taken.eq(self.o_read.ready), self.block.eq(here.block)),
-            self.final.eq(self.stream + 1 == current.heads),
+            *(walk.held.eq(reader.busy), walk.free.eq(~self.o_read.valid | self.o_read.ready)),
+            *(walk.page_valid.eq(self.page_valid), walk.page_beat.eq(self.page_beat)),
+            *(self.page_error.eq(walk.page_error), self.page_slot.eq(walk.page_slot)),
+            *(reader.i.payload.eq(block), reader.i.valid.eq(walk.o.valid & self.room), reader.entry.eq(self.entry)),
+            *(walk.o.ready.eq(self.room & reader.i.ready), self.reserve.eq(reader.i.valid & reader.i.ready)),
+            *(getattr(self, name).eq(block[name]) for name in ("block", "rows", "stream", "final")),
+            *(self.o_read.valid.eq(walk.page.valid | reader.o.valid), request.eq(reader.o.payload)),
+            *(walk.page.ready.eq(self.o_read.ready), reader.o.ready.eq(self.o_read.ready & ~walk.page.valid)),
         ]
-        with m.FSM():
-            with m.State("PASS"):
-                given = self.i.payload
-                m.d.comb += [self.i.ready.eq(~busy), pages.clear.eq(self.i.valid & self.i.ready & given.begins)]
-                with m.If(self.i.valid & self.i.ready):
-                    m.d.sync += [current.eq(given), sent.eq(0), page.eq(0)]
-                    m.d.sync += due.eq(given.diagonal if order.diagonal_first else given.low)
-                    if order.folded:
-                        m.d.sync += measures.eq((given.stride != 0) & (given.page_tokens == 0))
-                        with m.If(given.stride != 0):
-                            m.d.sync += due.eq(given.high - 1)
-                    m.next = "JUMP"
-                    with m.If(given.listed):
-                        m.next = "LOOK"
-            with m.State("LOOK"):
-                m.d.comb += [seeks.eq(1), pages.look.eq(~self.page_valid)]
-                with m.If(~self.page_valid):
-                    m.next = "READ"
-            with m.State("READ"):
-                m.d.sync += page.eq(pages.page)
-                with m.If(self.page_valid):
-                    m.next = "LOOK"
-                with m.Elif(pages.hit):
-                    m.d.comb += self.page_error.eq(pages.illegal)
-                    m.next = "JUMP"
-                with m.Else():
-                    m.d.comb += pages.ask.eq(~pages.owed & free)
-            with m.State("JUMP"):
-                m.d.comb += [
-                    *(multiplier.go.eq(1), multiplier.step.eq(Mux(paged & ~inner, page_pitch, pitch << rank))),
-                    multiplier.count.eq(Mux(measures, current.stride, Mux(paged, Mux(inner, due & within, page), due))),
-                    multiplier.start.eq(Mux(measures, 0, Mux(inner, multiplier.total, base))),
-                    pages.look.eq(~self.page_valid),
-                ]
-                m.d.sync += probes.eq(current.listed & ~inner & ~second & ~self.page_valid)
-                m.next = "MULTIPLY"
-            with m.State("MULTIPLY"):
-                with m.If(probes & ~pages.owed & free):
-                    m.d.comb += pages.ask.eq(~pages.hit)
-                    m.d.sync += probes.eq(0)
-                with m.If(self.page_valid):
-                    m.d.sync += probes.eq(0)
-                with m.If(~multiplier.busy):
-                    m.next = "JUMP"
-                    with m.If(paged & ~inner):
-                        m.d.sync += inner.eq(1)
-                    with m.Else():
-                        m.d.sync += [inner.eq(0), second.eq(~second)]
-                        with m.If(measures):
-                            for half, bytes_ in stride.items():
-                                with m.If(second == (half == "v")):
-                                    m.d.sync += bytes_.eq(multiplier.total)
-                            with m.If(second):
-                                m.d.sync += measures.eq(0)
-                        with m.Else():
-                            first = strided & (sent == 0)
-                            for place, arrives in [(here, Const(1, 1)), (there, first)][: 1 + order.folded]:
-                                with m.If(arrives & ~second):
-                                    m.d.sync += [place.block.eq(due), place.k_address.eq(multiplier.total)]
-                                with m.Elif(arrives):
-                                    m.d.sync += place.v_address.eq(multiplier.total)
-                            with m.If(second):
-                                m.next = "OFFER"
-            with m.State("OFFER"):
-                m.d.comb += self.reserve.eq(self.room & ~busy)
-                with m.If(self.reserve):
-                    m.d.sync += [shift[half].eq(shift[half] + current[f"{half}_head_pitch"]) for half in "kv"]
-                    m.d.sync += self.stream.eq(self.stream + 1)
-                    with m.If(self.final):
-                        m.d.sync += [*(each.eq(0) for each in shift.values()), self.stream.eq(0), sent.eq(sent + 1)]
-                        m.next = "STEP"
-            with m.State("STEP"):
-                with m.If(sent == count):
-                    m.next = "PASS"
-                with m.Else():
-                    if order.folded:
-                        with m.If(strided):
-                            self._stride(m, current, here, there, stride, due)
-                        with m.Else():
-                            self._step(m, current, sent, here, there, due, falls)
-                    else:
-                        self._step(m, current, sent, here, there, due, falls)
+        with m.If(walk.page.valid):
+            m.d.comb += [request.address.eq(walk.page.payload), request.beats.eq(1), request.tag.kind.eq(ReadKind.PAGE)]
+        m.d.comb += self.o_read.payload.eq(request)
         return m
-
-    def _request(
-        self, m: Module, current: data.View, here: data.View, shift: dict[str, Signal], pages: PageCache
-    ) -> Signal:
-        """The requests of the block that is reserved; a word of the page list goes first. The value: they go on."""
-        chip, config = self.config, self.config.engine
-        length = vector_bytes(chip, current.dimension)
-        byte_bits = chip.bus_bytes.bit_length() - 1
-        busy = Signal()
-        half = Signal()  # values
-        row = Signal(fits(config.update_rank), reset_less=True)
-        row_address = Signal(chip.address_bits, reset_less=True)
-        v_address = Signal(chip.address_bits, reset_less=True)
-        entry = Signal(address_shape(chip.buffer_blocks), reset_less=True)
-        rows = Signal(fits(config.update_rank), reset_less=True)
-        pitch = Mux(half, current.v_pitch, current.k_pitch)
-        whole = Signal()  # the vectors are neighbours of whole beats
-        if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
-            m.d.comb += whole.eq((pitch == length) & ~(length | row_address)[:byte_bits].any())
-        left = current.keys - (here.block << config.rank_bits)
-        last_row = Signal()
-        request = self.o_read.payload
-        m.d.comb += [
-            last_row.eq(whole | (row + 1 == rows)),
-            self.rows.eq(Mux(left < config.update_rank, left, config.update_rank)),
-            *(self.o_read.valid.eq(pages.asks | busy), request.tag.slot.eq(current.slot)),
-        ]
-        with m.If(pages.asks):
-            m.d.comb += [request.address.eq(pages.address), request.beats.eq(1), request.tag.kind.eq(ReadKind.PAGE)]
-        with m.Else():
-            m.d.comb += [
-                request.address.eq(row_address),
-                request.beats.eq(Mux(whole, rows * (length >> byte_bits), beats_touched(chip, row_address, length))),
-                request.tag.kind.eq(Mux(half, ReadKind.VALUE, ReadKind.KEY)),
-                *(request.tag.row.eq((entry << config.rank_bits) + row), request.tag.last.eq(half & last_row)),
-            ]
-        with m.If(self.reserve):
-            m.d.sync += [
-                *(busy.eq(1), row.eq(0), rows.eq(self.rows), entry.eq(self.entry)),
-                *(row_address.eq(here.k_address + shift["k"]), v_address.eq(here.v_address + shift["v"])),
-            ]
-        with m.Elif(busy & ~pages.asks & self.o_read.ready):
-            m.d.sync += [row.eq(row + 1), row_address.eq(row_address + pitch)]
-            with m.If(last_row):
-                m.d.sync += [busy.eq(~half), half.eq(~half), row.eq(0), row_address.eq(v_address)]
-        return busy
-
-    def _jump(self, m: Module, current: data.View, due: Signal, to: Value) -> None:
-        """On to a block whose place is to be found."""
-        m.d.sync += due.eq(to)
-        m.next = "JUMP"
-        with m.If(current.page_tokens != 0):
-            m.next = "LOOK"
-
-    def _stride(
-        self,
-        m: Module,
-        current: data.View,
-        here: data.View,
-        there: data.View,
-        stride: dict[str, Signal],
-        due: Signal,
-    ) -> None:
-        """The block a stride below the one that went, or the one below that from which the strides began."""
-        rank = self.config.engine.rank_bits
-        m.next = "OFFER"
-        with m.If(here.block >= current.low + current.stride):
-            on = here.block - current.stride
-            m.d.sync += [
-                *(here.block.eq(on), here.k_address.eq(here.k_address - stride["k"])),
-                here.v_address.eq(here.v_address - stride["v"]),
-            ]
-            with m.If(current.page_tokens != 0):
-                self._jump(m, current, due, on)
-        with m.Else():
-            below = {
-                "block": there.block - 1,
-                "k_address": there.k_address - (current.k_pitch << rank),
-                "v_address": there.v_address - (current.v_pitch << rank),
-            }
-            m.d.sync += [place[name].eq(value) for name, value in below.items() for place in (here, there)]
-            with m.If(current.page_tokens != 0):
-                self._jump(m, current, due, below["block"])
-
-    def _step(
-        self,
-        m: Module,
-        current: data.View,
-        sent: Signal,
-        here: data.View,
-        there: data.View,
-        due: Signal,
-        falls: Signal,
-    ) -> None:
-        """The block behind the one that went: a neighbour, the other end of a triangle, or a jump."""
-        order, rank = self.config.engine.key_order(), self.config.engine.rank_bits
-        down = falls if order.backward else Const(0, 1)
-        neighbour = Signal(place_layout(self.config))
-        for name, one in (("block", 1), ("k_address", current.k_pitch << rank), ("v_address", current.v_pitch << rank)):
-            m.d.comb += neighbour[name].eq(Mux(down, here[name] - one, here[name] + one))
-        upper = Mux(down, here.block, neighbour.block)
-        crosses = Signal()  # the neighbour is in another page
-        m.d.comb += crosses.eq((current.page_tokens != 0) & ((upper & ((current.page_tokens >> rank) - 1)) == 0))
-
-        following = Signal(neighbour.block.shape())
-        m.d.comb += following.eq(neighbour.block)
-        sink = int(order.sink_first)  # block low has gone: the walk backward passes over it
-        triangle = current.high - current.common
-        if order.backward:
-            with m.If(here.block == current.low + sink):
-                m.d.comb += following.eq(current.high - 1)
-        if order.folded:
-            with m.If(sent == triangle + 1):
-                m.d.comb += following.eq(current.common - 1)
-        if order.sink_first:
-            with m.If(sent == 1):
-                top = (current.diagonal == current.low) | (triangle != 0 if order.folded else 0)
-                m.d.comb += following.eq(Mux(top, current.high - 1, current.diagonal))
-        turns: Value = Const(0, 1)
-        if order.folded:
-            lost = Signal()  # the addresses of the other end are those of another page
-            turns = (sent > 1) & (sent <= triangle)
-            with m.If(turns):
-                m.d.sync += [there.eq(neighbour), here.eq(there), falls.eq(~falls), lost.eq(crosses)]
-                m.next = "OFFER"
-                with m.If(sent == 2):
-                    self._jump(m, current, due, current.common)
-                with m.Elif(lost):
-                    self._jump(m, current, due, there.block)
-            with m.Else():
-                m.d.sync += falls.eq(1)
-        with m.If(~turns):
-            with m.If((following == neighbour.block) & ~crosses):
-                m.d.sync += here.eq(neighbour)
-                m.next = "OFFER"
-            with m.Else():
-                self._jump(m, current, due, following)

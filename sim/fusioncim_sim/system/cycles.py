@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.program import run_program
-from fusioncim.chip import axi, job_table, kv_fetcher, network, output_writer, page_cache, query_loader
+from fusioncim.chip import axi, job_table, kv_walker, network, output_writer, page_cache, query_loader
 from fusioncim.engine import controller
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
@@ -48,7 +48,7 @@ LIMIT = 1 << 40
 
 CONSTANTS = {
     "BURST_BEATS": axi.BURST_BEATS,
-    "DIGIT_BITS": kv_fetcher.DIGIT_BITS,
+    "DIGIT_BITS": kv_walker.DIGIT_BITS,
     "INTERVAL_BYTES": INTERVAL_BYTES,
     "JOB_BYTES": JOB_BYTES,
     "JOB_QUEUE": JOB_QUEUE,

@@ -1,0 +1,102 @@
+"""Reads of a block: the requests of its keys and values, vector by vector or as a whole.
+
+The keys of a block are one request if they are neighbours of whole beats in memory, else one per key, and so are its
+values. Positions at or beyond the last key are not read.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fusioncim.chip.axi import MOST_BEATS, beats_touched, read_request_layout
+from fusioncim.chip.descriptor import DIMENSION_BITS, PITCH_BITS, vector_bytes
+from fusioncim.chip.job_table import slot_shape
+from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.engine.tile_loader import block_shape
+from fusioncim.lib.arith import fits
+from fusioncim.lib.bank import address_shape
+from fusioncim_golden.chip_config import ChipConfig
+
+
+def block_place_layout(chip: ChipConfig) -> data.StructLayout:
+    """A block of a pass and its place in memory.
+
+    Members:
+        block, rows: its number, its keys.
+        stream, final: which head of the pass it is of; the last of them.
+        k_address, v_address: of its first key and value.
+        k_pitch, v_pitch, dimension, slot: as of the pass.
+    """
+    return data.StructLayout(
+        {
+            "block": block_shape(chip.engine),
+            "rows": fits(chip.engine.update_rank),
+            "stream": address_shape(chip.streams),
+            "final": 1,
+            "k_address": chip.address_bits,
+            "v_address": chip.address_bits,
+            "k_pitch": PITCH_BITS,
+            "v_pitch": PITCH_BITS,
+            "dimension": DIMENSION_BITS,
+            "slot": slot_shape(),
+        }
+    )
+
+
+class BlockReader(wiring.Component):
+    """Asks for the keys of a block, then for its values.
+
+    Throughput: two requests per block of neighbours. Latency: 1 cycle.
+
+    Members:
+        i: blocks; what is theirs of the pass stays while `busy`.
+        entry: where in the buffer the block goes, in blocks.
+        busy: not all of the block is asked for.
+        o: requests.
+    """
+
+    def __init__(self, config: ChipConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(block_place_layout(config))),
+                "entry": In(address_shape(config.buffer_blocks)),
+                "busy": Out(1),
+                "o": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip, config = self.config, self.config.engine
+        block, request = self.i.payload, self.o.payload
+        length = vector_bytes(chip, block.dimension)
+        byte_bits = chip.bus_bytes.bit_length() - 1
+        half = Signal()  # values
+        row = Signal(fits(config.update_rank), reset_less=True)
+        address = Signal(chip.address_bits, reset_less=True)  # of the row
+        values = Signal(chip.address_bits, reset_less=True)
+        entry = Signal(address_shape(chip.buffer_blocks), reset_less=True)
+        rows = Signal(fits(config.update_rank), reset_less=True)
+        pitch = Mux(half, block.v_pitch, block.k_pitch)
+        whole = Signal()  # the vectors are neighbours of whole beats
+        if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
+            m.d.comb += whole.eq((pitch == length) & ~(length | address)[:byte_bits].any())
+        last_row = Signal()
+        m.d.comb += [
+            *(last_row.eq(whole | (row + 1 == rows)), self.i.ready.eq(~self.busy), self.o.valid.eq(self.busy)),
+            *(request.address.eq(address), request.tag.slot.eq(block.slot)),
+            request.beats.eq(Mux(whole, rows * (length >> byte_bits), beats_touched(chip, address, length))),
+            request.tag.kind.eq(Mux(half, ReadKind.VALUE, ReadKind.KEY)),
+            *(request.tag.row.eq((entry << config.rank_bits) + row), request.tag.last.eq(half & last_row)),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [
+                *(self.busy.eq(1), row.eq(0), rows.eq(block.rows), entry.eq(self.entry)),
+                *(address.eq(block.k_address), values.eq(block.v_address)),
+            ]
+        with m.Elif(self.busy & self.o.ready):
+            m.d.sync += [row.eq(row + 1), address.eq(address + pitch)]
+            with m.If(last_row):
+                m.d.sync += [self.busy.eq(~half), half.eq(~half), row.eq(0), address.eq(values)]
+        return m
