@@ -13,6 +13,9 @@ Cycles in which no register changes are passed over at once, and so are engines 
 #include "job_table.h"
 #include "query_loader.h"
 
+#include "block_reader.h"
+#include "kv_walker.h"
+
 #include "kv_fetcher.h"
 #include "network.h"
 #include "output_writer.h"
@@ -57,7 +60,7 @@ static void chip_reset(Chip *c, const Config *config)
         fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
     }
     c->writer.ready = 1;
-    c->fetcher.falls = 1;
+    c->fetcher.walk.falls = 1;
     c->room = c->takes_tile = c->output.room = every(config);
 }
 
@@ -90,7 +93,7 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
 static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now)
 {
     int64_t next = table_next(&c->table, jobs, job_count, now);
-    next = least(next, fetcher_next(&c->fetcher, now));
+    next = least(next, walker_next(&c->fetcher.walk, now));
     next = least(next, due_next(&c->reader.bursts));
     next = least(next, due_next(&c->writer.answers));
     for (int e = 0; e < config->engines; e++)
@@ -168,7 +171,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     if (served)
         c->block = front.block;
     if (reserve)
-        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.here.block, c->fetcher.stream};
+        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.walk.here.block, c->fetcher.walk.stream};
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,

@@ -1,0 +1,57 @@
+/* BlockReader: the reads of the keys of a block, then of its values. */
+
+/* A block of a pass and its place in memory. */
+typedef struct {
+    const Job *job;
+    int32_t slot, stream, rows;
+    int64_t block, k_address, v_address;
+} BlockPlace;
+
+typedef struct {
+    int32_t busy, half, row; /* half: values */
+    int64_t address;         /* of the row */
+    BlockPlace block;
+} BlockReader;
+
+/* All keys, or values, in one request: they are neighbours of whole beats in memory. */
+static int block_whole(const BlockReader *r, const Config *config)
+{
+    const Job *job = r->block.job;
+    int64_t pitch = r->half ? job->v.pitch : job->k.pitch, length = job->vector_bytes;
+    return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == length &&
+           length % config->bus_bytes == 0 && r->address % config->bus_bytes == 0;
+}
+
+static int block_ends_half(const BlockReader *r, const Config *config)
+{
+    return block_whole(r, config) || r->row + 1 == r->block.rows;
+}
+
+static Request block_request(const BlockReader *r, const Config *config)
+{
+    int32_t beats = beats_touched(config, r->address, r->block.job->vector_bytes);
+    return (Request){
+        .address = r->address,
+        .beats = block_whole(r, config) ? beats * r->block.rows : beats,
+        .kind = r->half ? VALUE : KEY,
+        .slot = r->block.slot,
+        .last = r->half && block_ends_half(r, config),
+    };
+}
+
+/* begins: with this block; taken: the request that is offered. */
+static int block_update(BlockReader *r, const Config *config, int begins, BlockPlace block, int taken)
+{
+    if (begins) {
+        *r = (BlockReader){.busy = 1, .address = block.k_address, .block = block};
+    } else if (taken) {
+        const Job *job = r->block.job;
+        int ends = block_ends_half(r, config);
+        r->address = ends ? r->block.v_address : r->address + (r->half ? job->v.pitch : job->k.pitch);
+        r->row = ends ? 0 : r->row + 1;
+        r->busy = !(ends && r->half);
+        if (ends)
+            r->half = !r->half;
+    }
+    return begins || taken;
+}
