@@ -23,6 +23,7 @@ class ChipConfig:
         streams: key and value heads that pass together, at most; each needs an engine of its own.
         buffer_bytes: global buffer; one half holds keys, the other values.
         bus_bits: data bits of the memory bus.
+        read_ports: with 2, values come over a read port of their own, as wide as the bus.
         address_bits: bits of a byte address in memory.
     """
 
@@ -31,15 +32,17 @@ class ChipConfig:
     streams: int = 4
     buffer_bytes: int = 1 << 16
     bus_bits: int = 128
+    read_ports: int = 1
     address_bits: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("engines", "streams", "buffer_bytes", "bus_bits", "address_bits"):
+        for name in ("engines", "streams", "buffer_bytes", "bus_bits", "read_ports", "address_bits"):
             check_type(name, getattr(self, name), int)
         check_range("address_bits", self.address_bits, 32, 64)
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
         check_range("streams", self.streams, 1, 16)
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
+        check_choice("read_ports", self.read_ports, (1, 2))
         if self.engine.columns * self.engine.operand_bits % self.bus_bits:
             raise InputError(
                 f"columns * operand_bits = {self.engine.columns * self.engine.operand_bits} "

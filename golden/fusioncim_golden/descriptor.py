@@ -4,6 +4,7 @@ A job is attention of `heads` query heads over `kv_heads` key and value heads in
 tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest. The
 scale table holds one 32-bit word of `scale_table` per query head.
 
+    shared      Where V lies where K lies, every key is its own value. It is read once.
     batch       A table of sequences lets one job do many. Each has rows of its own in Q and O, keys of its own in K
                 and V, and a mask; the job's `queries` and `keys` are those of the tensors.
     pages       K and V may lie in pages of a pool: key n is in page list[n div tokens], at
@@ -240,6 +241,11 @@ class Descriptor:
     def row_bytes(self, chip: ChipConfig) -> int:
         """Bytes of an output row."""
         return self.dimension * chip.engine.output_bits // 8
+
+    @property
+    def shared(self) -> bool:
+        """V lies where K lies."""
+        return self.k == self.v and (not self.pages or self.pages.k_pitch == self.pages.v_pitch)
 
     @property
     def alone(self) -> Sequence:

@@ -156,7 +156,8 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
         once = np.ones_like(rows)
         moved.bytes_query += _bytes(chip, job.q, job.heads, vector, rows * job.q.pitch, once)
         moved.bytes_key += _bytes(chip, job.k, job.kv_heads, vector, _places(work, each, "k"), reads)
-        moved.bytes_value += _bytes(chip, job.v, job.kv_heads, vector, _places(work, each, "v"), reads)
+        if not job.shared:
+            moved.bytes_value += _bytes(chip, job.v, job.kv_heads, vector, _places(work, each, "v"), reads)
         moved.bytes_scale = _bytes(
             chip, scales, 1, job.heads * SCALE_BYTES, np.zeros(1, np.int64), np.ones(1, np.int64)
         )

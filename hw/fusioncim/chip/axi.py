@@ -28,6 +28,8 @@ OUTSTANDING = 16
 """Bursts that may wait for their data or answer."""
 ADDRESS_CHANNEL = {"id": 1, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3}
 """Fields of an address channel and their bits, but the address itself."""
+MEMORY, VALUES = "m_axi_", "m_axi_v_"
+"""Prefixes of the ports: of memory, of the second read port."""
 INCREMENTING = 1
 NORMAL_BUFFERABLE = 0b0011
 DATA_NONSECURE = 0b010
@@ -73,33 +75,36 @@ def burst_layout(chip: ChipConfig, tag: Tag) -> data.StructLayout:
     return data.StructLayout({"address": chip.address_bits, "length": BEAT_BITS, "last": 1, "tag": tag})
 
 
-def read_members(chip: ChipConfig) -> dict[str, wiring.Member]:
+def read_members(chip: ChipConfig, prefix: str = MEMORY) -> dict[str, wiring.Member]:
     """The read channels as members of a master."""
     return {
-        **_channel_members("ar", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
-        **_channel_members("r", {"id": 1, "data": chip.bus_bits, "resp": 2, "last": 1}, In),
+        **_channel_members(f"{prefix}ar", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
+        **_channel_members(f"{prefix}r", {"id": 1, "data": chip.bus_bits, "resp": 2, "last": 1}, In),
     }
 
 
 def write_members(chip: ChipConfig) -> dict[str, wiring.Member]:
     """The write channels as members of a master."""
     return {
-        **_channel_members("aw", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
-        **_channel_members("w", {"data": chip.bus_bits, "strb": chip.bus_bytes, "last": 1}, Out),
-        **_channel_members("b", {"id": 1, "resp": 2}, In),
+        **_channel_members(f"{MEMORY}aw", {**ADDRESS_CHANNEL, "addr": chip.address_bits}, Out),
+        **_channel_members(f"{MEMORY}w", {"data": chip.bus_bits, "strb": chip.bus_bytes, "last": 1}, Out),
+        **_channel_members(f"{MEMORY}b", {"id": 1, "resp": 2}, In),
     }
 
 
 def _channel_members(channel: str, widths: Mapping[str, int], flow: wiring.Flow) -> dict[str, wiring.Member]:
     """A channel whose payload flows that way."""
-    payload = {f"m_axi_{channel}{name}": flow(width) for name, width in widths.items()}
-    return {**payload, f"m_axi_{channel}valid": flow(1), f"m_axi_{channel}ready": flow.flip()(1)}
+    payload = {f"{channel}{name}": flow(width) for name, width in widths.items()}
+    return {**payload, f"{channel}valid": flow(1), f"{channel}ready": flow.flip()(1)}
 
 
-def connect_ports(m: Module, outer: wiring.Component, inner: wiring.Component, names: Iterable[str]) -> None:
-    """Make ports of a submodule the ports of the same names around it."""
+def connect_ports(
+    m: Module, outer: wiring.Component, inner: wiring.Component, names: Iterable[str], prefix: str = ""
+) -> None:
+    """Make ports of a submodule those around it, of the same names, or of names with another prefix than MEMORY."""
     for name in names:
-        sides = getattr(outer, name), getattr(inner, name)
+        around = prefix + name.removeprefix(MEMORY) if prefix else name
+        sides = getattr(outer, around), getattr(inner, name)
         target, source = sides if inner.signature.members[name].flow == Out else reversed(sides)
         m.d.comb += target.eq(source)
 

@@ -1,14 +1,14 @@
 """Reads of a block: the requests of its keys and values, vector by vector or as a whole.
 
 The keys of a block are one request if they are neighbours of whole beats in memory, else one per key, and so are its
-values. Positions at or beyond the last key are not read.
+values. Positions at or beyond the last key are not read. A value that lies where its key lies is not, either.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import MOST_BEATS, beats_touched, read_request_layout
+from fusioncim.chip.axi import MOST_BEATS, beat_offset, beats_touched, read_request_layout
 from fusioncim.chip.descriptor import DIMENSION_BITS, PITCH_BITS, vector_bytes
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
@@ -25,7 +25,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
         block, rows: its number, its keys.
         stream, final: which head of the pass it is of; the last of them.
         k_address, v_address: of its first key and value.
-        k_pitch, v_pitch, dimension, slot: as of the pass.
+        k_pitch, v_pitch, dimension, shared, slot: as of the pass.
     """
     return data.StructLayout(
         {
@@ -38,15 +38,16 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
             "k_pitch": PITCH_BITS,
             "v_pitch": PITCH_BITS,
             "dimension": DIMENSION_BITS,
+            "shared": 1,
             "slot": slot_shape(),
         }
     )
 
 
 class BlockReader(wiring.Component):
-    """Asks for the keys of a block, then for its values.
+    """Asks for the keys of a block, then for its values; where these have a port of their own, for one of the two.
 
-    Throughput: two requests per block of neighbours. Latency: 1 cycle.
+    Throughput: a request per cycle, one for neighbours. Latency: 1 cycle.
 
     Members:
         i: blocks; what is theirs of the pass stays while `busy`.
@@ -55,8 +56,9 @@ class BlockReader(wiring.Component):
         o: requests.
     """
 
-    def __init__(self, config: ChipConfig) -> None:
-        self.config = config
+    def __init__(self, config: ChipConfig, *kinds: ReadKind) -> None:
+        self.config, self.kinds = config, kinds
+        self.parameters = tuple(kind.name.lower() for kind in kinds)
         super().__init__(
             {
                 "i": In(stream.Signature(block_place_layout(config))),
@@ -72,7 +74,8 @@ class BlockReader(wiring.Component):
         block, request = self.i.payload, self.o.payload
         length = vector_bytes(chip, block.dimension)
         byte_bits = chip.bus_bytes.bit_length() - 1
-        half = Signal()  # values
+        both = len(self.kinds) > 1
+        half = Signal() if both else Const(self.kinds[0] == ReadKind.VALUE, 1)  # values
         row = Signal(fits(config.update_rank), reset_less=True)
         address = Signal(chip.address_bits, reset_less=True)  # of the row
         values = Signal(chip.address_bits, reset_less=True)
@@ -82,21 +85,25 @@ class BlockReader(wiring.Component):
         whole = Signal()  # the vectors are neighbours of whole beats
         if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
             m.d.comb += whole.eq((pitch == length) & ~(length | address)[:byte_bits].any())
-        last_row = Signal()
+        last_row, ends = Signal(), Signal()  # of this half; of the block
         m.d.comb += [
             *(last_row.eq(whole | (row + 1 == rows)), self.i.ready.eq(~self.busy), self.o.valid.eq(self.busy)),
+            ends.eq(last_row & (half | block.shared) if both else last_row),
             *(request.address.eq(address), request.tag.slot.eq(block.slot)),
+            request.tag.offset.eq(beat_offset(chip, address)),
             request.beats.eq(Mux(whole, rows * (length >> byte_bits), beats_touched(chip, address, length))),
             request.tag.kind.eq(Mux(half, ReadKind.VALUE, ReadKind.KEY)),
-            *(request.tag.row.eq((entry << config.rank_bits) + row), request.tag.last.eq(half & last_row)),
+            *(request.tag.row.eq((entry << config.rank_bits) + row), request.tag.last.eq(ends)),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
-                *(self.busy.eq(1), row.eq(0), rows.eq(block.rows), entry.eq(self.entry)),
-                *(address.eq(block.k_address), values.eq(block.v_address)),
+                *(self.busy.eq(1), row.eq(0), rows.eq(block.rows), entry.eq(self.entry), values.eq(block.v_address)),
+                address.eq(block.k_address if ReadKind.KEY in self.kinds else block.v_address),
             ]
         with m.Elif(self.busy & self.o.ready):
             m.d.sync += [row.eq(row + 1), address.eq(address + pitch)]
             with m.If(last_row):
-                m.d.sync += [self.busy.eq(~half), half.eq(~half), row.eq(0), address.eq(values)]
+                m.d.sync += [self.busy.eq(~ends), row.eq(0), address.eq(values)]
+                if both:
+                    m.d.sync += half.eq(~ends)
         return m

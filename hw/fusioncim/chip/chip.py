@@ -3,7 +3,7 @@
     HostInterface     registers, job queue, results, interrupt, counters       AXI4-Lite slave
     DescriptorChecker, JobTable, Planner                                       the top scheduler
     QueryLoader       rows of Q to the engines                                 AXI4 master
-    KvFetcher         blocks of K and V to the global buffer                   AXI4 master
+    KvFetcher         blocks of K and V to the global buffer                   AXI4 master, or two
     OutputWriter      rows of O to memory                                      AXI4 master
     Realigner, GlobalBuffer, Network, Engine x N                               the data path
 
@@ -18,6 +18,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import (
+    MEMORY,
+    VALUES,
     ReadMaster,
     WriteMaster,
     answer_layout,
@@ -57,7 +59,7 @@ class Core(wiring.Component):
     Members:
         i_job: places of jobs.
         o_result: how they ended, in order.
-        o_read, beat_valid, beat: to and from the read master.
+        o_read, beat_valid, beat: to and from the read master of every port.
         o_write, o_data, answer_valid, answer: to and from the write master.
         events: for the counters, bytes_output excepted.
     """
@@ -69,9 +71,9 @@ class Core(wiring.Component):
             {
                 "i_job": In(stream.Signature(record_layout(config))),
                 "o_result": Out(stream.Signature(result_layout())),
-                "o_read": Out(stream.Signature(read_request_layout(config, tag))),
-                "beat_valid": In(1),
-                "beat": In(memory_beat_layout(config, tag)),
+                "o_read": Out(stream.Signature(read_request_layout(config, tag))).array(config.read_ports),
+                "beat_valid": In(1).array(config.read_ports),
+                "beat": In(memory_beat_layout(config, tag)).array(config.read_ports),
                 "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
                 "o_data": Out(stream.Signature(write_data_layout(config))),
                 "answer_valid": In(1),
@@ -85,21 +87,24 @@ class Core(wiring.Component):
         chip = self.config
         checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
-        realigner, buffer, network, writer = Realigner(chip), GlobalBuffer(chip), Network(chip), OutputWriter(chip)
+        realigners = [Realigner(chip) for _ in range(chip.read_ports)]
+        buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
         units |= {
-            "realigner": realigner,
+            **{("realigner", "realigner_v")[n]: realigner for n, realigner in enumerate(realigners)},
             "output_writer": writer,
             **{f"engine_{n}": engine for n, engine in enumerate(engines)},
         }
         for name, unit in units.items():
             m.submodules[name] = once(platform, unit)
 
-        kind = self.beat.tag.kind
+        # All but values comes at the first port.
+        first, valid, realigner = self.beat[0], self.beat_valid[0], realigners[0]
+        kind = first.tag.kind
         # Of the entries of a beat the one that the request's address has.
-        entry = Cat(self.beat.tag.row[: chip.alignment // INTERVAL_BYTES - 1], self.beat.tag.offset)
+        entry = Cat(first.tag.row[: chip.alignment // INTERVAL_BYTES - 1], first.tag.offset)
         is_kv, is_query, is_table = Signal(), Signal(), Signal()
 
         # Jobs.
@@ -115,8 +120,7 @@ class Core(wiring.Component):
             *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
             writer.failed.eq(table.failed),
             *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
-            *(table.row_error.eq(self.answer.error), table.read_slot.eq(self.beat.tag.slot)),
-            table.read_error.eq(self.beat_valid & self.beat.error & ~is_table),
+            table.row_error.eq(self.answer.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
             *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
@@ -125,35 +129,44 @@ class Core(wiring.Component):
         # Memory.
         wiring.connect(m, checker.o_read, arbiter.i_table)
         wiring.connect(m, loader.o_read, arbiter.i_query)
-        wiring.connect(m, fetcher.o_read, arbiter.i_kv)
-        wiring.connect(m, arbiter.o, wiring.flipped(self.o_read))
+        wiring.connect(m, fetcher.o_read[0], arbiter.i_kv)
+        wiring.connect(m, arbiter.o, wiring.flipped(self.o_read[0]))
+        if chip.read_ports > 1:
+            wiring.connect(m, fetcher.o_read[1], wiring.flipped(self.o_read[1]))
         wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
         m.d.comb += [
             is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),
             is_query.eq((kind == ReadKind.SCALE) | (kind == ReadKind.QUERY)),
             is_table.eq(kind == ReadKind.TABLE),
-            *(checker.beat_valid.eq(self.beat_valid & is_table), checker.beat.eq(self.beat.data)),
-            *(checker.beat_last.eq(self.beat.last), checker.beat_error.eq(self.beat.error)),
-            *(loader.beat_error.eq(self.beat.error), loader.beat_slot.eq(self.beat.tag.slot)),
-            *(loader.beat_valid.eq(self.beat_valid & is_query), loader.beat.eq(self.beat.data)),
-            *(loader.beat_last.eq(self.beat.last), loader.beat_scale.eq(self.beat.tag.kind == ReadKind.SCALE)),
-            *(loader.entry_valid.eq(self.beat_valid & (kind == ReadKind.INTERVAL)), loader.entry.eq(entry)),
+            *(checker.beat_valid.eq(valid & is_table), checker.beat.eq(first.data)),
+            *(checker.beat_last.eq(first.last), checker.beat_error.eq(first.error)),
+            *(loader.beat_error.eq(first.error), loader.beat_slot.eq(first.tag.slot)),
+            *(loader.beat_valid.eq(valid & is_query), loader.beat.eq(first.data)),
+            *(loader.beat_last.eq(first.last), loader.beat_scale.eq(kind == ReadKind.SCALE)),
+            *(loader.entry_valid.eq(valid & (kind == ReadKind.INTERVAL)), loader.entry.eq(entry)),
             *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
-            *(fetcher.page_valid.eq(self.beat_valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(self.beat.data)),
-            *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat_tag.eq(self.beat.tag)),
-            *(buffer.beat_last.eq(self.beat.last), buffer.ends.eq(realigner.ends)),
-            *(buffer.words.eq(realigner.words), buffer.write.eq(realigner.write)),
-            *(realigner.slot.eq(planner.slot), realigner.dimension.eq(planner.job.descriptor.dimension)),
-            *(realigner.beat_valid.eq(self.beat_valid), realigner.beat.eq(self.beat)),
+            *(fetcher.page_valid.eq(valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(first.data)),
         ]
+        for n, (beat, each) in enumerate(zip(self.beat, realigners, strict=True)):
+            given = self.beat_valid[n]
+            m.d.comb += [
+                *(each.slot.eq(planner.slot), each.dimension.eq(planner.job.descriptor.dimension)),
+                *(each.beat_valid.eq(given), each.beat.eq(beat), buffer.words[n].eq(each.words)),
+                *(buffer.write[n].eq(each.write), buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
+                *(buffer.beat_valid[n].eq(given & (1 if n else is_kv)), buffer.beat_tag[n].eq(beat.tag)),
+                table.read_error[n].eq(given & beat.error & ~(0 if n else is_table)),
+                table.read_slot[n].eq(beat.tag.slot),
+            ]
 
         # Buffer and network.
         m.d.comb += [
             *(fetcher.room.eq(network.room), fetcher.entry.eq(network.entry)),
             *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
             *(network.reserve_rows.eq(fetcher.rows), network.reserve_stream.eq(fetcher.stream)),
-            network.reserve_final.eq(fetcher.final),
+            *(network.reserve_final.eq(fetcher.final), network.reserve_shared.eq(fetcher.shared)),
+            *(fetcher.settled.eq(network.settled), buffer.shared.eq(fetcher.shared)),
+            buffer.read_shared.eq(network.read_shared),
             *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
             *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
         ]
@@ -221,7 +234,8 @@ class Core(wiring.Component):
             sums[name] = tree_sum([engine.events[name] for engine in engines])
         kinds = {"scale": ReadKind.SCALE, "query": ReadKind.QUERY, "key": ReadKind.KEY, "value": ReadKind.VALUE}
         for name, kind in kinds.items():
-            sums[f"bytes_{name}"] = Mux(self.beat_valid & (self.beat.tag.kind == kind), chip.bus_bytes, 0)
+            port = -1 if kind == ReadKind.VALUE else 0
+            sums[f"bytes_{name}"] = Mux(self.beat_valid[port] & (self.beat[port].tag.kind == kind), chip.bus_bytes, 0)
         sums |= {"cycles": table.running, "buffer_writes": buffer.written, "buffer_reads": network.served}
         sums["deliveries"] = network.delivered
         for name, amount in sums.items():
@@ -235,6 +249,7 @@ class Chip(wiring.Component):
     Members:
         s_axil_*: AXI4-Lite control port.
         m_axi_*: AXI4 memory port.
+        m_axi_v_*: AXI4 read port of values, of a chip with two read ports.
         irq: a job ended, as enabled.
     """
 
@@ -246,6 +261,8 @@ class Chip(wiring.Component):
         "s_axil_r": "Control, AXI4-Lite: read data; SLVERR where no register is.",
         "m_axi_ar": "Memory, AXI4: read address of scales, queries, keys and values.",
         "m_axi_r": "Memory, AXI4: read data, always taken.",
+        "m_axi_v_ar": "Memory, AXI4: read address of values, where these have a port of their own.",
+        "m_axi_v_r": "Memory, AXI4: read data of values, always taken.",
         "m_axi_aw": "Memory, AXI4: write address of outputs.",
         "m_axi_w": "Memory, AXI4: write data.",
         "m_axi_b": "Memory, AXI4: write response, always taken.",
@@ -254,56 +271,63 @@ class Chip(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        super().__init__({**axil_members(), **read_members(config), **write_members(config), "irq": Out(1)})
+        reads = {name: member for prefix in self._prefixes() for name, member in read_members(config, prefix).items()}
+        super().__init__({**axil_members(), **reads, **write_members(config), "irq": Out(1)})
+
+    def _prefixes(self) -> tuple[str, ...]:
+        """Of the read ports."""
+        return (MEMORY, VALUES)[: self.config.read_ports]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
         host, core = HostInterface(chip), Core(chip)
-        reader, writer = ReadMaster(chip, read_tag_layout(chip)), WriteMaster(chip, slot_shape())
+        readers = [ReadMaster(chip, read_tag_layout(chip)) for _ in self._prefixes()]
+        writer = WriteMaster(chip, slot_shape())
         watch = StallWatch()
         m.submodules.host = once(platform, host)
         m.submodules.stall_watch = once(platform, watch)
-        m.submodules.reader = once(platform, reader)
+        for name, reader in zip(("reader", "reader_v"), readers, strict=False):
+            m.submodules[name] = once(platform, reader)
         m.submodules.writer = once(platform, writer)
         # The core runs on the same clock; an abort resets it alone.
-        clear = Signal()
+        clear, stopping = Signal(), Signal()
+        stop = stopping | clear
         m.domains.core = ClockDomain("core")
         m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(ResetSignal() | clear)]
         m.submodules.core = DomainRenamer("core")(once(platform, core))
 
         connect_ports(m, self, host, axil_members())
-        connect_ports(m, self, reader, read_members(chip))
         connect_ports(m, self, writer, write_members(chip))
         wiring.connect(m, host.o_job, core.i_job)
         wiring.connect(m, core.o_result, host.i_result)
-        wiring.connect(m, core.o_read, reader.i)
         wiring.connect(m, core.o_write, writer.i)
         wiring.connect(m, core.o_data, writer.i_data)
         written = self.m_axi_wvalid & self.m_axi_wready
+        for n, (prefix, reader) in enumerate(zip(self._prefixes(), readers, strict=True)):
+            connect_ports(m, self, reader, read_members(chip), prefix)
+            wiring.connect(m, core.o_read[n], reader.i)
+            m.d.comb += [core.beat_valid[n].eq(reader.o_valid), core.beat[n].eq(reader.o), reader.stop.eq(stop)]
         m.d.comb += [
-            *(core.beat_valid.eq(reader.o_valid), core.beat.eq(reader.o), self.irq.eq(host.irq)),
             *(core.answer_valid.eq(writer.o_valid), core.answer.eq(writer.o), host.events.eq(core.events)),
+            *(self.irq.eq(host.irq), host.aborting.eq(stop), writer.stop.eq(stop)),
             host.events.bytes_output.eq(Mux(written, chip.bus_bytes, 0)),
         ]
 
-        moves = [
-            getattr(self, f"m_axi_{channel}valid") & getattr(self, f"m_axi_{channel}ready")
-            for channel in ("ar", "r", "aw", "w", "b")
-        ]
+        channels = [f"{prefix}{channel}" for prefix in self._prefixes() for channel in ("ar", "r")]
+        channels += [f"{MEMORY}{channel}" for channel in ("aw", "w", "b")]
+        moves = [getattr(self, f"{channel}valid") & getattr(self, f"{channel}ready") for channel in channels]
+        idle = Cat(writer.idle, *(reader.idle for reader in readers)).all()
         m.d.comb += [
-            *(watch.limit.eq(host.stall_limit), watch.owes.eq(~(reader.idle & writer.idle))),
+            *(watch.limit.eq(host.stall_limit), watch.owes.eq(~idle)),
             *(watch.moves.eq(Cat(moves).any()), host.stalled.eq(watch.stalled)),
-            host.broken.eq(reader.broken | writer.broken),
+            host.broken.eq(Cat(writer.broken, *(reader.broken for reader in readers)).any()),
         ]
 
         # Abort: no new request, wait for the bus, clear the core.
-        stopping = Signal()
-        stop = stopping | clear
-        m.d.comb += [reader.stop.eq(stop), writer.stop.eq(stop), host.aborting.eq(stop)]
         with m.If(host.stop):
             m.d.sync += stopping.eq(1)
-        with m.Elif(stopping & reader.idle & writer.idle):
+        with m.Elif(stopping & idle):
             m.d.sync += [stopping.eq(0), clear.eq(1)]
         with m.Else():
             m.d.sync += clear.eq(0)

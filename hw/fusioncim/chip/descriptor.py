@@ -60,6 +60,7 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
         status: outcome if it is refused.
         last: of its job.
         opens: the first of its job that is planned.
+        shared: V lies where K lies.
         group: query heads per key and value head.
         tile_queries, tile_heads: rows of a tile divided by group, quotient and remainder.
         rows: queries * heads.
@@ -73,6 +74,7 @@ def job_layout(chip: ChipConfig) -> data.StructLayout:
             "status": STATUS_BITS,
             "last": 1,
             "opens": 1,
+            "shared": 1,
             "group": HEAD_BITS,
             "tile_queries": fits(chip.engine.rows),
             "tile_heads": HEAD_BITS,

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.chip.axi import read_request_layout
 from fusioncim.chip.descriptor import HEAD_BITS, PITCH_BITS, STATUS_BITS, job_layout, record_layout
 from fusioncim.chip.descriptor_products import end_bits, follow, product_rules, products, spans_layout
-from fusioncim.chip.descriptor_rules import first_broken, job_rules, sequence_rules, size
+from fusioncim.chip.descriptor_rules import first_broken, job_rules, sequence_rules, shared, size
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.chip.record import JOB_RULES, SEQUENCE_RULES, capture, job_registers, own_layout, sequence_registers
 from fusioncim.lib.arith import chosen, fits
@@ -151,7 +151,7 @@ class DescriptorChecker(wiring.Component):
             with m.State("JUDGE"):
                 m.d.sync += [
                     *(own.queries.eq(this.queries), own.keys.eq(this.keys), own.row.eq(0), own.wide.eq(0)),
-                    *(own.first_key.eq(0), job.first_row.eq(0)),
+                    *(own.first_key.eq(0), job.first_row.eq(0), job.shared.eq(shared(this))),
                 ]
                 status = Signal(STATUS_BITS)
                 m.d.comb += status.eq(first_broken((*job_rules(chip, this, own), *product_rules(chip, this, spans))))

@@ -43,6 +43,12 @@ def size(this: data.View, own: data.View) -> Value:
     return own.wide.size | any_of([x == 0 for x in (this.queries, this.keys, *heads)] + [x > MAX_HEADS for x in heads])
 
 
+def shared(this: data.View) -> Value:
+    """Whether V lies where K lies; this: a `descriptor_layout`."""
+    apart = (this.page_tokens != 0) & (this.k_page_pitch != this.v_page_pitch)
+    return (this.k.as_value() == this.v.as_value()) & ~apart
+
+
 def job_rules(chip: ChipConfig, this: data.View, own: data.View) -> Rules:
     """The rules after HEADS and before ADDRESS; this: a `descriptor_layout`, own: an `own_layout`."""
     wide, columns = own.wide, chip.engine.columns

@@ -1,16 +1,17 @@
 """Global buffer: blocks of keys and values between memory and the engines.
 
 Each half, keys and values, is as many banks as the longest vector has words of the bus: a word is written into one of
-them, a vector is read from all.
+them, a vector is read from all. A key that is its own value is in the half of keys alone.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.read_arbiter import ReadKind, buffer_row_shape, read_tag_layout
 from fusioncim.chip.realigner import vector_words_layout
 from fusioncim.engine.kv_buffer import pair_layout
+from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
@@ -22,11 +23,12 @@ class GlobalBuffer(wiring.Component):
     Throughput: a vector's words of a beat in, a key and a value out per cycle. Latency: 1 cycle for a read.
 
     Members:
-        beat_valid, beat_tag: of a beat from memory; keys and values alone count.
+        beat_valid, beat_tag: of a beat at every read port; keys and values alone count.
         beat_last: the last beat of its request.
-        words, write, ends: as of the realigner.
+        words, write, ends: as of the realigner of the port.
+        shared: what comes are keys that are their own values; of use where values have a port of their own.
         written: with the last beat of a block.
-        read_enable, read_row: read a key and a value.
+        read_enable, read_row, read_shared: read a key and a value, or a key as both.
         pair: the key and the value one cycle later, held.
     """
 
@@ -34,15 +36,17 @@ class GlobalBuffer(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "beat_valid": In(1),
-                "beat_tag": In(read_tag_layout(config)),
-                "beat_last": In(1),
-                "words": In(vector_words_layout(config)),
-                "write": In(vector_words_layout(config).length),
-                "ends": In(1),
+                "beat_valid": In(1).array(config.read_ports),
+                "beat_tag": In(read_tag_layout(config)).array(config.read_ports),
+                "beat_last": In(1).array(config.read_ports),
+                "words": In(vector_words_layout(config)).array(config.read_ports),
+                "write": In(vector_words_layout(config).length).array(config.read_ports),
+                "ends": In(1).array(config.read_ports),
+                "shared": In(1),
                 "written": Out(1),
                 "read_enable": In(1),
                 "read_row": In(buffer_row_shape(config)),
+                "read_shared": In(1),
                 "pair": Out(pair_layout(config.engine)),
             }
         )
@@ -50,23 +54,42 @@ class GlobalBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        row = Signal(buffer_row_shape(chip))  # within the request
-        with m.If(self.beat_valid & self.ends):
-            m.d.sync += row.eq(Mux(self.beat_last, 0, row + 1))
-        halves = {ReadKind.KEY: self.pair.key, ReadKind.VALUE: self.pair.value}
-        for kind, vector in halves.items():
+        rows = [Signal(buffer_row_shape(chip), name=f"row_{n}") for n in range(chip.read_ports)]  # within the request
+        ends = Signal(chip.read_ports)  # of a block, or of the half of it that comes there
+        for n, row in enumerate(rows):
+            m.d.comb += ends[n].eq(self.beat_valid[n] & self.beat_last[n] & self.beat_tag[n].last)
+            with m.If(self.beat_valid[n] & self.ends[n]):
+                m.d.sync += row.eq(Mux(self.beat_last[n], 0, row + 1))
+        halves = {ReadKind.KEY: (0, Const(1, 1)), ReadKind.VALUE: (chip.read_ports - 1, ~self.read_shared)}
+        vectors = {}
+        for kind, (port, used) in halves.items():
             parts = []
-            for n, word in enumerate(self.words):
+            tag = self.beat_tag[port]
+            for n, word in enumerate(self.words[port]):
                 bank = Bank(depth=chip.buffer_blocks * chip.engine.update_rank, width=chip.bus_bits)
                 m.submodules[f"{kind.name.lower()}_{n}"] = once(platform, bank)
                 m.d.comb += [
-                    bank.write_enable.eq(self.beat_valid & (self.beat_tag.kind == kind) & self.write[n]),
-                    *(bank.write_address.eq(self.beat_tag.row + row), bank.write_data.eq(word)),
-                    *(bank.read_enable[0].eq(self.read_enable), bank.read_address[0].eq(self.read_row)),
+                    bank.write_enable.eq(self.beat_valid[port] & (tag.kind == kind) & self.write[port][n]),
+                    *(bank.write_address.eq(tag.row + rows[port]), bank.write_data.eq(word)),
+                    *(bank.read_enable[0].eq(self.read_enable & used), bank.read_address[0].eq(self.read_row)),
                 ]
                 parts.append(bank.read_data[0])
-            m.d.comb += vector.as_value().eq(Cat(parts))
-        m.d.comb += self.written.eq(
-            self.beat_valid & self.beat_last & (self.beat_tag.kind == ReadKind.VALUE) & self.beat_tag.last
-        )
+            vectors[kind] = Cat(parts)
+        shows = Signal()  # the key as the value
+        with m.If(self.read_enable):
+            m.d.sync += shows.eq(self.read_shared)
+        m.d.comb += [
+            self.pair.key.as_value().eq(vectors[ReadKind.KEY]),
+            self.pair.value.as_value().eq(Mux(shows, vectors[ReadKind.KEY], vectors[ReadKind.VALUE])),
+            self.written.eq(self._written(m, ends)),
+        ]
         return m
+
+    def _written(self, m: Module, ends: Value) -> Value:
+        """Whether a block is whole: the half that comes at the other port may be blocks ahead, or behind."""
+        if self.config.read_ports == 1:
+            return ends
+        lead = Signal(signed(fits(self.config.buffer_blocks).width + 1))  # of keys over values
+        with m.If(~self.shared):
+            m.d.sync += lead.eq(lead + ends[0] - ends[1])
+        return Mux(self.shared, ends[0], ends.all() | (ends[0] & (lead < 0)) | (ends[1] & (lead > 0)))

@@ -32,7 +32,7 @@ class JobTable(wiring.Component):
         o: those of them that are good and have rows.
         slot: the slot of the sequence at o.
         row_written, row_slot, row_error: the write of an output row is answered.
-        read_error, read_slot: a beat could not be read.
+        read_error, read_slot: a beat could not be read, at every read port.
         scale_error, scale_slot: a row has a scale that is none.
         page_error, page_slot: a block's page is none of the pool.
         interval_error, interval_slot: a query has an interval that is none.
@@ -52,8 +52,8 @@ class JobTable(wiring.Component):
                 "row_written": In(1),
                 "row_slot": In(slot_shape()),
                 "row_error": In(1),
-                "read_error": In(1),
-                "read_slot": In(slot_shape()),
+                "read_error": In(1).array(config.read_ports),
+                "read_slot": In(slot_shape()).array(config.read_ports),
                 "scale_error": In(1),
                 "scale_slot": In(slot_shape()),
                 "page_error": In(1),
@@ -127,8 +127,9 @@ class JobTable(wiring.Component):
                         m.d.sync += status[n].eq(Status.INTERVAL)
                     with m.If(self.page_error & (self.page_slot == n)):
                         m.d.sync += status[n].eq(Status.PAGE)
-                    with m.If(self.read_error & (self.read_slot == n)):
-                        m.d.sync += status[n].eq(Status.READ_ERROR)
+                    for error, slot in zip(self.read_error, self.read_slot, strict=True):
+                        with m.If(error & (slot == n)):
+                            m.d.sync += status[n].eq(Status.READ_ERROR)
                 with m.If(ended & (oldest == n)):
                     m.d.sync += active[n].eq(0)
         return m

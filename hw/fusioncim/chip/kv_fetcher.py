@@ -1,9 +1,11 @@
 """Key and value fetcher: reads the blocks of a pass from memory into the global buffer, in the schedule's order.
 
-It runs ahead of the engines as far as the buffer has room, across passes and jobs.
+It runs ahead of the engines as far as the buffer has room, across passes and jobs. Where values have a read port of
+their own, the keys of a block are asked for at the one and its values at the other. Before jobs with values that lie
+where their keys lie, and behind them, all blocks have to come: nothing comes at the port of values then.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +29,9 @@ class KvFetcher(wiring.Component):
 
     Members:
         i: passes.
-        o_read: requests.
+        o_read: requests, at every read port.
+        shared: what is fetched are keys that are their own values.
+        settled: all blocks have come.
         page_valid, page_beat, page_error, page_slot: as of the walk.
         room: the buffer has room for a block.
         entry: where in the buffer, in blocks.
@@ -37,10 +41,13 @@ class KvFetcher(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
+        request = read_request_layout(config, read_tag_layout(config))
         super().__init__(
             {
                 "i": In(stream.Signature(planned_pass_layout(config))),
-                "o_read": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
+                "o_read": Out(stream.Signature(request)).array(config.read_ports),
+                "shared": Out(1),
+                "settled": In(1),
                 "page_valid": In(1),
                 "page_beat": In(config.bus_bits),
                 "page_error": Out(1),
@@ -57,22 +64,36 @@ class KvFetcher(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        walk, reader = KvWalker(self.config), BlockReader(self.config)
+        kinds = ReadKind.KEY, ReadKind.VALUE
+        walk = KvWalker(self.config)
+        halves = [kinds] if self.config.read_ports == 1 else [kinds[:1], kinds[1:]]
+        readers = [BlockReader(self.config, *each) for each in halves]
         m.submodules.walk = once(platform, walk)
-        m.submodules.reader = once(platform, reader)
+        for reader in readers:
+            m.submodules["_".join(["reader", *reader.parameters])] = once(platform, reader)
         wiring.connect(m, wiring.flipped(self.i), walk.i)
-        block, request = walk.o.payload, Signal.like(self.o_read.payload)
+        block, first = walk.o.payload, self.o_read[0]
+        busy = Cat(reader.busy for reader in readers).any()
+        apart = len(readers) > 1  # keys and values
+        changes = (self.i.payload.shared != block.shared) & ~self.settled if apart else 0
         m.d.comb += [
-            *(walk.held.eq(reader.busy), walk.free.eq(~self.o_read.valid | self.o_read.ready)),
+            *(walk.held.eq(busy | changes), walk.free.eq(~first.valid | first.ready)),
             *(walk.page_valid.eq(self.page_valid), walk.page_beat.eq(self.page_beat)),
             *(self.page_error.eq(walk.page_error), self.page_slot.eq(walk.page_slot)),
-            *(reader.i.payload.eq(block), reader.i.valid.eq(walk.o.valid & self.room), reader.entry.eq(self.entry)),
-            *(walk.o.ready.eq(self.room & reader.i.ready), self.reserve.eq(reader.i.valid & reader.i.ready)),
-            *(getattr(self, name).eq(block[name]) for name in ("block", "rows", "stream", "final")),
-            *(self.o_read.valid.eq(walk.page.valid | reader.o.valid), request.eq(reader.o.payload)),
-            *(walk.page.ready.eq(self.o_read.ready), reader.o.ready.eq(self.o_read.ready & ~walk.page.valid)),
+            *(self.reserve.eq(walk.o.valid & walk.o.ready), walk.o.ready.eq(self.room & ~busy)),
+            *(getattr(self, name).eq(block[name]) for name in ("block", "rows", "stream", "final", "shared")),
         ]
+        for port, reader in zip(self.o_read, readers, strict=True):
+            m.d.comb += [
+                *(reader.i.payload.eq(block), reader.i.valid.eq(self.reserve), reader.entry.eq(self.entry)),
+                *(port.valid.eq(reader.o.valid), port.payload.eq(reader.o.payload), reader.o.ready.eq(port.ready)),
+            ]
+        if apart:
+            m.d.comb += readers[1].i.valid.eq(self.reserve & ~block.shared)
         with m.If(walk.page.valid):
-            m.d.comb += [request.address.eq(walk.page.payload), request.beats.eq(1), request.tag.kind.eq(ReadKind.PAGE)]
-        m.d.comb += self.o_read.payload.eq(request)
+            m.d.comb += [
+                *(first.valid.eq(1), walk.page.ready.eq(first.ready), readers[0].o.ready.eq(0)),
+                *(first.payload.address.eq(walk.page.payload), first.payload.beats.eq(1)),
+                first.payload.tag.kind.eq(ReadKind.PAGE),
+            ]
         return m

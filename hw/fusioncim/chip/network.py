@@ -36,10 +36,11 @@ class Network(wiring.Component):
     Members:
         i_need: passes.
         loaded: a pass is resident.
-        room, entry, reserve, reserve_block, reserve_rows, reserve_stream, reserve_final: to and from the key and value
-            fetcher.
+        room, entry, reserve, reserve_block, reserve_rows, reserve_stream, reserve_final, reserve_shared: to and from
+            the key and value fetcher.
         written: a block is whole.
-        read_enable, read_row: to the global buffer, whose pair goes to the engines.
+        settled: all blocks that were reserved are, where values have a port of their own.
+        read_enable, read_row, read_shared: to the global buffer, whose pair goes to the engines.
         absent: the pair is beyond the last key; zeros go to the engines.
         block: number of the block, for all engines.
         block_last, block_valid, block_ready: streams of blocks, one bit per engine.
@@ -62,9 +63,12 @@ class Network(wiring.Component):
                 "reserve_rows": In(fits(config.engine.update_rank)),
                 "reserve_stream": In(address_shape(config.streams)),
                 "reserve_final": In(1),
+                "reserve_shared": In(1),
                 "written": In(1),
+                "settled": Out(1),
                 "read_enable": Out(1),
                 "read_row": Out(buffer_row_shape(config)),
+                "read_shared": Out(1),
                 "absent": Out(1),
                 "block": Out(block_shape(config.engine)),
                 "block_last": Out(engines),
@@ -104,6 +108,10 @@ class Network(wiring.Component):
         go = Signal()
         done = Signal()
         m.d.comb += self.room.eq(taken != depth)
+        if chip.read_ports > 1:
+            coming = Signal(range(depth + 1))
+            m.d.sync += coming.eq(coming + self.reserve - self.written)
+            m.d.comb += self.settled.eq(coming == 0)
         m.d.sync += [
             *(taken.eq(taken + self.reserve - done), whole.eq(whole + self.written - go)),
             *(self.entry.eq(self.entry + self.reserve), front.eq(front + go)),
@@ -111,7 +119,7 @@ class Network(wiring.Component):
 
         # Its note is read, then who takes it is found out, then it goes.
         stream = address_shape(chip.streams)
-        note = data.StructLayout({"block": number, "rows": fits(rank), "stream": stream, "final": 1})
+        note = data.StructLayout({"block": number, "rows": fits(rank), "stream": stream, "final": 1, "shared": 1})
         notes = Bank(depth=depth, width=note.size)
         m.submodules.notes = once(platform, notes)
         shown = data.View(note, notes.read_data[0])
@@ -120,7 +128,7 @@ class Network(wiring.Component):
         busy = Signal(range(max(rank, SHORTEST_READ)))
         m.d.comb += [
             *(notes.write_enable.eq(self.reserve), notes.write_address.eq(self.entry)),
-            notes.write_data.eq(Cat(self.reserve_block, self.reserve_rows, self.reserve_stream, self.reserve_final)),
+            notes.write_data.eq(Cat(getattr(self, f"reserve_{name}") for name in note.members)),
             *(notes.read_enable[0].eq(looks), notes.read_address[0].eq(front)),
             looks.eq(~seen & (whole != 0)),
             go.eq(known & (busy == 0) & ((takers & ~self.block_ready) == 0)),
@@ -148,7 +156,7 @@ class Network(wiring.Component):
 
         # Vectors of the block that goes.
         rows = Signal(fits(rank), reset_less=True)
-        row = Signal(address_shape(depth), reset_less=True)
+        row, shared = Signal(address_shape(depth), reset_less=True), Signal(reset_less=True)
         vector = Signal(range(rank + 1))  # that were read
         reading = Signal()
         receivers = Signal(chip.engines)
@@ -160,13 +168,13 @@ class Network(wiring.Component):
             self.absent.eq(offset >= rows),
             reading.eq(go | ((vector != 0) & (vector != rank))),
             done.eq(reading & (index == rank - 1)),
-            self.read_enable.eq(reading),
+            *(self.read_enable.eq(reading), self.read_shared.eq(Mux(go, shown.shared, shared))),
             self.read_row.eq((Mux(go, front, row) << config.rank_bits) + ((rank - 1) - index if backward else index)),
             self.kv_valid.eq(receivers),
         ]
         with m.If(go):
             m.d.sync += [busy.eq(max(rank, SHORTEST_READ) - 1), row.eq(front), vector.eq(1)]
-            m.d.sync += [rows.eq(shown.rows), self.block.eq(shown.block)]
+            m.d.sync += [rows.eq(shown.rows), shared.eq(shown.shared), self.block.eq(shown.block)]
         with m.Else():
             m.d.sync += [busy.eq(busy - (busy != 0)), vector.eq(Mux(reading, vector + 1, 0))]
         m.d.sync += [

@@ -64,6 +64,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         keys, dimension: how many, at least one, and how long.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        shared: V lies where K lies.
         listed: the pages are those of the list; else there is no key, and page 0 is read.
         begins: first pass of a sequence.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
@@ -85,6 +86,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "pages": POSITION_BITS,
             "k_page_pitch": PITCH_BITS,
             "v_page_pitch": PITCH_BITS,
+            "shared": 1,
             "listed": 1,
             "begins": 1,
             "slot": slot_shape(),
@@ -216,7 +218,7 @@ class Planner(wiring.Component):
             begins.eq(~started & (kv_head == 0)),
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
-            out.dimension.eq(this.dimension),
+            *(out.dimension.eq(this.dimension), out.shared.eq(self.job.shared)),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),

@@ -42,7 +42,7 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         row: row of the global buffer for the first vector of the request; of an interval, the bit of its address that
             tells two of 16 bytes apart.
         last: the block is whole with it.
-        offset: of the address in its beat, in units of the chip's alignment; the arbiter says it.
+        offset: of the address in its beat, in units of the chip's alignment; at the first port the arbiter says it.
     """
     offset = (chip.bus_bytes // chip.alignment).bit_length() - 1
     return data.StructLayout(

@@ -4,6 +4,7 @@ The slave drives all channels. It refuses a burst that crosses 4 KB and a last b
 add what it takes on trust: the fields of every address, strobes, and payloads that stand still until taken.
 """
 
+import itertools
 import logging
 import mmap
 from collections import deque
@@ -16,7 +17,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge, Timer
 from cocotb.utils import get_sim_time
-from cocotbext.axi import AxiBus, AxiResp, AxiSlave
+from cocotbext.axi import AxiBus, AxiReadBus, AxiResp, AxiSlave, AxiSlaveRead
 
 from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
 from fusioncim_sim.rtl.sparse_file import mapped
@@ -42,9 +43,10 @@ class Fault:
 class AxiMemory:
     """Memory of `size` bytes from address 0 at the ports PREFIX_* of a design, or the contents of a file.
 
-    stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on each. latency: cycles from an address
-    to its first beat; bursts overlap. share: part of the cycles in which a data channel may move a beat. faults: beats
-    that fail; all beyond the memory fail too, with DECERR. To be made before the reset, of which there is one.
+    more: prefixes of further read ports. stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on
+    each. latency: cycles from an address to its first beat; bursts overlap. share: part of the cycles in which a data
+    channel may move a beat. faults: beats that fail; all beyond the memory fail too, with DECERR. To be made before the
+    reset, of which there is one.
 
     Members:
         bytes: the contents, uint8 (size,); pages that nothing touched cost nothing.
@@ -59,6 +61,7 @@ class AxiMemory:
         size: int = 0,
         file: Path | None = None,
         prefix: str = "m_axi",
+        more: Sequence[str] = (),
         stall: str = "never",
         seed: int = 1,
         latency: int = SHORTEST_LATENCY,
@@ -70,54 +73,52 @@ class AxiMemory:
         self.bursts = {"read": 0, "write": 0}
         self.transferred = {"read": 0, "write": 0}
         self._faults = [*faults, Fault(start=len(self._memory), stop=1 << 64, response=AxiResp.DECERR)]
-        self._responses: dict[str, AxiResp] = {}
-        self._late = latency > SHORTEST_LATENCY
-        self._taken: deque[float] = deque()
+        self._channels: dict[str, Any] = {}
+        numbers = itertools.count()
 
-        # The slave tells of every burst and warns of every fault.
-        logging.getLogger(f"cocotb.{dut._name}.{prefix}").setLevel(logging.ERROR)
-        slave = AxiSlave(AxiBus.from_prefix(dut, prefix), dut.clk, dut.rst, target=self)
-        reads, writes = slave.read_if, slave.write_if
-        self._say_which_error(reads.r_channel, "rresp", "read")
-        self._say_which_error(writes.b_channel, "bresp", "write")
-        if self._late:
-            self._delay(reads.ar_channel, dut.clk, latency - SHORTEST_LATENCY)
-        self._channels = {
-            "ar": reads.ar_channel,
-            "r": reads.r_channel,
-            "aw": writes.aw_channel,
-            "w": writes.w_channel,
-            "b": writes.b_channel,
-        }
-        for number, channel in enumerate(self._channels.values()):
-            part = share if channel in (reads.r_channel, writes.w_channel) else 1.0
-            if stall != "never" or part < 1:
-                channel.set_pause_generator(iter(slowed(STALLS[stall](5 * seed + number), part), None))
-
-        for channel, direction in (("ar", "read"), ("aw", "write")):
-            port = f"{prefix}_{channel}"
-            check = self._count(address_check(dut, port, reads.byte_lanes), direction)
-            cocotb.start_soon(watch(dut, port, ADDRESS_FIELDS, check))
-        cocotb.start_soon(watch(dut, f"{prefix}_w", DATA_FIELDS, strobe_check(dut, f"{prefix}_w")))
-
-    async def read(self, address: int, length: int) -> bytes:
-        """For the slave: a beat."""
-        self._meet(address, length, "read")
-        return self._memory[address : address + length]
-
-    async def write(self, address: int, data: bytes) -> None:
-        """For the slave: the bytes of a beat."""
-        self._meet(address, len(data), "write")
-        self._memory[address : address + len(data)] = data
+        # The slaves tell of every burst and warn of every fault.
+        for each in (prefix, *more):
+            logging.getLogger(f"cocotb.{dut._name}.{each}").setLevel(logging.ERROR)
+            port = _Port(self, latency)
+            if each == prefix:
+                slave = AxiSlave(AxiBus.from_prefix(dut, each), dut.clk, dut.rst, target=port)
+                reads, writes = slave.read_if, slave.write_if
+            else:
+                reads, writes = AxiSlaveRead(AxiReadBus.from_prefix(dut, each), dut.clk, dut.rst, target=port), None
+            port.say_which_error(reads.r_channel, "rresp", "read")
+            port.delay(reads.ar_channel, dut.clk)
+            channels = {"ar": reads.ar_channel, "r": reads.r_channel}
+            checks = [("ar", "read")]
+            if writes:
+                port.say_which_error(writes.b_channel, "bresp", "write")
+                channels |= {"aw": writes.aw_channel, "w": writes.w_channel, "b": writes.b_channel}
+                checks.append(("aw", "write"))
+                cocotb.start_soon(watch(dut, f"{each}_w", DATA_FIELDS, strobe_check(dut, f"{each}_w")))
+            for name, channel in channels.items():
+                part = share if name in ("r", "w") else 1.0
+                number = next(numbers)
+                if stall != "never" or part < 1:
+                    channel.set_pause_generator(iter(slowed(STALLS[stall](5 * seed + number), part), None))
+            for channel, direction in checks:
+                place = f"{each}_{channel}"
+                check = port.count(address_check(dut, place, reads.byte_lanes), direction)
+                cocotb.start_soon(watch(dut, place, ADDRESS_FIELDS, check))
+            self._channels |= {f"{each.removeprefix(prefix)}_{name}".strip("_"): x for name, x in channels.items()}
 
     def stand_still(self, *channels: str) -> None:
-        """From now on nothing moves on these channels, of ar, r, aw, w and b; only without a pattern of stalls."""
+        """From now on nothing moves on these channels, of ar, r, aw, w and b, of a further port PREFIX_v v_ar and v_r.
+
+        Only without a pattern of stalls.
+        """
         for name, channel in self._channels.items():
             channel.pause = name in channels
 
-    async def answer_unasked(self, direction: str, answers: int = 1, *, last: bool = True) -> None:
-        """Give beats or responses that nothing asks for; last: the beats say that they are the last of their bursts."""
-        channel = self._channels["r" if direction == "read" else "b"]
+    async def answer_unasked(self, direction: str, answers: int = 1, *, last: bool = True, port: str = "") -> None:
+        """Give beats or responses that nothing asks for; last: the beats say that they are the last of their bursts.
+
+        port: "v_" for a further port PREFIX_v.
+        """
+        channel = self._channels[port + ("r" if direction == "read" else "b")]
         for n in range(answers):
             item = channel._transaction_obj()
             if direction == "read":
@@ -126,26 +127,59 @@ class AxiMemory:
                 item.bid, item.bresp = 0, AxiResp.OKAY
             await channel.send(item)
 
-    def _meet(self, address: int, length: int, direction: str) -> None:
-        """Count a beat, or fail where a fault is."""
+    def meet(self, address: int, length: int, direction: str) -> AxiResp | None:
+        """Count a beat, or say how it fails where a fault is."""
         for fault in self._faults:
             if fault.start <= address < fault.stop and direction in fault.directions:
-                self._responses[direction] = fault.response
-                raise OSError(f"{direction} of {address:#x} fails")
+                return fault.response
         self.transferred[direction] += length
+        return None
 
-    def _count(self, check: Callable[[], None], direction: str) -> Callable[[], None]:
+    def at(self, address: int, length: int) -> bytes:
+        """The bytes there."""
+        return self._memory[address : address + length]
+
+    def put(self, address: int, data: bytes) -> None:
+        """Change the bytes there."""
+        self._memory[address : address + len(data)] = data
+
+
+class _Port:
+    """The memory as the slave of one port sees it."""
+
+    def __init__(self, memory: AxiMemory, latency: int) -> None:
+        self._memory, self._late = memory, latency - SHORTEST_LATENCY
+        self._responses: dict[str, AxiResp] = {}
+        self._taken: deque[float] = deque()
+
+    async def read(self, address: int, length: int) -> bytes:
+        """For the slave: a beat."""
+        self._meet(address, length, "read")
+        return self._memory.at(address, length)
+
+    async def write(self, address: int, data: bytes) -> None:
+        """For the slave: the bytes of a beat."""
+        self._meet(address, len(data), "write")
+        self._memory.put(address, data)
+
+    def _meet(self, address: int, length: int, direction: str) -> None:
+        response = self._memory.meet(address, length, direction)
+        if response is not None:
+            self._responses[direction] = response
+            raise OSError(f"{direction} of {address:#x} fails")
+
+    def count(self, check: Callable[[], None], direction: str) -> Callable[[], None]:
         """Check a burst and count it."""
 
         def taken() -> None:
             check()
-            self.bursts[direction] += 1
-            if self._late and direction == "read":
+            self._memory.bursts[direction] += 1
+            if self._late > 0 and direction == "read":
                 self._taken.append(get_sim_time("ns"))
 
         return taken
 
-    def _say_which_error(self, channel: Any, field: str, direction: str) -> None:
+    def say_which_error(self, channel: Any, field: str, direction: str) -> None:
         """The slave answers every failure with SLVERR: put the fault's own response in its place."""
         send = channel.send
 
@@ -156,16 +190,18 @@ class AxiMemory:
 
         channel.send = answer
 
-    def _delay(self, channel: Any, clock: Any, cycles: int) -> None:
+    def delay(self, channel: Any, clock: Any) -> None:
         """Show the slave an address only that many cycles after it was taken."""
+        if self._late <= 0:
+            return
         receive = channel.recv
-        channel.queue_occupancy_limit = cycles + SHORTEST_LATENCY
+        channel.queue_occupancy_limit = self._late + SHORTEST_LATENCY
 
         async def late() -> Any:
             address = await receive()
             if not self._taken:  # taken at this very edge
                 await RisingEdge(clock)
-            due = self._taken.popleft() + (cycles + 0.5) * CLOCK_NS
+            due = self._taken.popleft() + (self._late + 0.5) * CLOCK_NS
             if due > get_sim_time("ns"):
                 await Timer(due - get_sim_time("ns"), "ns")
             return address

@@ -63,6 +63,7 @@ class Bench:
         self.memory = AxiMemory(
             dut,
             file=Path(this["memory"]),
+            more=("m_axi_v",) * (self.chip.read_ports > 1),
             stall=stall,
             seed=seed,
             latency=this["latency"],

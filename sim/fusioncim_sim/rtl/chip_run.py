@@ -42,6 +42,7 @@ class ChipJob:
     mask: Mask = CAUSAL
     layout: str = "head"
     paging: Paging | None = None
+    shared: bool = False
     sequences: Sequence[descriptor.Sequence] = ()
     intervals: Int | None = None
     gap: int = 0

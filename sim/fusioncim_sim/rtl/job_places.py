@@ -85,6 +85,7 @@ def place(
     base: int = 0,
     layout: str = "head",
     paging: Paging | None = None,
+    shared: bool = False,
     sequences: Sequence[descriptor.Sequence] = (),
     intervals: bool = False,
     gap: int = 0,
@@ -99,12 +100,12 @@ def place(
     if paging:
         count = -(-keys // paging.tokens) + paging.spare
         k, k_pitch = free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
-        v, v_pitch = free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
+        v, v_pitch = (k, k_pitch) if shared else free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
         order = np.random.default_rng(paging.seed).permutation(count)
         page_list = tuple(order[: count - paging.spare].tolist())
     else:
         k, _ = free.tensor(layout, keys, kv_heads, vector)
-        v, _ = free.tensor(layout, keys, kv_heads, vector)
+        v, _ = (k, 0) if shared else free.tensor(layout, keys, kv_heads, vector)
     o, _ = free.tensor(layout, queries, heads, row)
     scales = free.gapped(heads * SCALE_BYTES)
     if paging:

@@ -128,6 +128,7 @@ def place_job(
     base: int = 0,
     layout: str = "head",
     paging: Paging | None = None,
+    shared: bool = False,
     sequences: Sequence[descriptor.Sequence] = (),
     intervals: Int | None = None,
     gap: int = 0,
@@ -135,10 +136,13 @@ def place_job(
     """Write a job into the memory from `base` on, operands, tables and record, and clear its outputs.
 
     groups: one `Heads` per key and value head, whose rows and keys are those of all sequences. start, intervals: as of
-    `schedule.Job`. layout: of the tensors, of `job_places.LAYOUTS`. paging: of K and V, else contiguous. gap: bytes by
-    which every place is behind a line, and by which vectors, heads and pages lie farther apart.
+    `schedule.Job`. layout: of the tensors, of `job_places.LAYOUTS`. paging: of K and V, else contiguous. shared: V lies
+    where K lies. gap: bytes by which every place is behind a line, and by which vectors, heads and pages lie farther
+    apart.
     """
     check_groups(chip, groups)
+    if shared and any((group.k != group.v).any() for group in groups):
+        raise InputError("values that lie where their keys lie must be equal to these, and are not")
     work, address = place(
         chip,
         groups,
@@ -147,6 +151,7 @@ def place_job(
         base=base,
         layout=layout,
         paging=paging,
+        shared=shared,
         sequences=sequences,
         intervals=intervals is not None,
         gap=gap,

@@ -158,7 +158,7 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
         *(chip.engines, chip.streams, engine.rows, engine.words, engine.update_rank, engine.rank_bits),
         *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows),
         *(order.backward, order.sink_first, order.folded),
-        *(chip.vector_bytes, chip.bus_bytes, chip.output_bytes // chip.bus_bytes),
+        *(chip.vector_bytes, chip.bus_bytes, chip.read_ports, chip.output_bytes // chip.bus_bytes),
         *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
         *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
@@ -171,7 +171,7 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
     """The fields of the kernel's Job, in order, of every sequence of a job."""
     job, pages = work.job, work.job.pages
     paged = [pages.list, pages.tokens, pages.count, pages.k_pitch, pages.v_pitch] if pages else [0] * 5
-    heads = [job.heads, job.kv_heads, job.vector_bytes(chip), job.row_bytes(chip)]
+    heads = [job.heads, job.kv_heads, job.shared, job.vector_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
     opened = False
     for part, status in zip(work.parts, work.statuses(), strict=True):

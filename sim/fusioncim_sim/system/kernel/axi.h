@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct {
     int32_t valid;
-    Request request; /* ReadArbiter */
+    Request request; /* ReadArbiter, at the first port */
     Splitter splitter;
     Fifo pending;
     int32_t address_valid, length;
@@ -77,12 +77,15 @@ static Beats reader_beats(const Reader *r, int64_t now)
     return (Beats){r->bursts.what[r->bursts.out % DUE], tag->c & 1, tag->a, tag->c >> 1};
 }
 
-static int reader_update(Reader *r, const Config *config, int64_t now, int ends_burst, int offered, Request request)
+/* Whether a request at the second port is taken, which has no arbiter. */
+static int reader_takes(const Reader *r) { return splitter_ready(&r->splitter, fifo_writable(&r->pending)); }
+
+static int reader_update(Reader *r, const Config *config, int64_t now, int ends_burst, int arbiter, int offered, Request request)
 {
     Splitter *s = &r->splitter;
     int issue = s->busy && fifo_writable(&r->pending);
     int ends = splitter_ends(s), length = (ends ? s->rest : splitter_room(s)) + 1;
-    int taken = r->valid && splitter_ready(s, fifo_writable(&r->pending));
+    int taken = (arbiter ? r->valid : offered) && reader_takes(r);
     int changes = ends_burst || r->address_valid || issue || taken || (!r->valid && offered) || fifo_moves(&r->pending);
     r->bursts.out += ends_burst;
     if (r->address_valid) {
@@ -94,8 +97,8 @@ static int reader_update(Reader *r, const Config *config, int64_t now, int ends_
     fifo_update(&r->pending, issue, (Entry){.a = s->tag.kind, .c = ends | s->tag.last << 1}, ends_burst);
     r->address_valid = issue;
     r->length = length;
-    splitter_update(s, config, taken, r->request, issue);
-    if (!r->valid || taken) {
+    splitter_update(s, config, taken, arbiter ? r->request : request, issue);
+    if (arbiter && (!r->valid || taken)) {
         r->valid = offered;
         r->request = request;
     }

@@ -1,4 +1,4 @@
-/* BlockReader: the reads of the keys of a block, then of its values. */
+/* BlockReader: the reads of the keys of a block, then of its values; of one of the two where values have a port of their own. */
 
 /* A block of a pass and its place in memory. */
 typedef struct {
@@ -27,6 +27,12 @@ static int block_ends_half(const BlockReader *r, const Config *config)
     return block_whole(r, config) || r->row + 1 == r->block.rows;
 }
 
+/* The last read of the block at this port. */
+static int block_ends(const BlockReader *r, const Config *config)
+{
+    return block_ends_half(r, config) && (r->half || r->block.job->shared || config->read_ports > 1);
+}
+
 static Request block_request(const BlockReader *r, const Config *config)
 {
     int32_t beats = beats_touched(config, r->address, r->block.job->vector_bytes);
@@ -35,23 +41,22 @@ static Request block_request(const BlockReader *r, const Config *config)
         .beats = block_whole(r, config) ? beats * r->block.rows : beats,
         .kind = r->half ? VALUE : KEY,
         .slot = r->block.slot,
-        .last = r->half && block_ends_half(r, config),
+        .last = block_ends(r, config),
     };
 }
 
-/* begins: with this block; taken: the request that is offered. */
-static int block_update(BlockReader *r, const Config *config, int begins, BlockPlace block, int taken)
+/* begins: with this block, its values; taken: the request that is offered. */
+static int block_update(BlockReader *r, const Config *config, int begins, int values, BlockPlace block, int taken)
 {
     if (begins) {
-        *r = (BlockReader){.busy = 1, .address = block.k_address, .block = block};
+        *r = (BlockReader){.busy = 1, .half = values, .address = values ? block.v_address : block.k_address, .block = block};
     } else if (taken) {
         const Job *job = r->block.job;
-        int ends = block_ends_half(r, config);
-        r->address = ends ? r->block.v_address : r->address + (r->half ? job->v.pitch : job->k.pitch);
-        r->row = ends ? 0 : r->row + 1;
-        r->busy = !(ends && r->half);
-        if (ends)
-            r->half = !r->half;
+        int ends_half = block_ends_half(r, config), ends = block_ends(r, config);
+        r->address = ends_half ? r->block.v_address : r->address + (r->half ? job->v.pitch : job->k.pitch);
+        r->row = ends_half ? 0 : r->row + 1;
+        r->half |= ends_half;
+        r->busy = !ends;
     }
     return begins || taken;
 }

@@ -27,7 +27,8 @@ typedef struct {
     Planner planner;
     QueryLoader loader;
     KvFetcher fetcher;
-    Reader reader;
+    Reader readers[MAX_PORTS];
+    int32_t lead; /* blocks whose keys have come over those whose values have, where these have a port of their own */
     Writer writer;
     OutputWriter output;
     Network network;
@@ -38,7 +39,7 @@ typedef struct {
     int32_t slots[SLOTS];   /* the job in each slot of the table */
     Note *notes;            /* of the blocks in the global buffer */
     int64_t block;          /* number of the one that was read */
-    Entry entries[(6 + (5 + MAX_LANES) * MAX_ENGINES) * QUEUE];
+    Entry entries[(7 + (5 + MAX_LANES) * MAX_ENGINES) * QUEUE];
 } Chip;
 
 static void chip_reset(Chip *c, const Config *config)
@@ -46,7 +47,8 @@ static void chip_reset(Chip *c, const Config *config)
     Entry *entries = c->entries;
     fifo_reset(&c->table.queue, JOB_QUEUE, &entries);
     fifo_reset(&c->loader.notes, ROWS_IN_FLIGHT, &entries);
-    fifo_reset(&c->reader.pending, OUTSTANDING, &entries);
+    for (int n = 0; n < MAX_PORTS; n++)
+        fifo_reset(&c->readers[n].pending, OUTSTANDING, &entries);
     fifo_reset(&c->writer.pending, OUTSTANDING, &entries);
     fifo_reset(&c->writer.runs, OUTSTANDING, &entries);
     fifo_reset(&c->output.order, ROWS_AHEAD, &entries);
@@ -94,7 +96,8 @@ static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, 
 {
     int64_t next = table_next(&c->table, jobs, job_count, now);
     next = least(next, walker_next(&c->fetcher.walk, now));
-    next = least(next, due_next(&c->reader.bursts));
+    for (int n = 0; n < MAX_PORTS; n++)
+        next = least(next, due_next(&c->readers[n].bursts));
     next = least(next, due_next(&c->writer.answers));
     for (int e = 0; e < config->engines; e++)
         next = least(next, least(c->works[e], c->drains[e]));
@@ -108,8 +111,8 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int table_offer = table_offers(&c->table, jobs, now);
     int job_taken = table_offer && c->planner.state == PLAN_JOB;
     int need = c->planner.state == PLAN_NEED && network_takes_need(&c->network);
-    int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher);
-    int free = reader_free(&c->reader), table = table_reads(&c->table, now);
+    int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher, config, c->planner.job, c->network.coming);
+    int free = reader_free(&c->readers[0]), table = table_reads(&c->table, now);
     Tile tile = {0};
     const Tile *shown = NULL;
     if (c->planner.state == PLAN_TILES && !c->planner.stepped) {
@@ -130,8 +133,8 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     }
 
     /* Reads. */
-    Beats beats = reader_beats(&c->reader, now);
-    int written = beats.last && beats.kind == VALUE && beats.whole;
+    Beats beats = reader_beats(&c->readers[0], now), values = reader_beats(&c->readers[1], now);
+    int keys_end = beats.last && beats.whole, values_end = values.last && values.whole, written = keys_end;
     int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher);
     Request read = {0};
     if (table)
@@ -140,6 +143,12 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
         read = loader_request(&c->loader, config, c->planner.job, c->planner.slot);
     else if (kv)
         read = fetcher_request(&c->fetcher, config);
+    int kv_v = c->fetcher.readers[1].busy, taken_v = kv_v && reader_takes(&c->readers[1]);
+    Request values_read = kv_v ? block_request(&c->fetcher.readers[1], config) : (Request){0};
+    if (config->read_ports > 1 && !(c->fetcher.walk.job && c->fetcher.walk.job->shared)) {
+        written = c->lead < 0 ? keys_end : c->lead ? values_end : keys_end && values_end;
+        c->lead += keys_end - values_end;
+    }
     int room = network_room(&c->network, config);
     int reserve = fetcher_reserves(&c->fetcher, room);
 
@@ -175,8 +184,10 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
-                              beats.kind == PAGE && beats.beats);
-    changes |= reader_update(&c->reader, config, now, beats.beats != 0, table || query || kv, read);
+                              taken_v, beats.kind == PAGE && beats.beats);
+    changes |= reader_update(&c->readers[0], config, now, beats.beats != 0, 1, table || query || kv, read);
+    if (config->read_ports > 1)
+        changes |= reader_update(&c->readers[1], config, now, values.beats != 0, 0, kv_v, values_read);
     changes |= network_update(&c->network, config, &c->planner, need, loaded, reserve, written, served, front);
     changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass, need,
                               tile_taken);
@@ -191,6 +202,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     n->idle_memory += count(memory) * cycles;
     *(loading || !working ? &n->idle_load : &n->idle_imbalance) += count(rest) * cycles;
     *bytes[beats.kind] += beats.beats * config->bus_bytes;
+    n->bytes_value += values.beats * config->bus_bytes;
     n->bytes_output += moved * config->bus_bytes;
     n->buffer_writes += written;
     n->buffer_reads += served != 0;

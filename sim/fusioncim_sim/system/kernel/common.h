@@ -11,14 +11,14 @@ of its file in hw/fusioncim, and its registers the names that they have there. C
 
 #define NEVER INT64_MAX
 
-enum { MAX_ENGINES = 16, MAX_WORDS = 16, MAX_LANES = 4, QUEUE = 64, DUE = 32 };
+enum { MAX_ENGINES = 16, MAX_WORDS = 16, MAX_LANES = 4, MAX_PORTS = 2, QUEUE = 64, DUE = 32 };
 enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {
     int64_t engines, streams, rows, words, rank, rank_bits, block_cycles, rows_per_lane, drain_rows;
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
-    int64_t vector_bytes, bus_bytes, output_beats, parts, buffer_blocks;
+    int64_t vector_bytes, bus_bytes, read_ports, output_beats, parts, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
     int64_t ring_blocks, tiles_ahead, tiles_placed, words_packed, values_after, finished_after;
 } Config;
@@ -34,6 +34,7 @@ the first such one of its job. last: of its job. arrival: the cycle in which the
 typedef struct {
     Tensor q, k, v, o;
     int64_t scales, queries, keys, start, heads, kv_heads;
+    int64_t shared; /* V lies where K lies */
     int64_t vector_bytes, row_bytes; /* of a query, key or value; of an output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
     int64_t list, page_tokens, pages, k_page_pitch, v_page_pitch, intervals;

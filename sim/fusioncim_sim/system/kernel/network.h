@@ -7,12 +7,13 @@ typedef struct {
 } Note;
 
 /* passes a, b: blocks that each engine takes, from a to b - 1, c: blocks of the pass; resident: passes that wait in all engines;
-   need, take: of the pass that is read, and how many are left; front: the next block; vector: of the block that is read. */
+   need, take: of the pass that is read, and how many are left; coming:
+   blocks that are reserved and not whole; front: the next block; vector: of the block that is read. */
 typedef struct {
     Fifo passes[MAX_ENGINES];
     Interval need[MAX_ENGINES];
     int32_t stream[MAX_ENGINES]; /* the head of the pass that an engine has */
-    int32_t resident, take[MAX_ENGINES], left;
+    int32_t resident, take[MAX_ENGINES], left, coming;
     int32_t taken, whole, seen, known, busy, vector;
     uint32_t front, entry, takers;
     uint32_t block_valid, block_last; /* that get a block in this cycle; for which it is the last of their pass */
@@ -70,6 +71,7 @@ static int network_update(Network *n, const Config *config, const Planner *plan,
     n->resident += loaded - begin;
     n->taken += reserve - done;
     n->whole += written - !!served;
+    n->coming += reserve - written;
     n->entry += (uint32_t)reserve;
     n->front += !!served;
     n->seen = (n->seen || looks) && !served;
