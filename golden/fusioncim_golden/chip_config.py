@@ -48,9 +48,10 @@ class ChipConfig:
                 f"columns * operand_bits = {self.engine.columns * self.engine.operand_bits} "
                 f"must be a multiple of bus_bits, not of {self.bus_bits}"
             )
-        beat = self.engine.units * self.engine.output_bits
-        if self.bus_bits % beat:
-            raise InputError(f"bus_bits must be a multiple of units * output_bits = {beat}, not {self.bus_bits}")
+        if self.output_beat_bits > self.bus_bits:
+            raise InputError(
+                f"bus_bits must be at least units * output_bits = {self.output_beat_bits}, not {self.bus_bits}"
+            )
         blocks, rest = divmod(self.buffer_bytes, self.block_bytes)
         if rest or blocks & (blocks - 1):
             raise InputError(
@@ -80,6 +81,11 @@ class ChipConfig:
     def output_bytes(self) -> int:
         """Bytes of the longest output row."""
         return self.engine.columns * self.engine.output_bits // 8
+
+    @property
+    def output_beat_bits(self) -> int:
+        """Bits of a row that an engine gives in a cycle."""
+        return self.engine.units * self.engine.output_bits
 
     @property
     def block_bytes(self) -> int:

@@ -6,6 +6,8 @@ inside of one: its words are shifted, and strobes say which bytes of a beat are 
 columns: the words behind the dimension of a job leave their lane, one per cycle, for nowhere.
 """
 
+from math import gcd
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -39,10 +41,16 @@ def words_packed(chip: ChipConfig) -> int:
     return max(ROWS_PACKED * beats // chip.engine.drain_rows, beats + 1)
 
 
+def pieces(chip: ChipConfig) -> tuple[int, int]:
+    """An output beat and a word of the bus, in pieces of the bits that divide both: 1 and more where it divides it."""
+    piece = gcd(chip.output_beat_bits, chip.bus_bits)
+    return chip.output_beat_bits // piece, chip.bus_bits // piece
+
+
 def packed_bits(chip: ChipConfig) -> int:
-    """Bits of outputs for which a packer has room: the words of its lanes, and the parts of the next ones."""
-    part = chip.engine.units * chip.engine.output_bits
-    return chip.engine.drain_rows * ((words_packed(chip) + 1) * chip.bus_bits - part)
+    """Bits of outputs for which a packer has room: the words of its lanes, and all but a piece of the next ones."""
+    _, word = pieces(chip)
+    return chip.engine.drain_rows * (words_packed(chip) * chip.bus_bits + (word - 1) * (chip.bus_bits // word))
 
 
 def row_layout(chip: ChipConfig) -> data.StructLayout:
@@ -82,7 +90,7 @@ def row_place_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 class OutputPacker(wiring.Component):
-    """Packs an engine's outputs.
+    """Packs an engine's outputs. An output beat that does not divide a word may end one and begin the next.
 
     Throughput: an output beat in and a word out per cycle.
 
@@ -118,18 +126,21 @@ class OutputPacker(wiring.Component):
         m = Module()
         chip, config = self.config, self.config.engine
         beats = chip.output_bytes // chip.bus_bytes
-        parts = chip.bus_bits // (config.units * config.output_bits)
+        given, size = pieces(chip)
         m.submodules.places = places = SyncFIFOBuffered(width=output_place_layout(chip).size, depth=tiles_placed(chip))
 
         more = self.i.payload.more
-        part = Signal(address_shape(parts))
+        held = Signal(address_shape(size))  # pieces of the next word
+        left = Signal(address_shape(given))  # of a beat, behind the word that it ends
         taken = Signal()
         whole = Signal()  # a word of every row that there is
-        m.d.comb += [taken.eq(self.i.valid & self.i.ready), whole.eq(taken & (part == parts - 1))]
-        if parts > 1:
-            with m.If(taken):
-                m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
-        room = [self._lane(m, n, taken, whole & (more >= n) if n else whole) for n in range(config.drain_rows)]
+        m.d.comb += [
+            *(taken.eq(self.i.valid & self.i.ready), whole.eq(taken & (held >= size - given))),
+            left.eq(held + given - size),
+        ]
+        with m.If(taken):
+            m.d.sync += held.eq(Mux(whole, left, held + given))
+        room = [self._lane(m, n, taken, whole & (more >= n) if n else whole, left) for n in range(config.drain_rows)]
         m.d.comb += self.i.ready.eq(Cat(room).all())
 
         beat = Signal(address_shape(beats))
@@ -141,9 +152,11 @@ class OutputPacker(wiring.Component):
         m.d.sync += rows.eq(rows + (Mux(complete, more + 1, 0) if len(more) else complete) - self.take)
         return m
 
-    def _lane(self, m: Module, n: int, taken: Signal, whole: Value) -> Value:
+    def _lane(self, m: Module, n: int, taken: Signal, whole: Value, left: Value) -> Value:
         """Pack the row at place n of every band; returns whether there is room for a word."""
         chip = self.config
+        given, size = pieces(chip)
+        piece = chip.bus_bits // size
         beats = chip.output_bytes // chip.bus_bytes
         fifo = SyncFIFOBuffered(width=chip.bus_bits, depth=words_packed(chip))
         m.submodules[f"beats_{n}"] = fifo
@@ -158,13 +171,12 @@ class OutputPacker(wiring.Component):
         with m.If(fifo.r_rdy & fifo.r_en):
             m.d.sync += gone.eq(Mux(gone == beats - 1, 0, gone + 1))
             m.d.sync += passes.eq((passes | self.ends) & (gone != beats - 1))
-        if len(value) < chip.bus_bits:
-            kept = Signal(chip.bus_bits - len(value), name=f"kept_{n}", reset_less=True)
-            m.d.comb += fifo.w_data.eq(Cat(kept, value))
-            with m.If(taken):
-                m.d.sync += kept.eq(Cat(kept, value)[len(value) :])
-        else:
-            m.d.comb += fifo.w_data.eq(value)
+        kept = Signal(chip.bus_bits - piece, name=f"kept_{n}", reset_less=True)  # what came last
+        known = Cat(kept, value)
+        ends = [known[piece * (given - 1 - behind) :][: chip.bus_bits] for behind in range(given)]
+        m.d.comb += fifo.w_data.eq(Array(ends)[left] if given > 1 else ends[0])
+        with m.If(taken):
+            m.d.sync += kept.eq(known[len(value) :])
         return fifo.w_rdy
 
     def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:

@@ -159,7 +159,7 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
         *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows),
         *(order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.read_ports, chip.output_bytes // chip.bus_bytes),
-        *(chip.bus_bits // (engine.units * engine.output_bits), chip.buffer_blocks),
+        *(*output_writer.pieces(chip), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
         *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
         output_writer.words_packed(chip),

@@ -18,7 +18,7 @@ enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 typedef struct {
     int64_t engines, streams, rows, words, rank, rank_bits, block_cycles, rows_per_lane, drain_rows;
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
-    int64_t vector_bytes, bus_bytes, read_ports, output_beats, parts, buffer_blocks;
+    int64_t vector_bytes, bus_bytes, read_ports, output_beats, beat_pieces, word_pieces, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
     int64_t ring_blocks, tiles_ahead, tiles_placed, words_packed, values_after, finished_after;
 } Config;

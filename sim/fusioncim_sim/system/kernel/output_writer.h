@@ -8,7 +8,7 @@ typedef struct {
 typedef struct {
     Lane lanes[MAX_LANES];
     Fifo places; /* address, a: head, b: rows, c: slot */
-    int32_t part, beat, rows, held, lane;
+    int32_t pieces, beat, rows, held, lane; /* pieces: of the next word */
     Entry place;
 } Packer;
 
@@ -57,13 +57,13 @@ static int lane_update(Lane *lane, const Config *config, int word, int sent, int
 static int packer_update(Packer *p, const Config *config, const Job *jobs, const int32_t *slots, int taken, int more,
                          const Entry *place, int take, int sent, int last)
 {
-    int word = taken && p->part == config->parts - 1, ends = word && p->beat == config->output_beats - 1;
+    int word = taken && p->pieces + config->beat_pieces >= config->word_pieces, ends = word && p->beat == config->output_beats - 1;
     Entry front = *fifo_front(&p->places);
     int next = p->places.out, held = p->held, moves = 0;
     for (int n = 0; n < config->drain_rows; n++)
         moves |= lane_update(&p->lanes[n], config, word && n <= more, sent == n, last);
     if (taken)
-        p->part = word ? 0 : p->part + 1;
+        p->pieces += (int32_t)(config->beat_pieces - (word ? config->word_pieces : 0));
     if (word)
         p->beat = ends ? 0 : p->beat + 1;
     p->rows += (ends ? more + 1 : 0) - take;
