@@ -1,10 +1,11 @@
 """Job descriptor: what an inference runtime has, and the rules that a chip holds it to.
 
 A job is attention of `heads` query heads over `kv_heads` key and value heads in memory. Vector `n` of head `h` of a
-tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest. The
+tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest; a
+value and an output are `value_dimension` long. The
 scale table holds one 32-bit word of `scale_table` per query head.
 
-    shared      Where V lies where K lies, every key is its own value. It is read once.
+    shared      Where V lies where K lies, the first part of a key, or all of it, is its value. It is read once.
     batch       A table of sequences lets one job do many. Each has rows of its own in Q and O, keys of its own in K
                 and V, and a mask; the job's `queries` and `keys` are those of the tensors.
     pages       K and V may lie in pages of a pool: key n is in page list[n div tokens], at
@@ -84,7 +85,8 @@ WORDS = {
     Status.OK: "done",
     Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
     Status.HEADS: "heads must be a multiple of kv_heads",
-    Status.DIMENSION: f"dimension must be a multiple of {DIMENSION_STEP}, from that to the columns of the chip",
+    Status.DIMENSION: f"dimension must be a multiple of {DIMENSION_STEP}, from that to the columns of the chip, "
+    "and value_dimension such a one or 0",
     Status.FORMAT: "output_bits must be those of the chip, and what is reserved must be 0",
     Status.POSITION: f"start + queries must be at most {POSITIONS}",
     Status.ALIGNMENT: "addresses and pitches must be multiples of 16 bytes, or of the bus if that is narrower, "
@@ -202,6 +204,7 @@ class Descriptor:
     Members:
         q, k, v, o, scales: places of the tensors and of the scale table.
         queries, keys: of the tensors Q and O, and of K and V or the page list.
+        dimension, value_dimension: of a query and key, of a value and output; 0: the same.
         start: position of query 0 among the keys.
         mask: which keys a query sees.
         table, sequences: address of the table of sequences and how many it has; 0: the job is one sequence.
@@ -219,6 +222,7 @@ class Descriptor:
     heads: int
     kv_heads: int
     dimension: int
+    value_dimension: int = 0
     start: int = 0
     mask: Mask = CAUSAL
     output_bits: int = 16
@@ -235,17 +239,27 @@ class Descriptor:
         return cls(**{**values, **tensors, "mask": Mask(**values["mask"]), "pages": pages})
 
     def vector_bytes(self, chip: ChipConfig) -> int:
-        """Bytes of a query, key or value."""
+        """Bytes of a query or key."""
         return self.dimension * chip.engine.operand_bits // 8
+
+    def value_bytes(self, chip: ChipConfig) -> int:
+        """Bytes of a value."""
+        return self.outputs * chip.engine.operand_bits // 8
 
     def row_bytes(self, chip: ChipConfig) -> int:
         """Bytes of an output row."""
-        return self.dimension * chip.engine.output_bits // 8
+        return self.outputs * chip.engine.output_bits // 8
+
+    @property
+    def outputs(self) -> int:
+        """Elements of a value and of an output row."""
+        return self.value_dimension or self.dimension
 
     @property
     def shared(self) -> bool:
         """V lies where K lies."""
-        return self.k == self.v and (not self.pages or self.pages.k_pitch == self.pages.v_pitch)
+        alike = not self.pages or self.pages.k_pitch == self.pages.v_pitch
+        return self.k == self.v and alike and self.outputs <= self.dimension
 
     @property
     def alone(self) -> Sequence:
@@ -260,8 +274,9 @@ class Descriptor:
             return Status.SIZE
         if self.heads % self.kv_heads:
             return Status.HEADS
-        if self.dimension % DIMENSION_STEP or not DIMENSION_STEP <= self.dimension <= chip.engine.columns:
-            return Status.DIMENSION
+        for dimension in (self.dimension, self.outputs):
+            if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= chip.engine.columns:
+                return Status.DIMENSION
         if self.output_bits != chip.engine.output_bits:
             return Status.FORMAT
         if not self.mask.legal:
@@ -313,7 +328,7 @@ class Descriptor:
         return [
             (self.q.address, self.q.end(self.queries, self.heads, vector)),
             (self.k.address, self.k.end(keys, self.kv_heads, vector) + beyond["k"]),
-            (self.v.address, self.v.end(keys, self.kv_heads, vector) + beyond["v"]),
+            (self.v.address, self.v.end(keys, self.kv_heads, self.value_bytes(chip)) + beyond["v"]),
             (self.scales, self.scales + self.heads * SCALE_BYTES),
             *tables,
             (self.o.address, self.o.end(self.queries, self.heads, self.row_bytes(chip))),

@@ -27,21 +27,18 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
         raise InputError("a job needs at least one key and value head")
     columns = chip.engine.columns
     for group in groups:
-        dimension = group.q.shape[-1]
-        if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
-            raise InputError(
-                f"the head dimension must be a multiple of {DIMENSION_STEP} up to columns = {columns}, not {dimension}"
-            )
-        if {group.k.shape[-1], group.v.shape[-1]} != {dimension}:
-            raise InputError(
-                f"q, k and v must have one head dimension, not {dimension}, {group.k.shape[-1]} and {group.v.shape[-1]}"
-            )
+        for dimension in (group.q.shape[-1], group.v.shape[-1]):
+            if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
+                raise InputError(
+                    "the dimension of q and k, and that of v, must be a multiple of "
+                    f"{DIMENSION_STEP} up to columns = {columns}, not {dimension}"
+                )
+        if group.k.shape[-1] != group.q.shape[-1]:
+            raise InputError(f"q and k must have one dimension, not {group.q.shape[-1]} and {group.k.shape[-1]}")
         engine.check_operands(chip.engine, widened(group, columns))
-        if group.q.shape != groups[0].q.shape or group.k.shape != groups[0].k.shape:
-            raise InputError(
-                "all groups must have the same shapes of q and k, "
-                f"not {groups[0].q.shape}, {groups[0].k.shape} and {group.q.shape}, {group.k.shape}"
-            )
+        first, own = (", ".join(str(x.shape) for x in (each.q, each.k, each.v)) for each in (groups[0], group))
+        if own != first:
+            raise InputError(f"all groups must have the same shapes of q, k and v, not {first} and {own}")
         for name, x in (("mantissa", group.mantissa), ("shift", group.shift)):
             if (x != x[:, :1]).any():
                 raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
@@ -50,8 +47,7 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
 
 def widened(heads: Heads, columns: int) -> Heads:
     """The heads with zeros up to so many columns."""
-    missing = columns - heads.q.shape[-1]
-    q, k, v = (np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)]) for x in (heads.q, heads.k, heads.v))
+    q, k, v = (np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, columns - x.shape[-1])]) for x in (heads.q, heads.k, heads.v))
     return replace(heads, q=q, k=k, v=v)
 
 
@@ -63,7 +59,10 @@ def run(
     mask: Mask = CAUSAL,
     intervals: Int | None = None,
 ) -> Result:
-    """Outputs [heads, queries, dimension], group after group, and events; start and intervals as of `schedule.Job`."""
+    """Outputs [heads, queries, dimension of v], group after group, and events.
+
+    start, intervals: as of `schedule.Job`.
+    """
     check_groups(chip, groups)
     parts = [_run_group(chip, group, start, mask, intervals) for group in groups]
     return _together(np.concatenate([part.out for part in parts]), parts)
@@ -77,16 +76,16 @@ def run_batch(
     intervals: Int | None = None,
     tokens: int = 1,
 ) -> Result:
-    """Outputs [heads, rows, dimension] of a job of many sequences, and events.
+    """Outputs [heads, rows, dimension of v] of a job of many sequences, and events.
 
-    groups: q [heads, all rows, dimension], k and v [all keys, dimension], as the tensors in memory. intervals: int64
-    [all rows, 2]. tokens: keys of a page. The rows that no sequence has, and those of one that is refused, are 0.
+    groups: q [heads, all rows, dimension], k and v [all keys, their dimension], as the tensors in memory. intervals:
+    int64 [all rows, 2]. tokens: keys of a page. The rows that no sequence has, and those of one that is refused, are 0.
     """
     check_groups(chip, groups)
     _, rows, _ = groups[0].q.shape
     if intervals is not None:
         check_intervals(intervals, rows)
-    out = np.zeros((len(groups), *groups[0].q.shape), np.int64)
+    out = np.zeros((len(groups), *groups[0].q.shape[:-1], groups[0].v.shape[-1]), np.int64)
     parts = []
     for each, status in zip(sequences, descriptor.statuses(sequences, rows, len(groups[0].k), tokens), strict=True):
         if status != Status.OK or not each.queries:
@@ -105,10 +104,10 @@ def run_batch(
 
 def _run_group(chip: ChipConfig, group: Heads, start: int | None, mask: Mask, intervals: Int | None) -> Result:
     """The query heads of a key and value head, of one sequence."""
-    heads, queries, dimension = group.q.shape
+    heads, queries, _ = group.q.shape
     job = Job(queries=queries, keys=len(group.k), heads=heads, mask=mask, start=start, intervals=intervals)
     result = engine.run(chip.engine, widened(group, chip.engine.columns), job, chip.engines)
-    return Result(result.out[..., :dimension], result.events)
+    return Result(result.out[..., : group.v.shape[-1]], result.events)
 
 
 def _together(out: Int, parts: Iterable[Result]) -> Result:
@@ -145,6 +144,7 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
     work = job if isinstance(job, Work) else Work(job=job)
     job = work.job
     vector, row, group = job.vector_bytes(chip), job.row_bytes(chip), job.heads // job.kv_heads
+    value = job.value_bytes(chip)
     scales = Tensor(address=job.scales, pitch=0, head_pitch=0)
     moved = Traffic()
     for each, status in zip(work.parts, work.statuses(), strict=True):
@@ -157,7 +157,7 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
         moved.bytes_query += _bytes(chip, job.q, job.heads, vector, rows * job.q.pitch, once)
         moved.bytes_key += _bytes(chip, job.k, job.kv_heads, vector, _places(work, each, "k"), reads)
         if not job.shared:
-            moved.bytes_value += _bytes(chip, job.v, job.kv_heads, vector, _places(work, each, "v"), reads)
+            moved.bytes_value += _bytes(chip, job.v, job.kv_heads, value, _places(work, each, "v"), reads)
         moved.bytes_scale = _bytes(
             chip, scales, 1, job.heads * SCALE_BYTES, np.zeros(1, np.int64), np.ones(1, np.int64)
         )

@@ -18,10 +18,11 @@ JOB_FIELDS: Mapping[str, int] = {
     **dict.fromkeys(("queries", "keys", "start", *MASK, "sequences"), 32),
     **{f"{name}_{part}": 32 for name in TENSORS for part in ("pitch", "head_pitch")},
     **dict.fromkeys(("page_tokens", "pages", "k_page_pitch", "v_page_pitch"), 32),
-    **dict.fromkeys(("heads", "kv_heads", "dimension"), 16),
+    **dict.fromkeys(("heads", "kv_heads", "dimension", "value_dimension"), 16),
     "output_bits": 8,
 }
-"""The fields of a job's record and their bits. page_tokens 0: K and V are contiguous."""
+"""The fields of a job's record and their bits. page_tokens 0: K and V are contiguous. value_dimension 0: as
+`dimension`."""
 SEQUENCE_FIELDS: Mapping[str, int] = dict.fromkeys(("queries", "keys", "start", *MASK, "first_row", "first_key"), 32)
 """The fields of an entry of the table of sequences and their bits."""
 
@@ -35,6 +36,7 @@ def job_values(job: Descriptor) -> dict[str, int]:
         **{name: getattr(job, name) for name in ("scales", "table", "intervals", "queries", "keys", "start")},
         **{name: getattr(job.mask, name) for name in MASK},
         **{name: getattr(job, name) for name in ("sequences", "heads", "kv_heads", "dimension", "output_bits")},
+        "value_dimension": job.value_dimension,
         **({"list": pages.list, "page_tokens": pages.tokens, "pages": pages.count} if pages else {}),
         **({"k_page_pitch": pages.k_pitch, "v_page_pitch": pages.v_pitch} if pages else {}),
     }

@@ -13,7 +13,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 
-OWN = ("engines", "streams", "buffer_bytes", "bus_bits", "address_bits")
+OWN = ("engines", "streams", "buffer_bytes", "bus_bits", "read_ports", "address_bits")
 
 # Changes to the default (64 columns of 8 bits, blocks of 512 bytes), and the whole message.
 REFUSED = [
@@ -37,9 +37,12 @@ REFUSED = [
         {"columns": 64, "operand_bits": 4, "softmax_lanes": 8, "bus_bits": 512},
         "columns * operand_bits = 256 must be a multiple of bus_bits, not of 512",
     ),
-    ({"columns": 96}, "bus_bits must be a multiple of units * output_bits = 48, not 128"),
-    ({"columns": 512}, "bus_bits must be a multiple of units * output_bits = 256, not 128"),
-    ({"columns": 1024, "output_bits": 8}, "bus_bits must be a multiple of units * output_bits = 256, not 128"),
+    ({"columns": 288}, "bus_bits must be at least units * output_bits = 144, not 128"),
+    ({"columns": 512}, "bus_bits must be at least units * output_bits = 256, not 128"),
+    ({"columns": 1024, "output_bits": 8}, "bus_bits must be at least units * output_bits = 256, not 128"),
+    ({"read_ports": 0}, "read_ports must be one of 1, 2, not 0"),
+    ({"read_ports": 4}, "read_ports must be one of 1, 2, not 4"),
+    ({"read_ports": True}, "read_ports must be of type int, not True"),
     *(
         (
             {"buffer_bytes": size},
@@ -116,7 +119,7 @@ def possible(engine, engines, buffer_bytes, bus_bits, address_bits=32):
         engines in (1, 2, 4, 8, 16)
         and address_bits in range(32, 65)
         and bus_bits in BUSES
-        and bus_bits in [n * engine.units * engine.output_bits for n in range(1, 129)]
+        and engine.units * engine.output_bits <= bus_bits
         and engine.columns * engine.operand_bits in [n * bus_bits for n in range(1, 129)]
         and buffer_bytes in [block_bytes(engine) << n for n in range(2, 27)]
         and buffer_bytes <= 1 << 26
@@ -173,9 +176,9 @@ def test_what_follows_from_a_chip_fits_together(values):
     assert chip.block_bytes == 2 * engine.update_rank * chip.vector_bytes
     assert chip.buffer_blocks * chip.block_bytes == chip.buffer_bytes
     assert chip.buffer_blocks in [1 << n for n in range(2, 27)]
-    # Vectors and output rows are whole beats; a beat is what the units give in a whole number of steps.
+    # Vectors and output rows are whole beats.
     assert chip.vector_bytes % chip.bus_bytes == chip.output_bytes % chip.bus_bytes == 0
-    assert chip.bus_bits % (engine.units * engine.output_bits) == 0
+    assert chip.output_beat_bits * engine.block_cycles == 8 * chip.output_bytes
 
 
 @given(possible_parameters())
@@ -193,7 +196,7 @@ def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
     chip = PRESETS["tiny"]
     engine = [item.name for item in fields(Config)]
     assert list(chip.as_dict()) == [*OWN, *engine]
-    assert [chip.as_dict()[name] for name in OWN] == [2, 2, 2048, 64, 32]
+    assert [chip.as_dict()[name] for name in OWN] == [2, 2, 2048, 64, 1, 32]
     assert {name: chip.as_dict()[name] for name in engine} == chip.engine.as_dict()
     assert chip_from_dict({}) == ChipConfig()
     assert chip_from_dict({"rows": 16, "engines": 2}) == ChipConfig(engine=Config(rows=16), engines=2)

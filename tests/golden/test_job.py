@@ -288,13 +288,24 @@ REFUSED = {
     **{
         f"dimension {n}": (
             integers(columns=n),
-            f"the head dimension must be a multiple of 8 up to columns = 16, not {n}",
+            f"the dimension of q and k, and that of v, must be a multiple of 8 up to columns = 16, not {n}",
         )
         for n in (4, 12, 24, 32)
     },
     "dimensions of a group": (
         [replace(integers()[0], q=integers(columns=8)[0].q)],
-        "q, k and v must have one head dimension, not 8, 16 and 16",
+        "q and k must have one dimension, not 8 and 16",
+    ),
+    "dimension of the values": (
+        [replace(integers()[0], v=integers(columns=4)[0].v)],
+        "the dimension of q and k, and that of v, must be a multiple of 8 up to columns = 16, not 4",
+    ),
+    "dimensions of the values": (
+        [*integers(), replace(integers()[0], v=integers(columns=8)[0].v)],
+        (
+            "all groups must have the same shapes of q, k and v, "
+            "not (1, 3, 16), (5, 16), (5, 16) and (1, 3, 16), (5, 16), (5, 8)"
+        ),
     ),
     "range": (
         [*integers(), *integers(value=128)],
@@ -302,15 +313,24 @@ REFUSED = {
     ),
     "heads of a group": (
         [*integers(group=2), *integers(group=3)],
-        "all groups must have the same shapes of q and k, not (2, 3, 16), (5, 16) and (3, 3, 16), (5, 16)",
+        (
+            "all groups must have the same shapes of q, k and v, "
+            "not (2, 3, 16), (5, 16), (5, 16) and (3, 3, 16), (5, 16), (5, 16)"
+        ),
     ),
     "queries": (
         [*integers(), *integers(queries=4)],
-        "all groups must have the same shapes of q and k, not (1, 3, 16), (5, 16) and (1, 4, 16), (5, 16)",
+        (
+            "all groups must have the same shapes of q, k and v, "
+            "not (1, 3, 16), (5, 16), (5, 16) and (1, 4, 16), (5, 16), (5, 16)"
+        ),
     ),
     "keys": (
         [*integers(), *integers(), *integers(keys=6)],
-        "all groups must have the same shapes of q and k, not (1, 3, 16), (5, 16) and (1, 3, 16), (6, 16)",
+        (
+            "all groups must have the same shapes of q, k and v, "
+            "not (1, 3, 16), (5, 16), (5, 16) and (1, 3, 16), (6, 16), (6, 16)"
+        ),
     ),
     "heads": (
         integers(kv_heads=3, group=86, queries=1),
@@ -357,13 +377,15 @@ def test_a_token_with_a_scale_of_its_own_is_refused():
 # Traffic.
 
 
-def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None, mask=CAUSAL):
+def descriptor(
+    chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None, mask=CAUSAL, shared=False, value_dimension=0
+):
     """A job of a shape; places do not matter to its traffic."""
     place = Tensor(address=0, pitch=chip.output_bytes, head_pitch=queries * chip.output_bytes)
     return Descriptor(
         q=place,
         k=place,
-        v=place,
+        v=place if shared else replace(place, address=1 << 30),
         o=replace(place, address=1 << 31),
         scales=0,
         queries=queries,
@@ -371,6 +393,7 @@ def descriptor(chip=TINY, *, kv_heads=1, group=1, queries=1, keys=1, start=None,
         heads=kv_heads * group,
         kv_heads=kv_heads,
         dimension=chip.engine.columns,
+        value_dimension=value_dimension,
         start=max(keys - queries, 0) if start is None else start,
         mask=mask,
         output_bits=chip.engine.output_bits,
@@ -387,8 +410,9 @@ def counted(chip, job):
         for resident in passes(chip.engine, schedule, chip.engines):
             for block in resident.blocks:
                 held = [key for key in range(block * rank, (block + 1) * rank) if key < job.keys]
-                for name in ("bytes_key", "bytes_value"):
-                    total[name] += len(held) * chip.vector_bytes
+                total["bytes_key"] += len(held) * chip.vector_bytes
+                if job.v != job.k:
+                    total["bytes_value"] += len(held) * (job.value_dimension or job.dimension)
                 total["buffer_writes"] += 1
                 see = {
                     n: [tile.blocks(rank) for tile in resident.tiles if tile.engine == n] for n in range(chip.engines)
@@ -397,7 +421,7 @@ def counted(chip, job):
                 total["deliveries"] += sum(first[n] <= block < max(x.stop for x in see[n]) for n in first)
             for tile in resident.tiles:
                 total["bytes_query"] += tile.count * chip.vector_bytes
-                total["bytes_output"] += tile.count * chip.output_bytes
+                total["bytes_output"] += tile.count * job.row_bytes(chip)
     beats = {4 * head // chip.bus_bytes for head in range(job.heads)}
     total["bytes_scale"] = len(beats) * chip.bus_bytes
     return Traffic(**total)
@@ -411,6 +435,8 @@ shapes = st.fixed_dictionaries(
         "keys": st.integers(1, 45),
         "start": st.none() | st.integers(0, 50),
         "mask": st.sampled_from([CAUSAL, FULL, Mask(window=7), Mask(window=4, ahead=3), Mask(chunk=8), Mask(prefix=9)]),
+        "shared": st.booleans(),
+        "value_dimension": st.sampled_from([0, 8, 16]),
     }
 )
 chips = st.builds(

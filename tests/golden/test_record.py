@@ -10,7 +10,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, job_record, packed, sequence_table
 
-JOB_FORMAT = "<8Q20I3HB"
+JOB_FORMAT = "<8Q20I4HB"
 SEQUENCE_FORMAT = "<9I"
 JOB = Descriptor(
     q=Tensor(address=0x1122334455667788, pitch=1, head_pitch=2),
@@ -23,6 +23,7 @@ JOB = Descriptor(
     heads=12,
     kv_heads=4,
     dimension=128,
+    value_dimension=64,
     start=102,
     mask=Mask(window=103, ahead=104, chunk=8, prefix=105),
     output_bits=8,
@@ -43,7 +44,7 @@ def test_a_job_is_its_fields_one_after_the_other():
         *(100, 101, 102, 103, 104, 8, 105, 1024),
         *(1, 2, 3, 4, 5, 6, 7, (1 << 32) - 1),
         *(16, 106, 107, 108),
-        *(12, 4, 128, 8),
+        *(12, 4, 128, 64, 8),
     )
     assert not any(record[size:])
     assert sum(JOB_FIELDS.values()) == 8 * size

@@ -25,7 +25,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
         block, rows: its number, its keys.
         stream, final: which head of the pass it is of; the last of them.
         k_address, v_address: of its first key and value.
-        k_pitch, v_pitch, dimension, shared, slot: as of the pass.
+        k_pitch, v_pitch, dimension, value_dimension, shared, slot: as of the pass.
     """
     return data.StructLayout(
         {
@@ -37,7 +37,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
             "v_address": chip.address_bits,
             "k_pitch": PITCH_BITS,
             "v_pitch": PITCH_BITS,
-            "dimension": DIMENSION_BITS,
+            **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
             "shared": 1,
             "slot": slot_shape(),
         }
@@ -72,10 +72,10 @@ class BlockReader(wiring.Component):
         m = Module()
         chip, config = self.config, self.config.engine
         block, request = self.i.payload, self.o.payload
-        length = vector_bytes(chip, block.dimension)
         byte_bits = chip.bus_bytes.bit_length() - 1
         both = len(self.kinds) > 1
         half = Signal() if both else Const(self.kinds[0] == ReadKind.VALUE, 1)  # values
+        length = vector_bytes(chip, Mux(half, block.value_dimension, block.dimension))
         row = Signal(fits(config.update_rank), reset_less=True)
         address = Signal(chip.address_bits, reset_less=True)  # of the row
         values = Signal(chip.address_bits, reset_less=True)

@@ -152,6 +152,7 @@ class Core(wiring.Component):
             given = self.beat_valid[n]
             m.d.comb += [
                 *(each.slot.eq(planner.slot), each.dimension.eq(planner.job.descriptor.dimension)),
+                each.value_dimension.eq(planner.job.descriptor.value_dimension),
                 *(each.beat_valid.eq(given), each.beat.eq(beat), buffer.words[n].eq(each.words)),
                 *(buffer.write[n].eq(each.write), buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
                 *(buffer.beat_valid[n].eq(given & (1 if n else is_kv)), buffer.beat_tag[n].eq(beat.tag)),

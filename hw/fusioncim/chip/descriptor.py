@@ -42,7 +42,7 @@ def descriptor_layout(chip: ChipConfig) -> data.StructLayout:
             "start": POSITION_BITS,
             "heads": HEAD_BITS,
             "kv_heads": HEAD_BITS,
-            "dimension": DIMENSION_BITS,
+            **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
             **dict.fromkeys(MASK, POSITION_BITS),
             **dict.fromkeys(("intervals", "list"), chip.address_bits),
             "page_tokens": MAX_PAGE_TOKENS.bit_length(),

@@ -117,6 +117,8 @@ class DescriptorChecker(wiring.Component):
                     m.next = "SIZE"
             with m.State("SIZE"):
                 m.d.sync += remainder.eq(this.heads)
+                with m.If(this.value_dimension == 0):
+                    m.d.sync += this.value_dimension.eq(this.dimension)
                 m.next = "GROUP"
                 with m.If(failed):
                     refuse(Status.READ_ERROR)

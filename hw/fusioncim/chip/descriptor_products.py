@@ -63,7 +63,8 @@ def products(
     """
     this, paged = job.descriptor, job.descriptor.page_tokens != 0
     always, one, nothing = Const(1, 1), Const(1, 1), Const(0, 1)
-    vector, row = vector_bytes(chip, this.dimension), row_bytes(chip, this.dimension)
+    vector, row = vector_bytes(chip, this.dimension), row_bytes(chip, this.value_dimension)
+    sizes = {"q": vector, "k": vector, "v": vector_bytes(chip, this.value_dimension), "o": row}
     keys = Mux(paged, this.page_tokens, this.keys)
     vectors = {"q": this.queries, "k": keys, "v": keys, "o": this.queries}
     heads = {"q": this.heads, "k": this.kv_heads, "v": this.kv_heads, "o": this.heads}
@@ -74,8 +75,8 @@ def products(
         found.append(Product(vectors[name] - 1, tensor.pitch, None))
         if name in ("k", "v"):
             found.append(Product(Mux(paged, this.pages - 1, 0), this[f"{name}_page_pitch"], None))
-        size, register = (row, spans.end) if name == "o" else (vector, None)
-        found.append(Product(one, size, None, register=register, region=(tensor.address, always)))
+        register = spans.end if name == "o" else None
+        found.append(Product(one, sizes[name], None, register=register, region=(tensor.address, always)))
     for count, size, start, exists in (
         (this.heads, SCALE_BYTES, this.scales, always),
         (own.sequences, SEQUENCE_BYTES, own.table, own.sequences != 0),
@@ -130,7 +131,7 @@ def follow(
 
 def product_rules(chip: ChipConfig, this: data.View, spans: data.View) -> Rules:
     """The rules that products break. No two output rows share a byte: heads inside vectors, or vectors inside heads."""
-    one, alone, row = this.queries == 1, this.heads == 1, row_bytes(chip, this.dimension)
+    one, alone, row = this.queries == 1, this.heads == 1, row_bytes(chip, this.value_dimension)
     heads_first = (alone | (this.o.head_pitch >= row)) & (one | spans.heads_inside)
     vectors_first = (one | (this.o.pitch >= row)) & (alone | spans.vectors_inside)
     return (

@@ -46,14 +46,15 @@ def size(this: data.View, own: data.View) -> Value:
 def shared(this: data.View) -> Value:
     """Whether V lies where K lies; this: a `descriptor_layout`."""
     apart = (this.page_tokens != 0) & (this.k_page_pitch != this.v_page_pitch)
-    return (this.k.as_value() == this.v.as_value()) & ~apart
+    return (this.k.as_value() == this.v.as_value()) & ~apart & (this.value_dimension <= this.dimension)
 
 
 def job_rules(chip: ChipConfig, this: data.View, own: data.View) -> Rules:
     """The rules after HEADS and before ADDRESS; this: a `descriptor_layout`, own: an `own_layout`."""
     wide, columns = own.wide, chip.engine.columns
     step = DIMENSION_STEP.bit_length() - 1
-    dimension = wide.dimension | this.dimension[:step].any() | (this.dimension == 0) | (this.dimension > columns)
+    sizes = (this.dimension, this.value_dimension)
+    dimension = wide.dimension | any_of([x[:step].any() | (x == 0) | (x > columns) for x in sizes])
     batch = (own.sequences != 0) & ((this.start != 0) | any_of(this[n] != getattr(CAUSAL, n) for n in mask.MASK))
     tokens, paged = this.page_tokens, this.page_tokens != 0
     legal = [1 << bit for bit in range(MAX_PAGE_TOKENS.bit_length()) if 1 << bit >= chip.engine.update_rank]

@@ -110,7 +110,10 @@ class KvWalker(wiring.Component):
             *(self.page.valid.eq(pages.asks), self.page.payload.eq(pages.address), pages.taken.eq(self.page.ready)),
             *(out.block.eq(here.block), out.rows.eq(Mux(left < config.update_rank, left, config.update_rank))),
             *(out[f"{half}_address"].eq(here[f"{half}_address"] + shift[half]) for half in "kv"),
-            *(out[name].eq(current[name]) for name in ("k_pitch", "v_pitch", "dimension", "shared", "slot")),
+            *(
+                out[name].eq(current[name])
+                for name in ("k_pitch", "v_pitch", "dimension", "value_dimension", "shared", "slot")
+            ),
             *(out.stream.eq(head), out.final.eq(head + 1 == current.heads)),
         ]
         with m.FSM():

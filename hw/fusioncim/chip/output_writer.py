@@ -3,7 +3,7 @@
 Every engine has a packer, with a lane for every row of a band and room for two rows or more. Whole rows are written in
 turn, those of an engine in the order of their tile, one request per row. A row may begin inside of a beat and end
 inside of one: its words are shifted, and strobes say which bytes of a beat are its own. An engine gives all its
-columns: the words behind the dimension of a job leave their lane, one per cycle, for nowhere.
+columns: the words behind the value dimension of a job leave their lane, one per cycle, for nowhere.
 """
 
 from math import gcd
@@ -255,7 +255,7 @@ class OutputWriter(wiring.Component):
                     *(job.head.eq(place.head_pitch), job.group.eq(self.job.group)),
                     *(
                         job.query.eq(next_query(place, self.job.o_group)),
-                        job.dimension.eq(self.job.descriptor.dimension),
+                        job.dimension.eq(self.job.descriptor.value_dimension),
                     ),
                 ]
 

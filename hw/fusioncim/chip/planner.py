@@ -61,7 +61,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         k_pitch, v_pitch: bytes from one vector to the next.
         k_head_pitch, v_head_pitch: bytes from one head to the next.
         heads: that pass together, block by block in turn.
-        keys, dimension: how many, at least one, and how long.
+        keys, dimension, value_dimension: how many, at least one, and how long a key and a value are.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
         shared: V lies where K lies.
@@ -80,7 +80,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "v_head_pitch": PITCH_BITS,
             "heads": fits(chip.streams),
             "keys": POSITION_BITS,
-            "dimension": DIMENSION_BITS,
+            **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
             "list": chip.address_bits,
             "page_tokens": MAX_PAGE_TOKENS.bit_length(),
             "pages": POSITION_BITS,
@@ -218,7 +218,11 @@ class Planner(wiring.Component):
             begins.eq(~started & (kv_head == 0)),
             *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
-            *(out.dimension.eq(this.dimension), out.shared.eq(self.job.shared)),
+            *(
+                out.dimension.eq(this.dimension),
+                out.value_dimension.eq(this.value_dimension),
+                out.shared.eq(self.job.shared),
+            ),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),

@@ -33,7 +33,7 @@ class Realigner(wiring.Component):
     Throughput: a beat per cycle, which cannot stall. Latency: none.
 
     Members:
-        slot, dimension: of the job that is planned, kept for its beats.
+        slot, dimension, value_dimension: of the job that is planned, kept for its beats.
         beat_valid, beat: from memory; what is no vector is passed over.
         words, write: the words that are known now, and which they are.
         ends: with this beat a vector is whole.
@@ -46,6 +46,7 @@ class Realigner(wiring.Component):
             {
                 "slot": In(slot_shape()),
                 "dimension": In(DIMENSION_BITS),
+                "value_dimension": In(DIMENSION_BITS),
                 "beat_valid": In(1),
                 "beat": In(memory_beat_layout(config, read_tag_layout(config))),
                 "words": Out(words),
@@ -62,14 +63,17 @@ class Realigner(wiring.Component):
         lanes = chip.bus_bytes // chip.alignment
         shift = self.beat.tag.offset
 
-        # Of the vectors of every job: which word is the last one, and its bytes, 0 for all.
+        # Of the vectors of every job, and of its values: which word is the last one, and its bytes, 0 for all.
         size = data.StructLayout({"last": range(count), "rest": byte_bits})
-        sizes = [Signal(size, name=f"size_{n}", reset_less=True) for n in range(SLOTS)]
-        length = vector_bytes(chip, self.dimension)
-        for n, each in enumerate(sizes):
-            with m.If(self.slot == n):
-                m.d.sync += [each.last.eq((length - 1) >> byte_bits), each.rest.eq(length)]
-        this = data.View(size, Array(each.as_value() for each in sizes)[self.beat.tag.slot])
+        known = {"size": self.dimension, "value_size": self.value_dimension}
+        sizes = {name: [Signal(size, name=f"{name}_{n}", reset_less=True) for n in range(SLOTS)] for name in known}
+        for name, dimension in known.items():
+            length = vector_bytes(chip, dimension)
+            for n, each in enumerate(sizes[name]):
+                with m.If(self.slot == n):
+                    m.d.sync += [each.last.eq((length - 1) >> byte_bits), each.rest.eq(length)]
+        own, of_values = (Array(each.as_value() for each in sizes[name])[self.beat.tag.slot] for name in known)
+        this = data.View(size, Mux(self.beat.tag.kind == ReadKind.VALUE, of_values, own))
 
         is_vector = Signal()
         place = Signal(range(count + (lanes > 1)))  # of the beat in its vector

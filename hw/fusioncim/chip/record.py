@@ -17,7 +17,7 @@ from fusioncim_golden.record import TENSORS
 
 JOB_RULES: Mapping[str, str] = {
     **dict.fromkeys(("queries", "keys", "heads", "kv_heads"), "size"),
-    "dimension": "dimension",
+    **dict.fromkeys(("dimension", "value_dimension"), "dimension"),
     **dict.fromkeys(("output_bits", "reserved"), "format"),
     **dict.fromkeys(MASK, "mask"),
     "start": "position",

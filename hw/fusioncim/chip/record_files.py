@@ -32,7 +32,8 @@ JOB_MEANINGS: Mapping[str, str] = {
     "v_page_pitch": "bytes from a page of V to the next",
     "heads": "query heads",
     "kv_heads": "key and value heads",
-    "dimension": "elements of a vector, a multiple of 8 up to the columns of the chip",
+    "dimension": "elements of a query and key, a multiple of 8 up to the columns of the chip",
+    "value_dimension": "elements of a value and output; 0: as dimension",
     "output_bits": "bits of an element of O",
 }
 """What the fields of a job's record mean, by name. Addresses and pitches are in bytes."""

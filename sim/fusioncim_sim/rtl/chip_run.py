@@ -70,7 +70,7 @@ class ChipRun:
         images: by job, where it lies in memory.
         statuses: by job.
         sequences: by job, the first of its sequences that failed.
-        outputs: by job, [heads, queries, dimension].
+        outputs: by job, [heads, queries, dimension of v].
         counters: event counters by name.
         stray: bytes that changed in memory outside of all outputs.
     """

@@ -93,19 +93,27 @@ def place(
     """The job of these operands from `base` on, and the address of its record; see `memory_image.place_job`."""
     (members, queries, dimension), keys, kv_heads = groups[0].q.shape, len(groups[0].k), len(groups)
     heads = members * kv_heads
-    vector, row = (dimension * bits // 8 for bits in (chip.engine.operand_bits, chip.engine.output_bits))
+    outputs = groups[0].v.shape[1]
+    vector, value, row = (
+        size * bits // 8
+        for size, bits in (
+            (dimension, chip.engine.operand_bits),
+            (outputs, chip.engine.operand_bits),
+            (outputs, chip.engine.output_bits),
+        )
+    )
     free = Allocator(chip, base, gap)
     q, _ = free.tensor(layout, queries, heads, vector)
     pages, page_list = None, ()
     if paging:
         count = -(-keys // paging.tokens) + paging.spare
         k, k_pitch = free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
-        v, v_pitch = (k, k_pitch) if shared else free.tensor(paging.layout, paging.tokens, kv_heads, vector, count)
+        v, v_pitch = (k, k_pitch) if shared else free.tensor(paging.layout, paging.tokens, kv_heads, value, count)
         order = np.random.default_rng(paging.seed).permutation(count)
         page_list = tuple(order[: count - paging.spare].tolist())
     else:
         k, _ = free.tensor(layout, keys, kv_heads, vector)
-        v, _ = (k, 0) if shared else free.tensor(layout, keys, kv_heads, vector)
+        v, _ = (k, 0) if shared else free.tensor(layout, keys, kv_heads, value)
     o, _ = free.tensor(layout, queries, heads, row)
     scales = free.gapped(heads * SCALE_BYTES)
     if paging:
@@ -122,6 +130,7 @@ def place(
         heads=heads,
         kv_heads=kv_heads,
         dimension=dimension,
+        value_dimension=outputs if outputs != dimension else 0,
         start=(0 if sequences else max(keys - queries, 0)) if start is None else start,
         mask=mask,
         output_bits=chip.engine.output_bits,

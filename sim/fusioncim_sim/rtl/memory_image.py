@@ -54,7 +54,7 @@ class Image:
         return max(self.address + JOB_BYTES, *(end for _, end in self.descriptor.regions(self.chip)))
 
     def outputs(self, memory: Bytes) -> Int:
-        """The outputs [heads, queries, dimension]."""
+        """The outputs [heads, queries, dimension of v]."""
         self.check(memory)
         return unpack_integers(self._rows(memory), self.descriptor.output_bits).transpose(1, 0, 2)
 
@@ -78,7 +78,7 @@ class Image:
         view(memory, job.q, job.queries, job.heads, job.vector_bytes(self.chip))[:] = pack_integers(q, bits).transpose(
             1, 0, 2
         )
-        for name in ("k", "v"):
+        for name in ("k",) if job.shared else ("k", "v"):
             vectors = np.stack([getattr(group, name) for group in groups], axis=1)
             self._put_keys(memory, name, pack_integers(vectors, bits))
         self.clear_outputs(memory)
@@ -141,8 +141,8 @@ def place_job(
     apart.
     """
     check_groups(chip, groups)
-    if shared and any((group.k != group.v).any() for group in groups):
-        raise InputError("values that lie where their keys lie must be equal to these, and are not")
+    if shared and not all(np.array_equal(group.k[:, : group.v.shape[1]], group.v) for group in groups):
+        raise InputError("values that lie where their keys lie must be the first parts of these, and are not")
     work, address = place(
         chip,
         groups,

@@ -22,6 +22,8 @@ from fusioncim_sim.system.workload import Model, batch_of, model, scores
 CHIP = PRESETS["paper"]
 LLAMA = model("llama3-8b")
 MULTI_QUERY = replace(LLAMA, name="64 query heads on one", heads=64, kv_heads=1)
+LATENT = {"columns": 576, "buffer_bytes": 128 * 2 * 8 * 576}
+"""A chip whose columns fit the latent vector with its rotary part, and a buffer of blocks of these."""
 LENGTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768)
 CHIPS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
@@ -53,6 +55,15 @@ class Case:
 CASES: Mapping[str, Case] = {
     **{f"decode of {queries:,} over 8,192": Case(parts=[(queries, 8192)]) for queries in (1, 8, 32, 128)},
     "decode of 1 over 8,192, HBM2, bus of 1,024 bits": Case(parts=[(1, 8192)], memory="hbm2", chip={"bus_bits": 1024}),
+    "decode of 1 over 8,192, HBM2, two read ports of 1,024 bits": Case(
+        parts=[(1, 8192)], memory="hbm2", chip={"bus_bits": 1024, "read_ports": 2}
+    ),
+    **{
+        f"decode of {queries} over 8,192, DeepSeek-V3, 576 columns": Case(
+            parts=[(queries, 8192)], model=model("deepseek-v3"), chip=LATENT
+        )
+        for queries in (1, 4)
+    },
     "16 decodes, 128 to 32,768 keys": Case(parts=[(1, keys) for keys in LENGTHS]),
     "16 decodes, the longest first": Case(parts=[(1, keys) for keys in reversed(LENGTHS)]),
     "15 decodes and a chunk of 512 over 2,048": Case(parts=[*[(1, 2048)] * 8, (512, 2048), *[(1, 2048)] * 7]),

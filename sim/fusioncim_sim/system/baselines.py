@@ -100,6 +100,8 @@ class Attention:
 
     def __post_init__(self) -> None:
         check_fits(self.chip, self.model)
+        if self.chip.read_ports > 1:
+            raise InputError(f"a baseline reads over one port: read_ports must be 1, not {self.chip.read_ports}")
         if self.model.mask not in (CAUSAL, FULL):
             raise InputError(f"a baseline's mask must be causal or full, not {self.model.mask.words}")
 

@@ -171,7 +171,8 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
     """The fields of the kernel's Job, in order, of every sequence of a job."""
     job, pages = work.job, work.job.pages
     paged = [pages.list, pages.tokens, pages.count, pages.k_pitch, pages.v_pitch] if pages else [0] * 5
-    heads = [job.heads, job.kv_heads, job.shared, job.vector_bytes(chip), job.row_bytes(chip)]
+    heads = [job.heads, job.kv_heads, job.shared]
+    heads += [job.vector_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
     opened = False
     for part, status in zip(work.parts, work.statuses(), strict=True):

@@ -36,9 +36,9 @@ class Dram:
     def behind(self, chip: ChipConfig, clock_mhz: float) -> Memory:
         """As the bus of a chip sees it, in whole cycles.
 
-        Reads and writes have a channel each on the bus, and half of the memory's bandwidth.
+        Every read port and the writes have a channel of the memory each, with an equal part of its bandwidth.
         """
-        bus = 2 * chip.bus_bytes * clock_mhz * 1e-3
+        bus = (chip.read_ports + 1) * chip.bus_bytes * clock_mhz * 1e-3
         latency = ceil(self.latency_ns * clock_mhz * 1e-3)
         return Memory(latency=max(latency, SHORTEST_LATENCY), period=max(ceil(bus / self.gb_per_s - 1e-9), 1))
 

@@ -21,20 +21,31 @@ def buffer_bank(chip: ChipConfig) -> Macro:
     return Macro(chip.buffer_blocks * chip.engine.update_rank, chip.bus_bits)
 
 
-def buffer_accesses_fj(chip: ChipConfig, counters: Counts) -> float:
-    """Accesses of the global buffer: a bank per beat of a vector, for keys and for values; a read takes all of them."""
+def buffer_accesses_fj(chip: ChipConfig, counters: Counts, *, shared: bool = False) -> float:
+    """Accesses of the global buffer: a bank per beat of a vector, for keys and for values; a read takes all of them.
+
+    shared: keys are their own values, and the banks of values rest.
+    """
     beats = chip.vector_bytes // chip.bus_bytes
     bank = buffer_bank(chip)
-    reads = counters.buffer_reads * chip.engine.update_rank * 2 * beats
-    writes = counters.buffer_writes * chip.engine.update_rank * 2 * beats
+    moved = (1 if shared else 2) * chip.engine.update_rank * beats
+    reads, writes = counters.buffer_reads * moved, counters.buffer_writes * moved
     idle = counters.cycles * 2 * beats
     return reads * bank.read_energy_fj + writes * bank.write_energy_fj + idle * bank.idle_energy_fj
 
 
 def energy(
-    table: EnergyTable, chip: ChipConfig, counters: Counts, loaded: int, memory: Dram, clock_mhz: float, at: Point
+    table: EnergyTable,
+    chip: ChipConfig,
+    counters: Counts,
+    loaded: int,
+    memory: Dram,
+    clock_mhz: float,
+    at: Point,
+    *,
+    shared: bool = False,
 ) -> dict[str, float]:
-    """Joules by component of `COMPONENTS`; loaded: rows that were loaded."""
+    """Joules by component of `COMPONENTS`; loaded: rows that were loaded; shared: as of `buffer_accesses_fj`."""
     table.check(chip)
     factor = scale(at).energy
     cycles, rows = counters.cycles * chip.engines, chip.engine.rows
@@ -44,7 +55,7 @@ def energy(
         idle = part.idle.at(rows) * table.copies(chip, name)
         fj = part.stream.at(rows) * counters.mac_cycles + part.row(rows) * loaded + idle * cycles
         found[name] = fj * factor * 1e-15
-    found[BUFFER] = buffer_accesses_fj(chip, counters) * factor * 1e-15
+    found[BUFFER] = buffer_accesses_fj(chip, counters, shared=shared) * factor * 1e-15
     for name in AROUND_PARTS:
         found[name] = table.around[name].at(chip.engines) * counters.cycles * factor * 1e-15
     seconds = counters.cycles / (clock_mhz * 1e6)

@@ -20,7 +20,7 @@ from fusioncim_golden.descriptor import Work
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.system.cycles import Counts, Memory, run
-from fusioncim_sim.system.workload import Cache, Model, dimension_of, job_of, scores
+from fusioncim_sim.system.workload import Cache, Model, dimension_of, job_of, scores, value_dimension_of
 
 EXACT_CYCLES = 6_000_000
 """A job that takes more cycles than this, as `estimate` says, is continued from smaller ones, of as many together."""
@@ -96,8 +96,10 @@ class Layer:
         heads = size.sequences * size.heads
         busy = min(tiles * heads, self.chip.engines)
         multiply = tiles * heads * visible * engine.operand_bits / busy
-        vector, row = (dimension_of(self.model) * bits / 8 for bits in (engine.operand_bits, engine.output_bits))
-        read = (2 * self.passes(size) * min(keys, self.keys_of_pass) + rows) * heads * vector / bus
+        key, value = dimension_of(self.model), value_dimension_of(self.model)
+        vector, row = key * engine.operand_bits / 8, value * engine.output_bits / 8
+        pair = vector if self.model.latent else (key + value) * engine.operand_bits / 8
+        read = (self.passes(size) * min(keys, self.keys_of_pass) * pair + rows * vector) * heads / bus
         write = rows * heads * row / bus
         return max(multiply, self.memory.period * max(read, write))
 

@@ -55,9 +55,8 @@ class Evaluation(LayerWork):
     def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
         """The same cycles with energies of another table, memory or technology."""
         table = table.seeing(self.keys_per_row)
-        return replace(
-            self, dram=memory, energy=energy(table, self.chip, self.counters, self.rows, memory, self.clock_mhz, at)
-        )
+        found = energy(table, self.chip, self.counters, self.rows, memory, self.clock_mhz, at, shared=self.model.latent)
+        return replace(self, dram=memory, energy=found)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""

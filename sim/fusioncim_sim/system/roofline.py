@@ -1,6 +1,6 @@
 """The least cycles in which a chip can end a job, from what it reads, writes and multiplies.
 
-    reads       bytes read / bytes that memory gives per cycle
+    reads       bytes read / bytes that memory gives per cycle, at all read ports together
     writes      bytes written / bytes that memory takes per cycle
     multiply    unmasked multiply-accumulates / those of all engines at full use
     stream      keys that a row sees, the most of any row * operand_bits: an engine takes a key's planes one by one
@@ -42,7 +42,7 @@ def roofline(chip: ChipConfig, memory: Memory, counters: Counts, macs: int, long
     reads = counters.bytes_query + counters.bytes_key + counters.bytes_value + counters.bytes_scale
     peak = 2 * chip.engines * engine.rows * engine.columns / engine.operand_bits
     return Roofline(
-        reads=reads / per_cycle,
+        reads=reads / (chip.read_ports * per_cycle),
         writes=counters.bytes_output / per_cycle,
         multiply=macs / peak,
         stream=longest * engine.operand_bits,

@@ -119,7 +119,7 @@ def layer_steps(
                 counters=counters,
                 pairs=pairs,
                 roofline=roofline(chip, memory, counters, work.macs, longest),
-                energy=energy(seen, chip, counters, rows, dram, clock_mhz, at) if seen else None,
+                energy=energy(seen, chip, counters, rows, dram, clock_mhz, at, shared=model.latent) if seen else None,
             )
         )
     return found

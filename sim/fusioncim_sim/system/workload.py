@@ -7,7 +7,7 @@ Latent attention is mapped in its absorbed form (DeepSeek-V2, arXiv:2405.04434, 
 lead up from the latent vector are multiplied into the queries and out of the outputs, and all query heads share one
 "key", the latent vector with its rotary part, whose first part is the value. The chip contracts a whole vector in one
 array: scores of parts cannot be added, within an engine or across. So its `columns` must be at least the length of the
-key; the value is the same vector in memory, read again, and the outputs of its rotary part are left unused.
+key. The value is the first part of the same vector in memory, which is read once.
 
 A head dimension below `columns` is a job's dimension: vectors in memory are that long, and the array's further columns
 do nothing. A batch is one job of many sequences; pages lie in a pool in no order.
@@ -213,7 +213,7 @@ def batch_of(
         check_choice("keys of a page", page_tokens, page_sizes(chip))
     kv_heads = kv_heads or this.kv_heads
     heads = kv_heads * (this.heads // this.kv_heads)
-    dimension = dimension_of(this)
+    dimension, outputs = dimension_of(this), value_dimension_of(this)
     sequences, page = [], page_tokens or 1
     rows = room = 0  # of all sequences so far, with whole pages of keys
     for queries, start, keys in parts:
@@ -232,20 +232,20 @@ def batch_of(
         end = address + count
         return address
 
-    def tensor(vectors: int, count: int, operand_bits: int, copies: int = 1) -> Tensor:
-        size = -(-dimension * operand_bits // 8 // chip.alignment) * chip.alignment
+    def tensor(size: int, vectors: int, count: int, operand_bits: int, copies: int = 1) -> Tensor:
+        size = -(-size * operand_bits // 8 // chip.alignment) * chip.alignment
         return Tensor(address=place(copies * vectors * count * size), pitch=size, head_pitch=vectors * size)
 
     bits = chip.engine.operand_bits
-    q = tensor(rows, heads, bits)
+    q = tensor(dimension, rows, heads, bits)
     shape = (page, kv_heads, bits, pool) if page_tokens else (room, kv_heads, bits)
-    k = tensor(*shape)
-    v = k if this.latent else tensor(*shape)
-    o = tensor(rows, heads, chip.engine.output_bits)
+    k = tensor(dimension, *shape)
+    v = k if this.latent else tensor(outputs, *shape)
+    o = tensor(outputs, rows, heads, chip.engine.output_bits)
     pages = None
     if page_tokens:
-        pitch = kv_heads * k.head_pitch
-        pages = Pages(list=place(pool * PAGE_BYTES), tokens=page, count=pool, k_pitch=pitch, v_pitch=pitch)
+        k_pitch, v_pitch = (kv_heads * each.head_pitch for each in (k, v))
+        pages = Pages(list=place(pool * PAGE_BYTES), tokens=page, count=pool, k_pitch=k_pitch, v_pitch=v_pitch)
     scales = place(heads * SCALE_BYTES)
     table = 0 if alone else place(many * SEQUENCE_BYTES)
     if end > 1 << chip.address_bits:
@@ -257,7 +257,8 @@ def batch_of(
     return Work(
         job=Descriptor(
             q=q, k=k, v=v, o=o, scales=scales, queries=rows, keys=keys, heads=heads, kv_heads=kv_heads,
-            dimension=dimension, start=sequences[0].start if alone else 0, mask=this.mask if alone else CAUSAL,
+            dimension=dimension, value_dimension=0 if outputs == dimension else outputs,
+            start=sequences[0].start if alone else 0, mask=this.mask if alone else CAUSAL,
             output_bits=chip.engine.output_bits, table=table, sequences=0 if alone else many, pages=pages,
         ),
         sequences=() if alone else tuple(sequences),
@@ -266,8 +267,13 @@ def batch_of(
 
 
 def dimension_of(this: Model) -> int:
-    """Elements of the vectors of a model's job: of its keys and values, the longer ones, rounded up."""
-    return -(-max(this.key_size, this.value_size) // DIMENSION_STEP) * DIMENSION_STEP
+    """Elements of the queries and keys of a model's job, rounded up."""
+    return -(-this.key_size // DIMENSION_STEP) * DIMENSION_STEP
+
+
+def value_dimension_of(this: Model) -> int:
+    """Elements of the values and outputs of a model's job, rounded up."""
+    return -(-this.value_size // DIMENSION_STEP) * DIMENSION_STEP
 
 
 def page_sizes(chip: ChipConfig) -> tuple[int, ...]:

@@ -13,11 +13,14 @@ typedef struct {
     BlockPlace block;
 } BlockReader;
 
+/* Of a key, or a value. */
+static int64_t block_bytes(const BlockReader *r) { return r->half ? r->block.job->value_bytes : r->block.job->vector_bytes; }
+
 /* All keys, or values, in one request: they are neighbours of whole beats in memory. */
 static int block_whole(const BlockReader *r, const Config *config)
 {
     const Job *job = r->block.job;
-    int64_t pitch = r->half ? job->v.pitch : job->k.pitch, length = job->vector_bytes;
+    int64_t pitch = r->half ? job->v.pitch : job->k.pitch, length = block_bytes(r);
     return config->rank * config->vector_bytes / config->bus_bytes <= MOST_BEATS && pitch == length &&
            length % config->bus_bytes == 0 && r->address % config->bus_bytes == 0;
 }
@@ -35,7 +38,7 @@ static int block_ends(const BlockReader *r, const Config *config)
 
 static Request block_request(const BlockReader *r, const Config *config)
 {
-    int32_t beats = beats_touched(config, r->address, r->block.job->vector_bytes);
+    int32_t beats = beats_touched(config, r->address, block_bytes(r));
     return (Request){
         .address = r->address,
         .beats = block_whole(r, config) ? beats * r->block.rows : beats,
