@@ -96,10 +96,16 @@ def check_call(module: Any, query: Tensor, key: Tensor, rest: Mapping[str, Any])
 
 
 def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
-    """Refuse tensors that are no attention: queries [batch, heads, queries, columns], keys and values alike."""
-    if key.shape != value.shape:
-        raise InputError(f"keys and values must have one shape, not {tuple(key.shape)} and {tuple(value.shape)}")
-    for what, x in (("queries", query), ("keys", key)):
+    """Refuse tensors that are no attention: queries [batch, heads, queries, columns], keys alike, values, too.
+
+    Values may have other columns.
+    """
+    if key.shape[:-1] != value.shape[:-1]:
+        raise InputError(
+            "keys and values must have one shape but for their columns, "
+            f"not {tuple(key.shape)} and {tuple(value.shape)}"
+        )
+    for what, x in (("queries", query), ("keys", key), ("values", value)):
         if 0 in x.shape:
             raise InputError(
                 f"{what} must have at least one sequence, head, token and column, not shape {tuple(x.shape)}"

@@ -31,14 +31,19 @@ MAX_COLUMNS = 1024
 
 
 def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
-    """Outputs int64 [jobs, rows, columns] as of `engine.run`; counts into `events`."""
+    """Outputs int64 [jobs, rows, columns of v] as of `engine.run`; counts into `events`."""
     check_columns(operands)
-    out = torch.zeros(operands.q.shape, dtype=torch.int64, device=operands.q.device)
+    out = torch.zeros(outputs(operands), dtype=torch.int64, device=operands.q.device)
     if events is not None:
         events.begin(config, operands)
     for part in parts(config, operands, engines):
         part.put(out, normalize(config, accumulate(config, part, events), part.rows.row_sum))
     return out
+
+
+def outputs(operands: Operands) -> tuple[int, ...]:
+    """The shape of the outputs: rows as of q, columns as of v."""
+    return (*operands.q.shape[:-1], operands.v.shape[-1])
 
 
 def count(config: Config, operands: Operands, *, engines: int = 1) -> Events:
@@ -102,11 +107,12 @@ def product_type() -> torch.dtype:
 
 
 def accumulate(config: Config, part: Part, events: Events | None) -> Tensor:
-    """O [lines, rows, columns] in units of 2^dropped_bits after all keys, which also bring the rows to their end."""
+    """O [lines, rows, columns of v], units of 2^dropped_bits, after all keys; it brings the rows to their end, too."""
     operands, exact = part.operands, product_type()
     v = padded(config, operands.v).to(exact)
     ones = torch.ones(1, 1, 1, v.shape[-1], dtype=exact, device=v.device)
-    o = torch.zeros_like(operands.q, dtype=exact if config.accumulator_bits <= 24 else torch.float64)
+    kind = exact if config.accumulator_bits <= 24 else torch.float64
+    o = torch.zeros(outputs(operands), dtype=kind, device=v.device)
     for step in walk(config, part):
         value = part.of_keys(v, step.chunk.keys.flatten(1)).unflatten(1, (-1, config.update_rank))
         values = torch.cat([value, ones.expand(*value.shape[:2], -1, -1)], dim=2).unbind(dim=1)

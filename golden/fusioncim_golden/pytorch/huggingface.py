@@ -70,7 +70,7 @@ class Attention:
         scaling: float | None = None,
         **rest: Any,
     ) -> tuple[Tensor, None]:
-        """Outputs [batch, queries, heads, columns] of query [batch, heads, queries, columns], as transformers wants."""
+        """Outputs [batch, queries, heads, columns of value] of query [batch, heads, queries, columns]."""
         out = attended(self, module, query, key, value, attention_mask, scaling, rest)
         if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
             out = NoGradient.apply(out, query, key, value)
@@ -102,8 +102,8 @@ class Attention:
         )
 
     def compute(self, operands: Operands) -> Tensor:
-        """Outputs float64 [jobs, rows, columns]."""
-        chosen = fitting(self.config, operands.q.shape[-1])
+        """Outputs float64 [jobs, rows, columns of v]."""
+        chosen = fitting(self.config, max(operands.q.shape[-1], operands.v.shape[-1]))
         if operands.segments:
             check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
         out = engine.attend(chosen, operands, engines=self.engines)
@@ -133,7 +133,8 @@ def attended(
 
 def by_query(out: Tensor, segments: Sequence[Segment], query: Tensor, key: Tensor) -> Tensor:
     """Outputs [jobs, rows, columns] as [batch, queries, heads, columns]; padding is 0."""
-    batch, heads, queries, columns = query.shape
+    batch, heads, queries, _ = query.shape
+    columns = out.shape[-1]
     kv_heads = key.shape[1]
     each = out.view(-1, kv_heads, out.shape[1] * kv_heads // heads, heads // kv_heads, columns)
     each = each.transpose(1, 2).flatten(2, 3).to(query.dtype)

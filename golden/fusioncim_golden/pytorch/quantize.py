@@ -27,7 +27,7 @@ class Operands:
     Members:
         q: integers as float32 [jobs, rows, columns]; row r is head r mod group of query r div group. A job that is
             shorter than the longest has rows and keys behind its last, which take no part.
-        k, v: the same [jobs, keys, columns].
+        k, v: the same [jobs, keys, columns]; v may have others than q and k.
         mantissa, shift: int32 [jobs, rows]; log2 score = q.k * mantissa / 2^shift.
         low, high: int32 [jobs, rows], the keys that a row sees. Rows behind a job's last see none: [0, 0).
         segments: the sequence of each job, with its query heads.
@@ -67,7 +67,7 @@ def quantize(
     subtract_mean_k: bool = True,
     equal: bool = False,
 ) -> Operands:
-    """Quantize q [batch, heads, queries, columns], k and v [batch, key heads, keys, columns].
+    """Quantize q [batch, heads, queries, columns], k and v [batch, key heads, keys, columns]; v may have others.
 
     segments: the sequences; what none of them holds is padding.
     granularity: one query scale per head, or one per token.
@@ -84,7 +84,7 @@ def quantize(
     if subtract_mean_k or equal:
         k = torch.where(real_k, k - k.sum(dim=2, keepdim=True) / real_k.sum(dim=2, keepdim=True), 0.0)
     q = q.reshape(batch, kv_heads, group, queries, columns)
-    g = torch.ones(batch, kv_heads, columns, dtype=torch.float64, device=v.device)
+    g = torch.ones(batch, kv_heads, v.shape[-1], dtype=torch.float64, device=v.device)
     if equal:
         f, g = factor_k(q.abs().amax(dim=(2, 3)), k.abs().amax(dim=2)), range_of(v.abs().amax(dim=2))
         q, k, v = q * f[:, :, None, None], k / f[:, :, None], v / g[:, :, None]

@@ -43,7 +43,7 @@ def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
     """
     from fusioncim_golden.pytorch.huggingface import fitting
 
-    columns, group = q.shape[-1], len(q) // len(k)
+    columns, group = max(q.shape[-1], v.shape[-1]), len(q) // len(k)
     config = fitting(preset("paper").alone() if config is None else config, columns)
     sequences, tables, row, key = [], [], 0, 0
     for queries, keys, rest in parts:
@@ -69,7 +69,7 @@ def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
         scales += [factor * groups[-1].scale_v] * group
     chip = SimpleNamespace(engine=config, engines=engines)  # a model may have heads that no chip is made for
     made = run_batch(chip, groups, sequences, intervals=np.concatenate(tables)).out
-    out = np.zeros(q.shape)
+    out = np.zeros((*q.shape[:-1], v.shape[-1]))
     out[:, real_q] = in_lsb(config, made) * np.array(scales)[:, None]
     return out
 

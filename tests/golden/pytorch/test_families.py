@@ -20,6 +20,7 @@ SIZES = {
 }
 DECODER = SIZES | {"num_key_value_heads": 2, "head_dim": 32, "pad_token_id": 0}
 LAYERS = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+LATENT = {"q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16}
 EXPERTS = {"num_local_experts": 2, "num_experts_per_tok": 1}
 CHUNKS = {
     "layer_types": ["chunked_attention", "full_attention"],
@@ -44,6 +45,19 @@ FAMILIES = {
     ),
     "clip": (MODEL, transformers.CLIPTextConfig(**SIZES), [CAUSAL] * 2),
     "llama4": (CLASS, transformers.Llama4TextConfig(**DECODER | CHUNKS, **EXPERTS), [Mask(chunk=8), CAUSAL]),
+    "deepseek_v3": (
+        CLASS,
+        transformers.DeepseekV3Config(
+            **SIZES | LATENT,
+            num_key_value_heads=4,
+            n_routed_experts=4,
+            num_experts_per_tok=2,
+            n_group=2,
+            topk_group=1,
+            first_k_dense_replace=2,
+        ),
+        [CAUSAL] * 2,
+    ),
     "bert": (MODEL, transformers.BertConfig(**SIZES), [FULL] * 2),
     "modernbert": (
         MODEL,
@@ -68,7 +82,8 @@ def tokens(count=30):
 
 def scaling(model):
     config = model.config
-    return getattr(config, "query_pre_attn_scalar", getattr(config, "head_dim", None) or 16) ** -0.5
+    size = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or 16
+    return getattr(config, "query_pre_attn_scalar", size) ** -0.5
 
 
 @pytest.mark.parametrize("side", REAL)

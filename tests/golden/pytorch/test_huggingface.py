@@ -319,6 +319,12 @@ def test_shapes_that_are_no_attention_are_refused(name):
         hf.Attention()(torch.nn.Identity().eval(), torch.ones(query), torch.ones(key), torch.ones(key), None)
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 5, 32), (1, 1, 4, 32), (1, 2, 4, 0)])
+def test_values_that_are_not_those_of_the_keys_are_refused(shape):
+    with pytest.raises(InputError, match=r"(one shape but for their columns|values must have at least)"):
+        hf.Attention()(torch.nn.Identity().eval(), *torch.ones(2, 1, 2, 4, 32), torch.ones(shape), None)
+
+
 @torch.enable_grad()
 def test_a_gradient_is_refused_where_it_is_asked_for():
     model = make()
