@@ -155,7 +155,7 @@ def descriptor(values):
         k_pitch=values["k_page_pitch"],
         v_pitch=values["v_page_pitch"],
     )
-    names = ("scales", "queries", "keys", "heads", "kv_heads", "dimension", "start", "output_bits")
+    names = ("scales", "queries", "keys", "heads", "kv_heads", "dimension", "value_dimension", "start", "output_bits")
     own = {name: values[name] for name in (*names, "table", "sequences", "intervals")}
     mask = Mask(**{name: values[name] for name in MASK})
     return Descriptor(**tensors, **own, mask=mask, pages=pages if pages.tokens else None)
@@ -247,6 +247,8 @@ def fields(chip, job, part):
     return {
         **{f"descriptor.{name}": value for name, value in (own | kept).items()},
         **places,
+        "descriptor.value_dimension": job.value_dimension or job.dimension,
+        "shared": job.shared,
         "group": group,
         "tile_queries": chip.engine.rows // group,
         "tile_heads": chip.engine.rows % group,
@@ -334,7 +336,9 @@ def test_a_bit_beyond_a_field_is_refused_by_the_rule_of_the_value():
     ]
     jobs = [each for each in jobs if each[0]["sequences"] in (3, 0) or each[0]["sequences"] > MAX_SEQUENCES]
     works = [work(TINY, *each, number=n) for n, each in enumerate(jobs)]
-    reserved = [[n] for n in range(151, JOB_BYTES)] + [[(2, n)] for n in range(36, SEQUENCE_BYTES)]
+    reserved = [[n] for n in range(sum(JOB_FIELDS.values()) // 8, JOB_BYTES)] + [
+        [(2, n)] for n in range(36, SEQUENCE_BYTES)
+    ]
     works += [work(TINY, FULL_VALUES, table, number=len(works) + n, reserved=each) for n, each in enumerate(reserved)]
     found = {status for each in works for status, _ in each["expected"]}
     assert found >= {Status.SIZE, Status.MASK, Status.POSITION, Status.BATCH, Status.PAGING, Status.SEQUENCE}
@@ -347,8 +351,11 @@ def drawn(rng, chip):
     kv_heads, group, queries, keys = (int(rng.integers(1, n)) for n in (4, 4, 9, 13))
     step, heads = chip.alignment, kv_heads * group
     dimension = int(rng.choice([chip.engine.columns, 8]))
+    value_dimension = int(rng.choice([0, 0, 8, chip.engine.columns]))
+    outputs = value_dimension or dimension
     vector = max(dimension * chip.engine.operand_bits // 8, step)
-    row = max(dimension * chip.engine.output_bits // 8, step)
+    value = max(outputs * chip.engine.operand_bits // 8, step)
+    row = max(outputs * chip.engine.output_bits // 8, step)
     paged = rng.random() < 0.4
     tokens = int(rng.choice([chip.engine.update_rank, 4, 8])) if paged else 0
     pages = int(rng.integers(1, 5)) if paged else 0
@@ -363,7 +370,7 @@ def drawn(rng, chip):
     values = {
         **tensor("q", queries, heads, vector, 0, 600),
         **tensor("k", tokens or keys, kv_heads, vector, 0, 600),
-        **tensor("v", tokens or keys, kv_heads, vector, 0, 600),
+        **tensor("v", tokens or keys, kv_heads, value, 0, 600),
         **tensor("o", queries, heads, row, 300, 900),
         "scales": step * int(rng.integers(600)),
         "queries": queries,
@@ -371,6 +378,7 @@ def drawn(rng, chip):
         "heads": heads,
         "kv_heads": kv_heads,
         "dimension": dimension,
+        "value_dimension": value_dimension,
         "output_bits": chip.engine.output_bits,
         "window": EVERY,
         "table": 64 * int(rng.integers(200)),
@@ -380,6 +388,8 @@ def drawn(rng, chip):
     if paged:
         values |= {"page_tokens": tokens, "pages": pages, "list": step * int(rng.integers(600))}
         values |= {f"{name}_page_pitch": step * int(rng.integers(20)) for name in "kv"}
+    if rng.random() < 0.3:  # V lies where K lies
+        values |= {name.replace("k_", "v_"): value for name, value in values.items() if name.startswith("k_")}
     if not count:
         values |= {
             "start": int(rng.choice([*range(5), POSITIONS - queries, POSITIONS - queries + 1, (1 << 32) - queries])),
@@ -428,5 +438,7 @@ def test_random_jobs(name):
     found = {status for each in works for status, _ in each["expected"]}
     ends = (Status.READ_ERROR, Status.WRITE_ERROR, Status.ABORTED, Status.SCALE, Status.PROTOCOL, Status.STALLED)
     assert set(Status) - set(found) == {*ends, Status.PAGE, Status.INTERVAL}
+    good = [values for each in works for status, values in each["expected"] if status == Status.OK]
+    assert {values["shared"] for values in good} == {False, True}
     launch(chip, works)
     assert MAX_PAGE_TOKENS == 256

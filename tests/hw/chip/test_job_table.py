@@ -15,8 +15,15 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack, reset
 
-TINY = PRESETS["tiny"]
-ERRORS = {"scale": Status.SCALE, "read": Status.READ_ERROR, "page": Status.PAGE, "interval": Status.INTERVAL}
+TINY = PRESETS["tiny"].override(read_ports=2)
+ERRORS = {
+    ("scale_error", "scale_slot"): Status.SCALE,
+    ("read_error__0", "read_slot__0"): Status.READ_ERROR,
+    ("read_error__1", "read_slot__1"): Status.READ_ERROR,
+    ("page_error", "page_slot"): Status.PAGE,
+    ("interval_error", "interval_slot"): Status.INTERVAL,
+}
+"""The ports that say that an error came, and in which slot."""
 
 
 def zeros(shape):
@@ -40,8 +47,8 @@ async def follows_sequences(dut):
         for j, job in enumerate(jobs)
         for n, (rows, status) in enumerate(job)
     )
-    signals = ("row_written", "row_error", *(f"{name}_error" for name in ERRORS))
-    for name in (*signals, "row_slot", *(f"{name}_slot" for name in ERRORS)):
+    signals = ("row_written", "row_error", *(name for name, _ in ERRORS))
+    for name in (*signals, "row_slot", *(slot for _, slot in ERRORS)):
         getattr(dut, name).value = 0
     dut.i__valid.value = dut.o__ready.value = 0
     dut.o_result__ready.value = 1
@@ -67,7 +74,7 @@ async def follows_sequences(dut):
         error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.02 else None
         hit = rng.choice(loaded) if loaded else 0
         if error:
-            getattr(dut, f"{error}_error").value, getattr(dut, f"{error}_slot").value = 1, hit
+            getattr(dut, error[0]).value, getattr(dut, error[1]).value = 1, hit
         await ReadOnly()
         failed = int(dut.failed.value)
         assert failed == sum(1 << slot for slot, each in slots.items() if each["status"] != Status.OK)

@@ -22,8 +22,10 @@ from fusioncim_sim.rtl.stream_words import output_words
 ENGINES = 2
 SHAPES = [(64, 8, 16), (64, 8, 64), (64, 16, 64), (128, 16, 64), (128, 8, 64), (256, 16, 64), (256, 8, 32)]
 SHAPES += [(512, 8, 64), (512, 16, 128), (1024, 16, 128), (1024, 8, 256)]
+# An output beat does not divide a word.
+SHAPES += [(64, 8, 320), (128, 8, 192), (256, 16, 576), (512, 16, 576)]
 """bus_bits, output_bits, columns."""
-BANDS = [(64, 8, 16, 2), (128, 8, 64, 4), (256, 16, 64, 2), (512, 16, 128, 4), (1024, 8, 256, 2)]
+BANDS = [(64, 8, 16, 2), (128, 8, 64, 4), (256, 16, 64, 2), (512, 16, 128, 4), (1024, 8, 256, 2), (128, 8, 192, 2)]
 """bus_bits, output_bits, columns, drain_rows."""
 TILES = 16
 SIZE = 1 << 20
@@ -53,7 +55,7 @@ class Job:
     def fields(self, chip):
         """What the writer takes of it."""
         o = {"address": self.address, "pitch": self.pitch, "head_pitch": self.head_pitch}
-        values = {"descriptor": {"dimension": self.dimension, "o": o}, "group": self.group}
+        values = {"descriptor": {"value_dimension": self.dimension, "o": o}, "group": self.group}
         return pack(job_layout(chip), values | {"o_group": self.group * self.head_pitch})
 
     def place(self, row):

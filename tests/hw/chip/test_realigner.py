@@ -30,13 +30,13 @@ def shaped(bus_bits, operand_bits, columns):
     )
 
 
-def beats_of(chip, rng, dimensions):
+def beats_of(chip, rng, dimensions, value_dimensions):
     """Beats of random requests, with pauses: (beat or None, vector that ends or None)."""
     size = chip.bus_bytes
     for n in range(REQUESTS):
         slot = int(rng.integers(SLOTS))
         kind = ReadKind(int(rng.choice([ReadKind.SCALE, ReadKind.TABLE, *VECTORS * 3])))
-        length = dimensions[slot] * chip.engine.operand_bits // 8
+        length = (value_dimensions if kind == ReadKind.VALUE else dimensions)[slot] * chip.engine.operand_bits // 8
         offset = int(rng.integers(size // chip.alignment)) if rng.random() < 0.7 else 0
         begin = offset * chip.alignment
         vectors = int(rng.integers(1, 4)) if not begin and length % size == 0 else 1
@@ -65,11 +65,13 @@ async def puts_vectors_together(dut):
     most = chip.engine.columns
     dimensions = [most, 8, max(most - 8, 8), 8 * int(rng.integers(1, most // 8 + 1))]
     assert len(dimensions) == SLOTS
-    table = [(None, None)] * SLOTS + list(beats_of(chip, rng, dimensions))
+    value_dimensions = [dimensions[n] for n in (0, 3, 1, 2)]
+    table = [(None, None)] * SLOTS + list(beats_of(chip, rng, dimensions, value_dimensions))
     slots = [*range(SLOTS), *[0] * (len(table) - SLOTS)]
     inputs = {
         "slot": slots,
         "dimension": [dimensions[slot] for slot in slots],
+        "value_dimension": [value_dimensions[slot] for slot in slots],
         "beat_valid": [int(beat is not None) for beat, _ in table],
         "beat": [beat or 0 for beat, _ in table],
     }
