@@ -388,8 +388,9 @@ def drawn(rng, chip):
     if paged:
         values |= {"page_tokens": tokens, "pages": pages, "list": step * int(rng.integers(600))}
         values |= {f"{name}_page_pitch": step * int(rng.integers(20)) for name in "kv"}
-    if rng.random() < 0.3:  # V lies where K lies
-        values |= {name.replace("k_", "v_"): value for name, value in values.items() if name.startswith("k_")}
+    if rng.random() < 0.3:  # V lies where K lies, but for its pages perhaps
+        same = ("k_address", "k_pitch", "k_head_pitch", *["k_page_pitch"] * (rng.random() < 0.5))
+        values |= {name.replace("k_", "v_"): values.get(name, 0) for name in same}
     if not count:
         values |= {
             "start": int(rng.choice([*range(5), POSITIONS - queries, POSITIONS - queries + 1, (1 << 32) - queries])),
