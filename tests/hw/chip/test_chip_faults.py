@@ -25,6 +25,7 @@ from fusioncim_sim.rtl.stream import reset, within
 
 TINY = PRESETS["tiny"]
 LEAST = least_shift(TINY.engine)
+TWO_PORTS = TINY.override(read_ports=2)
 LIMIT = 400
 
 
@@ -46,9 +47,9 @@ def heads_of(seed, group, queries, keys, scales, extreme=False):
     )  # fmt: skip
 
 
-def launch(jobs, coroutine, **extra):
+def launch(jobs, coroutine, chip=TINY, **extra):
     simulate_chip(
-        TINY,
+        chip,
         jobs,
         cycles=1,
         bench=(Path(__file__).stem, coroutine),
@@ -178,11 +179,12 @@ def test_no_legal_scale_wraps_at_the_largest_scores():
 async def meets_unasked_answers(dut):
     jobs = Jobs(dut)
     await reset(dut)
-    direction, answers, last = (case()[name] for name in ("direction", "answers", "last"))
+    direction, answers = case()["direction"], case()["answers"]
+    options = {name: case()[name] for name in ("last", "port")}
     seen = set()
 
     async def without_a_job():
-        await jobs.memory.answer_unasked(direction, answers, last=last)
+        await jobs.memory.answer_unasked(direction, answers, **options)
         await ClockCycles(dut.clk, 10)
         found = await jobs.outcomes(await jobs.push())
         assert found[0] == Status.PROTOCOL
@@ -191,7 +193,7 @@ async def meets_unasked_answers(dut):
     async def within_a_job(cycles):
         numbers = await jobs.push()
         await ClockCycles(dut.clk, cycles)
-        await jobs.memory.answer_unasked(direction, answers, last=last)
+        await jobs.memory.answer_unasked(direction, answers, **options)
         found = await jobs.outcomes(numbers)
         seen.update(found)
         assert set(found) <= {Status.OK, Status.PROTOCOL}
@@ -214,11 +216,16 @@ async def meets_unasked_answers(dut):
 
 
 @pytest.mark.parametrize(
-    ("direction", "answers", "last"), [("read", 1, True), ("read", 3, False), ("write", 1, True), ("write", 3, True)]
+    ("direction", "answers", "last", "port"),
+    [
+        *(("read", 1, True, ""), ("read", 3, False, ""), ("write", 1, True, ""), ("write", 3, True, "")),
+        ("read", 2, False, "v_"),
+    ],
 )
-def test_answers_that_were_not_asked_end_jobs(direction, answers, last):
+def test_answers_that_were_not_asked_end_jobs(direction, answers, last, port):
     points = [0, 290, 320, 350, 380, 420, 500, 600, 800]
-    launch(two_jobs(), "meets_unasked_answers", direction=direction, answers=answers, last=last, points=points)
+    case = {"direction": direction, "answers": answers, "last": last, "port": port, "points": points}
+    launch(two_jobs(), "meets_unasked_answers", TWO_PORTS if port else TINY, **case)
 
 
 def two_jobs():
@@ -296,7 +303,8 @@ async def meets_a_bus_that_stands_still(dut):
     jobs.save()
 
 
-@pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b"])
+@pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b", "v_ar", "v_r"])
 def test_a_bus_that_stands_still_ends_jobs_and_aborts(channel):
     points = [380, 450, 650] if channel in ("aw", "w", "b") else [300, 200, 400]
-    launch(two_jobs(), "meets_a_bus_that_stands_still", channel=channel, points=points)
+    chip = TWO_PORTS if channel.startswith("v_") else TINY
+    launch(two_jobs(), "meets_a_bus_that_stands_still", chip, channel=channel, points=points)

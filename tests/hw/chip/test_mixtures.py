@@ -1,4 +1,4 @@
-"""Random jobs on tiny chips: batches, pages, masks, intervals, dimensions and gaps together, bit for bit."""
+"""Random jobs on tiny chips: batches, pages, masks, intervals, dimensions, shared values and gaps, bit for bit."""
 
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ CHIPS = {
     "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10, "engines": 1},
     "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4, "drain_rows": 2},
     "wider_bus": {"bus_bits": 512, "columns": 64, "address_bits": 40, "schedule": "folded", "buffer_bytes": 4096},
+    "two_ports": {"read_ports": 2, "schedule": "folded", "columns": 48, "buffer_bytes": 1536, "drain_rows": 2},
     "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64, "drain_rows": 4, "streams": 1},
 }
 JOBS = 26
@@ -58,17 +59,19 @@ def sequences(rng, page):
     return found, max(row, 1), max(max(each.first_key + each.keys for each in found), 1)
 
 
-def operands(rng, chip, kv_heads, group, rows, keys, dimension):
+def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared):
     limit = (1 << (chip.engine.operand_bits - 1)) - 1
     reach = float(rng.choice([1, 4, 8, 64]))
 
-    def draw(*shape):
-        return rng.integers(-limit, limit + 1, (*shape, dimension))
+    def draw(size, *count):
+        return rng.integers(-limit, limit + 1, (*count, size))
 
-    return [
-        from_integers(draw(group, rows), draw(keys), draw(keys), scale_q=1 / limit, scale_k=reach / limit)
-        for _ in range(kv_heads)
-    ]
+    def heads():
+        q, k = draw(dimensions[0], group, rows), draw(dimensions[0], keys)
+        v = k[:, : dimensions[1]] if shared else draw(dimensions[1], keys)
+        return replace(from_integers(q, k, k, scale_q=1 / limit, scale_k=reach / limit), v=v)
+
+    return [heads() for _ in range(kv_heads)]
 
 
 def random_job(rng, chip):
@@ -85,10 +88,13 @@ def random_job(rng, chip):
     intervals = None
     if rng.random() < 0.4:
         intervals = np.sort(rng.integers(0, 40, (rows, 2)), axis=1)
-    dimension = int(rng.choice(range(8, chip.engine.columns + 1, 8)))
+    dimension, other = (int(n) for n in rng.choice(range(8, chip.engine.columns + 1, 8), 2))
+    shared = rng.random() < 0.25
+    value_dimension = int(rng.choice([dimension, min(dimension, other) if shared else other]))
     kv_heads, group = int(rng.integers(1, 4)), int(rng.integers(1, 5))
     return ChipJob(
-        groups=operands(rng, chip, kv_heads, group, rows, keys, dimension),
+        groups=operands(rng, chip, kv_heads, group, rows, keys, (dimension, value_dimension), shared),
+        shared=shared,
         layout=str(rng.choice(LAYOUTS)),
         paging=paging,
         sequences=batch,

@@ -1,0 +1,98 @@
+"""Keys that are their own values, values of their own length, and a read port for values, on whole chips."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from cocotbext.axi import AxiResp
+
+from fusioncim_golden.descriptor import Sequence, Status
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import from_integers
+from fusioncim_sim.rtl.axi_memory import Fault
+from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
+
+WIDE = PRESETS["tiny"].override(columns=48, buffer_bytes=8 * 192)
+CHIPS = {
+    "one port": {},
+    "two ports": {"read_ports": 2},
+    "two ports in order": {"read_ports": 2, "schedule": "in_order"},
+    "two ports of 128 bits": {"read_ports": 2, "bus_bits": 128, "schedule": "folded", "engines": 4, "drain_rows": 2},
+}
+"""On all of them an output beat of 48 bits does not divide a word of the bus."""
+
+
+def job(seed, shape, dimensions, *, shared=False, **rest):
+    """Random operands. shape: key heads, query heads of each, queries, keys. dimensions: of keys and values."""
+    kv_heads, group, queries, keys = shape
+    rng = np.random.default_rng(seed)
+
+    def draw(size, *count):
+        return rng.integers(-127, 128, (*count, size))
+
+    groups = []
+    for _ in range(kv_heads):
+        k = draw(dimensions[0], keys)
+        v = k if shared else draw(dimensions[1], keys)
+        made = from_integers(draw(dimensions[0], group, queries), k, k, scale_q=1 / 127, scale_k=4 / 127)
+        groups.append(replace(made, v=v[:, : dimensions[1]]))
+    return ChipJob(groups=groups, shared=shared, **rest)
+
+
+JOBS = [
+    job(1, (2, 3, 20, 45), (48, 48)),
+    job(2, (2, 3, 20, 45), (48, 32), shared=True),
+    job(3, (1, 4, 2, 150), (40, 8), shared=True, paging=Paging(tokens=16, layout="token", seed=1)),
+    job(4, (2, 2, 2, 150), (16, 48), gap=16),
+    job(5, (2, 2, 3, 70), (48, 48), shared=True, gap=16),
+    job(6, (2, 2, 3, 70), (24, 40), paging=Paging(tokens=8, seed=1)),
+    job(
+        *(7, (1, 2, 9, 60), (48, 32)),
+        shared=True,
+        sequences=[
+            Sequence(queries=4, keys=30, first_row=0, first_key=0, start=26),
+            Sequence(queries=5, keys=24, first_row=4, first_key=32, start=19),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "stall"), [*((name, "never") for name in CHIPS), ("two ports", "randomly")])
+def test_any_values(name, stall):
+    """Every bit as the golden model, every cycle as the cycle model; what keys have is read once."""
+    chip = WIDE.override(**CHIPS[name])
+    run = simulate_chip(chip, JOBS, latency=30, stall=stall, cycles=90_000)
+    assert run.statuses == [Status.OK] * len(JOBS)
+    assert run.stray == 0
+    for each, found in zip(JOBS, run.outputs, strict=True):
+        assert np.array_equal(each.golden(chip), found)
+    counters = modelled(chip, [image.work for image in run.images], Memory(latency=30))
+    if stall == "never":
+        assert asdict(counters).items() <= run.counters.items()
+    assert run.counters["bytes_value"] == counters.bytes_value < counters.bytes_key
+
+
+def test_values_that_cannot_be_read_end_their_job_alone():
+    """At a port of their own, while keys are read at the other."""
+    jobs = [JOBS[0], JOBS[3], JOBS[1], JOBS[5]]
+
+    def faults(descriptors):
+        first, second = (each.v.address for each in descriptors[:2])
+        yield Fault(start=first + 48, stop=first + 56, directions=("read",))
+        yield Fault(start=second, stop=second + 8, response=AxiResp.DECERR, directions=("read",))
+
+    chip = WIDE.override(read_ports=2)
+    run = simulate_chip(chip, jobs, faults=lambda found: list(faults(found)), cycles=90_000)
+    assert run.statuses == [Status.READ_ERROR, Status.READ_ERROR, Status.OK, Status.OK]
+    assert run.stray == 0
+    for n in (2, 3):
+        assert np.array_equal(jobs[n].golden(chip), run.outputs[n])
+
+
+def test_values_that_are_not_those_of_their_keys_are_refused():
+    with pytest.raises(InputError, match=r"must be the first parts of these, and are not"):
+        simulate_chip(WIDE, [replace(JOBS[0], shared=True)])
