@@ -54,9 +54,10 @@ class ChipConfig:
             )
         blocks, rest = divmod(self.buffer_bytes, self.block_bytes)
         if rest or blocks & (blocks - 1):
+            fits = self.block_bytes << max(blocks.bit_length() - 1, 2)
             raise InputError(
                 f"buffer_bytes must be a power of two of blocks of {self.block_bytes} bytes "
-                f"(update_rank keys and values), not {self.buffer_bytes}"
+                f"(update_rank keys and values), as {fits} is, not {self.buffer_bytes}"
             )
         check_range("buffer_bytes", self.buffer_bytes, 4 * self.block_bytes, 1 << 26)
         if self.streams > blocks:

@@ -46,9 +46,13 @@ REFUSED = [
     *(
         (
             {"buffer_bytes": size},
-            f"buffer_bytes must be a power of two of blocks of 512 bytes (update_rank keys and values), not {size}",
+            f"buffer_bytes must be a power of two of blocks of 512 bytes (update_rank keys and values), as {fits} is, "
+            f"not {size}",
         )
-        for size in (-2048, 1, 511, 2047, 3 * 512, 5 * 512, 65535, 65537)
+        for size, fits in (
+            *((-2048, 2048), (1, 2048), (511, 2048), (2047, 2048), (3 * 512, 2048), (5 * 512, 2048)),
+            *((65535, 32768), (65537, 65536)),
+        )
     ),
     ({"buffer_bytes": 0}, "buffer_bytes must be from 2048 to 67108864, not 0"),
     ({"buffer_bytes": 1024}, "buffer_bytes must be from 2048 to 67108864, not 1024"),

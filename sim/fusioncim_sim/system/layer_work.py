@@ -58,13 +58,14 @@ class LayerWork:
     def bytes(self) -> dict[str, int]:
         """Bytes of a layer by interface: memory, by what they are; global buffer; network, to all engines together."""
         n, block = self.counters, self.chip.block_bytes
+        kept = block // 2 if self.model.latent else block  # keys alone
         return {
             "memory: queries": n.bytes_query,
             "memory: keys": n.bytes_key,
             "memory: values": n.bytes_value,
             "memory: scales": n.bytes_scale,
             "memory: outputs": n.bytes_output,
-            "global buffer: written": n.buffer_writes * block,
-            "global buffer: read": n.buffer_reads * block,
+            "global buffer: written": n.buffer_writes * kept,
+            "global buffer: read": n.buffer_reads * kept,
             "network: delivered": n.deliveries * block,
         }

@@ -161,6 +161,11 @@ def test_a_roofline():
     assert a100_seconds(1, 2039e9) == 1
 
 
+def test_a_second_read_port_is_refused():
+    with pytest.raises(InputError, match="a baseline reads over one port: read_ports must be 1, not 2"):
+        attention(1024, chip=PAPER.override(read_ports=2))
+
+
 def test_a_window_is_refused():
     with pytest.raises(InputError, match="a baseline's mask must be causal or full, not a window of 64 tokens"):
         attention(1024, mask=Mask(window=64))

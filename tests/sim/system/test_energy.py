@@ -226,5 +226,9 @@ def test_a_memory_behind_a_bus():
     """The 512 bits of the chip at 400 MHz are 25.6 GB/s in each direction; more than memory gives waits."""
     assert asdict(dram("lpddr5").behind(PAPER, 400.0)) == {"latency": 31, "period": 1}
     assert dram("lpddr4").behind(PAPER, 400.0).period == 2
-    assert dram("hbm2").behind(PAPER.override(bus_bits=1024), 400.0).period == 1
+    wide = PAPER.override(bus_bits=1024)
+    assert (
+        dram("hbm2").behind(wide, 400.0).period == dram("hbm2").behind(wide.override(read_ports=2), 400.0).period == 1
+    )
+    assert dram("lpddr5").behind(PAPER.override(read_ports=2), 400.0).period == 2
     assert dram("lpddr4").behind(PRESETS["tiny"], 10.0).latency == 16

@@ -102,11 +102,17 @@ def test_parallel_decode_fills_the_rows():
     assert eight.macs == pytest.approx(8 * one.macs, rel=0.01)
 
 
-def test_latent_attention_on_a_wide_chip():
-    wide = PAPER.override(columns=1024, bus_bits=512, engines=4, rows=32, softmax_lanes=4)
+@pytest.mark.parametrize("columns", [576, 1024])
+def test_latent_attention_reads_its_keys_once(columns):
+    block = 2 * 8 * columns
+    wide = PAPER.override(columns=columns, buffer_bytes=64 * block, engines=4, rows=32, softmax_lanes=4)
     result = evaluated(wide, "deepseek-v3", tokens=64, new=4)
-    assert result.shares["padded"] / result.shares["working"] == pytest.approx(2048 / (576 + 512) - 1)
+    assert result.shares["padded"] / result.shares["working"] == pytest.approx(2 * columns / (576 + 512) - 1)
     assert result.pairs == 128 * (61 + 62 + 63 + 64)
+    moved = result.bytes
+    assert (moved["memory: values"], moved["memory: outputs"]) == (0, 128 * 4 * 512 * 2)
+    assert moved["global buffer: written"] == result.counters.buffer_writes * block // 2
+    assert moved["memory: keys"] == result.counters.buffer_writes * 8 * 576
 
 
 @pytest.mark.parametrize("clock", [0.0, -1.0, float("nan"), 1e-9, 2e5, float("inf")])

@@ -20,6 +20,8 @@ def test_a_decode_is_bound_by_what_it_reads():
     found = roofline(PAPER, Memory(), counts, pairs * 256, most_keys(LLAMA, 1, 8191, 8192))
     assert found == Roofline(reads=262_144 + 64 + 2, writes=128, multiply=1_024, stream=65_536)
     assert (found.bound, found.cycles) == ("reads", 262_210)
+    ports = roofline(PAPER.override(read_ports=2), Memory(), counts, pairs * 256, 8192)
+    assert ports == Roofline(reads=262_210 / 2, writes=128, multiply=1_024, stream=65_536)
     half = roofline(PAPER, Memory(period=2), counts, pairs * 256, 8192)
     assert half == Roofline(reads=2 * 262_210, writes=256, multiply=1_024, stream=65_536)
 
