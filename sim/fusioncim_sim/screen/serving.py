@@ -8,8 +8,8 @@ from rich.console import Console
 from fusioncim_sim.screen.system import CAUSES
 from fusioncim_sim.screen.tables import cell, table
 from fusioncim_sim.system.energy_table import DRAM
-from fusioncim_sim.system.served import Served
-from fusioncim_sim.system.serving_figures import spread
+from fusioncim_sim.system.serving.figures import spread
+from fusioncim_sim.system.serving.metrics import Served
 
 LIMITS = {
     "reads": "bytes read",

@@ -10,10 +10,10 @@ from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import COMPONENTS, NOMINAL_28NM, corner, default_table, read_table
 from fusioncim_sim.system.model_config import language_model
 from fusioncim_sim.system.roofline import LIMITS
-from fusioncim_sim.system.served import Served
-from fusioncim_sim.system.serving import serve
-from fusioncim_sim.system.serving_figures import figures
-from fusioncim_sim.system.trace import SAMPLES, read_trace
+from fusioncim_sim.system.serving.figures import figures
+from fusioncim_sim.system.serving.metrics import Served
+from fusioncim_sim.system.serving.serve import serve
+from fusioncim_sim.system.serving.trace import SAMPLES, read_trace
 
 CHIP, MODEL, CORNER = "paper", "llama3-8b", NOMINAL_28NM
 MEMORIES = ("lpddr5", "hbm2")

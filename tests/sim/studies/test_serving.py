@@ -8,11 +8,11 @@ import pytest
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies import serving
-from fusioncim_sim.system.closed_loop import closed_loop
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import corner
-from fusioncim_sim.system.serving import layer_steps
-from fusioncim_sim.system.trace import read_trace
+from fusioncim_sim.system.serving.closed_loop import closed_loop
+from fusioncim_sim.system.serving.serve import layer_steps
+from fusioncim_sim.system.serving.trace import read_trace
 from fusioncim_sim.system.workload import model
 
 STORED = json.loads((Path(__file__).parents[3] / "measurements" / "serving.json").read_text(encoding="utf-8"))

@@ -6,13 +6,13 @@ from functools import cached_property
 from itertools import accumulate
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_sim.system.closed_loop import Step
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import LIMITS, Roofline
-from fusioncim_sim.system.trace import Trace
+from fusioncim_sim.system.serving.closed_loop import Step
+from fusioncim_sim.system.serving.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,14 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
-from fusioncim_sim.system import energy_table, serving
+from fusioncim_sim.system import energy_table
 from fusioncim_sim.system.cycles import Counts, run
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.model_config import LanguageModel, language_model
-from fusioncim_sim.system.serving import serve
-from fusioncim_sim.system.serving_figures import figures, spread
-from fusioncim_sim.system.trace import Request, Trace
+from fusioncim_sim.system.serving.figures import figures, spread
+from fusioncim_sim.system.serving.serve import serve
+from fusioncim_sim.system.serving.trace import Request, Trace
 from fusioncim_sim.system.workload import Phase, batch_of, changed, model
 
 PAPER = PRESETS["paper"]
@@ -149,7 +149,10 @@ def test_pages_move_the_same_keys():
 
 def test_steps_that_are_alike_are_walked_through_once(monkeypatch):
     done = []
-    monkeypatch.setattr(serving, "run", lambda chip, jobs, memory: done.append(jobs) or run(chip, jobs, memory))
+    monkeypatch.setattr(
+        "fusioncim_sim.system.serving.serve.run",
+        lambda chip, jobs, memory: done.append(jobs) or run(chip, jobs, memory),
+    )
     found = served([(4, 2)] * 3, slots=1)
     assert len(found.steps) == 9
     assert len(done) == 3
@@ -202,7 +205,7 @@ def test_a_request_of_one_token_has_no_later_one():
     ],
 )
 def test_what_cannot_be_served_is_refused_before_a_step_runs(lengths, options, said, monkeypatch):
-    monkeypatch.setattr(serving, "run", None)
+    monkeypatch.setattr("fusioncim_sim.system.serving.serve.run", None)
     with pytest.raises(InputError, match=said):
         served(lengths, **options)
 

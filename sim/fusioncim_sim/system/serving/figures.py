@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fusioncim_sim.system.served import Served
+from fusioncim_sim.system.serving.metrics import Served
 
 
 def figures(served: Served) -> dict[str, Any]:
