@@ -65,6 +65,8 @@ def figures(served: Served) -> dict[str, Any]:
             "energy_j": served.energy(served.all),
             "energy_per_token_j": served.per_token(served.all),
             "energy_per_token_of_decodes_j": served.per_token(served.decodes),
+            "idle_engines_per_token_j": served.idle_per_token(served.all),
+            "idle_engines_per_token_of_decodes_j": served.idle_per_token(served.decodes),
         },
     }
 

@@ -18,6 +18,7 @@ from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import EnergyTable
+from fusioncim_sim.system.idle_engines import idle_energy
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import roofline
@@ -120,6 +121,7 @@ def layer_steps(
                 pairs=pairs,
                 roofline=roofline(chip, memory, counters, work.macs, longest),
                 energy=energy(seen, chip, counters, rows, dram, clock_mhz, at) if seen else None,
+                idle=idle_energy(seen, chip, counters, clock_mhz, at) if seen else None,
             )
         )
     return found

@@ -98,7 +98,9 @@ def test_energy_is_that_of_all_layers_and_steps(found):
         assert whole[name] == pytest.approx(3 * sum(layer.energy[name] for (layer,) in found.layers))
         assert found.per_token(found.all)[name] == pytest.approx(whole[name] / 7)
         assert found.per_token(found.decodes)[name] == pytest.approx(3 * found.layers[2][0].energy[name] / 2)
-    assert found.energy([]) is found.per_token([]) is None
+    assert found.energy([]) is found.per_token([]) is found.idle_per_token([]) is None
+    idle = found.idle_per_token(found.all)
+    assert idle == pytest.approx({name: 3 * sum(layer.idle[name] for (layer,) in found.layers) / 7 for name in idle})
 
 
 def test_one_request_is_a_prefill_and_decodes():
