@@ -213,6 +213,7 @@ async def meets_unasked_answers(dut):
     jobs.save()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("direction", "answers", "last"), [("read", 1, True), ("read", 3, False), ("write", 1, True), ("write", 3, True)]
 )
@@ -296,6 +297,7 @@ async def meets_a_bus_that_stands_still(dut):
     jobs.save()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b"])
 def test_a_bus_that_stands_still_ends_jobs_and_aborts(channel):
     points = [380, 450, 650] if channel in ("aw", "w", "b") else [300, 200, 400]

@@ -97,6 +97,7 @@ def limited(seed, group, queries, keys, mask, chip=TINY, **options):
     return ChipJob(groups=[heads] * 2, mask=mask, intervals=intervals, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHIPS)
 def test_rows_see_what_their_intervals_leave(name):
     """Every bit as the golden model, every cycle as the cycle model; some tiles begin inside of a query."""
