@@ -233,6 +233,9 @@ def test_the_command_says_and_writes_it(tmp_path):
     assert f"{data['whole']['generated_per_s']:,.1f} generated tokens per second" in result.stdout
     assert f"{data['whole']['roofline']['over']:.3f} times the roofline" in result.stdout
     assert f"{sum(data['whole']['energy_per_token_j'].values()) * 1e3:,.3f} mJ per generated token" in result.stdout
+    idle = data["whole"]["idle_engines_per_token_j"]
+    leakage = idle["leakage, no tile"] + idle["leakage, waiting"]
+    assert f"mJ by their clock and {leakage * 1e3:,.3f} by leakage." in result.stdout
     for text in ("4 requests (mine.json), 12 prompt tokens, 7 generated", "2 slots, chunks of 3 tokens", "leakage"):
         assert text in result.stdout
     assert fusioncim(*command, "--requests", 1, "--no-energy").exit_code == 0
