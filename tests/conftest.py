@@ -1,4 +1,4 @@
-"""Hypothesis settings of all tests, and the cell library: whole, or parts of it that are read in no time."""
+"""Settings and order of all tests, and the cell library: whole, or parts of it that are read in no time."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from hypothesis import settings
+from tests.order import long_first
 
 from fusioncim.asic.cells.liberty import default_liberty, load
 
@@ -14,6 +15,13 @@ settings.load_profile("repeatable")
 
 # A simulation that passed is not repeated while its design, bench and case stay as they are.
 os.environ.setdefault("FUSIONCIM_KEEP_RUNS", "1")
+
+
+@pytest.hookimpl(trylast=True)  # when those that were not asked for are gone
+def pytest_collection_modifyitems(items):
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = long_first(items, lambda item: item.get_closest_marker("long") is not None, workers)
+
 
 CELLS = (
     *("INV_X1", "INV_X4", "BUF_X1", "CLKBUF_X3", "NAND2_X1", "NAND3_X1", "NOR2_X1", "NOR3_X1", "AND2_X1", "OR2_X1"),

@@ -46,8 +46,10 @@ REFUSED = [
     *(
         (
             {"buffer_bytes": size},
-            f"buffer_bytes must be a power of two of blocks of 512 bytes (update_rank keys and values), as {fits} is, "
-            f"not {size}",
+            (
+                "buffer_bytes must be a power of two of blocks of 512 bytes (update_rank keys and values), "
+                f"as {fits} is, not {size}"
+            ),
         )
         for size, fits in (
             *((-2048, 2048), (1, 2048), (511, 2048), (2047, 2048), (3 * 512, 2048), (5 * 512, 2048)),

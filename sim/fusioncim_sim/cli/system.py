@@ -94,11 +94,11 @@ def evaluate(
     from fusioncim_sim.screen.system import evaluation_page
     from fusioncim_sim.system import dram as memories
     from fusioncim_sim.system import energy_table as energies
-    from fusioncim_sim.system.closed_loop import CHUNK, SLOTS
     from fusioncim_sim.system.model_config import language_model
-    from fusioncim_sim.system.serving import serve
-    from fusioncim_sim.system.serving_figures import figures
-    from fusioncim_sim.system.trace import read_trace
+    from fusioncim_sim.system.serving.closed_loop import CHUNK, SLOTS
+    from fusioncim_sim.system.serving.figures import figures
+    from fusioncim_sim.system.serving.serve import serve
+    from fusioncim_sim.system.serving.trace import read_trace
     from fusioncim_sim.system.whole_model import evaluate_whole
     from fusioncim_sim.system.workload import Cache, Phase
 

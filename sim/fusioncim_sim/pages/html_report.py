@@ -11,7 +11,7 @@ from typing import Any
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import check_place, is_stream, write_file
 from fusioncim_sim.pages import charts
-from fusioncim_sim.studies.calibration import CASES
+from fusioncim_sim.studies.calibration.cases import CASES
 from fusioncim_sim.studies.cost.tables import HEADS, cost_table
 from fusioncim_sim.studies.reproduction import reproduction_table
 from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table

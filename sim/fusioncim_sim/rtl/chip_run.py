@@ -4,21 +4,19 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fusioncim.build.cache import build_root
 from fusioncim.chip.chip import Chip
-from fusioncim_golden import descriptor
 from fusioncim_golden import job as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Status
-from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
-from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.rtl.job_places import JobOptions
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.runner import Program, run
 from fusioncim_sim.rtl.sparse_file import contents, copy, create, differences
@@ -29,30 +27,18 @@ MEMORY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChipJob:
+class ChipJob(JobOptions):
     """A job to be run, see `memory_image.place_job`.
 
     Members:
         groups: operands, one `Heads` per key and value head.
-        base: the address from which it lies in memory, or from the end of the job before.
     """
 
     groups: Sequence[Heads]
-    start: int | None = None
-    mask: Mask = CAUSAL
-    layout: str = "head"
-    paging: Paging | None = None
-    shared: bool = False
-    sequences: Sequence[descriptor.Sequence] = ()
-    intervals: Int | None = None
-    gap: int = 0
-    base: int = 0
 
     def place(self, chip: ChipConfig, memory: Bytes, behind: int) -> Image:
-        """Write it into the memory, behind the jobs before."""
-        options = {field.name: getattr(self, field.name) for field in fields(self)}
-        base = max(options.pop("base"), behind)
-        return place_job(chip, memory, options.pop("groups"), base=base, **options)
+        """Write it into the memory, from its base or from the end of the jobs before."""
+        return place_job(chip, memory, self.groups, replace(self, base=max(self.base, behind)))
 
     def golden(self, chip: ChipConfig) -> Int:
         """The outputs that the chip must give."""

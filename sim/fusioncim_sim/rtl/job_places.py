@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusioncim_golden import descriptor
+from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.descriptor import (
@@ -45,6 +46,33 @@ class Paging:
     spare: int = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What a job is beside its operands, and how it lies in memory.
+
+    Members:
+        start: position of the first query; None: the queries are the last tokens, or those of sequences say.
+        mask: which keys a query sees.
+        layout: of the tensors, of LAYOUTS.
+        paging: of K and V, else contiguous.
+        shared: V lies where K lies.
+        sequences: of a batch; rows and keys of the operands are then those of all.
+        intervals: [queries, 2], the keys that a query sees at most; None: no table.
+        gap: bytes by which every place is behind a line, and by which vectors, heads and pages lie farther apart.
+        base: the address from which it lies in memory.
+    """
+
+    start: int | None = None
+    mask: Mask = CAUSAL
+    layout: str = "head"
+    paging: Paging | None = None
+    shared: bool = False
+    sequences: Sequence[descriptor.Sequence] = ()
+    intervals: Int | None = None
+    gap: int = 0
+    base: int = 0
+
+
 class Allocator:
     """Hands out places from `base` on.
 
@@ -76,34 +104,16 @@ class Allocator:
         return Tensor(address=self.gapped(pages * page), pitch=pitches[0], head_pitch=pitches[1]), page
 
 
-def place(
-    chip: ChipConfig,
-    groups: Sequence[Heads],
-    *,
-    start: int | None = None,
-    mask: Mask = CAUSAL,
-    base: int = 0,
-    layout: str = "head",
-    paging: Paging | None = None,
-    shared: bool = False,
-    sequences: Sequence[descriptor.Sequence] = (),
-    intervals: bool = False,
-    gap: int = 0,
-) -> tuple[Work, int]:
-    """The job of these operands from `base` on, and the address of its record; see `memory_image.place_job`."""
+def place(chip: ChipConfig, groups: Sequence[Heads], options: JobOptions) -> tuple[Work, int]:
+    """The job of these operands, and the address of its record; groups: as of `memory_image.place_job`."""
     (members, queries, dimension), keys, kv_heads = groups[0].q.shape, len(groups[0].k), len(groups)
     heads = members * kv_heads
-    outputs = groups[0].v.shape[1]
-    vector, value, row = (
-        size * bits // 8
-        for size, bits in (
-            (dimension, chip.engine.operand_bits),
-            (outputs, chip.engine.operand_bits),
-            (outputs, chip.engine.output_bits),
-        )
-    )
-    free = Allocator(chip, base, gap)
-    q, _ = free.tensor(layout, queries, heads, vector)
+    outputs, shared = groups[0].v.shape[1], options.shared
+    vector, value = (size * chip.engine.operand_bits // 8 for size in (dimension, outputs))
+    row = outputs * chip.engine.output_bits // 8
+    free = Allocator(chip, options.base, options.gap)
+    q, _ = free.tensor(options.layout, queries, heads, vector)
+    paging, sequences, start = options.paging, options.sequences, options.start
     pages, page_list = None, ()
     if paging:
         count = -(-keys // paging.tokens) + paging.spare
@@ -112,9 +122,9 @@ def place(
         order = np.random.default_rng(paging.seed).permutation(count)
         page_list = tuple(order[: count - paging.spare].tolist())
     else:
-        k, _ = free.tensor(layout, keys, kv_heads, vector)
-        v, _ = (k, 0) if shared else free.tensor(layout, keys, kv_heads, value)
-    o, _ = free.tensor(layout, queries, heads, row)
+        k, _ = free.tensor(options.layout, keys, kv_heads, vector)
+        v, _ = (k, 0) if shared else free.tensor(options.layout, keys, kv_heads, value)
+    o, _ = free.tensor(options.layout, queries, heads, row)
     scales = free.gapped(heads * SCALE_BYTES)
     if paging:
         place_of_list = free.gapped(len(page_list) * PAGE_BYTES)
@@ -132,11 +142,11 @@ def place(
         dimension=dimension,
         value_dimension=outputs if outputs != dimension else 0,
         start=(0 if sequences else max(keys - queries, 0)) if start is None else start,
-        mask=mask,
+        mask=options.mask,
         output_bits=chip.engine.output_bits,
         table=free.table(len(sequences) * SEQUENCE_BYTES, SEQUENCE_BYTES) if sequences else 0,
         sequences=len(sequences),
         pages=pages,
-        intervals=free.gapped(queries * INTERVAL_BYTES) if intervals else 0,
+        intervals=free.gapped(queries * INTERVAL_BYTES) if options.intervals is not None else 0,
     )
     return Work(job=job, sequences=tuple(sequences), page_list=page_list), free.table(JOB_BYTES, JOB_BYTES)

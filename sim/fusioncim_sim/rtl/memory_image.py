@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fusioncim_golden import descriptor, record
+from fusioncim_golden import record
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import JOB_BYTES, Descriptor, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
-from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
-from fusioncim_sim.rtl.job_places import Paging, place
+from fusioncim_sim.rtl.job_places import JobOptions, place
 from fusioncim_sim.rtl.job_writer import placed
 from fusioncim_sim.rtl.tensor_bytes import Bytes, pack_integers, unpack_integers, view, view_pages
 
@@ -118,44 +117,15 @@ def _put(memory: Bytes, address: int, data: bytes) -> None:
     memory[address : address + len(data)] = np.frombuffer(data, np.uint8)
 
 
-def place_job(
-    chip: ChipConfig,
-    memory: Bytes,
-    groups: Sequence[Heads],
-    *,
-    start: int | None = None,
-    mask: Mask = CAUSAL,
-    base: int = 0,
-    layout: str = "head",
-    paging: Paging | None = None,
-    shared: bool = False,
-    sequences: Sequence[descriptor.Sequence] = (),
-    intervals: Int | None = None,
-    gap: int = 0,
-) -> Image:
-    """Write a job into the memory from `base` on, operands, tables and record, and clear its outputs.
+def place_job(chip: ChipConfig, memory: Bytes, groups: Sequence[Heads], options: JobOptions) -> Image:
+    """Write a job into the memory from its base on, operands, tables and record, and clear its outputs.
 
-    groups: one `Heads` per key and value head, whose rows and keys are those of all sequences. start, intervals: as of
-    `schedule.Job`. layout: of the tensors, of `job_places.LAYOUTS`. paging: of K and V, else contiguous. shared: V lies
-    where K lies. gap: bytes by which every place is behind a line, and by which vectors, heads and pages lie farther
-    apart.
+    groups: one `Heads` per key and value head, whose rows and keys are those of all sequences.
     """
     check_groups(chip, groups)
-    if shared and not all(np.array_equal(group.k[:, : group.v.shape[1]], group.v) for group in groups):
+    if options.shared and not all(np.array_equal(each.k[:, : each.v.shape[1]], each.v) for each in groups):
         raise InputError("values that lie where their keys lie must be the first parts of these, and are not")
-    work, address = place(
-        chip,
-        groups,
-        start=start,
-        mask=mask,
-        base=base,
-        layout=layout,
-        paging=paging,
-        shared=shared,
-        sequences=sequences,
-        intervals=intervals is not None,
-        gap=gap,
-    )
+    work, address = place(chip, groups, options)
     image = Image(work=work, chip=chip, address=address)
-    image.write(memory, groups, intervals)
+    image.write(memory, groups, options.intervals)
     return image

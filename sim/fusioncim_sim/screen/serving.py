@@ -8,8 +8,9 @@ from rich.console import Console
 from fusioncim_sim.screen.system import CAUSES
 from fusioncim_sim.screen.tables import cell, table
 from fusioncim_sim.system.energy_table import DRAM
-from fusioncim_sim.system.served import Served
-from fusioncim_sim.system.serving_figures import spread
+from fusioncim_sim.system.idle_engines import CLOCK, LEAKAGE, NO_TILE, WAITING
+from fusioncim_sim.system.serving.figures import spread
+from fusioncim_sim.system.serving.metrics import Served
 
 LIMITS = {
     "reads": "bytes read",
@@ -96,4 +97,9 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
         say(
             f"{joules * 1e3:,.3f} mJ per generated token at {corner}, memory included "
             f"({(joules - energy[DRAM]) * 1e3:,.3f} without)."
+        )
+    if idle := result.idle_per_token(result.all):
+        clock, leakage = (sum(idle[f"{what}, {kind}"] for kind in (NO_TILE, WAITING)) for what in (CLOCK, LEAKAGE))
+        say(
+            f"Of it engines without work take {clock * 1e3:,.3f} mJ by their clock and {leakage * 1e3:,.3f} by leakage."
         )

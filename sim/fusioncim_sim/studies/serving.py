@@ -1,19 +1,24 @@
-"""Requests served on the published chip (serving.json): the attention of LLaMA-3-8B for both sample traces."""
+"""Requests served on the published chip (serving.json): the attention of LLaMA-3-8B for both sample traces.
 
-from collections.abc import Iterator
+Beside them are steps of decode alone, and what engines without work take of the energy of a token.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy_table import COMPONENTS, NOMINAL_28NM, corner, default_table, read_table
+from fusioncim_sim.system.energy_table import COMPONENTS, DRAM, NOMINAL_28NM, corner, default_table, read_table
+from fusioncim_sim.system.idle_engines import CLOCK, LEAKAGE, NO_TILE, WAITING, saved_by_gates, saved_by_switches
 from fusioncim_sim.system.model_config import language_model
 from fusioncim_sim.system.roofline import LIMITS
-from fusioncim_sim.system.served import Served
-from fusioncim_sim.system.serving import serve
-from fusioncim_sim.system.serving_figures import figures
-from fusioncim_sim.system.trace import SAMPLES, read_trace
+from fusioncim_sim.system.serving.figures import figures
+from fusioncim_sim.system.serving.metrics import Served
+from fusioncim_sim.system.serving.serve import layer_steps, serve
+from fusioncim_sim.system.serving.trace import SAMPLES, read_trace
 
 CHIP, MODEL, CORNER = "paper", "llama3-8b", NOMINAL_28NM
 MEMORIES = ("lpddr5", "hbm2")
@@ -22,6 +27,9 @@ PAGE_TOKENS = 16
 """As serving programs keep their caches."""
 FIRST = 4
 """Steps whose cycles are stored by themselves."""
+KEYS = 8192
+DECODES = {f"decode of {sequences} over {KEYS:,}": sequences for sequences in (1, 16)}
+"""Sequences of steps of decode, each over so many keys, from the first memory."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -31,7 +39,11 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
         found = figures(served(trace, memory, jobs=request.jobs))
         first = [step["cycles"] for step in found["steps"][:FIRST]]
         runs[name] = {**found["whole"], "cycles_of_first_steps": first}
-    yield "serving.json", {"chip": CHIP, "model": MODEL, "corner": CORNER, "page_tokens": PAGE_TOKENS, "runs": runs}
+    decodes = {name: decode(sequences) for name, sequences in DECODES.items()}
+    yield (
+        "serving.json",
+        {"chip": CHIP, "model": MODEL, "corner": CORNER, "page_tokens": PAGE_TOKENS, "runs": runs, "decodes": decodes},
+    )
 
 
 def served(trace: str, memory: str, *, requests: int | None = None, jobs: int = 1) -> Served:
@@ -46,6 +58,18 @@ def served(trace: str, memory: str, *, requests: int | None = None, jobs: int = 
         page_tokens=PAGE_TOKENS,
         jobs=jobs,
     )
+
+
+def decode(sequences: int) -> dict[str, Mapping[str, float]]:
+    """Joules per token, by component and of engines without work, of a step in which so many sequences decode."""
+    (this,) = language_model(MODEL).kinds
+    step = ((1, KEYS - 1, KEYS),) * sequences
+    memory, table, at = dram(MEMORIES[0]), read_table(default_table()), corner(CORNER)
+    (layer,) = layer_steps(PRESETS[CHIP], this, [step], memory, table, at, CLOCK_MHZ, PAGE_TOKENS)
+    found = {"energy_per_token_j": layer.energy or {}, "idle_engines_per_token_j": layer.idle or {}}
+    return {
+        kind: {name: each * this.layers / sequences for name, each in joules.items()} for kind, joules in found.items()
+    }
 
 
 def serving_table(serving: Stored) -> str:
@@ -95,17 +119,42 @@ def energy_table(serving: Stored) -> str:
     return markdown(rows)
 
 
-def both(serving: Stored) -> str:
-    """Both tables."""
-    return f"{serving_table(serving)}\n\n{energy_table(serving)}"
+def idle_table(serving: Stored) -> str:
+    """What engines without work take of the energy of a token without memory, and what could be saved of it."""
+    kinds = [f"{what}, {kind}" for what in (CLOCK, LEAKAGE) for kind in (NO_TILE, WAITING)]
+    head = ("per generated token", "mJ", "mJ without memory", *kinds, "clock gates save", "power switches save")
+    rows: list[tuple[str, ...]] = [head, ("---", *("---:" for _ in head[1:]))]
+    cases = {
+        **{name: serving["decodes"][name] for name in DECODES},
+        **{name: serving["runs"][name] for name, (_, memory) in RUNS.items() if memory == MEMORIES[0]},
+    }
+    for name, case in cases.items():
+        energy, idle = case["energy_per_token_j"], case["idle_engines_per_token_j"]
+        whole = sum(energy.values())
+        chip = whole - energy[DRAM]
+        least, most = saved_by_gates(idle)
+        rows.append(
+            (
+                *(name, f"{whole * 1e3:.3g}", f"{chip * 1e3:.3g}"),
+                *(f"{idle[kind] / chip:.1%}" for kind in kinds),
+                *(f"{least / chip:.1%} to {most / chip:.1%}", f"{saved_by_switches(idle) / chip:.1%}"),
+            )
+        )
+    return markdown(rows)
+
+
+def all_tables(serving: Stored) -> str:
+    """All three tables."""
+    return "\n\n".join(table(serving) for table in (serving_table, energy_table, idle_table))
 
 
 STUDY = Study(
-    files={"serving.json": ("chip", "model", "page_tokens", "runs")},
+    files={"serving.json": ("chip", "model", "page_tokens", "runs", "decodes")},
     measure=measure,
     tables=(
         Table("docs/system.md", "serving", serving_table, ("serving",)),
         Table("docs/system.md", "serving_energy", energy_table, ("serving",)),
+        Table("docs/system.md", "idle_engines", idle_table, ("serving",)),
     ),
-    show=both,
+    show=all_tables,
 )

@@ -98,6 +98,7 @@ def test_wires_have_no_load(library, nangate, tmp_path):
     assert float(line.split()[0]) == pytest.approx(load, abs=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_copies_need_not_be_timed(library, monkeypatch):
     """An engine with every module once, and whole: the same shortest period, and by module within 1 %.

@@ -61,6 +61,7 @@ JOBS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "stall"), [*((name, "never") for name in CHIPS), ("two ports", "randomly")])
 def test_any_values(name, stall):
     """Every bit as the golden model, every cycle as the cycle model; what keys have is read once."""

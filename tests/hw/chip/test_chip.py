@@ -182,6 +182,7 @@ LARGE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LARGE)
 def test_large(name):
     """Every bit as the golden model, every cycle as the cycle model."""
@@ -193,6 +194,7 @@ def test_large(name):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engines", [2, 4])
 def test_small(engines):
     chip = SMALL.override(engines=engines)
@@ -347,6 +349,7 @@ async def survives_aborts_and_resets(dut):
     Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "drain_rows"), [("abort", 1), ("reset", 1), ("abort", 4), ("reset", 2)])
 def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
     jobs = jobs_of(["grouped"])

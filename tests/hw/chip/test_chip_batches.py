@@ -53,6 +53,7 @@ def job(chip, sequences, **options):
     return ChipJob(groups=groups(chip), sequences=sequences, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHIPS)
 def test_mixed_sequences(name):
     chip = CHIPS[name]
@@ -80,18 +81,28 @@ BAD = {
     Status.POSITION: {"start": POSITIONS},
     Status.SEQUENCE: {"keys": KEYS + 1},
 }
+BROKEN = ([4], [0], [7], [2, 6], range(8))
+"""Sequences of MIXED that break a rule."""
 
 
-def test_a_sequence_that_breaks_a_rule_is_refused_and_the_others_finish():
-    jobs, wanted = [], []
-    for status, change in BAD.items():
-        for broken in ([4], [0], [7], [2, 6], range(8)):
-            jobs.append(job(TINY, [replace(each, **change) if n in broken else each for n, each in enumerate(MIXED)]))
-            wanted.append((status, min(broken)))
-    jobs.append(job(TINY, [replace(MIXED[0], first_row=1), *MIXED]))
-    wanted.append((Status.SEQUENCE, 1))
+@pytest.mark.long
+@pytest.mark.parametrize("status", BAD, ids=lambda status: status.name)
+def test_a_sequence_that_breaks_a_rule_is_refused_and_the_others_finish(status):
+    jobs = [
+        job(TINY, [replace(each, **BAD[status]) if n in broken else each for n, each in enumerate(MIXED)])
+        for broken in BROKEN
+    ]
     run = simulate_chip(TINY, jobs, cycles=400_000)
-    assert list(zip(run.statuses, run.sequences, strict=True)) == wanted
+    assert list(zip(run.statuses, run.sequences, strict=True)) == [(status, min(broken)) for broken in BROKEN]
+    assert run.stray == 0
+    for each, found in zip(jobs, run.outputs, strict=True):
+        assert np.array_equal(each.golden(TINY), found)
+
+
+def test_a_sequence_that_overlaps_the_one_before_is_refused():
+    jobs = [job(TINY, [replace(MIXED[0], first_row=1), *MIXED]), job(TINY, MIXED[:1])]
+    run = simulate_chip(TINY, jobs, cycles=100_000)
+    assert list(zip(run.statuses, run.sequences, strict=True)) == [(Status.SEQUENCE, 1), (Status.OK, 0)]
     assert run.stray == 0
     for each, found in zip(jobs, run.outputs, strict=True):
         assert np.array_equal(each.golden(TINY), found)

@@ -72,6 +72,7 @@ def jobs_of(chip):
     return jobs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "stall"),
     [

@@ -215,6 +215,7 @@ async def meets_unasked_answers(dut):
     jobs.save()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("direction", "answers", "last", "port"),
     [
@@ -303,6 +304,7 @@ async def meets_a_bus_that_stands_still(dut):
     jobs.save()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b", "v_ar", "v_r"])
 def test_a_bus_that_stands_still_ends_jobs_and_aborts(channel):
     points = [380, 450, 650] if channel in ("aw", "w", "b") else [300, 200, 400]

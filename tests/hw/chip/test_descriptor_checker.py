@@ -319,6 +319,7 @@ def test_a_batch_with_pages_and_intervals(name):
     launch(chip, works)
 
 
+@pytest.mark.long
 def test_a_bit_beyond_a_field_is_refused_by_the_rule_of_the_value():
     """Every value of a job and of a sequence with one bit more, for every bit, and every reserved byte."""
     table = [sequence(*part) for part in PARTS]

@@ -1,11 +1,12 @@
 """Keys and values in pages on whole chips: every order of the blocks, to the last cycle of the model, and bad lists."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from tests.hw.chip.spoilt import Spoilt
 
-from fusioncim_golden.descriptor import PAGE_BYTES, Sequence, Status
+from fusioncim_golden.descriptor import Sequence, Status
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
@@ -54,6 +55,7 @@ def operands(seed, kv_heads, group, queries, keys, chip=TINY):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHIPS)
 def test_pages_in_every_order(name):
     """Every bit as the golden model, every cycle as the cycle model."""
@@ -71,29 +73,13 @@ def test_pages_in_every_order(name):
     assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spoilt(ChipJob):
-    """A job with another number in its page list."""
-
-    index: int = 0
-    number: int = 0
-
-    def place(self, chip, memory, base):
-        image = ChipJob(**{name: value for name, value in vars(self).items() if name not in ("index", "number")}).place(
-            chip, memory, base
-        )
-        entry = image.descriptor.pages.list + self.index * PAGE_BYTES
-        memory[entry : entry + PAGE_BYTES] = np.frombuffer(self.number.to_bytes(PAGE_BYTES, "little"), np.uint8)
-        return image
-
-
 GOOD = ChipJob(groups=operands(1, 2, 2, 13, 40), paging=Paging(tokens=4, spare=3))
 COUNT = 13
 """Pages of its pool."""
 
 
 def spoilt(index, number):
-    return Spoilt(groups=GOOD.groups, paging=GOOD.paging, index=index, number=number)
+    return Spoilt(**vars(GOOD), table="pages", index=index, entry=number)
 
 
 @pytest.mark.parametrize("schedule", ["sink_first", "folded"])

@@ -104,6 +104,7 @@ def random_job(rng, chip):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHIPS)
 def test_any_job(name):
     chip = PRESETS["tiny"].override(**CHIPS[name])

@@ -3,7 +3,7 @@
 The rest of the loader: `test_chip`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import cocotb
@@ -12,10 +12,11 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from tests.hw.chip.spoilt import Spoilt
 
 from fusioncim.chip.query_loader import kept_scale, kept_scale_layout
 from fusioncim_golden.config import Config
-from fusioncim_golden.descriptor import INTERVAL_BYTES, POSITIONS, Sequence, Status
+from fusioncim_golden.descriptor import POSITIONS, Sequence, Status
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
@@ -96,6 +97,7 @@ def limited(seed, group, queries, keys, mask, chip=TINY, **options):
     return ChipJob(groups=[heads] * 2, mask=mask, intervals=intervals, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHIPS)
 def test_rows_see_what_their_intervals_leave(name):
     """Every bit as the golden model, every cycle as the cycle model; some tiles begin inside of a query."""
@@ -108,21 +110,6 @@ def test_rows_see_what_their_intervals_leave(name):
         assert np.array_equal(job.golden(chip), found)
     works = [image.work for image in done.images]
     assert asdict(modelled(chip, works, Memory(latency=30))).items() <= done.counters.items()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spoilt(ChipJob):
-    """A job with another entry in its table of intervals, as a number of 64 bits."""
-
-    index: int = 0
-    entry: int = 0
-
-    def place(self, chip, memory, base):
-        own = {name: value for name, value in vars(self).items() if name not in ("index", "entry")}
-        image = ChipJob(**own).place(chip, memory, base)
-        place = image.descriptor.intervals + self.index * INTERVAL_BYTES
-        memory[place : place + INTERVAL_BYTES] = np.frombuffer(self.entry.to_bytes(INTERVAL_BYTES, "little"), np.uint8)
-        return image
 
 
 ENTRIES = {
@@ -139,7 +126,7 @@ def test_an_entry_that_is_no_interval(bus_bits):
     chip = TINY.override(bus_bits=bus_bits)
     good = limited(1, 2, 13, 20, FULL)
     own = vars(good)
-    bad = [Spoilt(**own, index=n * 4, entry=entry) for n, entry in enumerate(ENTRIES.values())]
+    bad = [Spoilt(**own, table="intervals", index=n * 4, entry=entry) for n, entry in enumerate(ENTRIES.values())]
     jobs = [each for pair in zip(bad, [good] * len(bad), strict=True) for each in pair]
     done = simulate_chip(chip, jobs, cycles=60_000)
     assert done.statuses == [Status.INTERVAL, Status.OK] * len(bad)
@@ -150,7 +137,7 @@ def test_an_entry_that_is_no_interval(bus_bits):
 def test_an_entry_that_is_no_interval_ends_one_sequence():
     batch = [Sequence(queries=3, keys=20, first_row=0, start=17), Sequence(queries=10, keys=20, first_row=3, start=10)]
     good = limited(1, 2, 13, 20, Mask(), sequences=batch)
-    job = Spoilt(**vars(good), index=1, entry=3 | 2 << 32)
+    job = Spoilt(**vars(good), table="intervals", index=1, entry=3 | 2 << 32)
     done = simulate_chip(TINY, [job, good], cycles=30_000)
     assert done.statuses == [Status.INTERVAL, Status.OK]
     assert done.stray == 0

@@ -141,6 +141,7 @@ def install(place):
     return python
 
 
+@pytest.mark.long
 def test_a_base_install_works_and_names_the_extras(place):
     python = install(place)
     environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "HOME": str(place)}

@@ -54,6 +54,7 @@ def test_every_command_is_listed():
     assert listed == {command.callback.__name__ for command in app.registered_commands}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_commands_run(page, tmp_path, monkeypatch):
     monkeypatch.setenv("FUSIONCIM_BUILD", str(ROOT / "build"))

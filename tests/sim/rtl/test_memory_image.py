@@ -15,7 +15,7 @@ from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.record import job_record, sequence_table
-from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
+from fusioncim_sim.rtl.job_places import LAYOUTS, JobOptions, Paging
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view
 
@@ -41,6 +41,10 @@ def operands(chip=TINY, *, kv_heads=2, group=3, queries=4, keys=5, seed=0, dimen
         scales = {"mantissa": mantissa.repeat(queries, axis=1), "shift": shift.repeat(queries, axis=1)}
         groups.append(replace(from_integers(*parts, scale_q=1e-3), **scales))
     return groups
+
+
+def placed(chip, memory, groups, **options):
+    return place_job(chip, memory, groups, JobOptions(**options))
 
 
 def fill(size=1 << 16):
@@ -106,7 +110,7 @@ def test_bytes_with_gaps_are_unpacked():
 def test_every_vector_lies_where_the_descriptor_says(layout, chip, kv_heads, group):
     groups = operands(chip, kv_heads=kv_heads, group=group)
     memory = fill()
-    job = place_job(chip, memory, groups, layout=layout).descriptor
+    job = placed(chip, memory, groups, layout=layout).descriptor
     bits, size = chip.engine.operand_bits, chip.vector_bytes
     for h in range(kv_heads * group):
         heads, member = groups[h // group], h % group
@@ -125,7 +129,7 @@ def test_every_vector_lies_where_the_descriptor_says(layout, chip, kv_heads, gro
 def test_the_layouts_are_those_of_dense_arrays(layout):
     groups = operands()
     memory = fill()
-    job = place_job(TINY, memory, groups, layout=layout).descriptor
+    job = placed(TINY, memory, groups, layout=layout).descriptor
     q = np.concatenate([heads.q for heads in groups])
     k = np.stack([heads.k for heads in groups])
     for tensor, x in ((job.q, q), (job.k, k)):
@@ -143,9 +147,9 @@ shapes = st.fixed_dictionaries(
 
 @given(st.sampled_from(list(CHIPS)), shapes, st.sampled_from(LAYOUTS), st.integers(0, 5000))
 def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
-    chip, memory = CHIPS[name], fill()
+    chip, memory = CHIPS[name], fill(1 << 17)
     groups = operands(chip, **shape)
-    image = place_job(chip, memory, groups, layout=layout, base=base)
+    image = placed(chip, memory, groups, layout=layout, base=base)
     job = image.descriptor
     assert job.status(chip) == Status.OK
     heads, kv_heads = shape["kv_heads"] * shape["group"], shape["kv_heads"]
@@ -167,14 +171,14 @@ def test_a_job_stands_alone_behind_its_base(name, shape, layout, base):
     assert np.flatnonzero(owners)[-1] + 1 == image.end
     # Everything else is as it was: a job comes behind another one.
     assert (memory[owners == 0] == FILL).all()
-    behind = place_job(chip, memory, groups, layout=layout, base=image.end)
+    behind = placed(chip, memory, groups, layout=layout, base=image.end)
     assert min(behind.descriptor.q.address, behind.descriptor.scales) >= image.end
     assert behind.descriptor.q.address - image.end < max(chip.bus_bytes, 64)
 
 
 @pytest.mark.parametrize("base", [0, 1, 63, 64, 65, 1000])
 def test_a_job_begins_at_the_next_line_after_its_base(base):
-    job = place_job(TINY, fill(), operands(), base=base).descriptor
+    job = placed(TINY, fill(), operands(), base=base).descriptor
     assert job.q.address == -(-base // 64) * 64
     assert all(
         address % 64 == 0 for address in (job.q.address, job.k.address, job.v.address, job.o.address, job.scales)
@@ -183,11 +187,11 @@ def test_a_job_begins_at_the_next_line_after_its_base(base):
 
 def test_the_descriptor_says_how_the_job_is_to_be_run():
     chip, memory = CHIPS["8-bit outputs"], fill()
-    job = place_job(chip, memory, operands(chip, queries=2, keys=9)).descriptor
+    job = placed(chip, memory, operands(chip, queries=2, keys=9)).descriptor
     assert (job.dimension, job.output_bits, job.start, job.mask) == (16, 8, 7, CAUSAL)
-    job = place_job(chip, memory, operands(chip, queries=9, keys=2), mask=FULL).descriptor
+    job = placed(chip, memory, operands(chip, queries=9, keys=2), mask=FULL).descriptor
     assert (job.start, job.mask) == (0, FULL)
-    job = place_job(TINY, memory, operands(), start=33).descriptor
+    job = placed(TINY, memory, operands(), start=33).descriptor
     assert (job.output_bits, job.start) == (16, 33)
 
 
@@ -259,7 +263,7 @@ def test_all_that_a_job_needs_lies_where_its_record_says(
     queries, keys = shape["queries"], shape["keys"]
     sequences = [Sequence(queries=queries if n == 0 else 0, keys=keys, first_row=n and queries) for n in range(parts)]
     intervals = np.sort(np.random.default_rng(1).integers(0, 99, (queries, 2)), axis=1) if ragged else None
-    image = place_job(
+    image = placed(
         chip,
         memory,
         groups,
@@ -318,7 +322,7 @@ def test_the_layouts_of_pages_are_those_of_dense_arrays():
     k[:7] = np.stack([heads.k, heads.v], axis=1)
     for layout, axes in (("token", (0, 1, 2, 3)), ("head", (0, 2, 1, 3))):
         memory = fill() * 0
-        image = place_job(TINY, memory, groups, paging=Paging(tokens=4, layout=layout, seed=3))
+        image = placed(TINY, memory, groups, paging=Paging(tokens=4, layout=layout, seed=3))
         pages, address = image.descriptor.pages, image.descriptor.k.address
         assert pages.k_pitch == pages.v_pitch == 4 * 2 * 16
         for number, page in zip(image.work.page_list, k.reshape(2, 4, 2, 16), strict=True):
@@ -328,8 +332,7 @@ def test_the_layouts_of_pages_are_those_of_dense_arrays():
 
 def test_pages_are_shuffled_by_their_seed():
     lists = [
-        place_job(TINY, fill(), operands(keys=40), paging=Paging(tokens=4, seed=seed)).work.page_list
-        for seed in (1, 1, 2)
+        placed(TINY, fill(), operands(keys=40), paging=Paging(tokens=4, seed=seed)).work.page_list for seed in (1, 1, 2)
     ]
     assert lists[0] == lists[1] != lists[2]
     assert list(lists[0]) != sorted(lists[0])
@@ -339,7 +342,7 @@ def test_pages_are_shuffled_by_their_seed():
 @pytest.mark.parametrize("paging", [None, Paging(tokens=8), Paging(tokens=8, layout="head")])
 def test_with_a_gap_nothing_lies_where_it_did(layout, paging):
     chip = PRESETS["small"]
-    image = place_job(
+    image = placed(
         chip, fill(1 << 18), operands(chip), layout=layout, paging=paging, gap=16, intervals=np.zeros((4, 2), np.int64)
     )
     job, pages = image.descriptor, image.descriptor.pages
@@ -353,7 +356,7 @@ def test_with_a_gap_nothing_lies_where_it_did(layout, paging):
 
 def test_short_vectors_lie_as_far_apart_as_places_must():
     chip = CHIPS["1024-bit bus"]
-    job = place_job(chip, fill(), operands(chip, dimension=8), layout="token").descriptor
+    job = placed(chip, fill(), operands(chip, dimension=8), layout="token").descriptor
     assert (job.vector_bytes(chip), job.row_bytes(chip)) == (8, 16)
     assert (job.q.pitch, job.q.head_pitch, job.o.head_pitch) == (6 * 16, 16, 16)
     assert job.status(chip) == Status.OK
@@ -363,7 +366,7 @@ def test_a_job_may_lie_beyond_32_bits_of_address():
     chip = TINY.override(address_bits=40)
     memory = np.frombuffer(mmap.mmap(-1, (1 << 33) + (1 << 16)), np.uint8)
     groups = operands(chip, queries=4, keys=9)
-    image = place_job(chip, memory, groups, base=1 << 33, paging=Paging(tokens=4))
+    image = placed(chip, memory, groups, base=1 << 33, paging=Paging(tokens=4))
     job = image.descriptor
     assert job.q.address == 1 << 33
     assert job.status(chip) == Status.OK
@@ -375,7 +378,7 @@ def test_a_job_may_lie_beyond_32_bits_of_address():
 
 def test_another_record_may_take_its_place():
     memory = fill()
-    image = place_job(TINY, memory, operands())
+    image = placed(TINY, memory, operands())
     other = replace(image.descriptor, queries=3, scales=1 << 40)
     before = memory.copy()
     image.write_record(memory, other)
@@ -386,7 +389,7 @@ def test_another_record_may_take_its_place():
 
 def test_an_image_comes_back_from_json():
     sequences = [Sequence(queries=4, keys=5, mask=FULL)]
-    image = place_job(TINY, fill(), operands(), sequences=sequences, paging=Paging(tokens=2), gap=8, base=5000)
+    image = placed(TINY, fill(), operands(), sequences=sequences, paging=Paging(tokens=2), gap=8, base=5000)
     assert Image.from_dict(TINY, json.loads(json.dumps(image.as_dict()))) == image
 
 
@@ -397,7 +400,7 @@ def test_an_image_comes_back_from_json():
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
 def test_outputs_are_read_from_where_the_chip_writes_them(layout, chip):
     memory = fill()
-    image = place_job(chip, memory, operands(chip), layout=layout, base=77)
+    image = placed(chip, memory, operands(chip), layout=layout, base=77)
     assert not image.outputs(memory).any()
     bits = chip.engine.output_bits
     rng = np.random.default_rng(1)
@@ -414,7 +417,7 @@ def test_outputs_are_read_from_where_the_chip_writes_them(layout, chip):
 
 def test_a_view_writes_into_the_memory():
     memory = fill()
-    job = place_job(TINY, memory, operands(), layout="token").descriptor
+    job = placed(TINY, memory, operands(), layout="token").descriptor
     view(memory, job.o, 4, 6, 32)[2, 5, 31] = 7
     assert memory[job.o.address + 2 * 192 + 5 * 32 + 31] == 7
 
@@ -426,14 +429,14 @@ def test_a_view_writes_into_the_memory():
 def test_a_memory_that_is_too_small_is_refused_and_left_alone(layout):
     groups = operands()
     memory = fill()
-    end = place_job(TINY, memory, groups, layout=layout, base=128).end
+    end = placed(TINY, memory, groups, layout=layout, base=128).end
     whole = fill(end)
-    exact = place_job(TINY, whole, groups, layout=layout, base=128)
+    exact = placed(TINY, whole, groups, layout=layout, base=128)
     assert np.array_equal(whole, memory[:end])
     small = fill(end + 64)
     message = rf"^the memory must have at least the {end} bytes of the job, not {end - 1}$"
     with pytest.raises(InputError, match=message):
-        place_job(TINY, small[: end - 1], groups, layout=layout, base=128)
+        placed(TINY, small[: end - 1], groups, layout=layout, base=128)
     assert (small == FILL).all()
     with pytest.raises(InputError, match=message):
         exact.outputs(small[: end - 1])
@@ -441,20 +444,20 @@ def test_a_memory_that_is_too_small_is_refused_and_left_alone(layout):
 
 def test_an_unknown_layout_is_refused():
     with pytest.raises(InputError, match=r"^layout must be one of token, head, not column$"):
-        place_job(TINY, fill(), operands(), layout="column")
+        placed(TINY, fill(), operands(), layout="column")
 
 
 def test_operands_that_no_job_can_have_are_refused():
     memory = fill()
     with pytest.raises(InputError, match=r"^all groups must have the same shapes of q and k, "):
-        place_job(TINY, memory, [*operands(), *operands(keys=6)])
+        placed(TINY, memory, [*operands(), *operands(keys=6)])
     with pytest.raises(InputError, match=r"^a job needs at least one key and value head$"):
-        place_job(TINY, memory, [])
+        placed(TINY, memory, [])
     assert (memory == FILL).all()
 
 
 def test_an_image_ends_behind_its_last_tensor_and_its_record():
-    job = place_job(TINY, fill(), operands()).descriptor
+    job = placed(TINY, fill(), operands()).descriptor
     for name in ("q", "k", "v", "o"):
         size = {"q": 4 * 6 * 16, "o": 4 * 6 * 32}.get(name, 5 * 2 * 16)
         far = replace(job, **{name: replace(getattr(job, name), address=1 << 20)})

@@ -8,11 +8,11 @@ import pytest
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies import serving
-from fusioncim_sim.system.closed_loop import closed_loop
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.energy_table import corner
-from fusioncim_sim.system.serving import layer_steps
-from fusioncim_sim.system.trace import read_trace
+from fusioncim_sim.system.energy_table import ENGINE_PARTS, corner
+from fusioncim_sim.system.serving.closed_loop import closed_loop
+from fusioncim_sim.system.serving.serve import layer_steps
+from fusioncim_sim.system.serving.trace import read_trace
 from fusioncim_sim.system.workload import model
 
 STORED = json.loads((Path(__file__).parents[3] / "measurements" / "serving.json").read_text(encoding="utf-8"))
@@ -42,3 +42,18 @@ def test_the_first_steps_are_found_again(trace, memory):
     layers = layer_steps(PRESETS[serving.CHIP], this, steps, dram(memory), None, at, CLOCK_MHZ, serving.PAGE_TOKENS)
     found = [this.layers * each.counters.cycles for each in layers]
     assert found == STORED["runs"][f"{trace}, {memory}"]["cycles_of_first_steps"]
+
+
+@pytest.mark.parametrize("name", serving.DECODES)
+def test_steps_of_decode_are_found_again(name):
+    found, stored = serving.decode(serving.DECODES[name]), STORED["decodes"][name]
+    assert {kind: pytest.approx(joules) for kind, joules in stored.items()} == found
+
+
+def test_engines_without_work_are_a_part_of_the_energy():
+    for case in (*STORED["runs"].values(), *STORED["decodes"].values()):
+        energy, idle = case["energy_per_token_j"], case["idle_engines_per_token_j"]
+        assert sum(each for kind, each in idle.items() if kind.startswith("leakage")) < energy["leakage"]
+        assert sum(each for kind, each in idle.items() if kind.startswith("clock,")) < sum(
+            energy[part] for part in ENGINE_PARTS
+        )

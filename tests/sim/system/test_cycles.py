@@ -12,7 +12,10 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.studies.calibration import CASES, COUNTERS, Case, differences, simulated
+from fusioncim_sim.studies.calibration.case import Case
+from fusioncim_sim.studies.calibration.cases import CASES
+from fusioncim_sim.studies.calibration.comparison import COUNTERS, differences
+from fusioncim_sim.studies.calibration.measure import simulated
 from fusioncim_sim.system import cycles
 from fusioncim_sim.system.cycles import Memory, run
 

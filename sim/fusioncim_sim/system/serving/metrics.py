@@ -1,18 +1,18 @@
 """What it took to serve the requests of a trace: time, tokens, energy, and cycles over the roofline of the steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_sim.system.closed_loop import Step
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import LIMITS, Roofline
-from fusioncim_sim.system.trace import Trace
+from fusioncim_sim.system.serving.closed_loop import Step
+from fusioncim_sim.system.serving.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,14 @@ class LayerStep:
         pairs: unmasked scores.
         roofline: the least cycles.
         energy: joules by component, or None.
+        idle: joules of engines without work, as `idle_engines` has them, or None.
     """
 
     counters: Counts
     pairs: int
     roofline: Roofline
     energy: Mapping[str, float] | None
+    idle: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,14 +179,27 @@ class Served:
 
     def energy(self, steps: Sequence[int]) -> dict[str, float] | None:
         """Joules by component of these steps, all layers; None of no steps, or without energies."""
-        chosen = [self._by_kind(self.layers[n]) for n in steps]
-        parts = [(n, each.energy) for step in chosen for n, each in step if each.energy is not None]
-        return {name: sum(n * joules[name] for n, joules in parts) for name in parts[0][1]} if parts else None
+        return self._joules(steps, lambda layer: layer.energy)
 
     def per_token(self, steps: Sequence[int]) -> dict[str, float] | None:
         """Joules by component of these steps per token that they give; None of no steps, or without energies."""
-        energy = self.energy(steps)
-        return energy and {name: joules / self._generated(steps) for name, joules in energy.items()}
+        return self._over_tokens(steps, self.energy(steps))
+
+    def idle_per_token(self, steps: Sequence[int]) -> dict[str, float] | None:
+        """The same of engines without work."""
+        return self._over_tokens(steps, self._joules(steps, lambda layer: layer.idle))
+
+    def _joules(
+        self, steps: Sequence[int], of: Callable[[LayerStep], Mapping[str, float] | None]
+    ) -> dict[str, float] | None:
+        """Energies of a layer, summed over all layers of these steps."""
+        chosen = [(count, of(each)) for n in steps for count, each in self._by_kind(self.layers[n])]
+        parts = [(count, joules) for count, joules in chosen if joules is not None]
+        return {name: sum(count * joules[name] for count, joules in parts) for name in parts[0][1]} if parts else None
+
+    def _over_tokens(self, steps: Sequence[int], joules: dict[str, float] | None) -> dict[str, float] | None:
+        """Joules over the tokens that these steps give."""
+        return joules and {name: each / self._generated(steps) for name, each in joules.items()}
 
     def _generated(self, steps: Sequence[int]) -> int:
         """Tokens that these steps give."""

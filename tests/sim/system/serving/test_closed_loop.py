@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.system.closed_loop import closed_loop
-from fusioncim_sim.system.trace import Request
+from fusioncim_sim.system.serving.closed_loop import closed_loop
+from fusioncim_sim.system.serving.trace import Request
 
 
 def loop(lengths, **options):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fusioncim_sim.system.served import Served
+from fusioncim_sim.system.serving.metrics import Served
 
 
 def figures(served: Served) -> dict[str, Any]:
@@ -65,6 +65,8 @@ def figures(served: Served) -> dict[str, Any]:
             "energy_j": served.energy(served.all),
             "energy_per_token_j": served.per_token(served.all),
             "energy_per_token_of_decodes_j": served.per_token(served.decodes),
+            "idle_engines_per_token_j": served.idle_per_token(served.all),
+            "idle_engines_per_token_of_decodes_j": served.idle_per_token(served.decodes),
         },
     }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fusioncim_golden.config import check_range
 from fusioncim_golden.descriptor import MAX_SEQUENCES, POSITIONS
-from fusioncim_sim.system.trace import Request
+from fusioncim_sim.system.serving.trace import Request
 
 SLOTS = 16
 CHUNK = 512

@@ -14,16 +14,17 @@ from fusioncim.package import CLOCK_MHZ, check_clock
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import POSITIONS
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.system.closed_loop import CHUNK, SLOTS, closed_loop
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import EnergyTable
+from fusioncim_sim.system.idle_engines import idle_energy
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import roofline
-from fusioncim_sim.system.served import LayerStep, Loop, Served
-from fusioncim_sim.system.trace import Trace
+from fusioncim_sim.system.serving.closed_loop import CHUNK, SLOTS, closed_loop
+from fusioncim_sim.system.serving.metrics import LayerStep, Loop, Served
+from fusioncim_sim.system.serving.trace import Trace
 from fusioncim_sim.system.workload import Model, batch_of, check_fits, most_keys, scores
 
 PIECES = 32
@@ -120,6 +121,7 @@ def layer_steps(
                 pairs=pairs,
                 roofline=roofline(chip, memory, counters, work.macs, longest),
                 energy=energy(seen, chip, counters, rows, dram, clock_mhz, at, shared=model.latent) if seen else None,
+                idle=idle_energy(seen, chip, counters, clock_mhz, at) if seen else None,
             )
         )
     return found

@@ -6,7 +6,7 @@ import pytest
 from tests.sim.cli.bad_files import TRACES
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.system.trace import DATA, SAMPLES, Request, read_trace
+from fusioncim_sim.system.serving.trace import DATA, SAMPLES, Request, read_trace
 
 CSV = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n\n2023-11-16 18:15:50,396,109\n"
 BOTH = (Request(context=374, generated=44), Request(context=396, generated=109))

@@ -11,14 +11,14 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
-from fusioncim_sim.system import energy_table, serving
+from fusioncim_sim.system import energy_table
 from fusioncim_sim.system.cycles import Counts, run
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.model_config import LanguageModel, language_model
-from fusioncim_sim.system.serving import serve
-from fusioncim_sim.system.serving_figures import figures, spread
-from fusioncim_sim.system.trace import Request, Trace
+from fusioncim_sim.system.serving.figures import figures, spread
+from fusioncim_sim.system.serving.serve import serve
+from fusioncim_sim.system.serving.trace import Request, Trace
 from fusioncim_sim.system.workload import Phase, batch_of, changed, model
 
 PAPER = PRESETS["paper"]
@@ -98,7 +98,9 @@ def test_energy_is_that_of_all_layers_and_steps(found):
         assert whole[name] == pytest.approx(3 * sum(layer.energy[name] for (layer,) in found.layers))
         assert found.per_token(found.all)[name] == pytest.approx(whole[name] / 7)
         assert found.per_token(found.decodes)[name] == pytest.approx(3 * found.layers[2][0].energy[name] / 2)
-    assert found.energy([]) is found.per_token([]) is None
+    assert found.energy([]) is found.per_token([]) is found.idle_per_token([]) is None
+    idle = found.idle_per_token(found.all)
+    assert idle == pytest.approx({name: 3 * sum(layer.idle[name] for (layer,) in found.layers) / 7 for name in idle})
 
 
 def test_one_request_is_a_prefill_and_decodes():
@@ -149,7 +151,10 @@ def test_pages_move_the_same_keys():
 
 def test_steps_that_are_alike_are_walked_through_once(monkeypatch):
     done = []
-    monkeypatch.setattr(serving, "run", lambda chip, jobs, memory: done.append(jobs) or run(chip, jobs, memory))
+    monkeypatch.setattr(
+        "fusioncim_sim.system.serving.serve.run",
+        lambda chip, jobs, memory: done.append(jobs) or run(chip, jobs, memory),
+    )
     found = served([(4, 2)] * 3, slots=1)
     assert len(found.steps) == 9
     assert len(done) == 3
@@ -202,7 +207,7 @@ def test_a_request_of_one_token_has_no_later_one():
     ],
 )
 def test_what_cannot_be_served_is_refused_before_a_step_runs(lengths, options, said, monkeypatch):
-    monkeypatch.setattr(serving, "run", None)
+    monkeypatch.setattr("fusioncim_sim.system.serving.serve.run", None)
     with pytest.raises(InputError, match=said):
         served(lengths, **options)
 
@@ -228,6 +233,9 @@ def test_the_command_says_and_writes_it(tmp_path):
     assert f"{data['whole']['generated_per_s']:,.1f} generated tokens per second" in result.stdout
     assert f"{data['whole']['roofline']['over']:.3f} times the roofline" in result.stdout
     assert f"{sum(data['whole']['energy_per_token_j'].values()) * 1e3:,.3f} mJ per generated token" in result.stdout
+    idle = data["whole"]["idle_engines_per_token_j"]
+    leakage = idle["leakage, no tile"] + idle["leakage, waiting"]
+    assert f"mJ by their clock and {leakage * 1e3:,.3f} by leakage." in result.stdout
     for text in ("4 requests (mine.json), 12 prompt tokens, 7 generated", "2 slots, chunks of 3 tokens", "leakage"):
         assert text in result.stdout
     assert fusioncim(*command, "--requests", 1, "--no-energy").exit_code == 0

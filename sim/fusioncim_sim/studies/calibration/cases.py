@@ -1,31 +1,14 @@
-"""The cycle model held to the RTL: the same jobs on both, counter by counter (calibration.json).
+"""The cases: chips, and the jobs on which the model is held to the RTL."""
 
-The stored counters are the RTL's, of simulations in which every output bit was compared. The tests run the model on the
-same jobs and hold every counter to them, and run some of the jobs on the RTL again.
-
-Of a memory that moves no beat in some cycles, Verilator and Icarus Verilog see the writes a cycle apart (its coroutines
-wake in another order), and the end of a job with them: one cycle is all by which their counters of the same job differ.
-Such cases run under Icarus, whose phase the model has.
-"""
-
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from fusioncim.build.workers import run_all
-from fusioncim_golden.arith import Int
-from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
-from fusioncim_golden.descriptor import Sequence, Status, Work
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.quantize import Heads, from_integers
 from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.studies.calibration.case import Case
 from fusioncim_sim.studies.chip.workloads import MANY, PAPER_ENGINE, SMALL, UNFOLDED
-from fusioncim_sim.studies.study import Request, Stored, Study
-from fusioncim_sim.system.cycles import Counts, Memory, run
 
 TINY = PRESETS["tiny"]
 FOLDED = TINY.override(schedule="folded", engines=4, streams=4, words=4)
@@ -48,80 +31,6 @@ WIDE = LONG.override(bus_bits=1024)
 LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
 LONG_512 = LONG.override(bus_bits=512)
 LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
-COUNTERS = tuple(Counts.__dataclass_fields__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Jobs on a chip.
-
-    Members:
-        chip: the chip that they run on
-        kv_heads: key and value heads
-        group: query heads of each
-        queries: queries of a query head
-        keys: keys of a key and value head
-        mask: which keys a query sees
-        start: position of the first query among the keys; None: the queries are the last tokens
-        layout: how tensors lie in memory
-        dimension: operands of a vector; None: the columns of the chip
-        gap: bytes by which places lie behind a line, and vectors farther apart than they must
-        sequences: of a batch; queries and keys are then those of all
-        paging: how keys and values lie in pages
-        intervals: every query has an interval of its own, the keys up to a random one
-        jobs: how often the job is queued
-        latency: of the memory in cycles
-        share: part of the cycles in which the memory may move a beat
-    """
-
-    chip: ChipConfig = TINY
-    kv_heads: int = 1
-    group: int = 1
-    queries: int
-    keys: int
-    mask: Mask = CAUSAL
-    start: int | None = None
-    layout: str = "head"
-    dimension: int | None = None
-    gap: int = 0
-    sequences: tuple[Sequence, ...] = ()
-    paging: Paging | None = None
-    intervals: bool = False
-    jobs: int = 1
-    latency: int = 30
-    share: float = 1.0
-
-    @property
-    def simulator(self) -> str:
-        """The fast one, but for a memory with a phase."""
-        return "verilator" if self.share == 1 else "icarus"
-
-    @property
-    def memory(self) -> Memory:
-        """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
-        return Memory(latency=self.latency, period=int(-(-1 // self.share)))
-
-    def spans(self) -> Int | None:
-        """The table of intervals."""
-        if not self.intervals:
-            return None
-        high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
-        return np.stack([high // 2, high], axis=1)
-
-    def operands(self) -> list[Heads]:
-        """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
-        rng = np.random.default_rng(1)
-        limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
-        shapes = (self.group, self.queries), (self.keys,), (self.keys,)
-        dimension = self.dimension or self.chip.engine.columns
-        return [
-            from_integers(
-                *(rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes),
-                scale_q=1 / limit,
-                scale_k=4 / limit,
-            )
-            for _ in range(self.kv_heads)
-        ]
 
 
 def _prefill(**options: Any) -> Case:
@@ -279,79 +188,3 @@ CASES: Mapping[str, Case] = {
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""
-
-
-def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
-    """The jobs on the RTL: with what their tables hold, and counters; refused if an output bit differs."""
-    from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
-
-    job = ChipJob(
-        groups=case.operands(),
-        mask=case.mask,
-        start=case.start,
-        layout=case.layout,
-        gap=case.gap,
-        sequences=case.sequences,
-        paging=case.paging,
-        intervals=case.spans(),
-    )
-    done = simulate_chip(
-        case.chip,
-        [job] * case.jobs,
-        latency=case.latency,
-        share=case.share,
-        cycles=4_000_000,
-        simulator=simulator or case.simulator,
-    )
-    expected = job.golden(case.chip)
-    if done.statuses != [Status.OK] * case.jobs or any((out != expected).any() for out in done.outputs):
-        raise AssertionError("the RTL's outputs are not the golden model's")
-    return {
-        "chip": case.chip.as_dict(),
-        "memory": asdict(case.memory),
-        "jobs": [asdict(image.work) for image in done.images],
-        "counters": {name: done.counters[name] for name in COUNTERS},
-    }
-
-
-def modelled(stored: Mapping[str, Any]) -> Counts:
-    """The counters of the model on stored jobs."""
-    jobs = [Work.from_dict(job) for job in stored["jobs"]]
-    return run(chip_from_dict(stored["chip"]), jobs, Memory(**stored["memory"]))
-
-
-def differences(stored: Mapping[str, Any]) -> dict[str, float]:
-    """By how much the model's counters differ from the RTL's, relative to these, where they do."""
-    mine, theirs = asdict(modelled(stored)), stored["counters"]
-    return {name: mine[name] / max(theirs[name], 1) - 1 for name in COUNTERS if mine[name] != theirs[name]}
-
-
-def build(chip: ChipConfig, simulator: str) -> str:
-    """Build the simulation of a chip."""
-    from fusioncim.chip.chip import Chip
-    from fusioncim_sim.rtl import programs
-
-    return str(programs.build(Chip(chip), simulator=simulator)[0])
-
-
-def measure(request: Request) -> Iterator[tuple[str, Stored]]:
-    """Run all cases on the RTL."""
-    chips = dict.fromkeys((case.chip, case.simulator) for case in CASES.values())
-    builds = {f"chip {n}": partial(build, *each) for n, each in enumerate(chips)}
-    run_all(builds, jobs=request.jobs, title="build")
-    work = {name: partial(simulated, case) for name, case in CASES.items()}
-    yield "calibration.json", {"cases": run_all(work, jobs=request.jobs, title="simulate")}
-
-
-def comparison(data: Stored) -> str:
-    """In how many cases the model is exact, and where it is not."""
-    worst = {name: differences(case) for name, case in data["cases"].items()}
-    exact = sum(not each for each in worst.values())
-    lines = [f"in {exact} of {len(worst)} cases all {len(COUNTERS)} counters of the model are the RTL's"]
-    lines += [
-        f"{name}: {counter} {difference:+.2%}" for name, each in worst.items() for counter, difference in each.items()
-    ]
-    return "\n".join(lines)
-
-
-STUDY = Study(files={"calibration.json": ("cases",)}, measure=measure, show=comparison)

@@ -1,0 +1,87 @@
+"""Jobs on a chip, which both the RTL and the cycle model run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusioncim_golden.arith import Int
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.descriptor import Sequence
+from fusioncim_golden.mask import CAUSAL, Mask
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import Heads, from_integers
+from fusioncim_sim.rtl.job_places import Paging
+from fusioncim_sim.system.cycles import Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Jobs on a chip.
+
+    Members:
+        chip: the chip that they run on
+        kv_heads: key and value heads
+        group: query heads of each
+        queries: queries of a query head
+        keys: keys of a key and value head
+        mask: which keys a query sees
+        start: position of the first query among the keys; None: the queries are the last tokens
+        layout: how tensors lie in memory
+        dimension: operands of a vector; None: the columns of the chip
+        gap: bytes by which places lie behind a line, and vectors farther apart than they must
+        sequences: of a batch; queries and keys are then those of all
+        paging: how keys and values lie in pages
+        intervals: every query has an interval of its own, the keys up to a random one
+        jobs: how often the job is queued
+        latency: of the memory in cycles
+        share: part of the cycles in which the memory may move a beat
+    """
+
+    chip: ChipConfig = PRESETS["tiny"]
+    kv_heads: int = 1
+    group: int = 1
+    queries: int
+    keys: int
+    mask: Mask = CAUSAL
+    start: int | None = None
+    layout: str = "head"
+    dimension: int | None = None
+    gap: int = 0
+    sequences: tuple[Sequence, ...] = ()
+    paging: Paging | None = None
+    intervals: bool = False
+    jobs: int = 1
+    latency: int = 30
+    share: float = 1.0
+
+    @property
+    def simulator(self) -> str:
+        """The fast one, but for a memory with a phase."""
+        return "verilator" if self.share == 1 else "icarus"
+
+    @property
+    def memory(self) -> Memory:
+        """As the model takes it: the memory of the simulations saves no share of a cycle up for later."""
+        return Memory(latency=self.latency, period=int(-(-1 // self.share)))
+
+    def spans(self) -> Int | None:
+        """The table of intervals."""
+        if not self.intervals:
+            return None
+        high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
+        return np.stack([high // 2, high], axis=1)
+
+    def operands(self) -> list[Heads]:
+        """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
+        rng = np.random.default_rng(1)
+        limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
+        shapes = (self.group, self.queries), (self.keys,), (self.keys,)
+        dimension = self.dimension or self.chip.engine.columns
+        return [
+            from_integers(
+                *(rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes),
+                scale_q=1 / limit,
+                scale_k=4 / limit,
+            )
+            for _ in range(self.kv_heads)
+        ]
