@@ -1,6 +1,6 @@
 """Jobs on a chip, which both the RTL and the cycle model run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,9 @@ class Case:
         mask: which keys a query sees
         start: position of the first query among the keys; None: the queries are the last tokens
         layout: how tensors lie in memory
-        dimension: operands of a vector; None: the columns of the chip
+        dimension: operands of a query and key; None: the columns of the chip
+        value_dimension: operands of a value; None: as those
+        shared: the first part of a key is its value
         gap: bytes by which places lie behind a line, and vectors farther apart than they must
         sequences: of a batch; queries and keys are then those of all
         paging: how keys and values lie in pages
@@ -46,6 +48,8 @@ class Case:
     start: int | None = None
     layout: str = "head"
     dimension: int | None = None
+    value_dimension: int | None = None
+    shared: bool = False
     gap: int = 0
     sequences: tuple[Sequence, ...] = ()
     paging: Paging | None = None
@@ -77,11 +81,9 @@ class Case:
         limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
         dimension = self.dimension or self.chip.engine.columns
-        return [
-            from_integers(
-                *(rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes),
-                scale_q=1 / limit,
-                scale_k=4 / limit,
-            )
-            for _ in range(self.kv_heads)
-        ]
+        found = []
+        for _ in range(self.kv_heads):
+            q, k, v = (rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes)
+            heads = from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit)
+            found.append(replace(heads, v=(k if self.shared else v)[:, : self.value_dimension]))
+        return found

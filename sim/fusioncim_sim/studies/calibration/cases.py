@@ -29,6 +29,8 @@ LONG = TINY.override(columns=128, update_rank=4, bus_bits=128, buffer_bytes=1 <<
 """Two engines of 8 x 128 that take four keys at a time from a bus of 128 bits."""
 WIDE = LONG.override(bus_bits=1024)
 LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
+LATENT = LONG.override(columns=160, buffer_bytes=5 << 11, engines=4, schedule="folded")
+"""Four engines of 8 x 160; an output beat of 80 bits does not divide the bus of 128."""
 LONG_512 = LONG.override(bus_bits=512)
 LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
 
@@ -185,6 +187,27 @@ CASES: Mapping[str, Case] = {
     "four rows leave: prefill, 8 engines": _prefill(chip=EIGHT.override(drain_rows=4)),
     "four rows leave: dimension 72 of 128": _prefill(chip=LONG.override(drain_rows=4), dimension=72, gap=16),
     "four rows leave: batches in the queue": _batch(*RAGGED, chip=FOLDED.override(drain_rows=4), jobs=4, latency=60),
+    "two ports: prefill": _prefill(chip=TINY.override(read_ports=2)),
+    "two ports: prefill, folded, gaps": _prefill(chip=LONG_256.override(read_ports=2), dimension=72, gap=16),
+    "two ports: decode": _decode(chip=TINY.override(read_ports=2)),
+    "two ports: decode, slow memory": _decode(chip=FOLDED.override(read_ports=2), latency=150, share=0.5),
+    "two ports: 8 heads together": Case(
+        chip=EIGHT.override(read_ports=2), kv_heads=8, group=2, queries=1, keys=301, latency=60
+    ),
+    "two ports: batches in pages in the queue": _batch(
+        *RAGGED, chip=SIXTEEN.override(read_ports=2), kv_heads=4, paging=Paging(tokens=16), jobs=3, latency=100
+    ),
+    "values of 40 of 128": _prefill(chip=LONG, dimension=96, value_dimension=40, gap=16),
+    "keys as values": _decode(chip=FOLDED, kv_heads=1, group=16, shared=True),
+    "keys as values: the first part, in the queue": _prefill(
+        chip=LATENT, kv_heads=1, group=8, queries=12, shared=True, value_dimension=128, jobs=3
+    ),
+    "keys as values: batch in pages, two rows leave": _batch(
+        *RAGGED, chip=LATENT.override(drain_rows=2), kv_heads=1, group=8, shared=True, paging=Paging(tokens=16)
+    ),
+    "keys as values: two ports, slow memory": _batch(
+        *STEPS, chip=LATENT.override(read_ports=2), kv_heads=1, group=8, shared=True, latency=100, share=0.5
+    ),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""

@@ -41,6 +41,7 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
         gap=case.gap,
         sequences=case.sequences,
         paging=case.paging,
+        shared=case.shared,
         intervals=case.spans(),
     )
     done = simulate_chip(
