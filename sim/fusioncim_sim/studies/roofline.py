@@ -32,6 +32,7 @@ CHIPS: Mapping[str, Mapping[str, Any]] = {
     "4 streams": {"streams": 4},
     "1 row drains": {"drain_rows": 1},
     "4 rows drain": {"drain_rows": 4},
+    "in order": {"schedule": "in_order"},
 }
 """Changes to the chip."""
 

@@ -449,7 +449,7 @@ def test_an_unknown_layout_is_refused():
 
 def test_operands_that_no_job_can_have_are_refused():
     memory = fill()
-    with pytest.raises(InputError, match=r"^all groups must have the same shapes of q and k, "):
+    with pytest.raises(InputError, match=r"^all groups must have the same shapes of q, k and v, "):
         placed(TINY, memory, [*operands(), *operands(keys=6)])
     with pytest.raises(InputError, match=r"^a job needs at least one key and value head$"):
         placed(TINY, memory, [])
