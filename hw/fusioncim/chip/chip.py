@@ -119,7 +119,7 @@ class Core(wiring.Component):
             table.read_error.eq(self.beat_valid & self.beat.error & ~is_table),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
-            *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
+            *(table.page_failed.eq(fetcher.page_failed), planner.i_walk.eq(fetcher.newest)),
         ]
 
         # Memory.
@@ -141,6 +141,7 @@ class Core(wiring.Component):
             *(loader.entry_valid.eq(self.beat_valid & (kind == ReadKind.INTERVAL)), loader.entry.eq(entry)),
             *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
             *(fetcher.page_valid.eq(self.beat_valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(self.beat.data)),
+            fetcher.page_walk.eq(self.beat.tag.row),
             *(buffer.beat_valid.eq(self.beat_valid & is_kv), buffer.beat_tag.eq(self.beat.tag)),
             *(buffer.beat_last.eq(self.beat.last), buffer.ends.eq(realigner.ends)),
             *(buffer.words.eq(realigner.words), buffer.write.eq(realigner.write)),
@@ -153,7 +154,7 @@ class Core(wiring.Component):
             *(fetcher.room.eq(network.room), fetcher.entry.eq(network.entry)),
             *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
             *(network.reserve_rows.eq(fetcher.rows), network.reserve_stream.eq(fetcher.stream)),
-            network.reserve_final.eq(fetcher.final),
+            *(network.reserve_final.eq(fetcher.final), network.reserve_walk.eq(fetcher.walk)),
             *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
             *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
         ]

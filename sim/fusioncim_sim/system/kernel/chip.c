@@ -60,7 +60,8 @@ static void chip_reset(Chip *c, const Config *config)
         fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
     }
     c->writer.ready = 1;
-    c->fetcher.walk.falls = 1;
+    for (int w = 0; w < config->walks; w++)
+        c->fetcher.walks[w].falls = 1;
     c->room = c->takes_tile = c->output.room = every(config);
 }
 
@@ -93,7 +94,8 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
 static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now)
 {
     int64_t next = table_next(&c->table, jobs, job_count, now);
-    next = least(next, walker_next(&c->fetcher.walk, now));
+    for (int w = 0; w < config->walks; w++)
+        next = least(next, walker_next(&c->fetcher.walks[w], now));
     next = least(next, due_next(&c->reader.bursts));
     next = least(next, due_next(&c->writer.answers));
     for (int e = 0; e < config->engines; e++)
@@ -108,7 +110,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int table_offer = table_offers(&c->table, jobs, now);
     int job_taken = table_offer && c->planner.state == PLAN_JOB;
     int need = c->planner.state == PLAN_NEED && network_takes_need(&c->network);
-    int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher);
+    int pass = c->planner.state == PLAN_PASS ? fetcher_takes(&c->fetcher, config, &c->planner) : -1;
     int free = reader_free(&c->reader), table = table_reads(&c->table, now);
     Tile tile = {0};
     const Tile *shown = NULL;
@@ -132,7 +134,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     /* Reads. */
     Beats beats = reader_beats(&c->reader, now);
     int written = beats.last && beats.kind == VALUE && beats.whole;
-    int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher);
+    int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher, config);
     Request read = {0};
     if (table)
         read = table_request(&c->table, config);
@@ -141,7 +143,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     else if (kv)
         read = fetcher_request(&c->fetcher, config);
     int room = network_room(&c->network, config);
-    int reserve = fetcher_reserves(&c->fetcher, room);
+    int from = fetcher_reserves(&c->fetcher, config, room), reserve = from >= 0;
 
     /* Network. */
     Note front = c->notes[c->network.front % (uint32_t)config->buffer_blocks];
@@ -170,15 +172,18 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
         c->block = front.block;
-    if (reserve)
-        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.walk.here.block, c->fetcher.walk.stream};
+    if (reserve) {
+        const KvWalker *walk = &c->fetcher.walks[from];
+        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){walk->here.block, walk->stream, from};
+    }
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
-                              beats.kind == PAGE && beats.beats);
+                              beats.kind == PAGE && beats.beats ? beats.walk : -1);
     changes |= reader_update(&c->reader, config, now, beats.beats != 0, table || query || kv, read);
-    changes |= network_update(&c->network, config, &c->planner, need, loaded, reserve, written, served, front);
-    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass, need,
+    changes |= network_update(&c->network, config, &c->planner, need, c->fetcher.newest, loaded, reserve, written,
+                              served, front);
+    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass >= 0, need,
                               tile_taken);
     if (job_taken)
         c->slots[c->table.newest] = c->table.part;
