@@ -21,6 +21,8 @@ class ChipConfig:
         engine: the configuration of every hybrid engine.
         engines: hybrid engines, a power of two up to 16.
         streams: key and value heads that pass together, at most; each needs an engine of its own.
+        walks: passes whose blocks are fetched in turn, 1 or 2, where they share no engine: sequences with one key and
+            value head on few engines.
         buffer_bytes: global buffer; one half holds keys, the other values.
         bus_bits: data bits of the memory bus.
         read_ports: with 2, values come over a read port of their own, as wide as the bus.
@@ -30,17 +32,19 @@ class ChipConfig:
     engine: Config = field(default_factory=Config)
     engines: int = 4
     streams: int = 4
+    walks: int = 1
     buffer_bytes: int = 1 << 16
     bus_bits: int = 128
     read_ports: int = 1
     address_bits: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("engines", "streams", "buffer_bytes", "bus_bits", "read_ports", "address_bits"):
+        for name in ("engines", "streams", "walks", "buffer_bytes", "bus_bits", "read_ports", "address_bits"):
             check_type(name, getattr(self, name), int)
         check_range("address_bits", self.address_bits, 32, 64)
         check_choice("engines", self.engines, (1, 2, 4, 8, 16))
         check_range("streams", self.streams, 1, 16)
+        check_choice("walks", self.walks, (1, 2))
         check_choice("bus_bits", self.bus_bits, (64, 128, 256, 512, 1024))
         check_choice("read_ports", self.read_ports, (1, 2))
         if self.engine.columns * self.engine.operand_bits % self.bus_bits:

@@ -43,6 +43,7 @@ PRESETS: Mapping[str, ChipConfig] = {
         ),
         engines=16,
         streams=8,
+        walks=2,
         buffer_bytes=1 << 20,
         bus_bits=512,
         address_bits=40,

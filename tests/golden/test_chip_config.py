@@ -13,7 +13,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
 
-OWN = ("engines", "streams", "buffer_bytes", "bus_bits", "read_ports", "address_bits")
+OWN = ("engines", "streams", "walks", "buffer_bytes", "bus_bits", "read_ports", "address_bits")
 
 # Changes to the default (64 columns of 8 bits, blocks of 512 bytes), and the whole message.
 REFUSED = [
@@ -26,6 +26,9 @@ REFUSED = [
     ({"engines": 32}, "engines must be one of 1, 2, 4, 8, 16, not 32"),
     ({"streams": 0}, "streams must be from 1 to 16, not 0"),
     ({"streams": 17}, "streams must be from 1 to 16, not 17"),
+    *(({"walks": n}, f"walks must be one of 1, 2, not {n}") for n in (-1, 0, 3, 4)),
+    ({"walks": 2.0}, "walks must be of type int, not 2.0"),
+    ({"walks": True}, "walks must be of type int, not True"),
     ({"streams": 2.0}, "streams must be of type int, not 2.0"),
     ({"streams": 8, "buffer_bytes": 2048}, "streams must be at most the 4 blocks of the global buffer, not 8"),
     ({"bus_bits": 32}, "bus_bits must be one of 64, 128, 256, 512, 1024, not 32"),
@@ -202,7 +205,7 @@ def test_the_parameters_are_the_chips_own_and_those_of_its_engine():
     chip = PRESETS["tiny"]
     engine = [item.name for item in fields(Config)]
     assert list(chip.as_dict()) == [*OWN, *engine]
-    assert [chip.as_dict()[name] for name in OWN] == [2, 2, 2048, 64, 1, 32]
+    assert [chip.as_dict()[name] for name in OWN] == [2, 2, 1, 2048, 64, 1, 32]
     assert {name: chip.as_dict()[name] for name in engine} == chip.engine.as_dict()
     assert chip_from_dict({}) == ChipConfig()
     assert chip_from_dict({"rows": 16, "engines": 2}) == ChipConfig(engine=Config(rows=16), engines=2)

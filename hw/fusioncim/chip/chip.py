@@ -123,7 +123,7 @@ class Core(wiring.Component):
             table.row_error.eq(self.answer.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
-            *(table.page_error.eq(fetcher.page_error), table.page_slot.eq(fetcher.page_slot)),
+            *(table.page_failed.eq(fetcher.page_failed), planner.i_walk.eq(fetcher.newest)),
         ]
 
         # Memory.
@@ -147,6 +147,7 @@ class Core(wiring.Component):
             *(loader.entry_valid.eq(valid & (kind == ReadKind.INTERVAL)), loader.entry.eq(entry)),
             *(loader.words.eq(realigner.words), loader.write.eq(realigner.write)),
             *(fetcher.page_valid.eq(valid & (kind == ReadKind.PAGE)), fetcher.page_beat.eq(first.data)),
+            fetcher.page_walk.eq(first.tag.row),
         ]
         for n, (beat, each) in enumerate(zip(self.beat, realigners, strict=True)):
             given = self.beat_valid[n]
@@ -166,8 +167,8 @@ class Core(wiring.Component):
             *(network.reserve.eq(fetcher.reserve), network.reserve_block.eq(fetcher.block)),
             *(network.reserve_rows.eq(fetcher.rows), network.reserve_stream.eq(fetcher.stream)),
             *(network.reserve_final.eq(fetcher.final), network.reserve_shared.eq(fetcher.shared)),
-            *(fetcher.settled.eq(network.settled), buffer.shared.eq(fetcher.shared)),
-            buffer.read_shared.eq(network.read_shared),
+            *(network.reserve_walk.eq(fetcher.walk), fetcher.settled.eq(network.settled)),
+            *(buffer.keys_alone.eq(fetcher.keys_alone), buffer.read_shared.eq(network.read_shared)),
             *(network.written.eq(buffer.written), network.loaded.eq(loader.loaded)),
             *(buffer.read_enable.eq(network.read_enable), buffer.read_row.eq(network.read_row)),
         ]

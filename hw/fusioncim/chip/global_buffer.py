@@ -26,7 +26,7 @@ class GlobalBuffer(wiring.Component):
         beat_valid, beat_tag: of a beat at every read port; keys and values alone count.
         beat_last: the last beat of its request.
         words, write, ends: as of the realigner of the port.
-        shared: what comes are keys that are their own values; of use where values have a port of their own.
+        keys_alone: what comes are keys that are their own values, where values have a port of their own.
         written: with the last beat of a block.
         read_enable, read_row, read_shared: read a key and a value, or a key as both.
         pair: the key and the value one cycle later, held.
@@ -42,7 +42,7 @@ class GlobalBuffer(wiring.Component):
                 "words": In(vector_words_layout(config)).array(config.read_ports),
                 "write": In(vector_words_layout(config).length).array(config.read_ports),
                 "ends": In(1).array(config.read_ports),
-                "shared": In(1),
+                "keys_alone": In(1),
                 "written": Out(1),
                 "read_enable": In(1),
                 "read_row": In(buffer_row_shape(config)),
@@ -90,6 +90,6 @@ class GlobalBuffer(wiring.Component):
         if self.config.read_ports == 1:
             return ends
         lead = Signal(signed(fits(self.config.buffer_blocks).width + 1))  # of keys over values
-        with m.If(~self.shared):
+        with m.If(~self.keys_alone):
             m.d.sync += lead.eq(lead + ends[0] - ends[1])
-        return Mux(self.shared, ends[0], ends.all() | (ends[0] & (lead < 0)) | (ends[1] & (lead > 0)))
+        return Mux(self.keys_alone, ends[0], ends.all() | (ends[0] & (lead < 0)) | (ends[1] & (lead > 0)))

@@ -34,7 +34,7 @@ class JobTable(wiring.Component):
         row_written, row_slot, row_error: the write of an output row is answered.
         read_error, read_slot: a beat could not be read, at every read port.
         scale_error, scale_slot: a row has a scale that is none.
-        page_error, page_slot: a block's page is none of the pool.
+        page_failed: slots of sequences of which a block's page is none of the pool.
         interval_error, interval_slot: a query has an interval that is none.
         failed: slots of sequences that met an error.
         o_result: outcomes of jobs, in order.
@@ -56,8 +56,7 @@ class JobTable(wiring.Component):
                 "read_slot": In(slot_shape()).array(config.read_ports),
                 "scale_error": In(1),
                 "scale_slot": In(slot_shape()),
-                "page_error": In(1),
-                "page_slot": In(slot_shape()),
+                "page_failed": In(SLOTS),
                 "interval_error": In(1),
                 "interval_slot": In(slot_shape()),
                 "failed": Out(SLOTS),
@@ -125,7 +124,7 @@ class JobTable(wiring.Component):
                         m.d.sync += status[n].eq(Status.SCALE)
                     with m.If(self.interval_error & (self.interval_slot == n)):
                         m.d.sync += status[n].eq(Status.INTERVAL)
-                    with m.If(self.page_error & (self.page_slot == n)):
+                    with m.If(self.page_failed[n]):
                         m.d.sync += status[n].eq(Status.PAGE)
                     for error, slot in zip(self.read_error, self.read_slot, strict=True):
                         with m.If(error & (slot == n)):

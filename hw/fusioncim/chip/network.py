@@ -6,10 +6,14 @@ block is read when all that take it have room, and they have room for a few bloc
 which evens out what differs between them from block to block. Where engines do not see the same blocks the `folded`
 schedule orders these so that every engine has the same work with every pair of them.
 
+With two walks two passes are read in turn, each by engines of its own. A pass begins when the one before in its walk is
+read, and so is what its engines took before; passes begin in the order of their plan. A block waits for its pass to
+begin. No block waits for one behind it: a pass is fetched beside another only if they share no engine.
+
 Throughput: a block per max(update_rank, 3) cycles. Latency: 4 cycles from a whole block to its first vectors.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -36,8 +40,7 @@ class Network(wiring.Component):
     Members:
         i_need: passes.
         loaded: a pass is resident.
-        room, entry, reserve, reserve_block, reserve_rows, reserve_stream, reserve_final, reserve_shared: to and from
-            the key and value fetcher.
+        room, entry, reserve, reserve_*: to and from the key and value fetcher.
         written: a block is whole.
         settled: all blocks that were reserved are, where values have a port of their own.
         read_enable, read_row, read_shared: to the global buffer, whose pair goes to the engines.
@@ -64,6 +67,7 @@ class Network(wiring.Component):
                 "reserve_stream": In(address_shape(config.streams)),
                 "reserve_final": In(1),
                 "reserve_shared": In(1),
+                "reserve_walk": In(address_shape(config.walks)),
                 "written": In(1),
                 "settled": Out(1),
                 "read_enable": Out(1),
@@ -85,19 +89,23 @@ class Network(wiring.Component):
         chip, config = self.config, self.config.engine
         depth, rank = chip.buffer_blocks, config.update_rank
 
-        # Passes, and how much of the one that is read is left, in all and for every engine.
+        # Passes, how much is left of those that are read, in all and for every engine, and of whose pass an engine is.
         m.submodules.passes = passes = SyncFIFOBuffered(width=need_layout(chip).size, depth=PASSES_PLANNED)
         planned = data.View(need_layout(chip), passes.r_data)
         resident = Signal(range(2 * PASSES_PLANNED))
         this = Signal(need_layout(chip), reset_less=True)
         number = block_shape(config)
-        left = Signal(number)
-        take = [Signal(number, name=f"take_{n}", reset_less=True) for n in range(chip.engines)]
-        begin = Signal()
+        many, walk = chip.walks > 1, address_shape(chip.walks)
+        left = [Signal(number, name=f"left_{n}" if many else "left") for n in range(chip.walks)]
+        take = [Signal(number, name=f"take_{n}", reset_less=not many) for n in range(chip.engines)]
+        owner = [Signal(walk, name=f"owner_{n}") for n in range(chip.engines)] if many else [Const(0)] * chip.engines
+        begin, begun = Signal(), planned.walk if many else Const(0, walk)
+        used = [high != 0 for high in planned.high]  # by the pass that begins
+        occupied = Cat(use & (count != 0) for use, count in zip(used, take, strict=True)).any() if many else Const(0, 1)
         wiring.connect(m, wiring.flipped(self.i_need), passes.w_stream)
         m.d.comb += [
             passes.r_en.eq(begin),
-            begin.eq((left == 0) & passes.r_rdy & (resident != 0)),
+            begin.eq((Array(left)[begun] == 0) & ~occupied & passes.r_rdy & (resident != 0)),
         ]
         m.d.sync += resident.eq(resident + self.loaded - begin)
 
@@ -119,7 +127,10 @@ class Network(wiring.Component):
 
         # Its note is read, then who takes it is found out, then it goes.
         stream = address_shape(chip.streams)
-        note = data.StructLayout({"block": number, "rows": fits(rank), "stream": stream, "final": 1, "shared": 1})
+        walk_bits = planned.walk.shape()
+        note = data.StructLayout(
+            {"block": number, "rows": fits(rank), "stream": stream, "final": 1, "shared": 1, "walk": walk_bits}
+        )
         notes = Bank(depth=depth, width=note.size)
         m.submodules.notes = once(platform, notes)
         shown = data.View(note, notes.read_data[0])
@@ -134,23 +145,29 @@ class Network(wiring.Component):
             go.eq(known & (busy == 0) & ((takers & ~self.block_ready) == 0)),
             *(self.served.eq(go), self.delivered.eq(Mux(go, tree_sum(list(takers)), 0))),
         ]
-        finds = seen & ~known & (left != 0)
+        source = shown.walk if many else Const(0, walk)
+        finds = seen & ~known & (Array(left)[source] != 0)
         m.d.sync += [seen.eq((seen | looks) & ~go), known.eq((known | finds) & ~go)]
         with m.If(finds):
-            shares = zip(this.low, this.high, this.stream, strict=True)
+            shares = zip(owner, this.low, this.high, this.stream, strict=True)
             m.d.sync += takers.eq(
                 Cat(
-                    (low <= shown.block) & (shown.block < high) & (which == shown.stream) for low, high, which in shares
+                    (low <= shown.block) & (shown.block < high) & (which == shown.stream) & (whose == source)
+                    for whose, low, high, which in shares
                 )
             )
 
-        with m.If(begin):
-            m.d.sync += [this.eq(planned), left.eq(planned.blocks)]
-        with m.Elif(go & shown.final):
-            m.d.sync += left.eq(left - 1)
+        for n, blocks in enumerate(left):
+            with m.If(begin & (begun == n)):
+                m.d.sync += blocks.eq(planned.blocks)
+            with m.Elif(go & shown.final & (source == n)):
+                m.d.sync += blocks.eq(blocks - 1)
         for n in range(chip.engines):
-            with m.If(begin):
+            with m.If(begin & (used[n] | (owner[n] == begun))):
+                m.d.sync += [this[name][n].eq(planned[name][n]) for name in ("low", "high", "stream")]
                 m.d.sync += take[n].eq(planned.high[n] - planned.low[n])
+                if many:
+                    m.d.sync += owner[n].eq(begun)
             with m.Elif(go & takers[n]):
                 m.d.sync += take[n].eq(take[n] - 1)
 

@@ -69,6 +69,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         begins: first pass of a sequence.
         low, high, common, diagonal, stride: blocks, as of the golden `key_order.Span`; stride if folded.
         slot: of the sequence.
+        engines: that no other pass may use beside this one, where there are two walks.
     """
     return data.StructLayout(
         {
@@ -90,6 +91,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "listed": 1,
             "begins": 1,
             "slot": slot_shape(),
+            "engines": chip.engines if chip.walks > 1 else 0,
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
     )
@@ -102,11 +104,14 @@ def need_layout(chip: ChipConfig) -> data.StructLayout:
         blocks: of a head.
         low, high: the blocks [low, high) that pass the tiles of each engine.
         stream: which head of the pass these are of.
+        walk: that brings them.
     """
     block = block_shape(chip.engine)
     each = data.ArrayLayout(block, chip.engines)
     streams = data.ArrayLayout(address_shape(chip.streams), chip.engines)
-    return data.StructLayout({"blocks": block, "low": each, "high": each, "stream": streams})
+    return data.StructLayout(
+        {"blocks": block, "low": each, "high": each, "stream": streams, "walk": (chip.walks - 1).bit_length()}
+    )
 
 
 def walk_layout() -> data.StructLayout:
@@ -130,6 +135,7 @@ class Planner(wiring.Component):
     Members:
         i: sequences.
         i_slot: slot of the sequence that i shows.
+        i_walk: the walk of the pass that was taken last.
         job, slot: the sequence that is planned, stable until its last tile is taken.
         o_tile: tiles for the query loader.
         o_pass: passes for the key and value fetcher.
@@ -142,6 +148,7 @@ class Planner(wiring.Component):
             {
                 "i": In(stream.Signature(job_layout(config))),
                 "i_slot": In(slot_shape()),
+                "i_walk": In(address_shape(config.walks)),
                 "job": Out(job_layout(config)),
                 "slot": Out(slot_shape()),
                 "o_tile": Out(stream.Signature(planned_tile_layout(config))),
@@ -227,7 +234,8 @@ class Planner(wiring.Component):
             *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
-            out.listed.eq((this.page_tokens != 0) & (this.keys != 0)),
+            *(out.listed.eq((this.page_tokens != 0) & (this.keys != 0)), need.walk.eq(self.i_walk)),
+            out.engines.eq(Mux(self._few_rows(), Cat(high.any() for high in need.high), -1)),
             rows.eq(mask.smaller(walk.left, config.rows)),
             *(o_tile.engine.eq(dealer.engine), o_tile.rows.eq(rows), o_tile.blocks.eq(taken)),
             *(o_tile.fresh.eq(turns + dealer.turn < config.words), o_tile.first.eq(~started)),
@@ -241,12 +249,12 @@ class Planner(wiring.Component):
         with m.FSM():
             with m.State("JOB"):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [
-                    *(self.job.eq(self.i.payload), self.slot.eq(self.i_slot), kv_head.eq(0)),
-                    k_address.eq(self.i.payload.descriptor.k.address),
-                    v_address.eq(self.i.payload.descriptor.v.address),
-                ]
-                with m.If(self.i.valid):
+                with m.If(self.i.valid):  # until then the slot is of a sequence whose beats may still come
+                    m.d.sync += [
+                        *(self.job.eq(self.i.payload), self.slot.eq(self.i_slot), kv_head.eq(0)),
+                        k_address.eq(self.i.payload.descriptor.k.address),
+                        v_address.eq(self.i.payload.descriptor.v.address),
+                    ]
                     m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.sync += [
@@ -316,15 +324,19 @@ class Planner(wiring.Component):
                         m.next = "JOB"
         return m
 
+    def _few_rows(self) -> Value:
+        """No more rows than keys; else reading keys bounds nothing."""
+        return self.job.group_rows <= self.job.descriptor.keys
+
     def _together(self, left: Value) -> Value:
         """Heads that pass together, of so many: as many as there are streams, and as find room for their tiles.
 
-        It is one where there are more rows than keys. Reading keys bounds nothing there, and heads together would load
-        and drain at the same times.
+        It is one where there are more rows than keys: heads together would load and drain at the same times there. For
+        the same reason such a pass has all engines for its own.
         """
         chip, rows = self.config, self.job.group_rows
         room = (rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
-        return mask.smaller(left, Mux(rows <= self.job.descriptor.keys, sum(room, Const(1, 1)), 1))
+        return mask.smaller(left, Mux(self._few_rows(), sum(room, Const(1, 1)), 1))
 
     def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
         """To the next head."""

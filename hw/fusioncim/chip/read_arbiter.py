@@ -40,7 +40,7 @@ def read_tag_layout(chip: ChipConfig) -> data.StructLayout:
         kind: what is read.
         slot: of the job.
         row: row of the global buffer for the first vector of the request; of an interval, the bit of its address that
-            tells two of 16 bytes apart.
+            tells two of 16 bytes apart; of a word of the page list, the walk that asks for it.
         last: the block is whole with it.
         offset: of the address in its beat, in units of the chip's alignment; at the first port the arbiter says it.
     """

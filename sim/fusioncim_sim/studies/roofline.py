@@ -1,4 +1,4 @@
-"""Short prompts, decode steps and batches over their rooflines, by streams and rows that drain (roofline.json).
+"""Short prompts, decode steps and batches over their rooflines, by streams, walks and rows that drain (roofline.json).
 
 Cycles are those of the cycle model, for a layer of LLaMA-3-8B on `paper` with LPDDR5 behind it unless a case says
 otherwise. The chip as it is stands beside chips that differ in one parameter.
@@ -27,9 +27,10 @@ LATENT = {"columns": 576, "buffer_bytes": 128 * 2 * 8 * 576}
 LENGTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768)
 CHIPS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
+    "1 walk": {"walks": 1},
+    "1 stream, 1 walk": {"streams": 1, "walks": 1},
     "1 stream": {"streams": 1},
     "2 streams": {"streams": 2},
-    "4 streams": {"streams": 4},
     "1 row drains": {"drain_rows": 1},
     "4 rows drain": {"drain_rows": 4},
     "in order": {"schedule": "in_order"},

@@ -155,7 +155,7 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     engine, order = chip.engine, chip.engine.key_order()
     steps = rhythm(engine)
     return [
-        *(chip.engines, chip.streams, engine.rows, engine.words, engine.update_rank, engine.rank_bits),
+        *(chip.engines, chip.streams, chip.walks, engine.rows, engine.words, engine.update_rank, engine.rank_bits),
         *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows),
         *(order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.read_ports, chip.output_bytes // chip.bus_bytes),

@@ -39,7 +39,18 @@ EVENTS = (STREAM, "tile_fj", "idle_fj_per_cycle")
 """Energies of a unit, leakage not included: per cycle of work, beyond what an idle engine takes in that cycle; of load
 and drain of a tile, beyond the same; per cycle of an idle engine."""
 FREE = (
-    *("engines", "streams", "buffer_bytes", "address_bits", "rows", "softmax_lanes", "drain_rows", "schedule", "slack"),
+    *(
+        "engines",
+        "streams",
+        "walks",
+        "buffer_bytes",
+        "address_bits",
+        "rows",
+        "softmax_lanes",
+        "drain_rows",
+        "schedule",
+        "slack",
+    ),
     "seed",
 )
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.

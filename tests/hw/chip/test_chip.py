@@ -12,7 +12,7 @@ from cocotbext.axi import AxiResp
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
-from fusioncim_golden.descriptor import Status
+from fusioncim_golden.descriptor import Sequence, Status
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
@@ -20,6 +20,7 @@ from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
+from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.rtl.stream import reset, within
 from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
@@ -363,6 +364,26 @@ def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
             "kind": kind,
             "points": [0, 40, 150, 300, 340, 400, 460, 520, 600, 700, 850, 1000, 1300],
             "expected": golden.run(TINY, jobs[0].groups).out.tolist(),
+        },
+    )
+
+
+@pytest.mark.parametrize("kind", ["abort", "reset"])
+def test_the_next_job_is_right_after_a_stop_while_two_passes_are_open(kind):
+    chip = TINY.override(walks=2, engines=4, schedule="folded")
+    keys = (30, 44, 16, 37)
+    steps = [Sequence(queries=1, keys=n, first_row=row, start=n - 1) for row, n in enumerate(keys)]
+    job = ChipJob(groups=operands(5, 1, 4, len(keys), max(keys), chip), sequences=steps, paging=Paging(tokens=4))
+    simulate_chip(
+        chip,
+        [job],
+        cycles=1,
+        bench=(HERE[0], "survives_aborts_and_resets"),
+        path=HERE[1],
+        extra={
+            "kind": kind,
+            "points": [300, 500, *range(600, 1150, 50), 1300],
+            "expected": job.golden(chip).tolist(),
         },
     )
 

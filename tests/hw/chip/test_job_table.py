@@ -20,10 +20,10 @@ ERRORS = {
     ("scale_error", "scale_slot"): Status.SCALE,
     ("read_error__0", "read_slot__0"): Status.READ_ERROR,
     ("read_error__1", "read_slot__1"): Status.READ_ERROR,
-    ("page_error", "page_slot"): Status.PAGE,
+    ("page_failed", None): Status.PAGE,
     ("interval_error", "interval_slot"): Status.INTERVAL,
 }
-"""The ports that say that an error came, and in which slot."""
+"""The ports that say that an error came, and in which slot; without the latter, a bit for each."""
 
 
 def zeros(shape):
@@ -48,7 +48,7 @@ async def follows_sequences(dut):
         for n, (rows, status) in enumerate(job)
     )
     signals = ("row_written", "row_error", *(name for name, _ in ERRORS))
-    for name in (*signals, "row_slot", *(slot for _, slot in ERRORS)):
+    for name in (*signals, "row_slot", *(slot for _, slot in ERRORS if slot)):
         getattr(dut, name).value = 0
     dut.i__valid.value = dut.o__ready.value = 0
     dut.o_result__ready.value = 1
@@ -74,7 +74,10 @@ async def follows_sequences(dut):
         error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.02 else None
         hit = rng.choice(loaded) if loaded else 0
         if error:
-            getattr(dut, error[0]).value, getattr(dut, error[1]).value = 1, hit
+            name, slot = error
+            getattr(dut, name).value = 1 if slot else 1 << hit
+            if slot:
+                getattr(dut, slot).value = hit
         await ReadOnly()
         failed = int(dut.failed.value)
         assert failed == sum(1 << slot for slot, each in slots.items() if each["status"] != Status.OK)

@@ -1,12 +1,12 @@
 """Keys and values in pages on whole chips: every order of the blocks, to the last cycle of the model, and bad lists."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
 from tests.hw.chip.spoilt import Spoilt
 
-from fusioncim_golden.descriptor import Sequence, Status
+from fusioncim_golden.descriptor import PAGE_BYTES, Sequence, Status
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
@@ -120,3 +120,114 @@ def test_a_list_that_cannot_be_read():
     assert run.statuses == [Status.READ_ERROR, Status.OK]
     assert run.stray == 0
     assert np.array_equal(GOOD.golden(TINY), run.outputs[1])
+
+
+WALKS = {
+    # chip, kv_heads, group, mask, tokens of a page
+    "tiny": ({"engines": 4}, 1, 4, CAUSAL, None),
+    "folded, pages": ({"schedule": "folded", "engines": 4, "words": 4}, 1, 3, CAUSAL, 4),
+    "window, pages": ({"schedule": "folded", "engines": 4, "words": 4}, 1, 3, Mask(window=20), 2),
+    "two heads together, pages": ({"engines": 8, "schedule": "sink_first"}, 2, 3, CAUSAL, 4),
+    "heads in turn, pages": ({"engines": 4, "streams": 1, "bus_bits": 128}, 3, 2, CAUSAL, 4),
+}
+MIXED = ((1, 60), (2, 50), (9, 30), (3, 41), (0, 9), (1, 64), (2, 0), (14, 25), (1, 30), (1, 71), (2, 80))
+"""Queries and keys of sequences: decode steps, chunks, one without queries and one without keys."""
+
+
+def batch_of(parts, mask=CAUSAL, page=1):
+    """The sequences one behind the other, and their rows and keys."""
+    row = key = 0
+    found = []
+    for queries, keys in parts:
+        start = max(keys - queries, 0)
+        found.append(Sequence(queries=queries, keys=keys, first_row=row, first_key=key, start=start, mask=mask))
+        row, key = row + queries, key + -(-keys // page) * page
+    return found, row, key
+
+
+def batch_job(seed, chip, parts, kv_heads=1, group=3, mask=CAUSAL, tokens=None, gap=0):
+    sequences, rows, keys = batch_of(parts, mask, tokens or 1)
+    paging = Paging(tokens=tokens, seed=seed) if tokens else None
+    groups = operands(seed, kv_heads, group, rows, keys, chip)
+    return ChipJob(groups=groups, sequences=sequences, paging=paging, gap=gap)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_two_passes_in_turn(name):
+    """Every bit as the golden model, every cycle as the cycle model, and fewer of them than with one walk."""
+    changes, *options = WALKS[name]
+    chip = TINY.override(walks=2, buffer_bytes=8192, **changes)
+    jobs = [
+        batch_job(0, chip, MIXED, *options),
+        batch_job(1, chip, MIXED[::-1], *options, gap=3 * chip.alignment),
+    ]
+    run = simulate_chip(chip, jobs, latency=30, cycles=100_000)
+    assert run.statuses == [Status.OK] * len(jobs)
+    assert run.stray == 0
+    for job, found in zip(jobs, run.outputs, strict=True):
+        assert np.array_equal(job.golden(chip), found)
+    works = [image.work for image in run.images]
+    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
+    assert run.counters["cycles"] < modelled(chip.override(walks=1), works, Memory(latency=30)).cycles
+
+
+PAGED = TINY.override(walks=2, engines=4, schedule="folded")
+STEPS = ((1, 60), (2, 70), (1, 50), (2, 64), (1, 60))
+
+
+@pytest.mark.parametrize("bad", [[1], [2, 3], [0, 1, 4]])
+def test_sequences_with_bad_pages_among_good_ones(bad):
+    """They end their job as the first of them; no row of theirs is written, and every row of the others is right."""
+    job = batch_job(3, PAGED, STEPS, tokens=4)
+    numbers = [job.sequences[n].first_key // 4 + 9 for n in bad]
+
+    @dataclass(frozen=True, kw_only=True)
+    class Bad(ChipJob):
+        def place(self, chip, memory, behind):
+            image = super().place(chip, memory, behind)
+            for number in numbers:
+                entry = image.descriptor.pages.list + number * PAGE_BYTES
+                memory[entry + 3] = 1
+            return image
+
+    run = simulate_chip(PAGED, [Bad(**vars(job)), job], cycles=60_000)
+    assert run.statuses == [Status.PAGE, Status.OK]
+    assert run.sequences == [bad[0], 0]
+    assert run.stray == 0
+    rows = [each.first_row + row for n, each in enumerate(job.sequences) if n not in bad for row in range(each.queries)]
+    expected = job.golden(PAGED)
+    assert np.array_equal(expected[:, rows], run.outputs[0][:, rows])
+    assert np.array_equal(expected, run.outputs[1])
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_a_list_that_cannot_be_read_ends_its_sequence_beside_another(bad):
+    job = batch_job(3, PAGED, STEPS, tokens=4)
+
+    def faults(jobs):
+        place = jobs[0].pages.list + (job.sequences[bad].first_key // 4 + 9) * PAGE_BYTES
+        return [Fault(start=place // PAGED.bus_bytes * PAGED.bus_bytes, stop=place + 1, directions=("read",))]
+
+    run = simulate_chip(PAGED, [job, job], faults=faults, cycles=60_000)
+    assert list(zip(run.statuses, run.sequences, strict=True)) == [(Status.READ_ERROR, bad), (Status.OK, 0)]
+    assert run.stray == 0
+    expected = job.golden(PAGED)
+    for n, each in enumerate(job.sequences):
+        rows = range(each.first_row, each.first_row + each.queries)
+        assert n == bad or np.array_equal(expected[:, rows], run.outputs[0][:, rows])
+    assert np.array_equal(expected, run.outputs[1])
+
+
+def test_a_sequence_that_waits_for_a_slot_leaves_the_dimension_of_the_one_in_it():
+    """Keys of the first job still come when four sequences of the second one, with longer vectors, want to go on."""
+    chip = TINY.override(walks=2, engines=4)
+    jobs = []
+    for seed, (dimension, parts) in enumerate([(8, [(1, 240)]), (16, [(1, 8)] * 6)]):
+        sequences, rows, keys = batch_of(parts)
+        rng = np.random.default_rng(seed)
+        vectors = (rng.integers(-127, 128, (*shape, dimension)) for shape in ((2, rows), (keys,), (keys,)))
+        jobs.append(ChipJob(groups=[from_integers(*vectors, scale_q=1 / 127, scale_k=4 / 127)], sequences=sequences))
+    run = simulate_chip(chip, jobs, cycles=20_000)
+    assert run.statuses == [Status.OK] * 2
+    for job, found in zip(jobs, run.outputs, strict=True):
+        assert np.array_equal(job.golden(chip), found)

@@ -13,6 +13,7 @@ MOST = {
     "16 decodes, 128 to 32,768 keys": 1.1,
     "16 decodes, the longest first": 1.1,
     "15 decodes and a chunk of 512 over 2,048": 1.1,
+    "16 decodes over 2,048, 64 query heads on one": 1.05,
     "prefill of 128": 1.3,
     "prefill of 256": 1.18,
     "prefill of 512": 1.15,
@@ -29,7 +30,7 @@ def test_every_case_is_stored_for_every_chip():
 
 
 @pytest.mark.parametrize("name", ["decode of 8 over 8,192", "prefill of 256", "prefill of 1,024"])
-@pytest.mark.parametrize("label", ["as it is", "1 stream", "1 row drains"])
+@pytest.mark.parametrize("label", ["as it is", "1 walk", "1 stream, 1 walk", "1 row drains"])
 def test_what_is_stored_is_found_again(name, label):
     assert cycles(CASES[name], CHIPS[label]) == STORED[name][label]
 
@@ -47,4 +48,4 @@ def test_no_chip_is_faster_than_its_roofline():
 def test_the_table_has_a_ratio_for_every_chip():
     found = {label: {"cycles": 10 + n, "roofline": 10, "bound": "reads"} for n, label in reversed([*enumerate(CHIPS)])}
     first = roofline_table({"cases": dict.fromkeys(CASES, found)}).splitlines()[2]
-    assert first.strip("| ").split(" | ")[1:] == ["reads", "10", "1.000", "1.100", "1.200", "1.300", "1.400", "1.500"]
+    assert first.strip("| ").split(" | ")[1:] == ["reads", "10", *(f"{1 + n / 10:.3f}" for n in range(len(CHIPS)))]

@@ -114,7 +114,7 @@ def test_corners_scale_everything_but_memory(name):
 
 def test_the_stored_table_is_of_the_published_chip():
     own = PAPER.as_dict()
-    later = ("address_bits", "streams", "drain_rows")
+    later = ("address_bits", "streams", "walks", "drain_rows")
     assert {**TABLE.configuration, **{name: own[name] for name in later}} == own
     found = joules(counters=replace(COUNTERS, mac_cycles=16_000))
     assert found.keys() == set(COMPONENTS)

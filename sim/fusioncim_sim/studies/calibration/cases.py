@@ -60,6 +60,8 @@ RAGGED = ((30, 30), (1, 90), (0, 20), (9, 60), (3, 0), (1, 1), (17, 17), (1, 200
 """Prefill, chunks and decode steps, without queries, without keys."""
 STEPS = ((1, 40), (1, 33), (1, 64), (1, 7), (1, 90), (1, 50))
 """Decode steps."""
+APART = ((1, 200), (2, 230), (1, 90), (3, 301), (1, 64), (30, 25), (1, 150), (1, 170))
+"""Decode steps and a short prompt, long enough to pass beside each other."""
 
 CASES: Mapping[str, Case] = {
     "prefill": _prefill(),
@@ -207,6 +209,23 @@ CASES: Mapping[str, Case] = {
     ),
     "keys as values: two ports, slow memory": _batch(
         *STEPS, chip=LATENT.override(read_ports=2), kv_heads=1, group=8, shared=True, latency=100, share=0.5
+    ),
+    "two walks: decode steps": _batch(*APART, chip=EIGHT.override(walks=2), kv_heads=1, group=4, latency=60),
+    "two walks: batches in pages in the queue": _batch(
+        *APART, chip=EIGHT.override(walks=2), kv_heads=1, group=3, paging=Paging(tokens=8), jobs=2
+    ),
+    "two walks: ragged batch, folded": _batch(*RAGGED, chip=FOLDED.override(walks=2), kv_heads=1),
+    "two walks: pairs of heads, intervals": _batch(
+        *APART, chip=SIXTEEN.override(walks=2, streams=2), kv_heads=4, intervals=True
+    ),
+    "two walks: window, pages, slow memory": _batch(
+        *APART,
+        chip=FOLDED.override(walks=2),
+        kv_heads=1,
+        mask=Mask(window=50),
+        paging=Paging(tokens=4),
+        latency=100,
+        share=0.5,
     ),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }

@@ -9,7 +9,7 @@ enum { WRITES_TAKEN = 2, ANSWER_CYCLES = 2 };
 
 typedef struct {
     int64_t address;
-    int32_t beats, kind, slot, last; /* last: with it a block of keys and values is whole; a row has a beat more than words */
+    int32_t beats, kind, slot, last, walk; /* walk: whose word of the page list; last: with it a block of keys and values is whole; a row has a beat more than words */
 } Request;
 
 /* A request that is cut into bursts. */
@@ -37,9 +37,9 @@ typedef struct {
     Due lengths, answers;
 } Writer;
 
-/* The end of a burst, its beats, and whether it ends the request. */
+/* The end of a burst, its beats, whether it ends the request, and which walk asked for it. */
 typedef struct {
-    int32_t beats, last, kind, whole;
+    int32_t beats, last, kind, whole, walk;
 } Beats;
 
 static int splitter_room(const Splitter *s) { return (int)(~s->beat & (BURST_BEATS - 1)); }
@@ -74,7 +74,7 @@ static Beats reader_beats(const Reader *r, int64_t now)
     if (!due_now(&r->bursts, now))
         return (Beats){0};
     const Entry *tag = fifo_front(&r->pending);
-    return (Beats){r->bursts.what[r->bursts.out % DUE], tag->c & 1, tag->a, tag->c >> 1};
+    return (Beats){r->bursts.what[r->bursts.out % DUE], tag->c & 1, tag->a, tag->c >> 1, tag->b};
 }
 
 /* Whether a request at the second port is taken, which has no arbiter. */
@@ -94,7 +94,7 @@ static int reader_update(Reader *r, const Config *config, int64_t now, int ends_
         due_add(&r->bursts, last, r->length);
         r->free = last + 1;
     }
-    fifo_update(&r->pending, issue, (Entry){.a = s->tag.kind, .c = ends | s->tag.last << 1}, ends_burst);
+    fifo_update(&r->pending, issue, (Entry){.a = s->tag.kind, .b = s->tag.walk, .c = ends | s->tag.last << 1}, ends_burst);
     r->address_valid = issue;
     r->length = length;
     splitter_update(s, config, taken, arbiter ? r->request : request, issue);

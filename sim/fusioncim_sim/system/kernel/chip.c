@@ -62,7 +62,8 @@ static void chip_reset(Chip *c, const Config *config)
         fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
     }
     c->writer.ready = 1;
-    c->fetcher.walk.falls = 1;
+    for (int w = 0; w < config->walks; w++)
+        c->fetcher.walks[w].falls = 1;
     c->room = c->takes_tile = c->output.room = every(config);
 }
 
@@ -95,7 +96,8 @@ static void engines_update(Chip *c, const Config *config, int64_t now, uint32_t 
 static int64_t next_event(const Chip *c, const Config *config, const Job *jobs, int job_count, int64_t now)
 {
     int64_t next = table_next(&c->table, jobs, job_count, now);
-    next = least(next, walker_next(&c->fetcher.walk, now));
+    for (int w = 0; w < config->walks; w++)
+        next = least(next, walker_next(&c->fetcher.walks[w], now));
     for (int n = 0; n < MAX_PORTS; n++)
         next = least(next, due_next(&c->readers[n].bursts));
     next = least(next, due_next(&c->writer.answers));
@@ -111,7 +113,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     int table_offer = table_offers(&c->table, jobs, now);
     int job_taken = table_offer && c->planner.state == PLAN_JOB;
     int need = c->planner.state == PLAN_NEED && network_takes_need(&c->network);
-    int pass = c->planner.state == PLAN_PASS && fetcher_takes_pass(&c->fetcher, config, c->planner.job, c->network.coming);
+    int pass = c->planner.state == PLAN_PASS ? fetcher_takes(&c->fetcher, config, &c->planner, c->network.coming) : -1;
     int free = reader_free(&c->readers[0]), table = table_reads(&c->table, now);
     Tile tile = {0};
     const Tile *shown = NULL;
@@ -135,7 +137,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     /* Reads. */
     Beats beats = reader_beats(&c->readers[0], now), values = reader_beats(&c->readers[1], now);
     int keys_end = beats.last && beats.whole, values_end = values.last && values.whole, written = keys_end;
-    int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher);
+    int query = loader_offers(&c->loader), kv = fetcher_offers(&c->fetcher, config);
     Request read = {0};
     if (table)
         read = table_request(&c->table, config);
@@ -145,12 +147,12 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
         read = fetcher_request(&c->fetcher, config);
     int kv_v = c->fetcher.readers[1].busy, taken_v = kv_v && reader_takes(&c->readers[1]);
     Request values_read = kv_v ? block_request(&c->fetcher.readers[1], config) : (Request){0};
-    if (config->read_ports > 1 && !(c->fetcher.walk.job && c->fetcher.walk.job->shared)) {
+    if (config->read_ports > 1 && !c->fetcher.keys_alone) {
         written = c->lead < 0 ? keys_end : c->lead ? values_end : keys_end && values_end;
         c->lead += keys_end - values_end;
     }
     int room = network_room(&c->network, config);
-    int reserve = fetcher_reserves(&c->fetcher, room);
+    int from = fetcher_reserves(&c->fetcher, config, room), reserve = from >= 0;
 
     /* Network. */
     Note front = c->notes[c->network.front % (uint32_t)config->buffer_blocks];
@@ -179,17 +181,20 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
         c->block = front.block;
-    if (reserve)
-        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){c->fetcher.walk.here.block, c->fetcher.walk.stream};
+    if (reserve) {
+        const KvWalker *walk = &c->fetcher.walks[from];
+        c->notes[c->network.entry % (uint32_t)config->buffer_blocks] = (Note){walk->here.block, walk->stream, from};
+    }
     changes |= writer_update(&c->writer, config, now, offers, write, moved);
     changes |= loader_update(&c->loader, c->planner.job, shown, beats, free && !table, command);
     changes |= fetcher_update(&c->fetcher, config, now, &c->planner, pass, room, kv && free && !table && !query,
-                              taken_v, beats.kind == PAGE && beats.beats);
+                              taken_v, beats.kind == PAGE && beats.beats ? beats.walk : -1);
     changes |= reader_update(&c->readers[0], config, now, beats.beats != 0, 1, table || query || kv, read);
     if (config->read_ports > 1)
         changes |= reader_update(&c->readers[1], config, now, values.beats != 0, 0, kv_v, values_read);
-    changes |= network_update(&c->network, config, &c->planner, need, loaded, reserve, written, served, front);
-    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass, need,
+    changes |= network_update(&c->network, config, &c->planner, need, c->fetcher.newest, loaded, reserve, written,
+                              served, front);
+    changes |= planner_update(&c->planner, config, job_taken ? &jobs[c->table.part] : NULL, c->table.newest, pass >= 0, need,
                               tile_taken);
     if (job_taken)
         c->slots[c->table.newest] = c->table.part;

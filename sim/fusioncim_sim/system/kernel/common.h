@@ -11,12 +11,12 @@ of its file in hw/fusioncim, and its registers the names that they have there. C
 
 #define NEVER INT64_MAX
 
-enum { MAX_ENGINES = 16, MAX_WORDS = 16, MAX_LANES = 4, MAX_PORTS = 2, QUEUE = 64, DUE = 32 };
+enum { MAX_ENGINES = 16, MAX_WORDS = 16, MAX_LANES = 4, MAX_PORTS = 2, MAX_WALKS = 2, QUEUE = 64, DUE = 32 };
 enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {
-    int64_t engines, streams, rows, words, rank, rank_bits, block_cycles, rows_per_lane, drain_rows;
+    int64_t engines, streams, walks, rows, words, rank, rank_bits, block_cycles, rows_per_lane, drain_rows;
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
     int64_t vector_bytes, bus_bytes, read_ports, output_beats, beat_pieces, word_pieces, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
@@ -54,7 +54,7 @@ typedef struct {
 /* An entry of a queue; what its fields mean is the queue's own. */
 typedef struct {
     int64_t address;
-    int32_t a, b, c;
+    int32_t a, b, c, d;
 } Entry;
 
 /* amaranth.lib.fifo.SyncFIFOBuffered: an output register (`out`: it holds an entry) behind `inner` entries. */

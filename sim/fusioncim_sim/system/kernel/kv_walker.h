@@ -167,10 +167,10 @@ static int64_t walker_count(const KvWalker *w, const Config *config)
     return w->inner ? w->due % page_blocks(w, config) : page_number(w, config, w->due);
 }
 
-/* offered: a pass comes; reserved: the block that is due is taken; free: what is asked of memory may change; given: a read of
+/* offered: a pass comes; begins: its words of the page list are others than those before; reserved: the block that is due is taken; free: what is asked of memory may change; given: a read of
    the page list is taken; came: a word of it. */
-static int walker_update(KvWalker *w, const Config *config, int64_t now, const Planner *plan, int offered, int reserved,
-                         int free, int given, int came)
+static int walker_update(KvWalker *w, const Config *config, int64_t now, const Planner *plan, int offered, int begins,
+                         int reserved, int free, int given, int came)
 {
     int before = w->state, owed = w->pages.owed, changes = given || came;
     int64_t ask = -1;
@@ -200,7 +200,7 @@ static int walker_update(KvWalker *w, const Config *config, int64_t now, const P
             w->heads = plan->heads;
             w->stream = 0;
             w->measures = w->stride != 0 && !w->job->page_tokens;
-            if (!plan->started && plan->kv_head == 0) {
+            if (begins) {
                 pages->valid = 0;
                 pages->stale = pages->owed;
             }

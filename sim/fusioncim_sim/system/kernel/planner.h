@@ -74,6 +74,18 @@ static int64_t planner_left(const Planner *p, const Config *config)
     return left > 0 ? left : 0;
 }
 
+/* The first pass of a sequence. */
+static int planner_begins(const Planner *p) { return !p->started && p->kv_head == 0; }
+
+/* The engines that the pass uses, or all where there are more rows than keys, as then no other one passes beside it. */
+static uint32_t planner_engines(const Planner *p, const Config *config)
+{
+    uint32_t set = planner_rows(p->job) > p->job->keys ? every(config) : 0;
+    for (int e = 0; e < config->engines; e++)
+        set |= (uint32_t)(p->need[e].high != 0) << e;
+    return set;
+}
+
 /* The next tile of the pass. */
 static int64_t planner_next(const Planner *p) { return p->tile + 1 + (p->woven && p->pass < 2); }
 
@@ -93,8 +105,8 @@ static Tile planner_tile(const Planner *p, const Config *config)
         .engine = planner_engine(p, config),
         .rows = (int32_t)least(planner_left(p, config), config->rows),
         .last = p->beside ? (p->n + 1) % p->beside == 0 || p->n + 1 == p->count : behind >= p->count,
-        .opens = !p->started && p->kv_head == 0 && p->job->opens,
-        .begins = !p->started && p->kv_head == 0,
+        .opens = planner_begins(p) && p->job->opens,
+        .begins = planner_begins(p),
         .first = !p->started,
         .skips = p->woven && p->pass < 2 && p->n,
         .returns = p->woven && p->pass == 1 && p->n == 0,
