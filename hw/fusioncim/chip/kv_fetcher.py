@@ -43,7 +43,7 @@ class KvFetcher(wiring.Component):
         room: the buffer has room for a block.
         entry: where in the buffer, in blocks.
         reserve: take it.
-        block, rows, stream, final: for this block, as of the walk.
+        block, rows, stream, final, shared: for this block, as of the walk.
         walk: from which it is.
     """
 
@@ -68,6 +68,7 @@ class KvFetcher(wiring.Component):
                 "rows": Out(fits(config.engine.update_rank)),
                 "stream": Out(address_shape(config.streams)),
                 "final": Out(1),
+                "shared": Out(1),
                 "walk": Out(address_shape(config.walks)),
             }
         )
