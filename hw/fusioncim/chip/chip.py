@@ -11,8 +11,6 @@ Reads and writes are of one ID each, in order. An abort lets what is outstanding
 everything but the host interface. So does a bus that answers what was not asked, or that stands still for too long.
 """
 
-from typing import ClassVar
-
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -51,6 +49,26 @@ from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import INTERVAL_BYTES
+
+PORTS = {
+    "s_axil_aw": "Control, AXI4-Lite: write address. The registers are in fusioncim_registers.md.",
+    "s_axil_w": "Control, AXI4-Lite: write data.",
+    "s_axil_b": "Control, AXI4-Lite: write response; SLVERR where no register can be written.",
+    "s_axil_ar": "Control, AXI4-Lite: read address.",
+    "s_axil_r": "Control, AXI4-Lite: read data; SLVERR where no register is.",
+    "m_axi_ar": "Memory, AXI4: read address of scales, queries, keys and values.",
+    "m_axi_r": "Memory, AXI4: read data, always taken.",
+    "m_axi_aw": "Memory, AXI4: write address of outputs.",
+    "m_axi_w": "Memory, AXI4: write data.",
+    "m_axi_b": "Memory, AXI4: write response, always taken.",
+    "irq": "Interrupt: a job ended, or ended badly, as enabled in IRQ_ENABLE.",
+}
+"""What the ports of a chip are for, by how their names begin."""
+VALUE_PORTS = {
+    "m_axi_v_ar": "Memory, AXI4: read address of values.",
+    "m_axi_v_r": "Memory, AXI4: read data of values, always taken.",
+}
+"""The same of the second read port."""
 
 
 class Core(wiring.Component):
@@ -255,26 +273,15 @@ class Chip(wiring.Component):
         irq: a job ended, as enabled.
     """
 
-    ports: ClassVar[dict[str, str]] = {
-        "s_axil_aw": "Control, AXI4-Lite: write address. The registers are in fusioncim_registers.md.",
-        "s_axil_w": "Control, AXI4-Lite: write data.",
-        "s_axil_b": "Control, AXI4-Lite: write response; SLVERR where no register can be written.",
-        "s_axil_ar": "Control, AXI4-Lite: read address.",
-        "s_axil_r": "Control, AXI4-Lite: read data; SLVERR where no register is.",
-        "m_axi_ar": "Memory, AXI4: read address of scales, queries, keys and values.",
-        "m_axi_r": "Memory, AXI4: read data, always taken.",
-        "m_axi_v_ar": "Memory, AXI4: read address of values, where these have a port of their own.",
-        "m_axi_v_r": "Memory, AXI4: read data of values, always taken.",
-        "m_axi_aw": "Memory, AXI4: write address of outputs.",
-        "m_axi_w": "Memory, AXI4: write data.",
-        "m_axi_b": "Memory, AXI4: write response, always taken.",
-        "irq": "Interrupt: a job ended, or ended badly, as enabled in IRQ_ENABLE.",
-    }
-
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         reads = {name: member for prefix in self._prefixes() for name, member in read_members(config, prefix).items()}
         super().__init__({**axil_members(), **reads, **write_members(config), "irq": Out(1)})
+
+    @property
+    def ports(self) -> dict[str, str]:
+        """What the ports are for, by how their names begin."""
+        return PORTS | (VALUE_PORTS if self.config.read_ports > 1 else {})
 
     def _prefixes(self) -> tuple[str, ...]:
         """Of the read ports."""
