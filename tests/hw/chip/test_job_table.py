@@ -40,8 +40,9 @@ async def follows_sequences(dut):
         for j, job in enumerate(jobs)
         for n, (rows, status) in enumerate(job)
     )
-    signals = ("row_written", "row_error", *(f"{name}_error" for name in ERRORS))
-    for name in (*signals, "row_slot", *(f"{name}_slot" for name in ERRORS)):
+    single = [name for name in ERRORS if name != "page"]
+    signals = ("row_written", "row_error", *(f"{name}_error" for name in single), "page_failed")
+    for name in (*signals, "row_slot", *(f"{name}_slot" for name in single)):
         getattr(dut, name).value = 0
     dut.i__valid.value = dut.o__ready.value = 0
     dut.o_result__ready.value = 1
@@ -65,9 +66,11 @@ async def follows_sequences(dut):
         if written is not None:
             dut.row_written.value, dut.row_slot.value, dut.row_error.value = 1, written, int(failing)
         error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.02 else None
-        hit = rng.choice(loaded) if loaded else 0
-        if error:
-            getattr(dut, f"{error}_error").value, getattr(dut, f"{error}_slot").value = 1, hit
+        hit = rng.sample(loaded, min(len(loaded), rng.randint(1, 2)) if error == "page" else 1) if error else []
+        if error == "page":
+            dut.page_failed.value = sum(1 << slot for slot in hit)
+        elif error:
+            getattr(dut, f"{error}_error").value, getattr(dut, f"{error}_slot").value = 1, hit[0]
         await ReadOnly()
         failed = int(dut.failed.value)
         assert failed == sum(1 << slot for slot, each in slots.items() if each["status"] != Status.OK)
@@ -94,8 +97,9 @@ async def follows_sequences(dut):
             each = slots.pop(slot)
             if each["status"] != Status.OK and outcomes[each["job"]][0] == Status.OK:
                 outcomes[each["job"]] = (each["status"], each["number"])
-        if error and slots[hit]["status"] == Status.OK:
-            slots[hit]["status"] = ERRORS[error]
+        for slot in hit:
+            if slots[slot]["status"] == Status.OK:
+                slots[slot]["status"] = ERRORS[error]
         if written is not None:
             each = slots[written]
             if failing and each["status"] == Status.OK:
