@@ -114,9 +114,9 @@ def test_another_clock():
     assert b"-clock clk 1.200" in files["small.sdc"]
 
 
-@pytest.mark.parametrize("drain_rows", [1, 4])
-def test_a_chip_is_delivered_with_its_register_map(tmp_path, drain_rows):
-    config = preset("tiny").override(drain_rows=drain_rows)
+@pytest.mark.parametrize("changes", [{}, {"drain_rows": 4}, {"read_ports": 2, "walks": 2}], ids=str)
+def test_a_chip_is_delivered_with_its_register_map(tmp_path, changes):
+    config = preset("tiny").override(**changes)
     files = chip_files(config)
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

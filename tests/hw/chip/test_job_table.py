@@ -104,9 +104,8 @@ async def follows_sequences(dut):
             each = slots.pop(slot)
             if each["status"] != Status.OK and outcomes[each["job"]][0] == Status.OK:
                 outcomes[each["job"]] = (each["status"], each["number"])
-        for slot in hit:
-            if slots[slot]["status"] == Status.OK:
-                slots[slot]["status"] = ERRORS[error]
+        if error and slots[hit]["status"] == Status.OK:
+            slots[hit]["status"] = ERRORS[error]
         if written is not None:
             each = slots[written]
             if failing and each["status"] == Status.OK:

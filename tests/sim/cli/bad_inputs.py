@@ -111,11 +111,14 @@ INTEGERS = (
         "output_bits",
         "drain_rows",
         "engines",
+        "streams",
+        "walks",
         "buffer_bytes",
         "bus_bits",
+        "read_ports",
     ),
 )
-CHIP_ONLY = ("engines", "buffer_bytes", "bus_bits")
+CHIP_ONLY = ("engines", "streams", "walks", "buffer_bytes", "bus_bits", "read_ports")
 VALUES = {
     "many": "of type int, not 'many'",
     "1.5": "of type int, not 1.5",
@@ -157,6 +160,8 @@ def parameters() -> Iterator[Row]:
         "lut_size=48": "lut_size must be a power of two",
         "engines=3": "engines must be one of 1, 2, 4, 8, 16, not 3",
         "bus_bits=96": "bus_bits must be one of",
+        "read_ports=4": "read_ports must be one of 1, 2, not 4",
+        "walks=3": "walks must be one of 1, 2, not 3",
         "buffer_bytes=1000": "buffer_bytes must be a power of two of blocks",
         "buffer_bytes=0": "buffer_bytes must be",
         "engine=3": "unknown configuration key",
