@@ -2,8 +2,7 @@
 
 A job is attention of `heads` query heads over `kv_heads` key and value heads in memory. Vector `n` of head `h` of a
 tensor lies at address + n * pitch + h * head_pitch and is `dimension` operands long, packed, first operand lowest; a
-value and an output are `value_dimension` long. The
-scale table holds one 32-bit word of `scale_table` per query head.
+value and an output are `value_dimension` long. The scale table holds one 32-bit word of `scale_table` per query head.
 
     shared      Where V lies where K lies, the first part of a key, or all of it, is its value. It is read once.
     batch       A table of sequences lets one job do many. Each has rows of its own in Q and O, keys of its own in K
@@ -19,96 +18,23 @@ a rule ends with its status before anything of it is written; the others finish.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-from fusioncim_golden import mask
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.limits import (
+    DIMENSION_STEP,
+    INTERVAL_BYTES,
+    MAX_HEADS,
+    MAX_PAGE_TOKENS,
+    MAX_SEQUENCES,
+    PAGE_BYTES,
+    POSITIONS,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+)
 from fusioncim_golden.mask import CAUSAL, Mask
-
-POSITIONS = (1 << POSITION_BITS) - 1
-"""Largest number of queries, of keys, of pages, and of a position."""
-MAX_HEADS = 256
-"""Largest number of query heads and of key and value heads."""
-MAX_SEQUENCES = 1024
-"""Most sequences of a job."""
-MAX_PAGE_TOKENS = 256
-"""Most keys of a page."""
-DIMENSION_STEP = 8
-"""A job's dimension is a multiple of it."""
-SCALE_BYTES = 4
-"""Bytes of an entry of the scale table."""
-PAGE_BYTES = 4
-"""Bytes of an entry of the page list."""
-INTERVAL_BYTES = 8
-"""Bytes of an entry of the table of intervals."""
-SEQUENCE_BYTES = 64
-"""Bytes of an entry of the table of sequences, of which its address is a multiple."""
-JOB_BYTES = 256
-"""Bytes of a job's record in memory, of which its address is a multiple."""
-
-
-class Status(IntEnum):
-    """Outcome of a job. `words` says it in a sentence."""
-
-    OK = 0
-    SIZE = 1
-    HEADS = 2
-    DIMENSION = 3
-    FORMAT = 4
-    POSITION = 5
-    ALIGNMENT = 6
-    ADDRESS = 7
-    OVERLAP = 8
-    READ_ERROR = 9
-    WRITE_ERROR = 10
-    ABORTED = 11
-    SCALE = 12
-    PROTOCOL = 13
-    STALLED = 14
-    MASK = 15
-    BATCH = 16
-    PAGING = 17
-    SEQUENCE = 18
-    PAGE = 19
-    INTERVAL = 20
-
-    @property
-    def words(self) -> str:
-        """What it means."""
-        return WORDS[self]
-
-
-WORDS = {
-    Status.OK: "done",
-    Status.SIZE: f"queries and keys must be from 1 to {POSITIONS}, heads and kv_heads from 1 to {MAX_HEADS}",
-    Status.HEADS: "heads must be a multiple of kv_heads",
-    Status.DIMENSION: f"dimension must be a multiple of {DIMENSION_STEP}, from that to the columns of the chip, "
-    "and value_dimension such a one or 0",
-    Status.FORMAT: "output_bits must be those of the chip, and what is reserved must be 0",
-    Status.POSITION: f"start + queries must be at most {POSITIONS}",
-    Status.ALIGNMENT: "addresses and pitches must be multiples of 16 bytes, or of the bus if that is narrower, "
-    f"the table of sequences of {SEQUENCE_BYTES}, a job of {JOB_BYTES}",
-    Status.ADDRESS: "every tensor and table must end inside of the chip's address space",
-    Status.OVERLAP: "the output must overlap neither an operand nor a table nor itself",
-    Status.READ_ERROR: "a read from memory failed",
-    Status.WRITE_ERROR: "a write to memory failed",
-    Status.ABORTED: "the job was aborted",
-    Status.SCALE: "a scale must have a mantissa from 128 to 255, a shift with which its scores fit, and 0 above",
-    Status.PROTOCOL: "the bus answered what was not asked",
-    Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
-    Status.MASK: mask.RULE,
-    Status.BATCH: f"a job has at most {MAX_SEQUENCES} sequences, and beside these start 0 and the causal mask",
-    Status.PAGING: "a page must have a power of two of keys, from those of a block to "
-    f"{MAX_PAGE_TOKENS}, and a pool from 1 to {POSITIONS} pages",
-    Status.SEQUENCE: "a sequence's rows must follow those before it and end inside of the job's queries, its keys "
-    "begin at a page and end inside of the job's keys, and what is reserved must be 0",
-    Status.PAGE: "a page's number must be below the pages of the pool",
-    Status.INTERVAL: f"the low of an interval must be at most its high, and that at most {POSITIONS}",
-}
-"""The words of every outcome, the same in the register map."""
+from fusioncim_golden.status import Status
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,11 @@ from fusioncim.chip.mask import MASK
 from fusioncim.lib.arith import fits
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.descriptor import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES
+from fusioncim_golden.limits import (
+    DIMENSION_STEP,
+    MAX_PAGE_TOKENS,
+    MAX_SEQUENCES,
+)
 
 PITCH_BITS = 32
 """Bits of the bytes from a vector, a head or a page to the next."""
@@ -109,7 +113,7 @@ def _bytes(dimension: Value, bits: int) -> Value:
 
 
 def result_layout() -> data.StructLayout:
-    """The outcome of a job: a code of the golden `descriptor.Status`, and the first sequence that it is of."""
+    """The outcome of a job: a code of the golden `status.Status`, and the first sequence that it is of."""
     return data.StructLayout({"status": STATUS_BITS, "sequence": SEQUENCE_BITS})
 
 

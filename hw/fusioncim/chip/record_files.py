@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from fusioncim_golden.descriptor import JOB_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.limits import (
+    JOB_BYTES,
+    SEQUENCE_BYTES,
+)
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
 
 NAMES = {"q": "Q", "k": "K", "v": "V", "o": "O"}

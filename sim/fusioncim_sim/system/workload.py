@@ -22,6 +22,14 @@ import numpy as np
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
 from fusioncim_golden.descriptor import (
+    Descriptor,
+    Pages,
+    Sequence,
+    Tensor,
+    Work,
+)
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.limits import (
     DIMENSION_STEP,
     JOB_BYTES,
     MAX_HEADS,
@@ -31,13 +39,7 @@ from fusioncim_golden.descriptor import (
     POSITIONS,
     SCALE_BYTES,
     SEQUENCE_BYTES,
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
 )
-from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 
 MAX_LAYERS = 10_000

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusioncim_golden.descriptor import INTERVAL_BYTES, PAGE_BYTES
+from fusioncim_golden.limits import (
+    INTERVAL_BYTES,
+    PAGE_BYTES,
+)
 from fusioncim_sim.rtl.chip_run import ChipJob
 
 TABLES = {

@@ -13,9 +13,11 @@ from fusioncim.chip import host_interface
 from fusioncim.chip.counters import counters
 from fusioncim.chip.registers import registers
 from fusioncim_golden.chip_config import JOB_QUEUE
-from fusioncim_golden.descriptor import Status
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.status import (
+    Status,
+)
 from fusioncim_sim.rtl.driver import RESULTS, ChipTimeoutError, Driver, JobError, MappedRegisters
 
 TINY = PRESETS["tiny"]
