@@ -132,14 +132,9 @@ def idle_table(serving: Stored) -> str:
         energy, idle = case["energy_per_token_j"], case["idle_engines_per_token_j"]
         whole = sum(energy.values())
         chip = whole - energy[DRAM]
-        least, most = saved_by_gates(idle)
-        rows.append(
-            (
-                *(name, f"{whole * 1e3:.3g}", f"{chip * 1e3:.3g}"),
-                *(f"{idle[kind] / chip:.1%}" for kind in kinds),
-                *(f"{least / chip:.1%} to {most / chip:.1%}", f"{saved_by_switches(idle) / chip:.1%}"),
-            )
-        )
+        shown = [*(idle[kind] for kind in kinds), *saved_by_gates(idle), saved_by_switches(idle)]
+        *shares, least, most, switches = (f"{round(joules / chip, 3) + 0:.1%}" for joules in shown)  # + 0: no -0.0
+        rows.append((name, f"{whole * 1e3:.3g}", f"{chip * 1e3:.3g}", *shares, f"{least} to {most}", switches))
     return markdown(rows)
 
 
