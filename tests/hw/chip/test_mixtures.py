@@ -25,9 +25,17 @@ CHIPS = {
     "int4": {"operand_bits": 4, "softmax_lanes": 2, "accumulator_bits": 18, "slack": 2, "flush": 10, "engines": 1},
     "wide_bus": {"bus_bits": 256, "columns": 32, "update_rank": 4, "words": 4, "drain_rows": 2},
     "wider_bus": {"bus_bits": 512, "columns": 64, "address_bits": 40, "schedule": "folded", "buffer_bytes": 4096},
-    "two_ports": {"read_ports": 2, "walks": 2, "engines": 4, "columns": 48, "buffer_bytes": 1536, "drain_rows": 2},
+    "two_ports": {
+        "read_ports": 2,
+        "walks": 2,
+        "engines": 4,
+        "streams": 2,
+        "schedule": "folded",
+        "columns": 48,
+        "buffer_bytes": 1536,
+        "drain_rows": 2,
+    },
     "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64, "drain_rows": 4, "streams": 1},
-    "two_walks": {"walks": 2, "engines": 4, "streams": 2, "words": 4, "schedule": "folded", "bus_bits": 128},
 }
 JOBS = 26
 """Of each chip: more than 200 in all."""
