@@ -13,24 +13,14 @@ from fusioncim_golden import descriptor, engine
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Tensor, Work
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    DIMENSION_STEP,
-    MAX_HEADS,
-    SCALE_BYTES,
-)
+from fusioncim_golden.limits import DIMENSION_STEP, MAX_HEADS, SCALE_BYTES
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, check_intervals, passes
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 
 def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:

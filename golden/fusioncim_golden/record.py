@@ -6,17 +6,10 @@ each other from bit 0 on; what is behind the last one is reserved and 0.
 
 from collections.abc import Mapping, Sequence
 
-from fusioncim_golden.descriptor import (
-    Descriptor,
-)
-from fusioncim_golden.descriptor import (
-    Sequence as Entry,
-)
+from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.descriptor import Sequence as Entry
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 
 TENSORS = ("q", "k", "v", "o")
 MASK = ("window", "ahead", "chunk", "prefix")

@@ -29,14 +29,9 @@ from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import KeyOrder, Span
-from fusioncim_golden.limits import (
-    MAX_HEADS,
-    POSITIONS,
-)
+from fusioncim_golden.limits import MAX_HEADS, POSITIONS
 from fusioncim_golden.mask import CAUSAL, Mask, blocks, sees
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

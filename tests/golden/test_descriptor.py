@@ -9,25 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim.chip.descriptor import STATUS_BITS
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
-    statuses,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work, statuses
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    MAX_HEADS,
-    MAX_SEQUENCES,
-    POSITIONS,
-)
+from fusioncim_golden.limits import MAX_HEADS, MAX_SEQUENCES, POSITIONS
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 TINY = PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
 JOB = Descriptor(

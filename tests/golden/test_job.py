@@ -9,29 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden import engine
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import Traffic, check_groups, run, run_batch, traffic
 from fusioncim_golden.key_order import ORDERS
-from fusioncim_golden.limits import (
-    MAX_HEADS,
-    POSITIONS,
-)
+from fusioncim_golden.limits import MAX_HEADS, POSITIONS
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job, passes
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
 

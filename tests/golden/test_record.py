@@ -5,17 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, job_record, packed, sequence_table
 

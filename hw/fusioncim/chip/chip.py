@@ -48,9 +48,7 @@ from fusioncim.engine.engine import Engine
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-)
+from fusioncim_golden.limits import INTERVAL_BYTES
 
 PORTS = {
     "s_axil_aw": "Control, AXI4-Lite: write address. The registers are in fusioncim_registers.md.",

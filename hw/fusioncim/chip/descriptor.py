@@ -10,11 +10,7 @@ from fusioncim.chip.mask import MASK
 from fusioncim.lib.arith import fits
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import (
-    DIMENSION_STEP,
-    MAX_PAGE_TOKENS,
-    MAX_SEQUENCES,
-)
+from fusioncim_golden.limits import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES
 
 PITCH_BITS = 32
 """Bits of the bytes from a vector, a head or a page to the next."""

@@ -19,14 +19,9 @@ from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 MADE = ("last", "opens", "first_page")
 """Of a `job_layout`, what is no register."""

@@ -13,16 +13,9 @@ from fusioncim.chip.descriptor import PITCH_BITS, row_bytes, vector_bytes
 from fusioncim.chip.descriptor_rules import Rules
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-    PAGE_BYTES,
-    SCALE_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.record import TENSORS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,10 @@ from amaranth.lib import data
 from fusioncim.chip import mask
 from fusioncim.chip.descriptor import STATUS_BITS
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.limits import (
-    DIMENSION_STEP,
-    MAX_HEADS,
-    MAX_PAGE_TOKENS,
-    MAX_SEQUENCES,
-    POSITIONS,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import DIMENSION_STEP, MAX_HEADS, MAX_PAGE_TOKENS, MAX_SEQUENCES, POSITIONS, SEQUENCE_BYTES
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_golden.record import TENSORS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 Rules = Sequence[tuple[Value, Status]]
 """Whether a rule is broken, and its status, in order."""

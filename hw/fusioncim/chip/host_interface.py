@@ -11,9 +11,7 @@ from fusioncim.chip.registers import RegisterFile, axil_members
 from fusioncim.chip.stall_watch import LIMIT_BITS
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 JOB_NUMBER_BITS = 16
 """Bits of the numbers of jobs."""

@@ -11,9 +11,7 @@ from amaranth.lib.wiring import In, Out
 from fusioncim.chip.descriptor import ROW_BITS, SEQUENCE_BITS, STATUS_BITS, job_layout, result_layout
 from fusioncim.lib.arith import pick
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 SLOTS = 4
 """Sequences under way: one loads, one computes, one drains, one waits to be planned."""

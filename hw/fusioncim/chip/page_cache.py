@@ -14,10 +14,7 @@ from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import (
-    MAX_PAGE_TOKENS,
-    PAGE_BYTES,
-)
+from fusioncim_golden.limits import MAX_PAGE_TOKENS, PAGE_BYTES
 
 PAGE_WORDS = 16
 """Words of the page list on the chip. A pass with windows walks as many places as it has windows beside each other."""

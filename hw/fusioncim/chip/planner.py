@@ -21,10 +21,7 @@ from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import (
-    MAX_PAGE_TOKENS,
-    PAGE_BYTES,
-)
+from fusioncim_golden.limits import MAX_PAGE_TOKENS, PAGE_BYTES
 
 
 def planned_tile_layout(chip: ChipConfig) -> data.StructLayout:

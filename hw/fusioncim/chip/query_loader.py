@@ -26,12 +26,7 @@ from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-    MAX_HEADS,
-    POSITIONS,
-    SCALE_BYTES,
-)
+from fusioncim_golden.limits import INTERVAL_BYTES, MAX_HEADS, POSITIONS, SCALE_BYTES
 from fusioncim_golden.scale_table import MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
 
 ROWS_IN_FLIGHT = 32

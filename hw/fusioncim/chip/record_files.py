@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
 
 NAMES = {"q": "Q", "k": "K", "v": "V", "o": "O"}

@@ -13,9 +13,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError

@@ -13,13 +13,9 @@ from fusioncim.chip.chip import Chip
 from fusioncim_golden import job as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Descriptor,
-)
+from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
 from fusioncim_sim.rtl.job_places import JobOptions
 from fusioncim_sim.rtl.memory_image import Image, place_job

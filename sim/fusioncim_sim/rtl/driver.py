@@ -18,9 +18,7 @@ from fusioncim.chip.counters import counters
 from fusioncim.chip.registers import REGISTER_ADDRESS_BITS, Register, registers
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.job_writer import check_address
 
 RESULTS = 8

@@ -9,19 +9,8 @@ from fusioncim_golden import descriptor
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Tensor,
-    Work,
-)
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-    JOB_BYTES,
-    PAGE_BYTES,
-    SCALE_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Tensor, Work
+from fusioncim_golden.limits import INTERVAL_BYTES, JOB_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.quantize import Heads
 

@@ -6,18 +6,11 @@ The operands, the scales and the intervals are the caller's. `Driver.submit` the
 from typing import Protocol
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Work,
-)
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    PAGE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, PAGE_BYTES
 from fusioncim_golden.record import job_record, packed, sequence_table
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 
 
 class Memory(Protocol):

@@ -9,16 +9,10 @@ import numpy as np
 from fusioncim_golden import record
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
 from fusioncim_sim.rtl.job_places import JobOptions, place

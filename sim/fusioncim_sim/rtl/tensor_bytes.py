@@ -4,9 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_golden.arith import Int
-from fusioncim_golden.descriptor import (
-    Tensor,
-)
+from fusioncim_golden.descriptor import Tensor
 
 Bytes = NDArray[np.uint8]
 

@@ -11,11 +11,7 @@ from functools import partial
 from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Pages,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Pages, Tensor, Work
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.markdown import markdown

@@ -21,21 +21,10 @@ from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.config import RECIPROCAL_BITS, check_range
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Work
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-    JOB_BYTES,
-    PAGE_BYTES,
-    SCALE_BYTES,
-    SEQUENCE_BYTES,
-)
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.limits import INTERVAL_BYTES, JOB_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.status import Status
 
 KERNEL = Path(__file__).with_name("kernel")
 COMPILER = ("gcc", "-std=gnu11", "-O3", "-shared", "-fPIC")

@@ -16,9 +16,7 @@ from itertools import product
 from math import ceil, lcm, prod
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Work,
-)
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.system.cycles import Counts, Memory, run

@@ -21,13 +21,7 @@ import numpy as np
 
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice, check_range
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import (
     DIMENSION_STEP,

@@ -6,9 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.job import run_batch
 from fusioncim_golden.metrics import in_lsb

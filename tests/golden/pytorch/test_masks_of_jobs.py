@@ -8,9 +8,7 @@ import torch
 
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.job import run_batch
 from fusioncim_golden.key_order import ORDERS
 from fusioncim_golden.mask import EVERY, FULL, Mask

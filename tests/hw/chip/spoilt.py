@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusioncim_golden.limits import (
-    INTERVAL_BYTES,
-    PAGE_BYTES,
-)
+from fusioncim_golden.limits import INTERVAL_BYTES, PAGE_BYTES
 from fusioncim_sim.rtl.chip_run import ChipJob
 
 TABLES = {

@@ -12,15 +12,11 @@ from cocotbext.axi import AxiResp
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench

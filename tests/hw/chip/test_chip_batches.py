@@ -5,19 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
-from fusioncim_golden.limits import (
-    POSITIONS,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.descriptor import Sequence
+from fusioncim_golden.limits import POSITIONS, SEQUENCE_BYTES
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import Fault
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.job_places import Paging

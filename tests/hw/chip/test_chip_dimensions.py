@@ -9,9 +9,7 @@ from fusioncim_golden import job as golden
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.system.cycles import Memory, run
 

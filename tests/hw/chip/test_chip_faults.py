@@ -16,9 +16,7 @@ from fusioncim_golden import job as golden
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import least_shift, legal_scales, pack_scales
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_bench import Bench
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip

@@ -14,26 +14,12 @@ from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.mask import MASK
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
-)
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    MAX_PAGE_TOKENS,
-    MAX_SEQUENCES,
-    POSITIONS,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
+from fusioncim_golden.limits import JOB_BYTES, MAX_PAGE_TOKENS, MAX_SEQUENCES, POSITIONS, SEQUENCE_BYTES
 from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS, job_values, packed, sequence_values
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import Source, pack, reset, within

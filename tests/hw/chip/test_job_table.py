@@ -10,9 +10,7 @@ from cocotb.triggers import ReadOnly, RisingEdge
 from fusioncim.chip.descriptor import job_layout, result_layout
 from fusioncim.chip.job_table import SLOTS, JobTable
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack, reset

@@ -5,15 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.job_places import LAYOUTS, Paging
 

@@ -16,19 +16,13 @@ from tests.hw.chip.spoilt import Spoilt
 
 from fusioncim.chip.query_loader import kept_scale, kept_scale_layout
 from fusioncim_golden.config import Config
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
-from fusioncim_golden.limits import (
-    POSITIONS,
-)
+from fusioncim_golden.descriptor import Sequence
+from fusioncim_golden.limits import POSITIONS
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.scale_table import legal_scales
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.replay import play

@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim.chip.record_files import JOB_MEANINGS, SEQUENCE_MEANINGS, files, placed, tables
-from fusioncim_golden.limits import (
-    JOB_BYTES,
-    SEQUENCE_BYTES,
-)
+from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, packed
 
 RECORDS = {"job": (JOB_FIELDS, JOB_BYTES), "sequence": (SEQUENCE_FIELDS, SEQUENCE_BYTES)}

@@ -19,9 +19,7 @@ from systemrdl.node import AddressableNode, FieldNode, RegNode
 from fusioncim.chip.counters import counters
 from fusioncim.chip.descriptor import result_layout
 from fusioncim.chip.registers import OKAY, SLVERR, RegisterFile, files, model, read, registers
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, reset, within

@@ -15,9 +15,7 @@ from fusioncim.chip.registers import registers
 from fusioncim_golden.chip_config import JOB_QUEUE
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.driver import RESULTS, ChipTimeoutError, Driver, JobError, MappedRegisters
 
 TINY = PRESETS["tiny"]

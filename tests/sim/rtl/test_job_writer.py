@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from fusioncim_golden.descriptor import (
-    Descriptor,
-    Pages,
-    Sequence,
-    Tensor,
-    Work,
-)
+from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.record import job_record, sequence_table
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.job_writer import write_job
 
 CHIP = preset("tiny")

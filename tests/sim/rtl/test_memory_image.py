@@ -9,18 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-    Work,
-)
+from fusioncim_golden.descriptor import Sequence, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.record import job_record, sequence_table
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.job_places import LAYOUTS, JobOptions, Paging
 from fusioncim_sim.rtl.memory_image import Image, place_job
 from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view

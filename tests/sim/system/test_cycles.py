@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import (
-    Work,
-)
+from fusioncim_golden.descriptor import Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import traffic
 from fusioncim_golden.mask import Mask

@@ -9,9 +9,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.system.workload import MODELS, Cache, Phase, changed, job_of, model, scores
 
 PAPER = PRESETS["paper"]

@@ -6,9 +6,7 @@ import numpy as np
 
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-)
+from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.rtl.job_places import Paging

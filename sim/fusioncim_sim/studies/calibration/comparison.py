@@ -5,9 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import (
-    Work,
-)
+from fusioncim_golden.descriptor import Work
 from fusioncim_sim.studies.study import Stored
 from fusioncim_sim.system.cycles import Counts, Memory, run
 

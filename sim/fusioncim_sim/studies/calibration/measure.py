@@ -8,9 +8,7 @@ from typing import Any
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.studies.calibration.case import Case

@@ -17,9 +17,7 @@ from fusioncim_golden import job as golden
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.status import (
-    Status,
-)
+from fusioncim_golden.status import Status
 from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.simulators import SIMULATORS

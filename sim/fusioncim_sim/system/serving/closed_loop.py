@@ -10,10 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fusioncim_golden.config import check_range
-from fusioncim_golden.limits import (
-    MAX_SEQUENCES,
-    POSITIONS,
-)
+from fusioncim_golden.limits import MAX_SEQUENCES, POSITIONS
 from fusioncim_sim.system.serving.trace import Request
 
 SLOTS = 16

@@ -13,9 +13,7 @@ from fusioncim.build.workers import run_all
 from fusioncim.package import CLOCK_MHZ, check_clock
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import (
-    POSITIONS,
-)
+from fusioncim_golden.limits import POSITIONS
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy

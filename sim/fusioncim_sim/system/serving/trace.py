@@ -17,9 +17,7 @@ from typing import Any
 from fusioncim_golden.config import check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.input_file import read_file, read_text
-from fusioncim_golden.limits import (
-    POSITIONS,
-)
+from fusioncim_golden.limits import POSITIONS
 
 DATA = Path(__file__).parent / "data"
 SAMPLES: Mapping[str, str] = {"azure-conv": "azure_conv.csv", "azure-code": "azure_code.csv"}

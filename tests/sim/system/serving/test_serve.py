@@ -6,10 +6,7 @@ from dataclasses import asdict, fields
 import pytest
 from typer.testing import CliRunner
 
-from fusioncim_golden.descriptor import (
-    Sequence,
-    Work,
-)
+from fusioncim_golden.descriptor import Sequence, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.presets import PRESETS
