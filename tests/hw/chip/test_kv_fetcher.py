@@ -1,9 +1,10 @@
 """Keys and values in pages on whole chips: every order of the blocks, to the last cycle of the model, and bad lists."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from tests.hw.chip.right import assert_counted, assert_right, works
 from tests.hw.chip.spoilt import Spoilt
 
 from fusioncim_golden.descriptor import Sequence
@@ -67,12 +68,8 @@ def test_pages_in_every_order(name):
         for n, (*shape, mask, tokens, layout) in enumerate(JOBS.values())
     ]
     run = simulate_chip(chip, jobs, latency=30, cycles=60_000)
-    assert run.statuses == [Status.OK] * len(jobs)
-    assert run.stray == 0
-    for job, found in zip(jobs, run.outputs, strict=True):
-        assert np.array_equal(job.golden(chip), found)
-    works = [image.work for image in run.images]
-    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
+    assert_right(chip, jobs, run)
+    assert_counted(chip, run)
 
 
 GOOD = ChipJob(groups=operands(1, 2, 2, 13, 40), paging=Paging(tokens=4, spare=3))
@@ -162,13 +159,9 @@ def test_two_passes_in_turn(name):
         batch_job(1, chip, MIXED[::-1], *options, gap=3 * chip.alignment),
     ]
     run = simulate_chip(chip, jobs, latency=30, cycles=100_000)
-    assert run.statuses == [Status.OK] * len(jobs)
-    assert run.stray == 0
-    for job, found in zip(jobs, run.outputs, strict=True):
-        assert np.array_equal(job.golden(chip), found)
-    works = [image.work for image in run.images]
-    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= run.counters.items()
-    assert run.counters["cycles"] < modelled(chip.override(walks=1), works, Memory(latency=30)).cycles
+    assert_right(chip, jobs, run)
+    assert_counted(chip, run)
+    assert run.counters["cycles"] < modelled(chip.override(walks=1), works(run), Memory(latency=30)).cycles
 
 
 PAGED = TINY.override(walks=2, buffer_bytes=8192, **WALKS["folded, pages"][0])

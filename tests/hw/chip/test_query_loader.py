@@ -3,7 +3,6 @@
 The rest of the loader: `test_chip`.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
 import cocotb
@@ -12,6 +11,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from tests.hw.chip.right import assert_counted, assert_right
 from tests.hw.chip.spoilt import Spoilt
 
 from fusioncim.chip.query_loader import kept_scale, kept_scale_layout
@@ -27,8 +27,6 @@ from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.chip_run import ChipJob, simulate_chip
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.system.cycles import Memory
-from fusioncim_sim.system.cycles import run as modelled
 
 SHAPES = [(8, 16), (8, 48), (8, 64), (8, 1008), (4, 16), (4, 48), (4, 128)]
 """operand_bits, columns. 48 and 1008 columns do not allow every mantissa with the least shift; 4 bits may have 0."""
@@ -106,12 +104,8 @@ def test_rows_see_what_their_intervals_leave(name):
     chip = TINY.override(**CHIPS[name])
     jobs = [limited(n, 3, 45 + n, 50, mask, chip) for n, mask in enumerate(MASKS.values())]
     done = simulate_chip(chip, jobs, latency=30, cycles=60_000)
-    assert done.statuses == [Status.OK] * len(jobs)
-    assert done.stray == 0
-    for job, found in zip(jobs, done.outputs, strict=True):
-        assert np.array_equal(job.golden(chip), found)
-    works = [image.work for image in done.images]
-    assert asdict(modelled(chip, works, Memory(latency=30))).items() <= done.counters.items()
+    assert_right(chip, jobs, done)
+    assert_counted(chip, done)
 
 
 ENTRIES = {

@@ -1,0 +1,27 @@
+"""What a run of a chip has to give."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from fusioncim_golden.status import Status
+from fusioncim_sim.system.cycles import Memory
+from fusioncim_sim.system.cycles import run as modelled
+
+
+def works(run):
+    """The jobs as they lie in memory."""
+    return [image.work for image in run.images]
+
+
+def assert_right(chip, jobs, run):
+    """Every job is done, every bit as the golden model, and no byte beside the outputs changed."""
+    assert run.statuses == [Status.OK] * len(jobs)
+    assert run.stray == 0
+    for job, found in zip(jobs, run.outputs, strict=True):
+        assert np.array_equal(job.golden(chip), found)
+
+
+def assert_counted(chip, run, latency=30):
+    """Every counter as the cycle model, to the last cycle."""
+    assert asdict(modelled(chip, works(run), Memory(latency=latency))).items() <= run.counters.items()
