@@ -106,7 +106,10 @@ class ChipConfig:
         """What a driver must know of a chip, by the names of the capability registers."""
         own = ("engines", "bus_bytes", "buffer_bytes", "address_bits")
         engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
-        return {name: getattr(self, name) for name in own} | {name: getattr(self.engine, name) for name in engine}
+        extras = ("token_scale_bits", "alibi")
+        return {name: getattr(self, name) for name in own} | {
+            name: int(getattr(self.engine, name)) for name in (*engine, *extras)
+        }
 
     def alone(self) -> Config:
         """The engine as it is where it works alone: in the order of the key blocks that `KeyOrder.alone` names."""
