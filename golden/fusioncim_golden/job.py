@@ -48,6 +48,9 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
         first, own = (", ".join(str(x.shape) for x in (each.q, each.k, each.v)) for each in (groups[0], group))
         if own != first:
             raise InputError(f"all groups must have the same shapes of q, k and v, not {first} and {own}")
+        for name in ("token_scales", "sinks", "slopes"):
+            if (getattr(group, name) is None) != (getattr(groups[0], name) is None):
+                raise InputError(f"all groups must have {name}, or none of them")
         for name, x in (("mantissa", group.mantissa), ("shift", group.shift)):
             if (x != x[:, :1]).any():
                 raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
@@ -109,6 +112,8 @@ def run_batch(
         own = None if intervals is None else intervals[row]
         for n, group in enumerate(groups):
             scales = {name: getattr(group, name)[:, row] for name in ("mantissa", "shift", "scale_q")}
+            if group.token_scales is not None:
+                scales["token_scales"] = group.token_scales[key]
             part = replace(group, q=group.q[:, row], k=group.k[key], v=group.v[key], **scales)
             parts.append(_run_group(chip, part, each.start, each.mask, own))
             out[n, :, row] = parts[-1].out
