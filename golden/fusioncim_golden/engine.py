@@ -19,10 +19,7 @@ from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score, score_room
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
-<<<<<<< HEAD
 from fusioncim_golden.sinks import check_sinks
-=======
->>>>>>> lane
 from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_golden.token_scale import CODE_BITS
