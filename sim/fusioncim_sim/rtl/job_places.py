@@ -13,7 +13,6 @@ from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Tensor, W
 from fusioncim_golden.limits import (
     INTERVAL_BYTES,
     JOB_BYTES,
-    PACKED_BITS,
     PAGE_BYTES,
     SCALE_BYTES,
     SEQUENCE_BYTES,
@@ -56,7 +55,7 @@ class JobOptions:
         layout: of the tensors, of LAYOUTS.
         paging: of K and V, else contiguous.
         shared: V lies where K lies.
-        packed: K and V lie packed, two operands to a byte: multiples of 16.
+        kv_bits: of an operand of K and V; 0: those of the chip.
         lse: the log-sum-exp of every row is written.
         sequences: of a batch; rows and keys of the operands are then those of all.
         intervals: [queries, 2], the keys that a query sees at most; None: no table.
@@ -69,7 +68,7 @@ class JobOptions:
     layout: str = "head"
     paging: Paging | None = None
     shared: bool = False
-    packed: bool = False
+    kv_bits: int = 0
     lse: bool = False
     sequences: Sequence[descriptor.Sequence] = ()
     intervals: Int | None = None
@@ -125,7 +124,7 @@ def place(chip: ChipConfig, groups: Sequence[Heads], options: JobOptions) -> tup
     (members, queries, dimension), keys, kv_heads = groups[0].q.shape, len(groups[0].k), len(groups)
     heads, one = members * kv_heads, groups[0]
     outputs, shared = one.v.shape[1], options.shared
-    bits = PACKED_BITS if options.packed else chip.engine.operand_bits
+    bits = options.kv_bits or chip.engine.operand_bits
     vector, value = (size * bits // 8 for size in (dimension, outputs))
     row = outputs * chip.engine.output_bits // 8
     free = Allocator(chip, options.base, options.gap)
@@ -176,7 +175,7 @@ def place(chip: ChipConfig, groups: Sequence[Heads], options: JobOptions) -> tup
         intervals=free.gapped(queries * INTERVAL_BYTES) if options.intervals is not None else 0,
         sinks=free.gapped(heads * SCALE_BYTES) if one.sinks is not None else 0,
         slopes=free.gapped(heads * SCALE_BYTES) if one.slopes is not None else 0,
-        kv_bits=PACKED_BITS if options.packed else 0,
+        kv_bits=options.kv_bits,
         token_scales=token_scales,
         lse=free.words(queries * members, kv_heads, chip.alignment) if options.lse else None,
     )

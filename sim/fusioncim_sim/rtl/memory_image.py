@@ -12,7 +12,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
-from fusioncim_golden.limits import JOB_BYTES, LSE_BYTES, PACKED_BITS, TOKEN_SCALE_BYTES
+from fusioncim_golden.limits import JOB_BYTES, LSE_BYTES, TOKEN_SCALE_BYTES
 from fusioncim_golden.normalizer import NO_KEY
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
@@ -96,9 +96,8 @@ class Image:
         )
         for name in ("k",) if job.shared else ("k", "v"):
             vectors = np.stack([getattr(group, name) for group in groups], axis=1)
-            if job.kv_bits == PACKED_BITS < bits:
-                vectors = vectors >> PACKED_BITS
-            self._put_keys(memory, name, pack_integers(vectors, job.kv_bits or bits))
+            kv_bits = job.kv_bits or bits
+            self._put_keys(memory, name, pack_integers(vectors >> bits - kv_bits, kv_bits))
         if job.token_scales:
             codes = [group.token_scales for group in groups if group.token_scales is not None]
             words = np.stack([pack_codes(each) for each in codes], axis=1)
@@ -160,8 +159,9 @@ def place_job(chip: ChipConfig, memory: Bytes, groups: Sequence[Heads], options:
     check_groups(chip, groups)
     if options.shared and not all(np.array_equal(each.k[:, : each.v.shape[1]], each.v) for each in groups):
         raise InputError("values that lie where their keys lie must be the first parts of these, and are not")
-    if options.packed and any((x % (1 << PACKED_BITS)).any() for each in groups for x in (each.k, each.v)):
-        raise InputError(f"packed keys and values must be multiples of {1 << PACKED_BITS}, and are not")
+    step = 1 << chip.engine.operand_bits - (options.kv_bits or chip.engine.operand_bits)
+    if any((x % step).any() for each in groups for x in (each.k, each.v)):
+        raise InputError(f"keys and values of {options.kv_bits} bits must be multiples of {step}, and are not")
     work, address = place(chip, groups, options)
     image = Image(work=work, chip=chip, address=address)
     image.write(memory, groups, options.intervals)

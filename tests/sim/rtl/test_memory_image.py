@@ -380,7 +380,7 @@ def rich(seed=3, keys=21, queries=3):
 def test_what_a_job_may_have_besides_lies_where_its_record_says(tokens, layout, gap):
     groups, memory = rich(), fill(1 << 17)
     paging = Paging(tokens=tokens, layout=layout) if tokens else None
-    image = placed(RICH, memory, groups, packed=True, lse=True, paging=paging, layout=layout, gap=gap)
+    image = placed(RICH, memory, groups, kv_bits=4, lse=True, paging=paging, layout=layout, gap=gap)
     job = image.descriptor
     assert job.status(RICH) == Status.OK
     assert job.kv_bits == 4
@@ -406,8 +406,8 @@ def test_what_a_job_may_have_besides_lies_where_its_record_says(tokens, layout, 
 
 def test_packed_operands_are_multiples_of_16():
     groups = [replace(group, v=group.v + 1) for group in rich()]
-    with pytest.raises(InputError, match=r"^packed keys and values must be multiples of 16, and are not$"):
-        placed(RICH, fill(1 << 17), groups, packed=True)
+    with pytest.raises(InputError, match=r"^keys and values of 4 bits must be multiples of 16, and are not$"):
+        placed(RICH, fill(1 << 17), groups, kv_bits=4)
 
 
 def test_short_vectors_lie_as_far_apart_as_places_must():

@@ -42,6 +42,8 @@ def simulated(case: Case, simulator: str | None = None) -> dict[str, Any]:
         sequences=case.sequences,
         paging=case.paging,
         shared=case.shared,
+        kv_bits=case.kv_bits,
+        lse=case.lse,
         intervals=case.spans(),
     )
     done = simulate_chip(
