@@ -87,16 +87,15 @@ class Case:
         high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
         return np.stack([high // 2, high], axis=1)
 
-    def _besides(self, rng: np.random.Generator) -> dict[str, Int]:
-        """What a key and value head has beside its operands."""
-        found = {}
+    def _besides(self, heads: Heads, rng: np.random.Generator) -> Heads:
+        """With what a key and value head has beside its operands."""
         if self.token_scales:
-            found["token_scales"] = rng.integers(0, 1 << 9, (self.keys, 2))
+            heads = replace(heads, token_scales=rng.integers(0, 1 << 9, (self.keys, 2)))
         if self.sinks:
-            found["sinks"] = sinks_of(rng.normal(0, 3, self.group))
+            heads = replace(heads, sinks=sinks_of(rng.normal(0, 3, self.group)))
         if self.slopes:
-            found["slopes"] = slope_words(0.5 ** rng.integers(1, 9, self.group))
-        return found
+            heads = replace(heads, slopes=slope_words(rng.uniform(1 / 256, 1, self.group)))
+        return heads
 
     def operands(self) -> list[Heads]:
         """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
@@ -109,6 +108,6 @@ class Case:
         for _ in range(self.kv_heads):
             q, k, v = (rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes)
             k, v = (x >> step << step for x in (k, v))
-            heads = replace(from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit), **self._besides(rng))
+            heads = self._besides(from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit), rng)
             found.append(replace(heads, v=(k if self.shared else v)[:, : self.value_dimension]))
         return found
