@@ -8,7 +8,7 @@ from typing import Any
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.system.model_config import LanguageModel, model_of
-from fusioncim_sim.system.workload import Model
+from fusioncim_sim.system.models import Model
 
 CONFIGS = Path(__file__).parent / "data" / "model_configs.json"
 
