@@ -52,5 +52,6 @@ def _layers(found: LanguageModel) -> str:
 
 
 def _kind(this: Model) -> str:
-    latent = ", latent" if this.latent else ""
-    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{latent}, {this.mask.words}"
+    has = {"latent": this.latent, "sinks": this.sinks, "ALiBi": this.slopes}
+    words = "".join(f", {name}" for name, there in has.items() if there)
+    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{words}, {this.mask.words}"
