@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
-
 from tests.hw.chip.right import quantized
 
 from fusioncim_golden import job as golden
