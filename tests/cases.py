@@ -1,0 +1,11 @@
+"""Which cases the long tests run: with all tests a part of them, and all of them by targets of their own."""
+
+import os
+
+ALL = os.environ.get("FUSIONCIM_ALL_CASES") == "1"
+
+
+def part(cases, *names):
+    """The names of all cases, or these of them."""
+    assert set(names) <= set(cases)
+    return list(cases) if ALL else list(names)
