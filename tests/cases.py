@@ -3,6 +3,8 @@
 import os
 
 ALL = os.environ.get("FUSIONCIM_ALL_CASES") == "1"
+SHARE = 1 if ALL else 2
+"""Of the moments at which a test stops something, every so many are taken."""
 
 
 def part(cases, *names):

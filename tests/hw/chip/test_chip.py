@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
-from tests.cases import ALL, part
+from tests.cases import ALL, SHARE, part
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
@@ -353,8 +353,6 @@ async def survives_aborts_and_resets(dut):
 
 
 STOPS = [("abort", 1), ("reset", 2), ("reset", 1), ("abort", 4)]
-SHARE = 1 if ALL else 2
-"""Every so many moments."""
 
 
 @pytest.mark.long
