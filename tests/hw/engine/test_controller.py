@@ -123,7 +123,7 @@ async def loads_every_tile_once(dut):
             await RisingEdge(dut.clk)
             if dut.query_enable.value == 1:
                 entry = write.from_bits(int(dut.write.value))
-                info = softmax_layouts.query_layout().from_bits(int(dut.query.value))
+                info = softmax_layouts.query_layout(config).from_bits(int(dut.query.value))
                 assert entry.word not in kept
                 data = None
                 if entry.enable:
