@@ -78,7 +78,7 @@ class Controller(wiring.Component):
                 "i_block": In(stream.Signature(block_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(query_layout()),
+                "query": Out(query_layout(config)),
                 "kv": Out(kv_signature(config)),
                 "command": Out(ip_cim.plane_command_layout(config)),
                 "control": Out(control_layout(config)),

@@ -40,7 +40,8 @@ def blocks_layout(config: Config) -> data.StructLayout:
 
 def query_row_layout(config: Config) -> data.StructLayout:
     """One query: signed operands in two's complement, score scale mantissa / 2^shift, the keys it sees."""
-    return data.StructLayout({"data": data.ArrayLayout(config.operand_bits, config.columns), "query": query_layout()})
+    operands = data.ArrayLayout(config.operand_bits, config.columns)
+    return data.StructLayout({"data": operands, "query": query_layout(config)})
 
 
 def loaded_pass_layout(config: Config) -> data.StructLayout:
@@ -83,7 +84,7 @@ class TileLoader(wiring.Component):
                 "o_tile": Out(stream.Signature(drained_tile_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(query_layout()),
+                "query": Out(query_layout(config)),
                 "release": In(config.words),
                 "blocks": Out(blocks_layout(config)).array(config.words),
                 "fresh": Out(1).array(config.words),
