@@ -275,7 +275,7 @@ def test_rows_have_the_sinks_of_their_heads(name):
     plain = random_heads(config, job.queries, job.keys, job.heads)
     sinks = sinks_of(np.linspace(-9, 12, job.heads)) * (np.arange(job.heads) % 4 != 3)
     jobs = [(replace(plain, sinks=sinks), job), (plain, job), (replace(plain, sinks=sinks[::-1]), job)]
-    assert_bit_exact(config, jobs, stall={port: stall for port in PORTS}, seed=3)
+    assert_bit_exact(config, jobs, stall=dict.fromkeys(PORTS, stall), seed=3)
 
 
 # Events, and the share of one engine of several.
