@@ -12,6 +12,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.mask import sees
 from fusioncim_golden.normalizer import NO_KEY, log_sum_exp, normalize, with_sink
 from fusioncim_golden.op_cim import accumulate
@@ -19,7 +20,7 @@ from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score, score_room
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
 from fusioncim_golden.sinks import PRESENT, legal_sinks
-from fusioncim_golden.slopes import SLOPE_POSITIONS, legal_slopes, slope_term
+from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_golden.token_scale import CODE_BITS
 

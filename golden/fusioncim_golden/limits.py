@@ -24,8 +24,10 @@ PACKED_BITS = 4
 """Bits of keys and values that are packed, two to a byte."""
 LSE_BYTES = 4
 """Bytes of the log-sum-exp of a row."""
-SLOPE_POSITIONS = (1 << 18) - 1
-"""Largest number of keys, and of a position, in a job with slopes."""
+SLOPE_POSITION_BITS = 17
+"""Bits of a position in a job with slopes."""
+SLOPE_POSITIONS = (1 << SLOPE_POSITION_BITS) - 1
+"""Largest number of keys, and largest start + queries, of a job with slopes."""
 PAGE_BYTES = 4
 """Bytes of an entry of the page list."""
 INTERVAL_BYTES = 8

@@ -20,10 +20,6 @@ from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHI
 
 LEAST_SLOPE_SHIFT = SCALE_BITS - 1
 """The smallest shift of a slope: with it slopes are from 1 to 255/128."""
-SLOPE_POSITION_BITS = 17
-"""Bits of a position in a job with slopes."""
-SLOPE_POSITIONS = (1 << SLOPE_POSITION_BITS) - 1
-"""Largest number of keys, and largest start + queries, of a job with slopes."""
 
 
 def legal_slopes(words: Int) -> Bool:

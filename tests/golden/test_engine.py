@@ -9,13 +9,14 @@ from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, Config
 from fusioncim_golden.engine import Events, check_operands, run, trace
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import LOG2_E, Heads, from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
-from fusioncim_golden.slopes import SLOPE_POSITIONS, slope_words
+from fusioncim_golden.slopes import slope_words
 from fusioncim_golden.softmax import Rows, Update, exact_rescales, merge
 from fusioncim_sim.heads.read import fixture, load_heads
 

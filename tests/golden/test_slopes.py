@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from fusioncim_golden.config import REFERENCE_BITS, Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.quantize import LOG2_E
 from fusioncim_golden.scale_table import largest_score, legal_scales, pack_scales
-from fusioncim_golden.slopes import SLOPE_POSITIONS, legal_slopes, slope_term, slope_values, slope_words
+from fusioncim_golden.slopes import legal_slopes, slope_term, slope_values, slope_words
 from fusioncim_golden.softmax import log2_score
 
 PAIRS = np.array([(mantissa, shift) for mantissa in range(256) for shift in range(32)]).T
