@@ -26,6 +26,8 @@ TOKEN_SCALE_BITS = (0, 1, 8)
 """Values of token_scale_bits."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
+SLOPE_POSITION_BITS = 17
+"""Bits of a position in a job with slopes."""
 MAX_BITS = 63
 """Bits of the largest whole number that a file or an option may hold."""
 SEED_LIMIT = 4

@@ -1,6 +1,6 @@
 """The limits of a job, and the bytes of what lies in memory beside its tensors."""
 
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, SLOPE_POSITION_BITS
 
 POSITIONS = (1 << POSITION_BITS) - 1
 """Largest number of queries, of keys, of pages, and of a position."""
@@ -24,8 +24,6 @@ PACKED_BITS = 4
 """Bits of keys and values that are packed, two to a byte."""
 LSE_BYTES = 4
 """Bytes of the log-sum-exp of a row."""
-SLOPE_POSITION_BITS = 17
-"""Bits of a position in a job with slopes."""
 SLOPE_POSITIONS = (1 << SLOPE_POSITION_BITS) - 1
 """Largest number of keys, and largest start + queries, of a job with slopes."""
 PAGE_BYTES = 4

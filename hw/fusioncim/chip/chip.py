@@ -44,6 +44,7 @@ from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
 from fusioncim.chip.realigner import Realigner
 from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
+from fusioncim.chip.unpacker import Unpacker
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
@@ -106,12 +107,14 @@ class Core(wiring.Component):
         checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
         realigners = [Realigner(chip) for _ in range(chip.read_ports)]
+        unpackers = [Unpacker(chip) for _ in realigners] if chip.packs else []
         buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
         units |= {
             **{("realigner", "realigner_v")[n]: realigner for n, realigner in enumerate(realigners)},
+            **{("unpacker", "unpacker_v")[n]: unpacker for n, unpacker in enumerate(unpackers)},
             "output_writer": writer,
             **{f"engine_{n}": engine for n, engine in enumerate(engines)},
         }
@@ -172,12 +175,20 @@ class Core(wiring.Component):
             m.d.comb += [
                 *(each.slot.eq(planner.slot), each.dimension.eq(planner.job.descriptor.dimension)),
                 each.value_dimension.eq(planner.job.descriptor.value_dimension),
-                *(each.beat_valid.eq(given), each.beat.eq(beat), buffer.words[n].eq(each.words)),
-                *(buffer.write[n].eq(each.write), buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
+                *(each.beat_valid.eq(given), each.beat.eq(beat), each.packed.eq(planner.job.descriptor.packed)),
+                *(buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
                 *(buffer.beat_valid[n].eq(given & (1 if n else is_kv)), buffer.beat_tag[n].eq(beat.tag)),
                 table.read_error[n].eq(given & beat.error & ~(0 if n else is_table)),
                 table.read_slot[n].eq(beat.tag.slot),
             ]
+            words: Realigner | Unpacker = each
+            if unpackers:
+                words = unpacker = unpackers[n]
+                m.d.comb += [
+                    *(unpacker.i_words.eq(each.words), unpacker.i_write.eq(each.write)),
+                    unpacker.halves.eq(each.halves),
+                ]
+            m.d.comb += [buffer.words[n].eq(words.words), buffer.write[n].eq(words.write)]
 
         # Buffer and network.
         m.d.comb += [

@@ -187,7 +187,7 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
         x for tensor in (job.token_scales, job.lse) for x in ((tensor.address, tensor.pitch) if tensor else (0, 0))
     ]
     heads = [job.heads, job.kv_heads, job.shared]
-    heads += [job.query_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
+    heads += [job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
     opened = False
     for part, status in zip(work.parts, work.statuses(), strict=True):

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
+from tests.cases import part
+from tests.hw.chip.right import quantized
 
 from fusioncim_golden import job as golden
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
@@ -16,6 +18,7 @@ from fusioncim_sim.system.cycles import Memory, run
 TINY = PRESETS["tiny"]
 FEW = {"columns": 64, "rows": 4, "softmax_lanes": 2, "update_rank": 4, "buffer_bytes": 1 << 12}
 INT4 = {"operand_bits": 4, "accumulator_bits": 18, "slack": 2, "flush": 9}
+TWO_ROWS = "128, two rows leave"
 CHIPS = {
     "64": {},
     "64, int4": {**INT4, "output_bits": 8, "buffer_bytes": 1 << 11},
@@ -25,20 +28,24 @@ CHIPS = {
     "256, int4": {**INT4, "engines": 1},
     "512": {"schedule": "folded", "engines": 4, "words": 4},
     "512, int8 out": {"output_bits": 8, "update_rank": 8},
-    "1024": {"columns": 128, "update_rank": 8, "buffer_bytes": 1 << 13},
+    "1024": {"columns": 128, "address_bits": 64},
     "1024, int4": {**INT4, "columns": 256, "output_bits": 8},
-    "128, two rows leave": {"drain_rows": 2, "schedule": "folded"},
+    TWO_ROWS: {"drain_rows": 2, "schedule": "folded"},
     "512, four rows leave": {"drain_rows": 4, "output_bits": 8, "update_rank": 8},
 }
 JOBS = (
-    # dimension of 64 columns, layout, gap in places, query heads, queries, keys, mask
-    (40, "token", 0, 3, 5, 13, CAUSAL),
-    (64, "head", 1, 1, 9, 9, FULL),
-    (24, "head", 0, 2, 3, 18, CAUSAL),
-    (64, "token", 0, 2, 6, 11, Mask(window=5)),
-    (8, "token", 3, 4, 4, 10, CAUSAL),
-    (32, "head", 0, 1, 7, 20, CAUSAL),
-    (56, "token", 5, 9, 1, 15, CAUSAL),
+    # dimension of 64 columns, layout, gap in places, query heads, queries, keys, mask, bits of K and V
+    (40, "token", 0, 3, 5, 13, CAUSAL, 0),
+    (64, "head", 1, 1, 9, 9, FULL, 4),
+    (24, "head", 0, 2, 3, 18, CAUSAL, 0),
+    (64, "token", 0, 2, 6, 11, Mask(window=5), 0),
+    (40, "token", 0, 1, 3, 9, CAUSAL, 4),
+    (8, "token", 3, 4, 4, 10, CAUSAL, 0),
+    (64, "head", 0, 2, 2, 21, CAUSAL, 4),
+    (24, "token", 1, 2, 3, 18, CAUSAL, 4),
+    (32, "head", 0, 1, 7, 20, CAUSAL, 0),
+    (8, "head", 0, 1, 4, 10, FULL, 4),
+    (56, "token", 5, 9, 1, 15, CAUSAL, 0),
 )
 
 
@@ -59,7 +66,7 @@ def chip_of(name):
 def jobs_of(chip):
     limit = (1 << (chip.engine.operand_bits - 1)) - 1
     jobs = []
-    for n, (dimension, layout, gap, group, queries, keys, mask) in enumerate(JOBS):
+    for n, (dimension, layout, gap, group, queries, keys, mask, kv_bits) in enumerate(JOBS):
         rng = np.random.default_rng(n)
         shapes = (group, queries), (keys,), (keys,)
         dimension += chip.engine.columns - 64 if dimension >= 40 else 0
@@ -67,8 +74,13 @@ def jobs_of(chip):
         def draw(*shape, rng=rng, dimension=dimension):
             return rng.integers(-limit, limit + 1, (*shape, dimension))
 
-        groups = [from_integers(*(draw(*x) for x in shapes), scale_q=1 / limit, scale_k=4 / limit) for _ in range(2)]
-        jobs.append(AmongNoise(groups=groups, mask=mask, layout=layout, gap=gap * chip.alignment))
+        groups = []
+        for _ in range(2):
+            q, k, v = (draw(*x) for x in shapes)
+            k, v = (quantized(chip, x, kv_bits) for x in (k, v))
+            groups.append(from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit))
+        gap *= chip.alignment
+        jobs.append(AmongNoise(groups=groups, mask=mask, layout=layout, gap=gap, kv_bits=kv_bits))
     return jobs
 
 
@@ -76,8 +88,8 @@ def jobs_of(chip):
 @pytest.mark.parametrize(
     ("name", "stall"),
     [
-        *((name, "never") for name in CHIPS),
-        *((name, "randomly") for name in ("64", "256, int4", "512", "1024, int4", "128, two rows leave")),
+        *((name, "never") for name in part(CHIPS, "64", "128, int4", "256", "512, int8 out", "1024", TWO_ROWS)),
+        *((name, "randomly") for name in part(("64", "256, int4", "512", "1024, int4", TWO_ROWS), "64", TWO_ROWS)),
     ],
 )
 def test_any_dimension_at_any_place(name, stall):

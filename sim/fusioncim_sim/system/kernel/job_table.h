@@ -35,7 +35,7 @@ static int64_t job_cycles(const Config *config, const Job *job)
     int64_t counts[] = {
         heads, queries, 1, job->lse ? kv_heads : 0, rows, heads, queries, 1, kv_heads, keys, pages, 1, kv_heads, keys, pages, 1,
         job->heads, job->sinks ? job->heads : 0, job->slopes ? job->heads : 0, job->sequences, job->all_queries, listed,
-        heads, queries, rows, group, group,
+        heads, queries, job->all_queries, group, group,
     };
     int64_t of_tokens[] = {scaled * kv_heads, scaled * pages, scaled * (keys + TOKEN_SCALE_KEYS) / TOKEN_SCALE_KEYS};
     return JUDGE_CYCLES + group + config->rows / group + products_cycles(counts, sizeof counts / sizeof *counts) +
