@@ -12,6 +12,8 @@ from fusioncim.engine import ip_cim, reciprocal, softmax_layouts
 from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
+from fusioncim.engine.sink_table import sink_place_layout
+from fusioncim.engine.softmax_lane import latency
 from fusioncim.engine.tile_loader import (
     TileLoader,
     blocks_layout,
@@ -19,13 +21,14 @@ from fusioncim.engine.tile_loader import (
     query_row_layout,
     tile_command_layout,
 )
+from fusioncim.engine.token_scale import scales_layout
 from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
-from fusioncim_sim.rtl.stream_words import tile_word
+from fusioncim_sim.rtl.stream_words import slope_fields, tile_word
 
 TINY = preset("tiny").alone()
 
@@ -81,8 +84,11 @@ def share(config, jobs, engine, engines):
                         "low": low,
                         "high": high,
                     }
+                    if config.alibi:
+                        info |= slope_fields(int(rng.integers(1 << 13)), int(rng.integers(1 << 17)))
                     data = int.from_bytes(rng.bytes(layout["data"].shape.size // 8), "little")
-                    q.append(pack(layout["query"].shape, info) << layout["query"].offset | data)
+                    sink = int(rng.integers(1 << layout["sink"].shape.size)) << layout["sink"].offset
+                    q.append(pack(layout["query"].shape, info) << layout["query"].offset | data | sink)
                 n = len(tiles)
                 before = n - config.words if n >= config.words else None
                 tiles.append(LoadedTile(n % config.words, len(groups), tile, q, tile is mine[-1], before))
@@ -123,11 +129,13 @@ async def loads_every_tile_once(dut):
             await RisingEdge(dut.clk)
             if dut.query_enable.value == 1:
                 entry = write.from_bits(int(dut.write.value))
-                info = softmax_layouts.query_layout().from_bits(int(dut.query.value))
+                info = softmax_layouts.query_layout(config).from_bits(int(dut.query.value))
                 assert entry.word not in kept
                 data = None
                 if entry.enable:
                     data = entry.data | (info.as_bits() << query["query"].offset)
+                    data |= int(dut.sink.value) << query["sink"].offset
+                    assert dut.turn.value == len(rows) // (config.rows * config.words) % 2
                 rows.append((entry.word, entry.row, (info.low, info.high), data))
             else:
                 assert write.from_bits(int(dut.write.value)).enable == 0
@@ -150,8 +158,9 @@ async def loads_every_tile_once(dut):
             dut.release.value = 0
 
     async def take_tiles():
-        for tile in tiles:
-            want = pack(reciprocal.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
+        for n, tile in enumerate(tiles):
+            want = {"word": tile.word, "rows": tile.golden.count, "turn": n // config.words % 2}
+            want = pack(reciprocal.drained_tile_layout(config), want)
             assert await tile_sink.receive() == want
             kept.add(tile.word)
 
@@ -188,7 +197,7 @@ LOADS = {
 @pytest.mark.parametrize("stall", ["never", "randomly"])
 def test_tile_loader(name, stall):
     jobs, engine, engines, words = LOADS[name]
-    config = {"words": words}
+    config = {"words": words, "alibi": name in ("heads", "start")}
     launch(
         TileLoader(configured(config)),
         "loads_every_tile_once",
@@ -340,14 +349,15 @@ async def runs_the_slots_of_the_schedule(dut):
                 entry = write.from_bits(int(dut.write.value))
                 assert (entry.word, entry.row) == (tiles[index].word, row)
                 assert entry.enable == (row < tiles[index].golden.count)
+                place = sink_place_layout(config).from_bits(int(dut.sink_place.value))
+                assert (place.word, place.row, place.turn) == (tiles[index].word, row, index // config.words % 2)
             if dut.drained.value != 0:
                 gone.add(min(set(leaving) - gone))
             dut.drained.value = 0
             if dut.o_tile__valid.value == 1 and dut.o_tile__ready.value == 1:
                 tile = tiles[handed]
-                assert int(dut.o_tile__payload.value) == pack(
-                    tile_layout, {"word": tile.word, "rows": tile.golden.count}
-                )
+                want = {"word": tile.word, "rows": tile.golden.count, "turn": handed // config.words % 2}
+                assert int(dut.o_tile__payload.value) == pack(tile_layout, want)
                 assert finished(handed)
                 after = max([cycle, *leaving.values()])
                 leaving[handed] = after + int(rng.integers(1, this["drain"]))
@@ -481,12 +491,20 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     dut.fresh__1.value = 0
     await reset(dut)
     log = []
+    more = latency(config) - 3
+
+    def scales(address):
+        """Of the vector at that place of the ring: every one has its own."""
+        return 0x1234567 * (address + 1) & ((1 << scales_layout(config).size) - 1)
 
     async def watch():
         control = softmax_layouts.control_layout(config)
         command = ip_cim.plane_command_layout(config)
         while True:
             await RisingEdge(dut.clk)
+            if config.token_scale_bits and dut.kv__keys_enable.value == 1:
+                dut.kv__scales.value = scales(int(dut.kv__keys_address.value))
+                dut.kv__scaled.value = int(dut.kv__keys_address.value) % 3 != 0
             log.append(
                 {
                     "command": command.from_bits(int(dut.command.value)),
@@ -545,9 +563,12 @@ async def keeps_the_rhythm_of_its_docstring(dut):
                 assert got == (plane, n, int(n == rank - 1), word, position)
                 assert control.first == (number in (0, 1))
                 assert control.fresh == (word == 0)
-            assert log[start + cycles + 6 + c]["pv"] == (1, word, c)
+                if config.token_scale_bits:
+                    assert control.scales.as_bits() == scales(block * rank + n)
+                    assert control.scaled == ((block * rank + n) % 3 != 0)
+            assert log[start + cycles + 6 + more + c]["pv"] == (1, word, c)
         if opens:
-            assert log[start + cycles + 5]["values"] == (1, block)
+            assert log[start + cycles + 5 + more]["values"] == (1, block)
     assert sum(now["values"][0] for now in log) == 3
     assert sum(now["claim"] for now in log) == 3
     assert sum(now["release"][0] for now in log) == 3
@@ -557,7 +578,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     ends = [t for t, now in enumerate(log) if now["finished"]]
     assert len(ends) == 1
     assert log[ends[0]]["finished"] == 0b11
-    assert ends[0] == starts[-1] + 2 * cycles + 10 + served
+    assert ends[0] == starts[-1] + 2 * cycles + 10 + more + served
 
 
 @pytest.mark.parametrize("gap", [0, 9, 100])
@@ -568,8 +589,11 @@ async def keeps_the_rhythm_of_its_docstring(dut):
         {"schedule": "in_order", "update_rank": 4, "columns": 32},
         {"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8},
         {"operand_bits": 8, "softmax_lanes": 4, "update_rank": 1},
+        {"token_scale_bits": 8, "update_rank": 4, "columns": 32},
+        {"token_scale_bits": 1, "operand_bits": 4, "softmax_lanes": 2, "update_rank": 4},
+        {"token_scale_bits": 8, "operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "alibi": True},
     ],
-    ids=["tiny", "in_order", "int4", "spare_lanes"],
+    ids=["tiny", "in_order", "int4", "spare_lanes", "scales", "powers_of_two_int4", "scales_int4"],
 )
 def test_sequencer(config, gap):
     full = configured(config)
@@ -582,8 +606,11 @@ def test_sequencer(config, gap):
     [
         ({}, (1, 11, 15, 21, 22, 50)),
         ({"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8}, (1, 7, 3, 9, 10, 22)),
+        ({"token_scale_bits": 1}, (1, 11, 15, 21, 22, 50)),
+        ({"token_scale_bits": 8}, (1, 11, 15, 22, 23, 51)),
+        ({"alibi": True}, (1, 11, 15, 22, 23, 51)),
     ],
-    ids=["tiny", "int4"],
+    ids=["tiny", "int4", "powers_of_two", "scales", "slopes"],
 )
 def test_rhythm(config, steps):
     assert astuple(rhythm(configured(config))) == steps
