@@ -294,7 +294,7 @@ class QueryLoader(wiring.Component):
         coming = data.View(note, notes.r_data)
         vector = Signal(vector_words_layout(chip), reset_less=True)
         complete = Signal()
-        now = Signal(note, reset_less=True)
+        now = Signal(data.StructLayout({"keys": mask.interval_layout(), "final": 1}), reset_less=True)
         is_row = Signal()
         m.d.comb += [
             is_row.eq(self.beat_valid & ~self.beat_scale),
@@ -307,8 +307,7 @@ class QueryLoader(wiring.Component):
                     m.d.sync += vector[n].eq(word)
         with m.If(complete):
             m.d.sync += [
-                *(now[name].eq(coming[name]) for name in ("engine", "final")),
-                self.scale_slot.eq(self.beat_slot),
+                *(now.final.eq(coming.final), self.scale_slot.eq(self.beat_slot)),
                 now.keys.low.eq(mask.larger(coming.keys.low, interval.low)),
                 now.keys.high.eq(mask.smaller(coming.keys.high, interval.high)),
             ]
