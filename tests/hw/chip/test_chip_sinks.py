@@ -122,7 +122,7 @@ def test_a_fault_of_sinks_and_log_sum_exp_is_that_of_its_job(kind, status):
 
     def fault(descriptors):
         place = descriptors[1].sinks if kind == "read" else descriptors[1].lse.address
-        return [Fault(place, place + 4, directions=(kind,))]
+        return [Fault(start=place, stop=place + 4, directions=(kind,))]
 
     run = simulate_chip(TINY, [good] * 3, cycles=60_000, faults=fault)
     assert run.statuses == [Status.OK, status, Status.OK]
