@@ -31,6 +31,10 @@ WIDE = LONG.override(bus_bits=1024)
 LONG_256 = LONG.override(bus_bits=256, engines=4, schedule="folded")
 LATENT = LONG.override(columns=160, buffer_bytes=5 << 11, engines=4, schedule="folded")
 """Four engines of 8 x 160; an output beat of 80 bits does not divide the bus of 128."""
+SCALED = TINY.override(update_rank=4, columns=32, buffer_bytes=1 << 13, token_scale_bits=8, alibi=True)
+"""Two engines of 8 x 32 that take scales per token and slopes."""
+SCALED_WIDE = EIGHT.override(token_scale_bits=8, alibi=True)
+SCALED_PORTS = LATENT.override(read_ports=2, token_scale_bits=1)
 LONG_512 = LONG.override(bus_bits=512)
 LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
 
@@ -256,6 +260,19 @@ CASES: Mapping[str, Case] = {
     ),
     "log-sum-exp: bus of 1024 bits, batch": _batch(*RAGGED, chip=WIDE, group=3, dimension=8, lse=True, gap=16),
     "log-sum-exp: 16 engines, blocks of 4 keys": _prefill(chip=SIXTEEN, queries=150, keys=150, group=1, lse=True),
+    "token scales: prefill": _prefill(chip=SCALED, token_scales=True),
+    "token scales: decode, slow memory": _decode(chip=SCALED, token_scales=True, kv_bits=4, latency=150, share=0.5),
+    "token scales: pages, two ports, latent": _batch(
+        *STEPS, chip=SCALED_PORTS, kv_heads=1, group=8, token_scales=True, shared=True, paging=Paging(tokens=16)
+    ),
+    "token scales: pages of 8, batches in the queue": Case(
+        chip=SCALED_WIDE, kv_heads=4, group=2, queries=3, keys=203, token_scales=True, paging=Paging(tokens=8), jobs=3
+    ),
+    "token scales: chip with them, job without": _prefill(chip=SCALED, slopes=True),
+    "slopes, sinks, log-sum-exp, token scales: decode of 8 tokens": Case(
+        chip=SCALED_WIDE, kv_heads=4, group=2, queries=8, keys=501, token_scales=True, sinks=True, slopes=True, lse=True
+    ),
+    "slopes: full attention": _prefill(chip=FOLDED.override(alibi=True), slopes=True, mask=FULL),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""
