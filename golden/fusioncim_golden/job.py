@@ -23,6 +23,7 @@ from fusioncim_golden.limits import (
     POSITIONS,
     SCALE_BYTES,
     SLOPE_POSITIONS,
+    TOKEN_SCALE_BYTES,
     TOKEN_SCALE_KEYS,
 )
 from fusioncim_golden.mask import CAUSAL, Mask
@@ -168,7 +169,11 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
     job = work.job
     query, key, value = job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip)
     row, group = job.row_bytes(chip), job.heads // job.kv_heads
-    tables = [job.scales, *filter(None, (job.sinks, job.slopes))]
+    places = [job.scales, *filter(None, (job.sinks, job.slopes))]
+    tables = _beats(chip, np.array(places), job.heads * SCALE_BYTES)
+    of_blocks, scales = 0, 0  # bytes of all scales of keys and values so far, of those of a block
+    if job.token_scales:
+        scales = max(TOKEN_SCALE_BYTES * chip.engine.update_rank, chip.bus_bytes)
     moved = Traffic()
     for each, status in zip(work.parts, work.statuses(), strict=True):
         if status != Status.OK or not each.queries:
@@ -181,8 +186,8 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
         moved.bytes_key += _bytes(chip, job.k, job.kv_heads, key, _places(work, each, "k"), reads)
         if not job.shared:
             moved.bytes_value += _bytes(chip, job.v, job.kv_heads, value, _places(work, each, "v"), reads)
-        beats = _beats(chip, np.array(tables), job.heads * SCALE_BYTES)
-        moved.bytes_scale = int(beats.sum()) * chip.bus_bytes
+        of_blocks += job.kv_heads * blocks * scales
+        moved.bytes_scale = int(tables.sum()) * chip.bus_bytes + of_blocks
         moved.bytes_output += _bytes(chip, job.o, job.heads, row, rows * job.o.pitch, once)
         if job.lse:
             moved.bytes_output += _lse_bytes(chip, job.lse, job.kv_heads, each.first_row * group, each.queries * group)

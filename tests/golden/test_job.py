@@ -661,6 +661,30 @@ def test_a_batch_moves_what_its_sequences_move():
         assert value == (getattr(alone[0], name) if name == "bytes_scale" else expected), name
 
 
+@pytest.mark.parametrize(("bus_bits", "rank", "beats"), [(64, 4, 2), (64, 8, 4), (128, 8, 2), (256, 8, 1), (512, 4, 1)])
+def test_scales_of_tokens_are_read_with_every_block(bus_bits, rank, beats):
+    """In whole beats, which blocks do not share; those of a batch are the sum of its sequences'."""
+    chip = TINY.override(columns=64, update_rank=rank, bus_bits=bus_bits, buffer_bytes=1 << 13, token_scale_bits=8)
+    job = descriptor(chip, kv_heads=3, queries=2, keys=45)
+    scaled = replace(job, token_scales=HeadTensor(address=1 << 20, pitch=192))
+    plain, moved = traffic(chip, job), traffic(chip, scaled)
+    assert moved.bytes_scale - plain.bytes_scale == moved.buffer_writes * beats * bus_bits // 8
+    assert replace(moved, bytes_scale=plain.bytes_scale) == plain
+    batch = replace(scaled, start=0, keys=93, queries=4, sequences=2, table=1 << 21)
+    parts = tuple(Sequence(queries=2, keys=45, start=43, first_row=2 * n, first_key=48 * n) for n in (0, 1))
+    both = traffic(chip, Work(job=batch, sequences=parts))
+    assert both.bytes_scale - plain.bytes_scale == 2 * (moved.bytes_scale - plain.bytes_scale)
+
+
+def test_packed_keys_and_values_are_half_the_bytes():
+    chip = TINY.override(columns=32, buffer_bytes=1 << 12)
+    job = descriptor(chip, queries=3, keys=45)
+    packed = replace(job, kv_bits=4, k=replace(job.k, pitch=16), v=replace(job.v, pitch=16))
+    plain, moved = traffic(chip, job), traffic(chip, packed)
+    assert (2 * moved.bytes_key, 2 * moved.bytes_value) == (plain.bytes_key, plain.bytes_value)
+    assert replace(moved, bytes_key=plain.bytes_key, bytes_value=plain.bytes_value) == plain
+
+
 def test_without_a_query_nothing_moves_and_without_a_key_one_is_read():
     job = replace(descriptor(queries=9, keys=9), start=0, sequences=1)
     assert traffic(TINY, Work(job=job, sequences=(Sequence(queries=0, keys=9),))) == Traffic()
