@@ -73,7 +73,7 @@ class HeadTables(wiring.Component):
     Throughput: a beat of a table, and a head, per cycle. Latency: 1 cycle from `read_enable`.
 
     Members:
-        begin: a job's tables are asked for from now on; all rows before have theirs.
+        opens: a job's tables are asked for from now on; all rows before have theirs.
         job: whose they are, in that cycle.
         beat_valid, beat, beat_last, beat_error: they come, in the order of `tables_of`.
         complete: that is the last beat of the last one.
@@ -89,7 +89,7 @@ class HeadTables(wiring.Component):
         slope = {"slope": Out(slope_layout())} if config.engine.alibi else {}
         super().__init__(
             {
-                "begin": In(1),
+                "opens": In(1),
                 "job": In(descriptor_layout(config)),
                 "beat_valid": In(1),
                 "beat": In(config.bus_bits),
@@ -115,7 +115,7 @@ class HeadTables(wiring.Component):
         arrived = Signal(address_shape(self._depth()))
         now = comes & -comes
         m.d.comb += self.complete.eq(self.beat_valid & self.beat_last & (comes == now[: len(names)]))
-        with m.If(self.begin):
+        with m.If(self.opens):
             there = Cat(Const(1, 1), *(self.job[name] != 0 for name in names[1:]))
             m.d.sync += [given.eq(there), comes.eq(there), arrived.eq(0)]
         with m.Elif(self.beat_valid):
@@ -147,7 +147,7 @@ class HeadTables(wiring.Component):
         m.submodules[name] = once(platform, bank)
         # The table may begin inside of its first beat.
         before = Signal(range(max(chip.bus_bytes // chip.alignment, 2)), name=f"before_{name}", reset_less=True)
-        with m.If(self.begin):
+        with m.If(self.opens):
             m.d.sync += before.eq(beat_offset(chip, self.job[name]))
         place = Signal(HEAD_BITS, name=f"place_{name}")
         chosen = Signal(range(many), name=f"chosen_{name}", reset_less=True)

@@ -8,57 +8,27 @@ a tile, and limits what these see.
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
 from fusioncim.chip.axi import beats_touched, read_request_layout
 from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query, vector_bytes
-from fusioncim.chip.head_tables import HeadTables, tables_of
+from fusioncim.chip.head_tables import tables_of
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.output_place import LSE_OFFSET_BITS, output_place_layout
 from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.chip.realigner import vector_words_layout
+from fusioncim.chip.row_receiver import RowReceiver
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim.lib.arith import fits, one_hot, selected
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS, SLOPE_POSITION_BITS
-from fusioncim_golden.limits import INTERVAL_BYTES, POSITIONS, SCALE_BYTES
-
-ROWS_IN_FLIGHT = 32
-"""Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
-
-
-def note_layout(chip: ChipConfig) -> data.StructLayout:
-    """What is kept of a row until it comes.
-
-    Members:
-        engine: where it goes.
-        head: whose row it is.
-        keys: those that it sees.
-        position: of its query, on a chip with alibi.
-        final: the last row of a pass.
-    """
-    position = {"position": SLOPE_POSITION_BITS} if chip.engine.alibi else {}
-    return data.StructLayout(
-        {
-            "engine": address_shape(chip.engines),
-            "head": HEAD_BITS,
-            "keys": mask.interval_layout(),
-            "final": 1,
-            **position,
-        }
-    )
-
-
-def interval_entry_layout() -> data.StructLayout:
-    """An entry of the table of intervals."""
-    return data.StructLayout({"low": 32, "high": 32})
+from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.limits import INTERVAL_BYTES, SCALE_BYTES
 
 
 class QueryLoader(wiring.Component):
@@ -123,12 +93,9 @@ class QueryLoader(wiring.Component):
         m = Module()
         chip = self.config
         this, tile = self.job.descriptor, self.i.payload
-        tables = HeadTables(chip)
-        m.submodules.tables = once(platform, tables)
-
-        note = note_layout(chip)
-        m.submodules.notes = notes = SyncFIFOBuffered(width=note.size, depth=ROWS_IN_FLIGHT)
-        asked = data.View(note, notes.w_data)
+        receiver = RowReceiver(chip)
+        m.submodules.receiver = once(platform, receiver)
+        notes, asked = receiver.i, receiver.i.payload
 
         q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
@@ -144,7 +111,6 @@ class QueryLoader(wiring.Component):
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
-        interval = Signal(mask.interval_layout(), reset_less=True)  # of the rows that come
         limited, has_lse = this.intervals != 0, this.lse != 0
         intervals = Signal(chip.address_bits)  # of the sequence
         m.d.comb += intervals.eq(this.intervals + self.job.first_row * INTERVAL_BYTES)
@@ -168,7 +134,7 @@ class QueryLoader(wiring.Component):
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
             *(asked.keys.low.eq(low), asked.keys.high.eq(high)),
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
-            notes.w_en.eq(step),
+            notes.valid.eq(step),
         ]
         if chip.engine.alibi:
             m.d.comb += asked.position.eq(position)
@@ -192,7 +158,7 @@ class QueryLoader(wiring.Component):
                             m.next = "OPEN"
             with m.State("OPEN"):
                 # The tables of the job before are in use until its last row has come.
-                m.d.comb += tables.begin.eq(~self.loading)
+                m.d.comb += receiver.opens.eq(~self.loading)
                 m.d.sync += asks.eq(Cat(Const(1, 1), *(this[name] != 0 for name in tables_of(chip.engine)[1:])))
                 with m.If(~self.loading):
                     m.next = "TABLES"
@@ -202,14 +168,12 @@ class QueryLoader(wiring.Component):
                     *(request.address.eq(table_address), request.tag.kind.eq(ReadKind.SCALE)),
                     request.beats.eq(beats_touched(chip, table_address, this.heads * SCALE_BYTES)),
                 ]
-                # All rows before are delivered.
-                m.d.sync += interval.eq(Cat(Const(0, POSITION_BITS), Const(POSITIONS, POSITION_BITS)))
                 with m.If(self.o_read.ready):
                     m.d.sync += asks.eq(asks & ~table)
                     with m.If(asks == table[: len(asks)]):
                         m.next = "RECEIVE"
             with m.State("RECEIVE"):
-                with m.If(tables.complete):
+                with m.If(receiver.complete):
                     m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.comb += self.begins.eq(tile.begins)
@@ -248,7 +212,7 @@ class QueryLoader(wiring.Component):
                     m.next = "ROWS"
             with m.State("ROWS"):
                 m.d.comb += [
-                    *(self.o_read.valid.eq(notes.w_rdy), step.eq(notes.w_rdy & self.o_read.ready)),
+                    *(self.o_read.valid.eq(notes.ready), step.eq(notes.ready & self.o_read.ready)),
                     *(request.address.eq(q_address), request.tag.kind.eq(ReadKind.QUERY)),
                     request.beats.eq(beats_touched(chip, q_address, vector_bytes(chip, this.dimension))),
                 ]
@@ -276,63 +240,13 @@ class QueryLoader(wiring.Component):
                         m.d.comb += self.i.ready.eq(1)
                         m.next = "TILE"
 
+        beats = ("beat_valid", "beat", "beat_last", "beat_scale", "beat_error", "beat_slot")
+        given = (*beats, "entry_valid", "entry", "words", "write")
+        made = ("query", "query_valid", "scale_error", "scale_slot", "interval_error", "interval_slot", "loaded")
         m.d.comb += [
-            *(tables.job.eq(this), tables.beat.eq(self.beat), tables.beat_valid.eq(self.beat_valid & self.beat_scale)),
-            *(tables.beat_last.eq(self.beat_last), tables.beat_error.eq(self.beat_error)),
-            self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
+            *(getattr(receiver, name).eq(getattr(self, name)) for name in given),
+            *(getattr(self, name).eq(getattr(receiver, name)) for name in made),
+            receiver.job.eq(this),
+            self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | receiver.busy),
         ]
-        self._receive_interval(m, interval)
-        self._deliver(m, notes, tables, interval)
         return m
-
-    def _receive_interval(self, m: Module, interval: data.View) -> None:
-        """The interval of the rows that come behind it."""
-        size = interval_entry_layout().size
-        entries = Array(self.beat.word_select(n, size) for n in range(len(self.beat) // size))
-        entry = data.View(interval_entry_layout(), entries[self.entry])
-        m.d.sync += [
-            self.interval_error.eq(self.entry_valid & ((entry.low > entry.high) | (entry.high > POSITIONS))),
-            self.interval_slot.eq(self.beat_slot),
-        ]
-        with m.If(self.entry_valid):
-            m.d.sync += [interval.low.eq(entry.low), interval.high.eq(entry.high)]
-
-    def _deliver(self, m: Module, notes: SyncFIFOBuffered, tables: HeadTables, interval: data.View) -> None:
-        """The beats of a row, and one cycle after the last one the row with its scale."""
-        chip = self.config
-        note = note_layout(chip)
-        coming = data.View(note, notes.r_data)
-        vector = Signal(vector_words_layout(chip), reset_less=True)
-        complete = Signal()
-        kept = {name: shape for name, shape in note.members.items() if name != "head"}
-        now = Signal(data.StructLayout(kept), reset_less=True)
-        is_row = Signal()
-        m.d.comb += [
-            is_row.eq(self.beat_valid & ~self.beat_scale),
-            *(complete.eq(is_row & self.beat_last), notes.r_en.eq(complete)),
-            *(tables.read_enable.eq(complete), tables.head.eq(coming.head)),
-        ]
-        with m.If(is_row):
-            for n, word in enumerate(self.words):
-                with m.If(self.write[n]):
-                    m.d.sync += vector[n].eq(word)
-        with m.If(complete):
-            m.d.sync += [
-                *(now[name].eq(coming[name]) for name in kept if name != "keys"),
-                self.scale_slot.eq(self.beat_slot),
-                now.keys.low.eq(mask.larger(coming.keys.low, interval.low)),
-                now.keys.high.eq(mask.smaller(coming.keys.high, interval.high)),
-            ]
-        slope: dict[str, Value] = {}
-        if chip.engine.alibi:
-            slope = {"slope": tables.slope.mantissa, "slope_shift": tables.slope.shift, "position": now.position}
-        m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
-        m.d.comb += [
-            *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
-            self.query.query.high.eq(now.keys.high),
-            *(self.query.query.mantissa.eq(tables.mantissa), self.query.query.shift.eq(tables.shift)),
-            self.query.sink.eq(tables.sink),
-            *(self.query.query[name].eq(value) for name, value in slope.items()),
-            self.loaded.eq(self.query_valid.any() & now.final),
-            self.scale_error.eq(self.query_valid.any() & ~tables.legal),
-        ]

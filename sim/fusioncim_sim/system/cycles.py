@@ -24,7 +24,7 @@ from fusioncim.chip import (
     output_place,
     output_writer,
     page_cache,
-    query_loader,
+    row_receiver,
 )
 from fusioncim.engine import controller
 from fusioncim.engine.kv_buffer import ring_blocks
@@ -73,7 +73,7 @@ CONSTANTS = {
     "PASSES_PLANNED": network.PASSES_PLANNED,
     "RECIPROCAL_BITS": RECIPROCAL_BITS,
     "ROWS_AHEAD": output_writer.ROWS_AHEAD,
-    "ROWS_IN_FLIGHT": query_loader.ROWS_IN_FLIGHT,
+    "ROWS_IN_FLIGHT": row_receiver.ROWS_IN_FLIGHT,
     "SCALE_BYTES": SCALE_BYTES,
     "SEQUENCE_BYTES": SEQUENCE_BYTES,
     "SHORTEST_READ": network.SHORTEST_READ,
