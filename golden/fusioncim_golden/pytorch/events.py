@@ -10,7 +10,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.mask import blocks
 from fusioncim_golden.pytorch.parts import Step
 from fusioncim_golden.pytorch.passes import shape_of
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.operands import Operands
 
 
 @dataclass

@@ -35,7 +35,8 @@ from fusioncim_golden.presets import preset
 from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.calls import check_call, check_shapes, from_pages, place_of, segments_of
 from fusioncim_golden.pytorch.masks import OFFSET
-from fusioncim_golden.pytorch.quantize import Operands, quantize
+from fusioncim_golden.pytorch.operands import Operands
+from fusioncim_golden.pytorch.quantize import quantize
 from fusioncim_golden.pytorch.segments import Segment, query_places
 
 DEFAULT_CONFIG = preset("paper").alone()

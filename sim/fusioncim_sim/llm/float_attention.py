@@ -11,7 +11,7 @@ from fusioncim_golden.equalize import factor_k
 from fusioncim_golden.mask import sees
 from fusioncim_golden.pytorch.calls import is_causal, segments_of
 from fusioncim_golden.pytorch.huggingface import Attention
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.quantize import operand_max
 
 GRANULARITIES: dict[str, tuple[int, ...]] = {"tensor": (1, 2, 3), "head": (2, 3), "token": (3,), "column": (2,)}
