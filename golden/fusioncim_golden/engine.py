@@ -13,11 +13,12 @@ from fusioncim_golden.config import REFERENCE_BITS, Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
 from fusioncim_golden.mask import sees
-from fusioncim_golden.normalizer import normalize
+from fusioncim_golden.normalizer import NO_KEY, log_sum_exp, normalize, with_sink
 from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
+from fusioncim_golden.sinks import check_sinks
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 
 
@@ -72,9 +73,16 @@ class TileTrace:
 
 @dataclass
 class Result:
-    """out int64 [heads, queries, columns], units of V's LSB (8 fraction bits for 16-bit outputs), and the events."""
+    """What a job gives.
+
+    Members:
+        out: int64 [heads, queries, columns], units of V's LSB (8 fraction bits for 16-bit outputs).
+        lse: int64 [heads, queries], words of the `normalizer`'s log-sum-exp.
+        events: of the job.
+    """
 
     out: Int
+    lse: Int
     events: Events = field(default_factory=Events)
 
 
@@ -93,6 +101,10 @@ def check_operands(config: Config, heads: Heads) -> None:
             worst = x.min() if x.min() < low else x.max()
             raise InputError(f"{name} must be {config.operand_bits}-bit integers from {low} to {high}, not {worst}")
     check_scale(config, heads.mantissa, heads.shift)
+    if heads.sinks is not None:
+        if heads.sinks.shape != heads.q.shape[:1]:
+            raise InputError(f"sinks must be one per query head, {heads.q.shape[:1]}, not {heads.sinks.shape}")
+        check_sinks(heads.sinks)
 
 
 def check_scale(config: Config, mantissa: Int, shift: Int) -> None:
@@ -135,11 +147,16 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
 
 def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
     """All outputs and events of a job."""
-    result = Result(np.zeros(heads.q.shape, np.int64))
+    result = Result(np.zeros(heads.q.shape, np.int64), np.full(heads.q.shape[:2], NO_KEY))
+    sinks = np.zeros(len(heads.q), np.int64) if heads.sinks is None else heads.sinks
     for step in trace(config, heads, job, engines):
-        tile = step.tile
-        out = normalize(config, step.o, np.where(step.rows.empty, 0, step.rows.row_sum))
-        result.out[tile.head[: tile.count], tile.query[: tile.count]] = out[: tile.count]
+        tile, rows = step.tile, step.rows
+        row_sum = np.where(rows.empty, 0, rows.row_sum)
+        reference, total, moved = with_sink(config, rows.reference, row_sum, sinks[tile.head])
+        out = np.where(rows.empty[:, None], 0, normalize(config, step.o, total, moved))
+        place = tile.head[: tile.count], tile.query[: tile.count]
+        result.out[place] = out[: tile.count]
+        result.lse[place] = log_sum_exp(config, reference, total)[: tile.count]
         result.events.add(count_events(config, step))
     return result
 

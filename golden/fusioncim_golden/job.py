@@ -18,6 +18,7 @@ from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import DIMENSION_STEP, MAX_HEADS, SCALE_BYTES
 from fusioncim_golden.mask import CAUSAL, Mask
+from fusioncim_golden.normalizer import NO_KEY
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, check_intervals, passes
 from fusioncim_golden.status import Status
@@ -61,13 +62,14 @@ def run(
     mask: Mask = CAUSAL,
     intervals: Int | None = None,
 ) -> Result:
-    """Outputs [heads, queries, dimension of v], group after group, and events.
+    """Outputs [heads, queries, dimension of v] and log-sum-exp [heads, queries], group after group, and events.
 
     start, intervals: as of `schedule.Job`.
     """
     check_groups(chip, groups)
     parts = [_run_group(chip, group, start, mask, intervals) for group in groups]
-    return _together(np.concatenate([part.out for part in parts]), parts)
+    out, lse = (np.concatenate([getattr(part, name) for part in parts]) for name in ("out", "lse"))
+    return _together(out, lse, parts)
 
 
 def run_batch(
@@ -78,16 +80,18 @@ def run_batch(
     intervals: Int | None = None,
     tokens: int = 1,
 ) -> Result:
-    """Outputs [heads, rows, dimension of v] of a job of many sequences, and events.
+    """Outputs [heads, rows, dimension of v] of a job of many sequences, log-sum-exp [heads, rows], and events.
 
     groups: q [heads, all rows, dimension], k and v [all keys, their dimension], as the tensors in memory. intervals:
-    int64 [all rows, 2]. tokens: keys of a page. The rows that no sequence has, and those of one that is refused, are 0.
+    int64 [all rows, 2]. tokens: keys of a page. The rows that no sequence has, and those of one that is refused, are 0,
+    and their log-sum-exp is that of no key.
     """
     check_groups(chip, groups)
     _, rows, _ = groups[0].q.shape
     if intervals is not None:
         check_intervals(intervals, rows)
     out = np.zeros((len(groups), *groups[0].q.shape[:-1], groups[0].v.shape[-1]), np.int64)
+    lse = np.full(out.shape[:-1], NO_KEY)
     parts = []
     for each, status in zip(sequences, descriptor.statuses(sequences, rows, len(groups[0].k), tokens), strict=True):
         if status != Status.OK or not each.queries:
@@ -100,8 +104,8 @@ def run_batch(
             scales = {name: getattr(group, name)[:, row] for name in ("mantissa", "shift", "scale_q")}
             part = replace(group, q=group.q[:, row], k=group.k[key], v=group.v[key], **scales)
             parts.append(_run_group(chip, part, each.start, each.mask, own))
-            out[n, :, row] = parts[-1].out
-    return _together(np.concatenate(out), parts)
+            out[n, :, row], lse[n, :, row] = parts[-1].out, parts[-1].lse
+    return _together(np.concatenate(out), np.concatenate(lse), parts)
 
 
 def _run_group(chip: ChipConfig, group: Heads, start: int | None, mask: Mask, intervals: Int | None) -> Result:
@@ -109,12 +113,12 @@ def _run_group(chip: ChipConfig, group: Heads, start: int | None, mask: Mask, in
     heads, queries, _ = group.q.shape
     job = Job(queries=queries, keys=len(group.k), heads=heads, mask=mask, start=start, intervals=intervals)
     result = engine.run(chip.engine, widened(group, chip.engine.columns), job, chip.engines)
-    return Result(result.out[..., : group.v.shape[-1]], result.events)
+    return replace(result, out=result.out[..., : group.v.shape[-1]])
 
 
-def _together(out: Int, parts: Iterable[Result]) -> Result:
+def _together(out: Int, lse: Int, parts: Iterable[Result]) -> Result:
     """These outputs and the events of all parts."""
-    result = Result(out)
+    result = Result(out, lse)
     for part in parts:
         result.events.add(part.events)
     return result

@@ -33,6 +33,9 @@ class Heads:
         mantissa, shift: int64 [heads, queries]; log2 score = q.k * mantissa / 2^shift.
         scale_q: float64 [heads, queries]; scale_k, scale_v: float. operand = integer * scale.
         softmax_scale: the factor of q.k before the exponential, 1/sqrt(columns) unless given.
+        token_scales: int64 [keys, 2] codes of K and of V, or none.
+        sinks: int64 [heads] words of `sinks`, or none.
+        slopes: int64 [heads] words of ALiBi's slopes, or none.
     """
 
     q: Int
@@ -44,6 +47,9 @@ class Heads:
     scale_k: float
     scale_v: float
     softmax_scale: float
+    token_scales: Int | None = None
+    sinks: Int | None = None
+    slopes: Int | None = None
 
 
 def operand_max(bits: int) -> int:

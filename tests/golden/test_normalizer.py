@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden.config import Config
-from fusioncim_golden.normalizer import guard_bits, normalize, reciprocal
+from fusioncim_golden.normalizer import NO_KEY, guard_bits, log_sum_exp, normalize, reciprocal, with_sink
+from fusioncim_golden.sinks import PRESENT
 
 # No bit dropped, 9 fraction bits of the row sum.
 C24 = Config(probability_bits=8, accumulator_bits=24, slack=4, update_rank=4, flush=14)
@@ -109,3 +110,56 @@ def test_rows_and_heads_keep_their_places():
         exact = np.where(row_sum[..., None] > 0, o * 256.0 / (row_sum[..., None] >> C24.row_sum_fraction), 0)
     assert np.abs(out - exact).max() <= 1
     assert not out[0, 2].any()
+
+
+@given(st.data(), configs)
+def test_a_sink_adds_its_weight(data, config):
+    """Against exact sums: half of the last bit of l' for what is rounded, and no overflow."""
+    unit = config.row_sum_fraction + config.probability_bits - 1
+    row_sum = data.draw(st.one_of(st.just(0), st.integers(1 << unit, 3 * (1 << config.row_sum_bits) // 4)))
+    reference = data.draw(st.integers(-(1 << 19), (1 << 19) - 1))
+    if data.draw(st.booleans()):
+        reference = data.draw(st.integers(-160, 160))
+    code = data.draw(st.integers(-(1 << 15), (1 << 15) - 1))
+    sink = PRESENT | code & 0xFFFF
+    moved_to, total, moved = (int(x[0]) for x in with_sink(config, *map(np.array, ([reference], [row_sum], [sink]))))
+    mantissa = config.lut[(code & 0xFF) * config.lut_size >> 8]
+    exponent = code >> 8
+    assert 0 < total < 1 << config.row_sum_bits
+    assert moved_to == (max(reference, exponent) if row_sum else exponent)
+    assert moved == (max(exponent - reference, 0) if row_sum or exponent > reference else 0)
+    step = min(max(moved_to - reference, 0), 200)
+    exact = Fraction(row_sum, 1 << step) + Fraction(mantissa << config.row_sum_fraction) / (
+        1 << min(moved_to - exponent, 200)
+    )
+    assert abs(total - exact) <= Fraction(1, 2)
+
+
+def test_without_a_sink_nothing_moves():
+    row_sum, reference = np.array([0, 1 << 17, 12345678]), np.array([5, -3, 100])
+    found = with_sink(C24, reference, row_sum, np.zeros(3, np.int64))
+    assert [x.tolist() for x in found] == [reference.tolist(), row_sum.tolist(), [0, 0, 0]]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 5, 17, 40, 300])
+def test_o_counts_less_when_a_sink_leads(moved):
+    o, row_sum = np.array([[30000, -30000, -1]]), np.array([1 << 20])
+    once = o * 2.0 ** (8 + C24.row_sum_fraction - 20 - moved)
+    assert np.abs(normalize(C24, o, row_sum, np.array([moved])) - once).max() <= 1
+
+
+@given(st.data(), configs)
+def test_log_sum_exp_is_cut_off_behind_12_bits(data, config):
+    row_sum = data.draw(st.integers(1, (1 << config.row_sum_bits) - 1))
+    reference = data.draw(st.integers(-1000, 1000))
+    word = int(log_sum_exp(config, np.array([reference]), np.array([row_sum]))[0])
+    exponent = (word >> 12) - (1 << 20 if word >> 31 else 0)
+    exact = Fraction(row_sum) * Fraction(2) ** (reference - config.row_sum_fraction - (config.probability_bits - 1))
+    found = (1 + Fraction(word & 4095, 4096)) * Fraction(2) ** exponent
+    assert found <= exact < found + Fraction(2) ** exponent / 4096
+
+
+def test_log_sum_exp_at_its_ends():
+    row_sum = np.array([0, (1 << C24.row_sum_bits) - 1, 1])
+    words = log_sum_exp(C24, np.array([0, (1 << 19) - 1, -(1 << 19)]), row_sum)
+    assert words.tolist() == [NO_KEY, 0x7FFFFFFF, NO_KEY]
