@@ -129,9 +129,11 @@ class Layout:
         sinks: Tensor | None = None,
         slopes: Tensor | None = None,
     ) -> Operands:
-        """The jobs: k, v and token_scales [batch, key heads, keys, ..], scale_k [batch, key heads], scale_v [.., columns].
+        """The jobs.
 
-        sinks, slopes: floats [heads].
+        k, v, token_scales: [batch, key heads, keys, ..].
+        scale_k: [batch, key heads]; scale_v: [batch, key heads, columns].
+        sinks, slopes: as the model has them [heads].
         """
         _, kv_heads, group, _ = self.shape
         low, high = (

@@ -18,6 +18,8 @@ from torch import Tensor
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.equalize import factor_k, range_of
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.pytorch.calls import check_shapes
+from fusioncim_golden.pytorch.kv_cache import OPERAND_BITS, Factors, Format
 from fusioncim_golden.pytorch.operands import Layout, Operands, Queries
 from fusioncim_golden.pytorch.segments import Segment
 from fusioncim_golden.quantize import GRANULARITIES, LOG2_E, operand_max, snap_scale
@@ -98,3 +100,39 @@ def check_finite(name: str, x: np.ndarray) -> None:
     """Refuse NaN and infinity."""
     if not np.isfinite(x).all():
         raise InputError(f"{name} must be finite, but it holds {x[~np.isfinite(x)].flat[0]}")
+
+
+def quantize_cached(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    segments: Sequence[Segment],
+    *,
+    form: Format,
+    factors: Factors,
+    softmax_scale: float,
+    granularity: str = "head",
+    sinks: Tensor | None = None,
+    slopes: Tensor | None = None,
+) -> Operands:
+    """Quantize the queries over stored k and v, see `kv_cache`; the rest as of `quantize`."""
+    if sinks is not None and factors.mean_k.any():
+        raise InputError("a cache of a layer with learned sinks must keep its mean key: calibrate it with its sinks")
+    (k, of_k), (v, of_v) = form.read(k), form.read(v)
+    factors.check(k, v)
+    check_shapes(q, k, v)
+    layout = Layout.of(segments, q, k)
+    q = torch.where(layout.real[0], q.double(), 0.0)
+    q = layout.grouped(q) * factors.factor_k[:, None, None]
+    unit = factors.unit_k.cpu().numpy()[None].repeat(len(q), axis=0)
+    scale_v = (factors.factor_v * factors.unit_v[:, None]).cpu().numpy()[None].repeat(len(q), axis=0)
+    return layout.operands(
+        quantize_queries(q, unit * softmax_scale, OPERAND_BITS, granularity),
+        k=k,
+        v=v,
+        scale_k=unit,
+        scale_v=scale_v,
+        token_scales=torch.stack([of_k, of_v], dim=-1),
+        sinks=sinks,
+        slopes=slopes,
+    )

@@ -60,9 +60,7 @@ def row_type(config: Config) -> torch.dtype:
     return torch.int32 if max(config.row_sum_bits + 1, block) < 32 else torch.int64
 
 
-def log2_score(
-    config: Config, score: Tensor, mantissa: Tensor, shift: Tensor, scale: Tensor | None = None
-) -> Tensor:
+def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor, scale: Tensor | None = None) -> Tensor:
     """X = floor(score * mantissa * scale * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows].
 
     mantissa, shift: [jobs, rows]. scale: of K per token, float64 [1 or jobs, keys], None for 1.
