@@ -9,6 +9,8 @@ from fusioncim_golden.errors import InputError
 
 ALIGNMENT = 16
 """Bytes of which the places of a job are multiples, whatever the width of the bus."""
+TOKEN_SCALE_RANKS = (4, 8)
+"""Values of update_rank with which the scales of a block's tokens lie beside each other in memory."""
 JOB_QUEUE = 4
 """Jobs that wait behind the one whose queries are being loaded."""
 
@@ -51,6 +53,11 @@ class ChipConfig:
             raise InputError(
                 f"columns * operand_bits = {self.engine.columns * self.engine.operand_bits} "
                 f"must be a multiple of bus_bits, not of {self.bus_bits}"
+            )
+        if self.engine.token_scale_bits and self.engine.update_rank not in TOKEN_SCALE_RANKS:
+            raise InputError(
+                f"update_rank must be one of {', '.join(map(str, TOKEN_SCALE_RANKS))} "
+                f"with token_scale_bits = {self.engine.token_scale_bits}, not {self.engine.update_rank}"
             )
         if self.output_beat_bits > self.bus_bits:
             raise InputError(
@@ -106,7 +113,10 @@ class ChipConfig:
         """What a driver must know of a chip, by the names of the capability registers."""
         own = ("engines", "bus_bytes", "buffer_bytes", "address_bits")
         engine = ("rows", "columns", "words", "operand_bits", "output_bits", "update_rank")
-        return {name: getattr(self, name) for name in own} | {name: getattr(self.engine, name) for name in engine}
+        extras = ("token_scale_bits", "alibi")
+        return {name: getattr(self, name) for name in own} | {
+            name: int(getattr(self.engine, name)) for name in (*engine, *extras)
+        }
 
     def alone(self) -> Config:
         """The engine as it is where it works alone: in the order of the key blocks that `KeyOrder.alone` names."""

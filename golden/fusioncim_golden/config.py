@@ -22,8 +22,12 @@ RANKS = (1, 2, 4, 8, 16)
 """Values of update_rank."""
 DRAIN_ROWS = (1, 2, 4)
 """Values of drain_rows."""
+TOKEN_SCALE_BITS = (0, 1, 8)
+"""Values of token_scale_bits."""
 POSITION_BITS = 20
 """Bits of a key position: up to 2^20 - 1 keys."""
+SLOPE_POSITION_BITS = 17
+"""Bits of a position in a job with slopes."""
 MAX_BITS = 63
 """Bits of the largest whole number that a file or an option may hold."""
 SEED_LIMIT = 4
@@ -55,6 +59,8 @@ class Config:
         schedule: order of the key blocks, a name of `key_order.ORDERS`.
         output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
         drain_rows: rows of a finished tile that leave at the same time (1, 2 or 4).
+        token_scale_bits: mantissa bits of the scales per token of K and V (8, or 1: powers of two); 0: there are none.
+        alibi: a query head may have a slope, by which scores fall with the distance of the key.
     """
 
     rows: int = 32
@@ -73,6 +79,8 @@ class Config:
     schedule: str = "diagonal_first"
     output_bits: int = 16
     drain_rows: int = 1
+    token_scale_bits: int = 0
+    alibi: bool = False
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -118,6 +126,7 @@ class Config:
         check_range("slack", self.slack, 0, 6)
         check_choice("schedule", self.schedule, tuple(ORDERS))
         check_choice("output_bits", self.output_bits, (8, 16))
+        check_choice("token_scale_bits", self.token_scale_bits, TOKEN_SCALE_BITS)
         # |O| < 2^(accumulator_bits - 1) holds if the rounding of all additions together stays within a quarter of it:
         # because there are too few keys for more, or because each addition is large against its rounding.
         few = self.accumulator_bits >= POSITION_BITS + 3 - self.rank_bits

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from fusioncim_golden.arith import Int
-from fusioncim_golden.config import REFERENCE_BITS, Config, check_range
+from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.mask import sees
 from fusioncim_golden.normalizer import NO_KEY, log_sum_exp, normalize, with_sink
 from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
-from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score
+from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score, score_room
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
 from fusioncim_golden.sinks import check_sinks
+from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
+from fusioncim_golden.token_scale import CODE_BITS
 
 
 @dataclass
@@ -100,34 +103,77 @@ def check_operands(config: Config, heads: Heads) -> None:
         if x.size and (x.min() < low or x.max() > high):
             worst = x.min() if x.min() < low else x.max()
             raise InputError(f"{name} must be {config.operand_bits}-bit integers from {low} to {high}, not {worst}")
-    check_scale(config, heads.mantissa, heads.shift)
+    check_scale(config, heads.mantissa, heads.shift, slopes=heads.slopes is not None)
+    _check_token_scales(config, heads)
+    _check_slopes(config, heads)
     if heads.sinks is not None:
         if heads.sinks.shape != heads.q.shape[:1]:
             raise InputError(f"sinks must be one per query head, {heads.q.shape[:1]}, not {heads.sinks.shape}")
         check_sinks(heads.sinks)
 
 
-def check_scale(config: Config, mantissa: Int, shift: Int) -> None:
+def _check_token_scales(config: Config, heads: Heads) -> None:
+    """Refuse codes of scales per token that the engine cannot take."""
+    codes = heads.token_scales
+    if codes is None:
+        return
+    if not config.token_scale_bits:
+        raise InputError("scales per token need an engine with token_scale_bits = 1 or 8, not 0")
+    if codes.shape != (len(heads.k), 2):
+        raise InputError(f"token_scales must be [keys, 2] = {(len(heads.k), 2)}, not {codes.shape}")
+    bad = codes[(codes < 0) | (codes >= 1 << CODE_BITS)]
+    if bad.size:
+        raise InputError(f"a code of token_scales must be from 0 to {(1 << CODE_BITS) - 1}, not {bad.flat[0]}")
+
+
+def _check_slopes(config: Config, heads: Heads) -> None:
+    """Refuse slopes that the engine cannot take."""
+    words = heads.slopes
+    if words is None:
+        return
+    if not config.alibi:
+        raise InputError("slopes need an engine with alibi = true, not false")
+    if words.shape != (len(heads.q),):
+        raise InputError(f"slopes must be [heads] = {(len(heads.q),)}, not {words.shape}")
+    bad = words[~legal_slopes(words)]
+    if bad.size:
+        raise InputError(
+            "a slope must be 0, or have a mantissa from 128 to 255, a shift from 7 to 31 and 0 above, "
+            f"not {int(bad.flat[0]):#x}"
+        )
+
+
+def check_positions(job: Job) -> None:
+    """Refuse a job with slopes whose distances are too large for them."""
+    check_range("keys in a job with slopes", job.keys, 0, SLOPE_POSITIONS)
+    check_range("start + queries in a job with slopes", job.first_position() + job.queries, 1, SLOPE_POSITIONS)
+
+
+def check_scale(config: Config, mantissa: Int, shift: Int, *, slopes: bool = False) -> None:
     """Refuse score scales mantissa / 2^shift that are no word of `scale_table`, or whose log2 score could overflow."""
     for name, x, low, high in (("mantissa", mantissa, LEAST_MANTISSA, MOST_MANTISSA), ("shift", shift, 0, MOST_SHIFT)):
         for worst in (int(x.min()), int(x.max())):
             check_range(f"{name} of a score scale", worst, low, high)
     scale = float((mantissa * 0.5**shift).max())
     largest = largest_score(config)
-    if scale * largest >= 1 << (REFERENCE_BITS - 1):
+    room = 1 << score_room(slopes=slopes)
+    if scale * largest >= room:
         raise InputError(
             f"the score scale q_scale * k_scale * softmax_scale * log2(e) must be below "
-            f"{(1 << (REFERENCE_BITS - 1)) / largest:g} for this operand width and head dimension, not {scale:g}"
+            f"{room / largest:g} for this operand width and head dimension{' with slopes' * slopes}, not {scale:g}"
         )
 
 
 def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[TileTrace]:
     """Every tile of a job with all its stations, in the order of the schedule."""
     check_operands(config, heads)
+    if heads.slopes is not None:
+        check_positions(job)
     state: dict[tuple[int, int], Rows] = {}
     rank = config.update_rank
     padded = -(-max(job.keys, 1) // rank) * rank  # where no key is, one block passes all the same
-    k, v = (np.pad(x, ((0, padded - job.keys), (0, 0))) for x in (heads.k, heads.v))
+    k, v = (_padded(x, padded) for x in (heads.k, heads.v))
+    codes = None if heads.token_scales is None else _padded(heads.token_scales, padded)
     for group in passes(config, job, engines):
         position = group.positions(config)
         for tile in group.tiles:
@@ -135,14 +181,23 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
             q, mantissa, shift = heads.q[source], heads.mantissa[source], heads.shift[source]
             score = scores(resident(q, config.operand_bits), k)[:, position]
             visible = tile.sees(position)
-            x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
-            block = probabilities(config, x, visible)
+            of_k, of_v = (None, None) if codes is None else np.moveaxis(codes[position], -1, 0)
+            x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None], of_k)
+            if heads.slopes is not None:
+                distance = np.abs(job.first_position() + tile.query[:, None, None] - position)
+                x = x - slope_term(config, heads.slopes[tile.head, None, None], distance)
+            block = probabilities(config, x, visible, of_v)
             place = tile.engine, tile.word
             rows = Rows.fresh((config.rows,)) if tile.fresh else state[place].next_tile()
             updates = merge(config, rows, block)
             o = accumulate(config, block.p, updates, v[position])
             state[place] = rows
             yield TileTrace(tile, group, score, x, block, updates, rows, o)
+
+
+def _padded(x: Int, keys: int) -> Int:
+    """Zeros behind the last key, up to so many."""
+    return np.pad(x, ((0, keys - len(x)), (0, 0)))
 
 
 def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:

@@ -13,10 +13,17 @@ from fusioncim_golden import descriptor, engine
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import Descriptor, Tensor, Work
+from fusioncim_golden.descriptor import Bounds, Descriptor, Tensor, Work
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import DIMENSION_STEP, MAX_HEADS, SCALE_BYTES
+from fusioncim_golden.limits import (
+    DIMENSION_STEP,
+    MAX_HEADS,
+    POSITIONS,
+    SCALE_BYTES,
+    SLOPE_POSITIONS,
+    TOKEN_SCALE_KEYS,
+)
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.normalizer import NO_KEY
 from fusioncim_golden.quantize import Heads
@@ -42,6 +49,9 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
         first, own = (", ".join(str(x.shape) for x in (each.q, each.k, each.v)) for each in (groups[0], group))
         if own != first:
             raise InputError(f"all groups must have the same shapes of q, k and v, not {first} and {own}")
+        for name in ("token_scales", "sinks", "slopes"):
+            if (getattr(group, name) is None) != (getattr(groups[0], name) is None):
+                raise InputError(f"all groups must have {name}, or none of them")
         for name, x in (("mantissa", group.mantissa), ("shift", group.shift)):
             if (x != x[:, :1]).any():
                 raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
@@ -93,7 +103,11 @@ def run_batch(
     out = np.zeros((len(groups), *groups[0].q.shape[:-1], groups[0].v.shape[-1]), np.int64)
     lse = np.full(out.shape[:-1], NO_KEY)
     parts = []
-    for each, status in zip(sequences, descriptor.statuses(sequences, rows, len(groups[0].k), tokens), strict=True):
+    one = groups[0]
+    step = TOKEN_SCALE_KEYS if tokens == 1 and one.token_scales is not None else tokens
+    positions = POSITIONS if one.slopes is None else SLOPE_POSITIONS
+    bounds = Bounds(queries=rows, keys=len(one.k), step=step, positions=positions)
+    for each, status in zip(sequences, descriptor.statuses(sequences, bounds), strict=True):
         if status != Status.OK or not each.queries:
             continue
         row, key = (
@@ -102,6 +116,8 @@ def run_batch(
         own = None if intervals is None else intervals[row]
         for n, group in enumerate(groups):
             scales = {name: getattr(group, name)[:, row] for name in ("mantissa", "shift", "scale_q")}
+            if group.token_scales is not None:
+                scales["token_scales"] = group.token_scales[key]
             part = replace(group, q=group.q[:, row], k=group.k[key], v=group.v[key], **scales)
             parts.append(_run_group(chip, part, each.start, each.mask, own))
             out[n, :, row], lse[n, :, row] = parts[-1].out, parts[-1].lse
@@ -149,8 +165,8 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
     """
     work = job if isinstance(job, Work) else Work(job=job)
     job = work.job
-    vector, row, group = job.vector_bytes(chip), job.row_bytes(chip), job.heads // job.kv_heads
-    value = job.value_bytes(chip)
+    query, key, value = job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip)
+    row, group = job.row_bytes(chip), job.heads // job.kv_heads
     scales = Tensor(address=job.scales, pitch=0, head_pitch=0)
     moved = Traffic()
     for each, status in zip(work.parts, work.statuses(), strict=True):
@@ -160,8 +176,8 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
         reads, blocks, deliveries = _passing(chip, shape)
         rows = each.first_row + np.arange(each.queries)
         once = np.ones_like(rows)
-        moved.bytes_query += _bytes(chip, job.q, job.heads, vector, rows * job.q.pitch, once)
-        moved.bytes_key += _bytes(chip, job.k, job.kv_heads, vector, _places(work, each, "k"), reads)
+        moved.bytes_query += _bytes(chip, job.q, job.heads, query, rows * job.q.pitch, once)
+        moved.bytes_key += _bytes(chip, job.k, job.kv_heads, key, _places(work, each, "k"), reads)
         if not job.shared:
             moved.bytes_value += _bytes(chip, job.v, job.kv_heads, value, _places(work, each, "v"), reads)
         moved.bytes_scale = _bytes(

@@ -5,9 +5,12 @@
 The hardware multiplies a score by c = mantissa / 2^shift with 8 mantissa bits. The query scale is enlarged by less than
 1 % so that c = scale_q * scale_k * softmax_scale * log2(e) falls on that grid exactly: the multiplier is short and the
 score scale has no error.
+
+K and V have a scale per head, or one per token on the grid of `token_scale`: operands are divided by the very scale
+that the engine has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import SCALE_BITS, SCALE_SHIFT_BITS, check_choice
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.scale_table import on_grid
+from fusioncim_golden.token_scale import code_values, to_codes, unit_for
 
 Float = NDArray[np.float64]
 GRANULARITIES = ("head", "token")
@@ -33,9 +38,10 @@ class Heads:
         mantissa, shift: int64 [heads, queries]; log2 score = q.k * mantissa / 2^shift.
         scale_q: float64 [heads, queries]; scale_k, scale_v: float. operand = integer * scale.
         softmax_scale: the factor of q.k before the exponential, 1/sqrt(columns) unless given.
-        token_scales: int64 [keys, 2] codes of K and of V, or none.
-        sinks: int64 [heads] words of `sinks`, or none.
-        slopes: int64 [heads] words of ALiBi's slopes, or none.
+        token_scales: int64 [keys, 2] or None: codes of the scales of each key and value, see `token_scale`, whose units
+            scale_k and scale_v are then.
+        sinks: int64 [heads] or None: words of the weight that a head gives to no key.
+        slopes: int64 [heads] or None: words of the slopes, see `slopes`.
     """
 
     q: Int
@@ -81,12 +87,7 @@ def snap_scale(c: Float, *, up: bool) -> tuple[Int, Int]:
         raise InputError(f"the score scale must be positive and finite, not {bad_scales.flat[0]}")
     if up:
         c = np.maximum(c, 0.5 ** ((1 << SCALE_SHIFT_BITS) - SCALE_BITS))
-    fraction, exponent = np.frexp(c)
-    scaled = fraction * (1 << SCALE_BITS)
-    mantissa = (np.ceil(scaled) if up else np.rint(scaled)).astype(np.int64)
-    carry = mantissa >> SCALE_BITS
-    mantissa = np.where(carry > 0, 1 << (SCALE_BITS - 1), mantissa)
-    shift = SCALE_BITS - exponent.astype(np.int64) - carry
+    mantissa, shift = on_grid(c, up=up)
     limit = (1 << SCALE_SHIFT_BITS) - 1
     for low, worst in ((True, shift.min()), (False, shift.max())):
         if (worst < 0) if low else (worst > limit):
@@ -118,10 +119,12 @@ def quantize(
     granularity: str = "head",
     subtract_mean_k: bool = False,
     softmax_scale: float | None = None,
+    token_scale_bits: int = 0,
 ) -> Heads:
     """Quantize float heads [heads, queries, columns] with their shared K, V [keys, columns].
 
-    granularity: one query scale per head, or one per token. K and V have one scale each.
+    granularity: one query scale per head, or one per token. K and V have one scale each, or with the token_scale_bits
+    of an engine one per token, rounded up so that nothing is clipped.
     subtract_mean_k: take the mean key off every key; softmax does not change, a common offset no longer eats bits.
     """
     check_choice("granularity", granularity, GRANULARITIES)
@@ -135,6 +138,11 @@ def quantize(
         k = k - k.mean(axis=0)
     heads, queries, _ = q.shape
     scale_k, scale_v = float(scale_for(k, bits)), float(scale_for(v, bits))
+    each_k, each_v = np.asarray(scale_k), np.asarray(scale_v)
+    codes = None
+    if token_scale_bits:
+        (scale_k, each_k, of_k), (scale_v, each_v, of_v) = (_token_scales(x, bits, token_scale_bits) for x in (k, v))
+        codes = np.stack([of_k, of_v], axis=-1)
     scale_q = scale_for(q, bits, axis=2) if granularity == "token" else scale_for(q.reshape(heads, -1), bits, axis=1)
     scale_q = np.broadcast_to(scale_q if scale_q.ndim == 2 else scale_q[:, None], (heads, queries))
     unit = scale_k * softmax_scale * LOG2_E
@@ -142,15 +150,24 @@ def quantize(
     scale_q = mantissa * 0.5**shift / unit
     return Heads(
         q=to_integer(q, scale_q[..., None], bits),
-        k=to_integer(k, scale_k, bits),
-        v=to_integer(v, scale_v, bits),
+        k=to_integer(k, each_k, bits),
+        v=to_integer(v, each_v, bits),
         mantissa=mantissa,
         shift=shift,
         scale_q=scale_q,
         scale_k=scale_k,
         scale_v=scale_v,
         softmax_scale=softmax_scale,
+        token_scales=codes,
     )
+
+
+def _token_scales(x: Float, bits: int, token_scale_bits: int) -> tuple[float, Float, Int]:
+    """Unit, scales [keys, 1] and codes [keys] of vectors [keys, columns]; those of all 0 have the smallest scale."""
+    scales = np.where(np.any(x, axis=1), scale_for(x, bits, axis=1), 0.0)
+    unit = unit_for(scales if np.any(scales) else np.ones_like(scales), token_scale_bits)
+    codes = to_codes(np.maximum(scales, unit * 2.0**-16), unit, token_scale_bits, up=True)
+    return unit, unit * code_values(codes, token_scale_bits)[:, None], codes
 
 
 def from_integers(
@@ -180,3 +197,27 @@ def from_integers(
         scale_v=scale_v,
         softmax_scale=softmax_scale,
     )
+
+
+def from_tokens(
+    q: Int,
+    k: Int,
+    v: Int,
+    *,
+    scale_q: float,
+    scales_k: Float,
+    scales_v: Float,
+    token_scale_bits: int,
+    softmax_scale: float | None = None,
+) -> Heads:
+    """Heads of a cache that was quantized token by token: scales_k, scales_v [keys] are those of its integers.
+
+    Each is rounded to the nearest code (0.2 %, with token_scale_bits = 1 41 %); the largest sets the unit.
+    """
+    codes, units = [], []
+    for scales in (scales_k, scales_v):
+        units.append(unit_for(scales, token_scale_bits))
+        codes.append(to_codes(scales, units[-1], token_scale_bits))
+    scale_k, scale_v = units
+    heads = from_integers(q, k, v, scale_q=scale_q, scale_k=scale_k, scale_v=scale_v, softmax_scale=softmax_scale)
+    return replace(heads, token_scales=np.stack(codes, axis=-1))

@@ -6,7 +6,7 @@ each other from bit 0 on; what is behind the last one is reserved and 0.
 
 from collections.abc import Mapping, Sequence
 
-from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.descriptor import Descriptor, HeadTensor
 from fusioncim_golden.descriptor import Sequence as Entry
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
@@ -15,15 +15,16 @@ TENSORS = ("q", "k", "v", "o")
 MASK = ("window", "ahead", "chunk", "prefix")
 JOB_FIELDS: Mapping[str, int] = {
     **{f"{name}_address": 64 for name in TENSORS},
-    **dict.fromkeys(("scales", "table", "intervals", "list"), 64),
+    **dict.fromkeys(("scales", "table", "intervals", "list", "sinks", "slopes", "token_scales", "lse"), 64),
     **dict.fromkeys(("queries", "keys", "start", *MASK, "sequences"), 32),
     **{f"{name}_{part}": 32 for name in TENSORS for part in ("pitch", "head_pitch")},
     **dict.fromkeys(("page_tokens", "pages", "k_page_pitch", "v_page_pitch"), 32),
+    **dict.fromkeys(("token_scales_pitch", "lse_pitch"), 32),
     **dict.fromkeys(("heads", "kv_heads", "dimension", "value_dimension"), 16),
-    "output_bits": 8,
+    **dict.fromkeys(("output_bits", "kv_bits"), 8),
 }
 """The fields of a job's record and their bits. page_tokens 0: K and V are contiguous. value_dimension 0: as
-`dimension`."""
+`dimension`. kv_bits 0: as the chip's operands. A table or tensor at 0 is none, but for those that every job has."""
 SEQUENCE_FIELDS: Mapping[str, int] = dict.fromkeys(("queries", "keys", "start", *MASK, "first_row", "first_key"), 32)
 """The fields of an entry of the table of sequences and their bits."""
 
@@ -36,11 +37,18 @@ def job_values(job: Descriptor) -> dict[str, int]:
         **{f"{name}_head_pitch": getattr(job, name).head_pitch for name in TENSORS},
         **{name: getattr(job, name) for name in ("scales", "table", "intervals", "queries", "keys", "start")},
         **{name: getattr(job.mask, name) for name in MASK},
-        **{name: getattr(job, name) for name in ("sequences", "heads", "kv_heads", "dimension", "output_bits")},
-        "value_dimension": job.value_dimension,
+        **{name: getattr(job, name) for name in ("sequences", "heads", "kv_heads", "dimension", "value_dimension")},
+        **{name: getattr(job, name) for name in ("sinks", "slopes", "output_bits", "kv_bits")},
+        **_of_heads("token_scales", job.token_scales),
+        **_of_heads("lse", job.lse),
         **({"list": pages.list, "page_tokens": pages.tokens, "pages": pages.count} if pages else {}),
         **({"k_page_pitch": pages.k_pitch, "v_page_pitch": pages.v_pitch} if pages else {}),
     }
+
+
+def _of_heads(name: str, tensor: HeadTensor | None) -> dict[str, int]:
+    """The fields of a tensor with a run of words per key and value head, if there is one."""
+    return {name: tensor.address, f"{name}_pitch": tensor.pitch} if tensor else {}
 
 
 def sequence_values(entry: Entry) -> dict[str, int]:

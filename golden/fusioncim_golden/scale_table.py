@@ -4,9 +4,12 @@ A word has 32 bits: the mantissa in bits 7..0, the shift in bits 12..8, zeros ab
 configuration makes a log2 score of more than REFERENCE_BITS integer bits:
 
     2^7 <= mantissa < 2^8,  0 <= shift < 2^5,  largest score * mantissa < 2^(REFERENCE_BITS - 1 + shift)
+
+In a job with slopes (`slopes`) the log2 score has one bit less: REFERENCE_BITS - 2 instead of REFERENCE_BITS - 1.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
@@ -31,13 +34,31 @@ def most_mantissa(config: Config) -> int:
     return min(((1 << (REFERENCE_BITS - 1 + least_shift(config))) - 1) // largest_score(config), MOST_MANTISSA)
 
 
+def score_room(*, slopes: bool) -> int:
+    """Bits of the magnitude of a score's part of the log2 score, in a job with slopes or without."""
+    return REFERENCE_BITS - 2 if slopes else REFERENCE_BITS - 1
+
+
+def on_grid(c: NDArray[np.float64], *, up: bool) -> tuple[Int, Int]:
+    """Mantissa, 2^7 <= mantissa < 2^8, and shift of the value mantissa / 2^shift next to c > 0.
+
+    up: the next at or above c; else the nearest.
+    """
+    fraction, exponent = np.frexp(c)
+    scaled = fraction * (1 << SCALE_BITS)
+    mantissa = (np.ceil(scaled) if up else np.rint(scaled)).astype(np.int64)
+    carry = mantissa >> SCALE_BITS
+    return np.where(carry > 0, LEAST_MANTISSA, mantissa), SCALE_BITS - exponent.astype(np.int64) - carry
+
+
 def pack_scales(mantissa: Int, shift: Int) -> Int:
     """Words of the table."""
     return mantissa | shift << SCALE_BITS
 
 
-def legal_scales(config: Config, words: Int) -> Bool:
-    """Which words of a table, 0 <= word < 2^32, the chip accepts."""
+def legal_scales(config: Config, words: Int, *, slopes: bool = False) -> Bool:
+    """Which words of a table, 0 <= word < 2^32, the chip accepts, in a job with slopes or without."""
     mantissa, shift = words & MOST_MANTISSA, words >> SCALE_BITS
-    fits = largest_score(config) * mantissa < np.int64(1) << (REFERENCE_BITS - 1 + np.minimum(shift, MOST_SHIFT))
+    room = np.int64(1) << (score_room(slopes=slopes) + np.minimum(shift, MOST_SHIFT))
+    fits = largest_score(config) * mantissa < room
     return (mantissa >= LEAST_MANTISSA) & (shift <= MOST_SHIFT) & fits

@@ -2,11 +2,13 @@
 
 For every row (query), with x the log2 score, floor(x) its integer part and f its fraction:
 
-1. log2 score         x = floor(s * mantissa / 2^shift), fraction_bits fraction bits.
+1. log2 score         x = floor(s * mantissa / 2^shift), fraction_bits fraction bits; a scale of the key is one more
+                      factor, and a slope takes off its term (`slopes`).
 2. inside a block     p_n = LUT[f_n] >> (b - floor(x_n)), b = max of floor(x_n) so far in the block; when b rises by n,
                       the block's earlier p shift right by n. So the block is a block-floating-point number 2^b * p.
+                      A scale of the value is a factor of its p, and S is the sum of the p without it.
 3. between blocks     each row keeps a reference r and a row sum l. A block is added at exponent e = r - b:
-                      l += sum(p) * 2^-e, O += (P V) * 2^-e.
+                      l += S * 2^-e, O += (P V) * 2^-e.
 4. the reference      moves only when b > r + slack: then r becomes b, and l and O shift right by b - r (a rescale).
 5. about to overflow  when l has reached half of its range, r rises by one and l and O are halved with the next block.
 
@@ -22,6 +24,7 @@ import numpy as np
 
 from fusioncim_golden.arith import Bool, Int, shift_floor, shift_round
 from fusioncim_golden.config import Config
+from fusioncim_golden.token_scale import LEAST_SHIFT, code_mantissa, code_shift
 
 
 class Update(IntEnum):
@@ -69,14 +72,16 @@ class Block:
     """A block's probabilities.
 
     Members:
-        p: mantissas [..., rank].
+        p: mantissas [..., rank], times the scales of the values.
         exponent: b [...].
         visible: whether any key of the block is, [...].
+        total: S, the sum of the mantissas without these scales, [...]; at least the sum of p.
     """
 
     p: Int
     exponent: Int
     visible: Bool
+    total: Int
 
 
 @dataclass(frozen=True)
@@ -96,29 +101,44 @@ class Updates:
     rescale: Bool
 
 
-def log2_score(config: Config, score: Int, mantissa: Int, shift: Int) -> Int:
-    """X = floor(score * mantissa * 2^fraction_bits / 2^shift)."""
+def log2_score(config: Config, score: Int, mantissa: Int, shift: Int, codes: Int | None = None) -> Int:
+    """X = floor(score * mantissa * scale * 2^fraction_bits / 2^shift); the scale is that of the key's code, or 1."""
+    if codes is not None:
+        mantissa = mantissa * code_mantissa(codes, config.token_scale_bits)
+        shift = shift + LEAST_SHIFT + code_shift(codes)
     return shift_floor(score * mantissa << config.fraction_bits, shift)
 
 
-def probabilities(config: Config, x: Int, visible: Bool) -> Block:
-    """Blocks of log2 scores x [..., rank] to probabilities, in the order in which the keys arrive."""
+def probabilities(config: Config, x: Int, visible: Bool, codes: Int | None = None) -> Block:
+    """Blocks of log2 scores x [..., rank] to probabilities, in the order in which the keys arrive.
+
+    codes: of the scales of the values, of a shape that broadcasts to that of x. With them the block's earlier p are
+    rounded down when b rises, so that their sum is never more than S, which is rounded to the nearest.
+    """
     table = np.array(config.lut, dtype=np.int64)
     integer = x >> config.fraction_bits
     index = (x & ((1 << config.fraction_bits) - 1)) >> (config.fraction_bits - (config.lut_size.bit_length() - 1))
     mantissa = table[index]
+    scaled, e = mantissa, np.zeros_like(x)
+    if codes is not None:
+        codes = np.broadcast_to(codes, x.shape)
+        scaled = shift_round(mantissa * code_mantissa(codes, config.token_scale_bits), LEAST_SHIFT)
+        e = code_shift(codes)
+    move = shift_round if codes is None else shift_floor
     p = np.zeros_like(x)
-    exponent = np.zeros(x.shape[:-1], np.int64)
+    exponent, total = np.zeros((2, *x.shape[:-1]), np.int64)
     seen = np.zeros(x.shape[:-1], dtype=bool)
     for n in range(x.shape[-1]):
         now = visible[..., n]
         rise = np.where(seen, integer[..., n] - exponent, 1)
         up = now & (rise > 0)
-        p[..., :n] = shift_round(p[..., :n], np.where(up, rise, 0)[..., None])
-        p[..., n] = np.where(now, shift_round(mantissa[..., n], np.where(up, 0, -rise)), 0)
+        rises, distance = np.where(up, rise, 0), np.where(up, 0, -rise)
+        p[..., :n] = move(p[..., :n], rises[..., None])
+        p[..., n] = np.where(now, shift_round(scaled[..., n], distance + e[..., n]), 0)
+        total = shift_round(total, rises) + np.where(now, shift_round(mantissa[..., n], distance), 0)
         exponent = np.where(up, integer[..., n], exponent)
         seen |= now
-    return Block(p, exponent, seen)
+    return Block(p, exponent, seen, p.sum(axis=-1) if codes is None else total)
 
 
 def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
@@ -126,7 +146,7 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
     shape = blocks.exponent.shape
     kind, shift = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     halve, rescale = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    block_sum = blocks.p.sum(axis=-1) << config.row_sum_fraction
+    block_sum = blocks.total << config.row_sum_fraction
     half = np.int64(1) << (config.row_sum_bits - 1)
     for t in range(shape[-1]):
         b, seen = blocks.exponent[..., t], blocks.visible[..., t]

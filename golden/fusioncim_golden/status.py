@@ -11,6 +11,9 @@ from fusioncim_golden.limits import (
     MAX_SEQUENCES,
     POSITIONS,
     SEQUENCE_BYTES,
+    SLOPE_POSITIONS,
+    TOKEN_SCALE_ALIGNMENT,
+    TOKEN_SCALE_KEYS,
 )
 
 
@@ -51,16 +54,20 @@ WORDS = {
     Status.HEADS: "heads must be a multiple of kv_heads",
     Status.DIMENSION: f"dimension must be a multiple of {DIMENSION_STEP}, from that to the columns of the chip, "
     "and value_dimension such a one or 0",
-    Status.FORMAT: "output_bits must be those of the chip, and what is reserved must be 0",
-    Status.POSITION: f"start + queries must be at most {POSITIONS}",
+    Status.FORMAT: "output_bits must be those of the chip, kv_bits 0, those of its operands, or 4 where these have 8, "
+    "and what is reserved, or what the chip has not, must be 0",
+    Status.POSITION: f"start + queries must be at most {POSITIONS}, and with slopes, like keys, {SLOPE_POSITIONS}",
     Status.ALIGNMENT: "addresses and pitches must be multiples of 16 bytes, or of the bus if that is narrower, "
+    f"token scales, and pages of keys that have them, of {TOKEN_SCALE_ALIGNMENT}, "
     f"the table of sequences of {SEQUENCE_BYTES}, a job of {JOB_BYTES}",
     Status.ADDRESS: "every tensor and table must end inside of the chip's address space",
-    Status.OVERLAP: "the output must overlap neither an operand nor a table nor itself",
+    Status.OVERLAP: "the output and the log-sum-exp must overlap neither an operand nor a table nor each other nor "
+    "themselves",
     Status.READ_ERROR: "a read from memory failed",
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
-    Status.SCALE: "a scale must have a mantissa from 128 to 255, a shift with which its scores fit, and 0 above",
+    Status.SCALE: "a scale must have a mantissa from 128 to 255, a shift with which its scores fit, and 0 above; so "
+    "must a slope, with a shift from 7 to 31, or be 0; a sink must have 17 bits",
     Status.PROTOCOL: "the bus answered what was not asked",
     Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
     Status.MASK: mask.RULE,
@@ -68,7 +75,8 @@ WORDS = {
     Status.PAGING: "a page must have a power of two of keys, from those of a block to "
     f"{MAX_PAGE_TOKENS}, and a pool from 1 to {POSITIONS} pages",
     Status.SEQUENCE: "a sequence's rows must follow those before it and end inside of the job's queries, its keys "
-    "begin at a page and end inside of the job's keys, and what is reserved must be 0",
+    f"begin at a page, or with token scales at a multiple of {TOKEN_SCALE_KEYS}, end inside of the job's keys, and be "
+    f"with slopes at most {SLOPE_POSITIONS}, and what is reserved must be 0",
     Status.PAGE: "a page's number must be below the pages of the pool",
     Status.INTERVAL: f"the low of an interval must be at most its high, and that at most {POSITIONS}",
 }

@@ -66,6 +66,17 @@ REFUSED = [
     ({"address_bits": 31}, "address_bits must be from 32 to 64, not 31"),
     ({"address_bits": 65}, "address_bits must be from 32 to 64, not 65"),
     ({"address_bits": 40.0}, "address_bits must be of type int, not 40.0"),
+    *(
+        (
+            {"token_scale_bits": bits, "update_rank": rank, "buffer_bytes": 1 << 14},
+            f"update_rank must be one of 4, 8 with token_scale_bits = {bits}, not {rank}",
+        )
+        for bits, rank in ((1, 1), (8, 2))
+    ),
+    (
+        {"token_scale_bits": 8, "update_rank": 16, "columns": 128, "buffer_bytes": 1 << 15},
+        "update_rank must be .* not 16",
+    ),
     ({"rows": 0}, "rows must be from 1 to 1024, not 0"),
     ({"columns": 65}, "columns must be a multiple of update_rank * operand_bits = 32 .* not 65"),
 ]
@@ -94,6 +105,8 @@ def test_an_impossible_chip_is_refused_with_rule_and_value(changes, message):
         {"address_bits": 64},
         {"buffer_bytes": 1 << 26},
         {"update_rank": 8, "buffer_bytes": 4096},
+        {"token_scale_bits": 8, "alibi": True},
+        {"token_scale_bits": 1, "update_rank": 8},
         {"columns": 512, "bus_bits": 256},
     ],
 )

@@ -70,6 +70,9 @@ REFUSED = [
     ({"drain_rows": 3}, "drain_rows must be one of 1, 2, 4, not 3"),
     ({"drain_rows": 8}, "drain_rows must be one of 1, 2, 4, not 8"),
     ({"rows": 6, "softmax_lanes": 2, "drain_rows": 4}, "drain_rows must divide rows = 6, not 4"),
+    *(({"token_scale_bits": n}, f"token_scale_bits must be one of 0, 1, 8, not {n}") for n in (-1, 2, 7, 9, 16)),
+    ({"token_scale_bits": True}, "token_scale_bits must be of type int, not True"),
+    ({"alibi": 1}, "alibi must be of type bool, not 1"),
     ({"flush": 0}, "flush must be from 1 to 20, not 0"),
     ({"flush": 21}, "flush must be from 1 to 20, not 21"),
     # A narrow accumulator: p + operand bits - 3 - dropped bits, dropped bits = 8 + 8 + 2 + 4 + 2 - 16 = 8.
@@ -123,6 +126,8 @@ def test_an_invalid_combination_is_refused_with_rule_and_value(changes, message)
         {"probability_bits": 8, "accumulator_bits": 20, "flush": 9},
         {"probability_bits": 8, "accumulator_bits": 21, "flush": 20},
         {"rows": 1, "softmax_lanes": 1},
+        {"token_scale_bits": 1, "alibi": True},
+        {"token_scale_bits": 8, "update_rank": 1},
         {"columns": 1024, "words": 16},
         {"rows": 7, "softmax_lanes": 1},
         {"columns": 4, "operand_bits": 4, "update_rank": 1, "softmax_lanes": 8},

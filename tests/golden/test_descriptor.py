@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim.chip.descriptor import STATUS_BITS
-from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work, statuses
+from fusioncim_golden.descriptor import Bounds, Descriptor, HeadTensor, Pages, Sequence, Tensor, Work, statuses
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import MAX_HEADS, MAX_SEQUENCES, POSITIONS
+from fusioncim_golden.limits import MAX_HEADS, MAX_SEQUENCES, POSITIONS, SLOPE_POSITIONS
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.status import Status
@@ -33,6 +33,9 @@ SPACE = 1 << TINY.address_bits
 PAGES = Pages(list=0x50000, tokens=2, count=5, k_pitch=64, v_pitch=64)  # 12 bytes; pools of 384 bytes
 BATCH = {"sequences": 3, "table": 0x60000}  # 192 bytes
 TABLES = {"pages": PAGES, "intervals": 0x70000, **BATCH}  # 12, 32 and 192 bytes
+RICH = TINY.override(update_rank=4, columns=32, token_scale_bits=8, alibi=True, buffer_bytes=1 << 14)
+SCALED = {"token_scales": HeadTensor(address=0x80000, pitch=32)}  # 64 bytes
+SUMS = {"lse": HeadTensor(address=0x90000, pitch=48)}  # 96 bytes
 STARTS = {"q": 0x10000, "k": 0x20000, "v": 0x30000, "scales": 0x40000}
 SIZES = {"q": 384, "k": 192, "v": 192, "o": 768, "scales": 24}
 
@@ -76,7 +79,9 @@ RULES = {
         ({"dimension": bad}, {"dimension": good})
         for bad, good in ((0, 8), (-8, 8), (4, 8), (12, 16), (17, 16), (24, 16))
     ],
-    Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)],
+    Status.FORMAT: [({"output_bits": bits}, {"output_bits": 16}) for bits in (0, 8, 15, 17)]
+    + [({"kv_bits": bits}, {"kv_bits": good}) for bits, good in ((1, 0), (3, 4), (5, 4), (7, 8), (16, 8))]
+    + [({"slopes": 0x80000}, {"sinks": 0x80000}), (SCALED, {})],
     Status.POSITION: [
         ({"start": POSITIONS - 3, "mask": mask}, {"start": POSITIONS - 4, "mask": mask}) for mask in (CAUSAL, FULL)
     ],
@@ -109,6 +114,9 @@ RULES = {
         ),
         # What has no meaning is held to the rule all the same.
         ({"table": 32}, {"table": 64}),
+        ({"sinks": 0x80004}, {"sinks": 0x80008}),
+        *(({"lse": HeadTensor(address=0x90000 + off, pitch=48)}, SUMS) for off in (1, 4)),
+        ({"lse": HeadTensor(address=0x90000, pitch=52)}, SUMS),
     ]
     + [
         ({name: value + off}, {name: value + 8})
@@ -128,6 +136,11 @@ RULES = {
         ({"scales": SPACE}, {"scales": SPACE - 24}),
         ({**BATCH, "table": SPACE - 128}, {**BATCH, "table": SPACE - 192}),
         ({"intervals": SPACE - 24}, {"intervals": SPACE - 32}),
+        ({"sinks": SPACE - 16}, {"sinks": SPACE - 24}),
+        *(
+            ({"lse": HeadTensor(address=SPACE - 88, pitch=pitch)}, {"lse": HeadTensor(address=SPACE - 96, pitch=pitch)})
+            for pitch in (48,)
+        ),
         ({"pages": replace(PAGES, list=SPACE - 8)}, {"pages": replace(PAGES, list=SPACE - 16)}),
         ({"pages": PAGES, "k_address": SPACE - 376}, {"pages": PAGES, "k_address": SPACE - 384}),
         ({"pages": PAGES, "v_address": SPACE - 376}, {"pages": PAGES, "v_address": SPACE - 384}),
@@ -146,6 +159,15 @@ RULES = {
         *(({**TABLES, "o_address": start}, {**TABLES, "o_address": start + 192}) for start in (0x60000, 0x60080)),
         *(({**TABLES, "o_address": start}, {**TABLES, "o_address": start + 16}) for start in (0x50000, 0x70010)),
         *(({**TABLES, "o_address": start + 376}, {**TABLES, "o_address": start + 384}) for start in (0x20000, 0x30000)),
+        # The log-sum-exp is an output, too.
+        ({"lse": HeadTensor(address=0x90000, pitch=40)}, SUMS),
+        *(
+            ({"lse": HeadTensor(address=start - 88, pitch=48)}, {"lse": HeadTensor(address=start - 96, pitch=48)})
+            for start in (0x10000, 0x20000, 0x30000, 0x40000, 0x1000)
+        ),
+        ({"lse": HeadTensor(address=0x12F8, pitch=48)}, {"lse": HeadTensor(address=0x1300, pitch=48)}),
+        ({"sinks": 0x90058, **SUMS}, {"sinks": 0x90060, **SUMS}),
+        ({"sinks": 0x12F8}, {"sinks": 0x1300}),
         # Operands inside the output, and the output inside a gap of an operand, which counts as its own.
         ({"q_address": 0x1100}, {"q_address": 0x1300}),
         ({"scales": 0x1000 + 768 - 8}, {"scales": 0x1000 + 768}),
@@ -161,6 +183,58 @@ RULES = {
 def test_a_broken_rule_is_named_and_its_limit_is_accepted(status, bad, good):
     assert changed(**bad).status(TINY) == status
     assert changed(**good).status(TINY) == Status.OK
+
+
+@pytest.mark.parametrize(
+    ("status", "bad", "good"),
+    [
+        (Status.POSITION, {"slopes": 0x70000, "start": SLOPE_POSITIONS - 3}, {"slopes": 0x70000, "start": 9}),
+        (Status.POSITION, {"slopes": 0x70000, "keys": SLOPE_POSITIONS + 1}, {"keys": SLOPE_POSITIONS + 1}),
+        (Status.ALIGNMENT, {"token_scales": HeadTensor(address=0x80010, pitch=32)}, SCALED),
+        (Status.ALIGNMENT, {"token_scales": HeadTensor(address=0x80000, pitch=48)}, SCALED),
+        (
+            Status.ALIGNMENT,
+            {"pages": replace(PAGES, tokens=4, k_pitch=80), **SCALED},
+            {"pages": replace(PAGES, tokens=4, k_pitch=80)},
+        ),
+        (Status.ALIGNMENT, {"slopes": 0x70004}, {"slopes": 0x70008}),
+        (
+            Status.ADDRESS,
+            {"token_scales": HeadTensor(address=SPACE - 32, pitch=32)},
+            {"token_scales": HeadTensor(address=SPACE - 64, pitch=32)},
+        ),
+        (Status.OVERLAP, {"o_address": 0x80020, **SCALED}, {"o_address": 0x80040, **SCALED}),
+        (
+            Status.OVERLAP,
+            {"lse": HeadTensor(address=0x80030, pitch=48), **SCALED},
+            {"lse": HeadTensor(address=0x80040, pitch=48), **SCALED},
+        ),
+    ],
+)
+def test_what_a_chip_has_besides_has_rules_too(status, bad, good):
+    far_apart = {"k_head_pitch": 0, "v_head_pitch": 0, "k_pitch": 0, "v_pitch": 0}
+    assert changed(**(far_apart | bad)).status(RICH) == status
+    assert changed(**(far_apart | good)).status(RICH) == Status.OK
+
+
+def test_sequences_with_token_scales_begin_at_whole_blocks_and_with_slopes_are_not_far():
+    batch = changed(keys=20, **BATCH, **SCALED)
+    parts = tuple(Sequence(queries=1, keys=1, first_row=n, first_key=4 * n) for n in range(3))
+    ok, bad = Status.OK, Status.SEQUENCE
+    assert Work(job=batch, sequences=parts).statuses() == [ok, bad, ok]
+    assert Work(job=changed(keys=20, **BATCH), sequences=parts).statuses() == [ok, ok, ok]
+    far = [Sequence(queries=1, keys=1, start=start) for start in (SLOPE_POSITIONS - 1, SLOPE_POSITIONS)]
+    for part, status in zip(far, (ok, Status.POSITION), strict=True):
+        job = changed(**{**BATCH, "sequences": 1}, slopes=0x70000)
+        assert job.status(RICH) == Status.OK
+        assert Work(job=job, sequences=(part,)).statuses() == [status]
+
+
+def test_packed_keys_and_values_take_half():
+    packed = changed(kv_bits=4)
+    assert (packed.query_bytes(TINY), packed.key_bytes(TINY), packed.value_bytes(TINY)) == (16, 8, 8)
+    assert changed(packed, k_address=SPACE - 184).status(TINY) == Status.OK
+    assert changed(packed, k_address=SPACE - 176).status(TINY) == Status.ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -253,7 +327,7 @@ def test_the_rules_are_those_of_the_chip(name):
     assert changed(job, dimension=chip.engine.columns + 8).status(chip) == Status.DIMENSION
     # Half as long, the output fits where it did not: its rows are half as long too.
     short = changed(job, dimension=chip.engine.columns // 2, o_address=3 * vector - row // 2, k_address=0, v_address=0)
-    assert (short.vector_bytes(chip), short.row_bytes(chip)) == (vector // 2, row // 2)
+    assert (short.query_bytes(chip), short.row_bytes(chip)) == (vector // 2, row // 2)
     assert changed(short, q_address=3 * vector - row // 2 - vector // 2).status(chip) == Status.OK
     assert changed(short, q_address=3 * vector - row // 2 - vector // 2 + beat).status(chip) == Status.OVERLAP
 
@@ -441,6 +515,7 @@ def test_a_job_that_is_accepted_writes_every_byte_once_and_none_that_it_reads(jo
 # Sequences.
 
 SEQUENCE = Sequence(queries=4, keys=6)  # all that JOB has
+ALL = Bounds(queries=4, keys=6)
 SEQUENCE_RULES = {
     Status.MASK: [
         ({"mask": Mask(window=0)}, {"mask": Mask(window=1)}),
@@ -465,13 +540,13 @@ SEQUENCE_RULES = {
     [(status, bad, good) for status, cases in SEQUENCE_RULES.items() for bad, good in cases],
 )
 def test_a_rule_of_sequences_is_named_and_its_limit_is_accepted(status, bad, good):
-    assert statuses([replace(SEQUENCE, **bad)], 4, 6) == [status]
-    assert statuses([replace(SEQUENCE, **good)], 4, 6) == [Status.OK]
+    assert statuses([replace(SEQUENCE, **bad)], ALL) == [status]
+    assert statuses([replace(SEQUENCE, **good)], ALL) == [Status.OK]
 
 
 def test_a_sequence_begins_at_a_page():
     for first_key in range(9):
-        (found,) = statuses([Sequence(queries=1, keys=2, first_key=first_key)], 4, 10, 4)
+        (found,) = statuses([Sequence(queries=1, keys=2, first_key=first_key)], Bounds(queries=4, keys=10, step=4))
         assert found == (Status.OK if first_key in (0, 4, 8) else Status.SEQUENCE)
     parts = tuple(Sequence(queries=1, keys=1, first_row=n, first_key=n) for n in range(3))
     ok, bad = Status.OK, Status.SEQUENCE
@@ -483,14 +558,14 @@ def test_rows_go_up_but_keys_lie_where_they_will():
     def row(first_row, queries=2, **more):
         return Sequence(queries=queries, keys=2, first_row=first_row, **more)
 
-    ok, bad = Status.OK, Status.SEQUENCE
-    assert statuses([row(0), row(2), row(5)], 7, 9) == [ok, ok, ok]
-    assert statuses([row(0), row(1), row(2)], 7, 9) == [ok, bad, ok]
-    assert statuses([row(5), row(0), row(7, queries=0)], 7, 9) == [ok, bad, ok]
+    ok, bad, bounds = Status.OK, Status.SEQUENCE, Bounds(queries=7, keys=9)
+    assert statuses([row(0), row(2), row(5)], bounds) == [ok, ok, ok]
+    assert statuses([row(0), row(1), row(2)], bounds) == [ok, bad, ok]
+    assert statuses([row(5), row(0), row(7, queries=0)], bounds) == [ok, bad, ok]
     # The rows of one that is refused are free.
-    assert statuses([row(0, mask=Mask(window=0)), row(0), row(1)], 7, 9) == [Status.MASK, ok, bad]
+    assert statuses([row(0, mask=Mask(window=0)), row(0), row(1)], bounds) == [Status.MASK, ok, bad]
     # Keys may be shared.
-    assert statuses([row(0, first_key=7), row(2, first_key=0), row(4, first_key=7)], 7, 9) == [ok, ok, ok]
+    assert statuses([row(0, first_key=7), row(2, first_key=0), row(4, first_key=7)], bounds) == [ok, ok, ok]
 
 
 def test_a_job_without_a_table_is_one_sequence():
@@ -505,5 +580,6 @@ def test_work_comes_back_from_json():
     for work in (
         Work(job=JOB),
         Work(job=changed(**TABLES), sequences=sequences, page_list=(4, 0, 2)),
+        Work(job=changed(sinks=64, slopes=128, kv_bits=4, **SCALED, **SUMS)),
     ):
         assert Work.from_dict(json.loads(json.dumps(asdict(work)))) == work

@@ -9,12 +9,14 @@ from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT, Config
 from fusioncim_golden.engine import Events, check_operands, run, trace
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import LOG2_E, Heads, from_integers, quantize
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
+from fusioncim_golden.slopes import slope_words
 from fusioncim_golden.softmax import Rows, Update, exact_rescales, merge
 from fusioncim_sim.heads.read import fixture, load_heads
 
@@ -358,3 +360,128 @@ def test_the_most_negative_operands_give_the_exact_weights():
     heads = integers(q=-128, k=-128, v=-128, queries=8, keys=9, scale_q=0.01, scale_k=0.001)
     out = in_lsb(config, run(config, heads, Job(queries=8, keys=9)).out)
     assert np.abs(out + 128).max() <= 0.01
+
+
+# Scales per token, and slopes.
+
+SCALED = SMALL.override(token_scale_bits=8, alibi=True)
+
+
+def uneven(seed, config, *, heads=2, queries=40, keys=40, spread=5):
+    """Float heads whose tokens differ in size by 2^spread, quantized token by token."""
+    random = np.random.default_rng(seed)
+    q = random.normal(0, 1, (heads, queries, config.columns))
+    k, v = random.normal(0, 1, (2, keys, config.columns)) * 2.0 ** random.uniform(-spread, 0, (2, keys, 1))
+    return quantize(q, k, v, bits=config.operand_bits, token_scale_bits=config.token_scale_bits)
+
+
+@pytest.mark.parametrize("mask", [CAUSAL, FULL, Mask(window=9, ahead=3)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SCALED,
+        SCALED.override(token_scale_bits=1),
+        SCALED.override(update_rank=8, schedule="folded"),
+        SCALED.override(operand_bits=4, softmax_lanes=8, seed=True),
+        SCALED.override(update_rank=1, probability_bits=12, accumulator_bits=32),
+    ],
+)
+def test_scales_per_token_and_slopes_are_near_float(config, mask):
+    heads, job = uneven(12, config), Job(queries=40, keys=40, heads=2, mask=mask)
+    steep = slope_words(np.array([0.5, 0.02]))
+    plain = dequantized_attention(heads, job)
+    for each in (heads, replace(heads, slopes=steep), replace(heads, token_scales=None, slopes=steep)):
+        sqnr, worst = errors(config, each, job)
+        assert sqnr >= 37
+        assert worst <= 1
+    assert sqnr_db(dequantized_attention(replace(heads, slopes=steep), job), plain) < 20
+
+
+def test_a_slope_of_0_changes_nothing():
+    heads, job = uneven(13, SCALED), Job(queries=40, keys=40, heads=2)
+    flat, steep = (replace(heads, slopes=np.array(words)) for words in ([0, 0], [0, 200 | 7 << 8]))
+    assert np.array_equal(run(SCALED, flat, job).out, run(SCALED, heads, job).out)
+    assert np.array_equal(run(SCALED, steep, job).out[0], run(SCALED, heads, job).out[0])
+    assert not np.array_equal(run(SCALED, steep, job).out[1], run(SCALED, heads, job).out[1])
+
+
+def test_a_job_without_either_is_that_of_an_engine_without_them():
+    heads, job = gaussian(14), Job(queries=40, keys=40)
+    assert np.array_equal(run(SCALED, heads, job).out, run(SMALL, heads, job).out)
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 4])
+def test_equal_scales_of_all_values_are_a_factor_of_the_output(exponent):
+    heads, job = gaussian(15, queries=8, keys=64), Job(queries=8, keys=64)
+    codes = np.zeros((64, 2), np.int64)
+    codes[:, 1] = (exponent - 1) << 7
+    found = run(SCALED, replace(heads, token_scales=codes, shift=heads.shift - 1), job)
+    exact = in_lsb(SCALED, run(SMALL, heads, job).out) / 2**exponent
+    # The score scale made up for that of the keys, 1/2.
+    assert max_error(in_lsb(SCALED, found.out), exact) <= 1 / 2**exponent + 1 / 256
+
+
+def test_the_smallest_scales_of_all_tokens_make_weights_equal_and_outputs_0():
+    heads = replace(gaussian(16, queries=8, keys=64), token_scales=np.full((64, 2), 0x780))
+    out = run(SCALED, heads, Job(queries=8, keys=64)).out
+    assert np.abs(out).max() <= 1
+
+
+TWO = np.zeros((5, 2), np.int64)
+WORD = "a slope must be 0, or have a mantissa from 128 to 255, a shift from 7 to 31 and 0 above"
+
+
+@pytest.mark.parametrize(
+    ("heads", "changes", "message"),
+    [
+        (
+            {"token_scales": TWO},
+            {"token_scale_bits": 0},
+            "scales per token need an engine with token_scale_bits = 1 or 8, not 0",
+        ),
+        ({"token_scales": TWO[:4]}, {}, "token_scales must be [keys, 2] = (5, 2), not (4, 2)"),
+        ({"token_scales": TWO - 1}, {}, "a code of token_scales must be from 0 to 65535, not -1"),
+        ({"token_scales": TWO + 65536}, {}, "a code of token_scales must be from 0 to 65535, not 65536"),
+        ({"slopes": TWO[0, :1]}, {"alibi": False}, "slopes need an engine with alibi = true, not false"),
+        ({"slopes": TWO[0]}, {}, "slopes must be [heads] = (1,), not (2,)"),
+        *(
+            (
+                {"slopes": np.array([word])},
+                {},
+                f"{WORD}, not {word:#x}",
+            )
+            for word in (0x6FF, 0x77F, 0x2880, 0xFFFFFFFF)
+        ),
+        (
+            {"slopes": TWO[0, :1], "shift": np.full((1, 3), 6), "mantissa": np.full((1, 3), 128)},
+            {},
+            (
+                "the score scale q_scale * k_scale * softmax_scale * log2(e) must be below 1 "
+                "for this operand width and head dimension with slopes, not 2"
+            ),
+        ),
+    ],
+)
+def test_scales_and_slopes_that_do_not_fit_are_refused(heads, changes, message):
+    config = TINY.override(**{"token_scale_bits": 8, "alibi": True, **changes})
+    with pytest.raises(InputError) as error:
+        run(config, replace(integers(), **heads), Job(queries=3, keys=5))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            {"keys": 5, "start": SLOPE_POSITIONS - 2},
+            "start + queries in a job with slopes must be from 1 to 131071, not ",
+        ),
+        ({"keys": SLOPE_POSITIONS + 1, "start": 0}, "keys in a job with slopes must be from 0 to 131071, not 131072"),
+    ],
+)
+def test_positions_beyond_those_of_slopes_are_refused(shape, message):
+    heads = replace(integers(keys=shape["keys"]), slopes=TWO[0, :1])
+    job = Job(queries=3, **shape)
+    with pytest.raises(InputError) as error:
+        run(TINY.override(alibi=True), heads, job)
+    assert str(error.value).startswith(message)

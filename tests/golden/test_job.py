@@ -197,6 +197,35 @@ def test_a_batch_is_its_sequences_one_by_one(chip, ragged):
     assert found.out[:, [0, 8, 16, 22]].any(axis=-1).all() or ragged
 
 
+def test_a_batch_takes_the_scales_of_its_own_tokens_and_the_slopes_of_all_heads():
+    chip = TINY.override(update_rank=4, columns=32, token_scale_bits=8, alibi=True)
+    random = np.random.default_rng(17)
+    groups = [
+        replace(
+            group, token_scales=random.integers(0, 0x300, (54, 2)), slopes=np.array([128 | 8 << 8, 0, 200 | 12 << 8])
+        )
+        for group in gaussian(7, chip, group=3, queries=25, keys=54, size=3)
+    ]
+    sequences = [replace(each, first_key=(each.first_key + 7) // 8 * 8, keys=min(each.keys, 30)) for each in SEQUENCES]
+    found = run_batch(chip, groups, sequences)
+    for each in sequences:
+        if each.queries:
+            rows, keys = (
+                slice(first, first + n) for first, n in ((each.first_row, each.queries), (each.first_key, each.keys))
+            )
+            own = [replace(group, token_scales=group.token_scales[keys]) for group in part(groups, each)]
+            assert np.array_equal(found.out[:, rows], run(chip, own, start=each.start, mask=each.mask).out)
+
+
+@pytest.mark.parametrize("name", ["token_scales", "slopes"])
+def test_scales_of_tokens_and_slopes_are_of_all_groups_or_of_none(name):
+    chip = TINY.override(update_rank=4, columns=32, token_scale_bits=8, alibi=True)
+    groups = integers(chip, kv_heads=2)
+    value = {"token_scales": np.zeros((5, 2), np.int64), "slopes": np.zeros(1, np.int64)}[name]
+    with pytest.raises(InputError, match=rf"^all groups must have {name}, or none of them$"):
+        run(chip, [replace(groups[0], **{name: value}), groups[1]])
+
+
 def test_a_sequence_that_is_refused_leaves_the_others_alone():
     groups = gaussian(8, queries=9, keys=12)
     good = Sequence(queries=3, keys=12, start=5)

@@ -53,9 +53,10 @@ class Play:
         self.error = np.zeros(rows)
         self.kinds, self.halvings = set(), 0
 
-    def step(self, p, exponent, visible, v):
+    def step(self, p, exponent, visible, v, total=None):
         config = self.config
-        u = merge(config, self.rows, Block(p[:, None], exponent[:, None], visible[:, None]))
+        total = p.sum(axis=-1) if total is None else total
+        u = merge(config, self.rows, Block(*(x[:, None] for x in (p, exponent, visible, total))))
         kind, shift, halve = u.kind[:, 0], u.shift[:, 0], u.halve[:, 0]
         (row,) = np.nonzero(kind)
         self.o[row] = update(config, self.o[row], p[row] @ v, kind[row], shift[row], halve[row])
@@ -145,6 +146,25 @@ def streams(draw, rows=6, columns=5, blocks=40):
     v = random.integers(low, -low, (blocks, config.update_rank, columns))
     v[..., 0], v[..., 1], v[..., 2] = low, -low - 1, 1
     return config, x, visible, v
+
+
+@given(streams(), st.sampled_from([1, 8]), st.sampled_from([0x7F, 0xFF, 0x7FF]), st.integers(0, 2**32 - 1))
+@settings(max_examples=150)
+def test_nothing_overflows_with_scales_per_token_and_o_is_at_most_the_row_sum(stream, bits, code, seed):
+    config, x, visible, v = stream
+    config = config.override(token_scale_bits=bits)
+    random = np.random.default_rng(seed)
+    # Some tokens with the largest of all scales, the others with smaller ones.
+    codes = np.where(random.random(x.shape[1:]) < 0.5, 0x7F, random.integers(code + 1, size=x.shape[1:]))
+    block = probabilities(config, x, visible, codes)
+    play = Play(config, x.shape[0], v.shape[-1])
+    for t in range(x.shape[1]):
+        play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t], block.total[:, t])
+    row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
+    assert np.all(play.o[:, 2] <= row_sum + play.error + 1e-9)
+    assert np.all(play.o[:, 2] >= -play.error - 1e-9)
+    together = merge(config, Rows.fresh((x.shape[0],)), block)
+    assert np.array_equal(accumulate(config, block.p, together, v), play.o)
 
 
 @given(streams())
@@ -261,15 +281,14 @@ def test_a_zero_probability_adds_nothing():
     p[0, :, 0] = 100
     v = np.zeros((2, 4, 3), np.int64)
     v[:, 0], v[:, 1:] = 7, 127
-    updates = merge(config, Rows.fresh((1,)), Block(p, np.zeros((1, 2), np.int64), np.ones((1, 2), bool)))
+    block = Block(p, np.zeros((1, 2), np.int64), np.ones((1, 2), bool), p.sum(axis=-1))
+    updates = merge(config, Rows.fresh((1,)), block)
     assert accumulate(config, p, updates, v).tolist() == [[1400 >> config.dropped_bits] * 3]
 
 
 def test_a_row_that_skips_every_block_keeps_zero():
     config = Config(update_rank=4)
-    updates = merge(
-        config,
-        Rows.fresh((1,)),
-        Block(np.zeros((1, 2, 4), np.int64), np.zeros((1, 2), np.int64), np.zeros((1, 2), bool)),
-    )
+    zero = np.zeros((1, 2), np.int64)
+    block = Block(np.zeros((1, 2, 4), np.int64), zero, np.zeros((1, 2), bool), zero)
+    updates = merge(config, Rows.fresh((1,)), block)
     assert not accumulate(config, np.full((1, 2, 4), 99), updates, np.full((2, 4, 3), 99)).any()

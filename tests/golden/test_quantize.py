@@ -6,9 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.quantize import LOG2_E, from_integers, operand_max, quantize, snap_scale, to_integer
+from fusioncim_golden.quantize import (
+    LOG2_E,
+    from_integers,
+    from_tokens,
+    operand_max,
+    quantize,
+    snap_scale,
+    to_integer,
+)
 from fusioncim_golden.reference import attention, dequantized_attention
 from fusioncim_golden.schedule import Job
+from fusioncim_golden.token_scale import code_values
 
 
 def gaussian(seed, heads=2, queries=9, keys=11, columns=16):
@@ -227,3 +236,53 @@ def test_integer_operands_are_taken_as_they_are():
     # 0.02 * 0.03 * 0.25 * log2(e) = 226.9 / 2^20
     assert set(heads.mantissa.flat) == {227}
     assert set(heads.shift.flat) == {20}
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("token_scale_bits", [1, 8])
+def test_keys_and_values_have_scales_per_token(bits, token_scale_bits):
+    q, k, v = gaussian(13)
+    k *= 2.0 ** np.linspace(0, -6, len(k))[:, None]
+    k[3], v[5] = 0, 0
+    v[2] *= 2.0**-40  # far below the grid of the others
+    heads = quantize(q, k, v, bits=bits, token_scale_bits=token_scale_bits)
+    limit = operand_max(bits)
+    for x, integer, codes, unit in ((k, heads.k, 0, heads.scale_k), (v, heads.v, 1, heads.scale_v)):
+        scale = unit * code_values(heads.token_scales[:, codes], token_scale_bits)[:, None]
+        assert np.abs(integer * scale - x).max(axis=1) == pytest.approx(0, abs=scale.max() / 2 * (1 + 1e-9))
+        assert np.all(np.abs(integer * scale - x) <= scale / 2 * (1 + 1e-9))
+        used = np.abs(integer).max(axis=1)[np.abs(x).max(axis=1) > scale[:, 0]]
+        assert used.min() >= (limit - 1 if token_scale_bits > 1 else limit // 2)
+    assert np.allclose(heads.mantissa * 0.5**heads.shift, exact_scale(heads), rtol=1e-14, atol=0)
+
+
+def test_scales_per_token_save_a_head_whose_tokens_differ():
+    q, k, v = gaussian(14)
+    spread = 2.0 ** np.linspace(0, -6, len(k))[:, None]
+    job = Job(queries=9, keys=11)
+    exact = attention(q, k * spread, v * spread, job)
+
+    def error(token_scale_bits):
+        heads = quantize(q, k * spread, v * spread, bits=4, token_scale_bits=token_scale_bits)
+        return np.square(dequantized_attention(heads, job) * heads.scale_v - exact).mean() ** 0.5
+
+    assert error(8) < error(1) < error(0)
+    assert error(8) < error(0) / 1.2
+
+
+def test_a_cache_that_was_quantized_token_by_token_is_taken_as_it_is():
+    random = np.random.default_rng(15)
+    q, k, v = (random.integers(-128, 128, shape) for shape in ((2, 5, 16), (7, 16), (7, 16)))
+    scales_k, scales_v = random.uniform(0.001, 0.1, (2, 7))
+    heads = from_tokens(q, k, v, scale_q=0.02, scales_k=scales_k, scales_v=scales_v, token_scale_bits=8)
+    assert np.array_equal(heads.k, k)
+    assert np.array_equal(heads.v, v)
+    for scales, codes, unit in zip(
+        (scales_k, scales_v), heads.token_scales.T, (heads.scale_k, heads.scale_v), strict=True
+    ):
+        assert np.allclose(unit * code_values(codes, 8), scales, rtol=2**-8, atol=0)
+        assert unit == pytest.approx(scales.max() * 256 / 255)
+    plain = from_integers(q, k, v, scale_q=0.02, scale_k=heads.scale_k)
+    assert np.array_equal(heads.mantissa, plain.mantissa)
+    with pytest.raises(InputError, match=r"^a scale per token must be positive and finite, not nan$"):
+        from_tokens(q, k, v, scale_q=1.0, scales_k=scales_k * np.nan, scales_v=scales_v, token_scale_bits=8)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor
+from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Sequence, Tensor
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, job_record, packed, sequence_table
 
-JOB_FORMAT = "<8Q20I4HB"
+JOB_FORMAT = "<12Q22I4H2B"
 SEQUENCE_FORMAT = "<9I"
 JOB = Descriptor(
     q=Tensor(address=0x1122334455667788, pitch=1, head_pitch=2),
@@ -32,8 +32,14 @@ JOB = Descriptor(
     sequences=1024,
     pages=Pages(list=0x8000, tokens=16, count=106, k_pitch=107, v_pitch=108),
     intervals=0x7000,
+    sinks=0x9000,
+    slopes=0xA000,
+    token_scales=HeadTensor(address=0xB000, pitch=109),
+    lse=HeadTensor(address=0xC000, pitch=110),
+    kv_bits=4,
 )
 ADDRESSES = (0x1122334455667788, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000)
+BESIDES = (0x9000, 0xA000, 0xB000, 0xC000)
 
 
 def test_a_job_is_its_fields_one_after_the_other():
@@ -41,11 +47,11 @@ def test_a_job_is_its_fields_one_after_the_other():
     assert len(record) == JOB_BYTES == 256
     size = struct.calcsize(JOB_FORMAT)
     assert struct.unpack(JOB_FORMAT, record[:size]) == (
-        *(*ADDRESSES, 0x8000),
+        *(*ADDRESSES, 0x8000, *BESIDES),
         *(100, 101, 102, 103, 104, 8, 105, 1024),
         *(1, 2, 3, 4, 5, 6, 7, (1 << 32) - 1),
-        *(16, 106, 107, 108),
-        *(12, 4, 128, 64, 8),
+        *(16, 106, 107, 108, 109, 110),
+        *(12, 4, 128, 64, 8, 4),
     )
     assert not any(record[size:])
     assert sum(JOB_FIELDS.values()) == 8 * size
@@ -53,8 +59,10 @@ def test_a_job_is_its_fields_one_after_the_other():
 
 def test_a_job_without_pages_has_no_page_fields():
     fields = struct.unpack_from(JOB_FORMAT, job_record(replace(JOB, pages=None)))
-    assert fields[:8] == (*ADDRESSES, 0)
-    assert fields[24:28] == (0, 0, 0, 0)
+    assert fields[:12] == (*ADDRESSES, 0, *BESIDES)
+    assert fields[28:34] == (0, 0, 0, 0, 109, 110)
+    none = struct.unpack_from(JOB_FORMAT, job_record(replace(JOB, token_scales=None, lse=None)))
+    assert (*none[10:12], *none[32:34]) == (0, 0, 0, 0)
 
 
 def test_sequences_are_64_bytes_each():

@@ -77,3 +77,23 @@ def test_distance_from_a_reference(value, reference, sqnr, largest):
     value, reference = np.array(value), np.array(reference)
     assert sqnr_db(value, reference) == pytest.approx(sqnr, abs=1e-4)
     assert max_error(value, reference) == largest
+
+
+def test_dequantized_attention_has_the_scales_of_tokens_and_the_slopes():
+    random = np.random.default_rng(4)
+    q, k, v = (random.integers(-127, 128, shape) for shape in ((2, 4, 3), (6, 3), (6, 3)))
+    codes = random.integers(0, 1 << 11, (6, 2))
+    one = np.ones((2, 4), np.int64)
+    heads = Heads(
+        q=q, k=k, v=v, mantissa=one, shift=one, scale_q=0.01 * one, scale_k=0.05, scale_v=7.0, softmax_scale=0.5,
+        token_scales=codes, slopes=np.array([192 | 9 << 8, 0]),
+    )  # fmt: skip
+    found = dequantized_attention(heads, Job(queries=4, keys=6))
+    scale = [[(128 + int(c) % 128) / 2 ** (8 + int(c) // 128) for c in pair] for pair in codes]
+    for head, slope in enumerate((192 / 512, 0)):
+        for i in range(4):
+            position = 2 + i
+            x = [0.5 * sum(0.01 * q[head, i] * 0.05 * scale[n][0] * k[n]) for n in range(position + 1)]
+            weights = [exp(each) * 2 ** -(slope * (position - n)) for n, each in enumerate(x)]
+            total = sum(w * scale[n][1] * v[n] for n, w in enumerate(weights))
+            assert found[head, i] == pytest.approx(total / sum(weights), rel=1e-12)

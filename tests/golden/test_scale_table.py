@@ -46,6 +46,16 @@ def test_what_the_hardware_compares_is_the_rule():
         assert (legal_scales(config, pack_scales(mantissa, shift)) == (fits & (mantissa >= 128))).all(), (bits, columns)
 
 
+def test_a_job_with_slopes_has_one_bit_less():
+    """What is legal there is legal elsewhere with a shift that is one less."""
+    mantissa, shift = CODES
+    for bits, columns in SHAPES[::7]:
+        config = shaped(bits, columns)
+        found = legal_scales(config, pack_scales(mantissa, shift), slopes=True)
+        less = legal_scales(config, pack_scales(mantissa, np.maximum(shift - 1, 0)))
+        assert (found == less)[shift > 0].all()
+
+
 def test_bits_above_the_shift_are_refused():
     config = PRESETS["small"].engine
     good = int(pack_scales(np.array(200), np.array(12)))

@@ -42,20 +42,28 @@ def rounded(x, shift):
     return floor(Fraction(x) / Fraction(2) ** shift + Fraction(1, 2))
 
 
-def block_by_hand(config, x, visible):
-    """The rule of a block, key by key: p and its exponent, None if no key is visible."""
-    p, exponent = [], None
-    for value, sees in zip(x.tolist(), visible.tolist(), strict=True):
+def block_by_hand(config, x, visible, codes=None):
+    """The rule of a block, key by key: p, its exponent, None if no key is visible, and S."""
+    p, exponent, total = [], None, 0
+    for n, (value, sees) in enumerate(zip(x.tolist(), visible.tolist(), strict=True)):
         whole, fraction = divmod(value, 1 << config.fraction_bits)
         mantissa = config.lut[fraction * config.lut_size >> config.fraction_bits]
+        scaled, e = mantissa, 0
+        if codes is not None:
+            f, e = int(codes[n]) % 128 if config.token_scale_bits > 1 else 0, int(codes[n]) // 128 % 16
+            scaled = rounded(mantissa * (128 + f), 8)
         if not sees:
             p.append(0)
         elif exponent is None or whole > exponent:
-            p = [rounded(earlier, whole - exponent) if earlier else 0 for earlier in p] + [mantissa]
+            rise = 0 if exponent is None else whole - exponent
+            moved = [rounded(each, rise) if codes is None else each >> rise for each in p]
+            p = [*moved, rounded(scaled, e)]
+            total = rounded(total, rise) + mantissa
             exponent = whole
         else:
-            p.append(rounded(mantissa, exponent - whole))
-    return p, exponent
+            p.append(rounded(scaled, exponent - whole + e))
+            total += rounded(mantissa, exponent - whole)
+    return p, exponent, total if codes is not None else sum(p)
 
 
 def merge_by_hand(config, blocks, seed=None):
@@ -91,8 +99,17 @@ def block_of(sums, exponents, rank=4):
     """One row's blocks; an exponent of None is a masked block."""
     p = np.zeros((1, len(sums), rank), np.int64)
     p[0, :, 0] = sums
-    seen = np.array([[b is not None for b in exponents]])
-    return Block(p, np.array([[b or 0 for b in exponents]]), seen)
+    return summed(p, np.array([[b or 0 for b in exponents]]), np.array([[b is not None for b in exponents]]))
+
+
+def summed(p, exponent, visible):
+    """A block without scales per token."""
+    return Block(p, exponent, visible, p.sum(axis=-1))
+
+
+def one_row(block):
+    """The blocks as those of a tile of one row."""
+    return Block(*(getattr(block, name)[None] for name in ("p", "exponent", "visible", "total")))
 
 
 @given(st.data(), configs)
@@ -100,10 +117,41 @@ def test_a_block_follows_its_rule_key_by_key(data, config):
     x, visible = data.draw(score_blocks(config))
     block = probabilities(config, x, visible)
     for n in range(len(x)):
-        p, exponent = block_by_hand(config, x[n], visible[n])
+        p, exponent, total = block_by_hand(config, x[n], visible[n])
         assert block.p[n].tolist() == p
+        assert block.total[n] == total
         assert block.visible[n] == (exponent is not None)
         assert exponent is None or block.exponent[n] == exponent == max(x[n][visible[n]] >> config.fraction_bits)
+
+
+CODES = st.just(127) | st.just(0x7FF) | st.just(0) | st.integers(0, 0xFFFF)
+"""Codes of scales per token: the largest, the smallest shift and fraction, and any."""
+
+
+@given(st.data(), configs, st.sampled_from([1, 8]))
+def test_a_scale_per_token_is_a_factor_of_its_p_and_not_of_the_sum(data, config, bits):
+    config = config.override(token_scale_bits=bits)
+    x, visible = data.draw(score_blocks(config))
+    codes = np.array(data.draw(st.lists(CODES, min_size=x.size, max_size=x.size))).reshape(x.shape)
+    block, plain = probabilities(config, x, visible, codes), probabilities(config, x, visible)
+    for n in range(len(x)):
+        p, exponent, total = block_by_hand(config, x[n], visible[n], codes[n])
+        assert block.p[n].tolist() == p
+        assert block.total[n] == total
+        assert block.visible[n] == (exponent is not None)
+    assert np.array_equal(block.exponent, plain.exponent)
+    # Why O never outgrows its row sum, and why a block that adds brings as much as one without scales.
+    assert np.all(block.p.sum(axis=-1) <= block.total)
+    assert np.all(block.total[block.visible] >= 1 << (config.probability_bits - 1))
+    assert np.all(block.total < 1 << (config.probability_bits + config.rank_bits))
+
+
+@given(st.integers(-(2**27), 2**27), st.integers(128, 255), st.integers(0, 31), CODES, st.sampled_from([1, 8]))
+def test_the_scale_of_a_key_is_a_factor_of_its_log2_score(score, mantissa, shift, code, bits):
+    config = Config(token_scale_bits=bits)
+    x = log2_score(config, *(np.array([value]) for value in (score, mantissa, shift, code)))
+    scale = Fraction(128 + (code % 128 if bits > 1 else 0), 2 ** (8 + code // 128 % 16))
+    assert x[0] == floor(score * mantissa * scale * Fraction(2**config.fraction_bits, 2**shift))
 
 
 @given(st.data(), configs, st.none() | st.integers(-30, 30))
@@ -111,13 +159,11 @@ def test_rows_follow_the_rule_block_by_block(data, config, seed):
     x, visible = data.draw(score_blocks(config, blocks=20))
     block = probabilities(config, x, visible)
     exponents = [int(b) if seen else None for b, seen in zip(block.exponent, block.visible, strict=True)]
-    commands, reference, row_sum = merge_by_hand(
-        config, zip(block.p.sum(axis=1).tolist(), exponents, strict=True), seed
-    )
+    commands, reference, row_sum = merge_by_hand(config, zip(block.total.tolist(), exponents, strict=True), seed)
     rows = Rows.fresh((1,))
     if seed is not None:
         rows = Rows(rows.empty, np.array([seed]), rows.row_sum, np.array([True]))
-    updates = merge(config, rows, Block(block.p[None], block.exponent[None], block.visible[None]))
+    updates = merge(config, rows, one_row(block))
     assert list(zip(updates.kind[0], updates.shift[0], updates.halve[0], strict=True)) == commands
     assert rows.empty[0] == (reference is None)
     if reference is not None:
@@ -132,7 +178,7 @@ def test_a_masked_key_changes_nothing(data, config, seed):
     for scores in (x, other):
         block = probabilities(config, scores, visible)
         rows = Rows.fresh((1,))
-        updates = merge(config, rows, Block(block.p[None], block.exponent[None], block.visible[None]))
+        updates = merge(config, rows, one_row(block))
         assert not block.p[~visible].any()
         arrays = (block.p, updates.kind, updates.shift, updates.halve, rows.empty, rows.reference, rows.row_sum)
         results.append([array.tolist() for array in arrays])
@@ -263,7 +309,7 @@ def test_a_row_that_sees_no_key_stays_empty():
     rows = Rows.fresh((2,))
     p = np.zeros((2, 3, 4), np.int64)
     p[1] = 128
-    updates = merge(C8, rows, Block(p, np.array([[9, 9, 9], [0, 0, 0]]), np.array([[False] * 3, [True] * 3])))
+    updates = merge(C8, rows, summed(p, np.array([[9, 9, 9], [0, 0, 0]]), np.array([[False] * 3, [True] * 3])))
     assert rows.empty.tolist() == [True, False]
     assert rows.row_sum.tolist() == [0, 3 * 512 * ONE]
     assert updates.kind.tolist() == [[SKIP] * 3, [LOAD, ADD, ADD]]
@@ -281,13 +327,13 @@ def test_blocks_one_at_a_time_or_all_at_once_are_the_same():
     config = C8.override(probability_bits=6, accumulator_bits=16, slack=1, flush=6)
     random = np.random.default_rng(1)
     shape = 16, 200
-    block = Block(random.integers(0, 64, (*shape, 4)), random.integers(-9, 9, shape), random.random(shape) < 0.8)
+    block = summed(random.integers(0, 64, (*shape, 4)), random.integers(-9, 9, shape), random.random(shape) < 0.8)
     together, single = Rows.fresh((16,)), Rows.fresh((16,))
     updates = merge(config, together, block)
     assert updates.halve.any()
     for t in range(shape[1]):
         now = slice(t, t + 1)
-        one = merge(config, single, Block(block.p[:, now], block.exponent[:, now], block.visible[:, now]))
+        one = merge(config, single, summed(block.p[:, now], block.exponent[:, now], block.visible[:, now]))
         assert np.array_equal(one.kind[:, 0], updates.kind[:, t])
         assert np.array_equal(one.shift[:, 0], updates.shift[:, t])
     assert np.array_equal(together.row_sum, single.row_sum)

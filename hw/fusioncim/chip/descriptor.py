@@ -3,14 +3,14 @@
 The fields are as wide as their largest legal value needs. Those of the records in memory are wider: see `record`.
 """
 
-from amaranth.hdl import Cat, Const, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 from amaranth.lib import data
 
 from fusioncim.chip.mask import MASK
 from fusioncim.lib.arith import fits
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES
+from fusioncim_golden.limits import DIMENSION_STEP, MAX_PAGE_TOKENS, MAX_SEQUENCES, PACKED_BITS
 
 PITCH_BITS = 32
 """Bits of the bytes from a vector, a head or a page to the next."""
@@ -29,7 +29,10 @@ def tensor_layout(chip: ChipConfig) -> data.StructLayout:
 
 
 def descriptor_layout(chip: ChipConfig) -> data.StructLayout:
-    """What of a job the units behind its check use; page_tokens: 0 if K and V are contiguous."""
+    """What of a job the units behind its check use.
+
+    page_tokens: 0 if K and V are contiguous; packed: their operands are, two to a byte.
+    """
     return data.StructLayout(
         {
             "q": tensor_layout(chip),
@@ -44,10 +47,11 @@ def descriptor_layout(chip: ChipConfig) -> data.StructLayout:
             "kv_heads": HEAD_BITS,
             **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
             **dict.fromkeys(MASK, POSITION_BITS),
-            **dict.fromkeys(("intervals", "list"), chip.address_bits),
+            **dict.fromkeys(("intervals", "list", "sinks", "slopes", "token_scales", "lse"), chip.address_bits),
             "page_tokens": MAX_PAGE_TOKENS.bit_length(),
             "pages": POSITION_BITS,
-            **dict.fromkeys(("k_page_pitch", "v_page_pitch"), PITCH_BITS),
+            **dict.fromkeys(("k_page_pitch", "v_page_pitch", "token_scales_pitch", "lse_pitch"), PITCH_BITS),
+            "packed": 1,
         }
     )
 
@@ -96,6 +100,12 @@ def record_layout(chip: ChipConfig) -> data.StructLayout:
 def vector_bytes(chip: ChipConfig, dimension: Value) -> Value:
     """Bytes of a query, key or value of that many operands."""
     return _bytes(dimension, chip.engine.operand_bits)
+
+
+def key_bytes(chip: ChipConfig, dimension: Value, packed: Value) -> Value:
+    """Bytes of a key or value of that many operands, which may be packed."""
+    whole = vector_bytes(chip, dimension)
+    return Mux(packed, _bytes(dimension, PACKED_BITS), whole) if chip.engine.operand_bits > PACKED_BITS else whole
 
 
 def row_bytes(chip: ChipConfig, dimension: Value) -> Value:

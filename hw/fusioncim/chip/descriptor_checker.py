@@ -19,7 +19,7 @@ from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.limits import JOB_BYTES, PACKED_BITS, SEQUENCE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
 from fusioncim_golden.status import Status
 
@@ -65,7 +65,7 @@ class DescriptorChecker(wiring.Component):
         unit = Multiplier(POSITION_BITS, PITCH_BITS, end_bits(chip))
         m.submodules.multiplier = once(platform, unit)
         total = unit.total
-        step, done = Signal(5), Signal()
+        step, done = Signal(6), Signal()
         key, page = Signal(POSITION_BITS + 1), Signal(POSITION_BITS)  # the page in which a key lies
         work, of_job = products(chip, job, own, spans, total, page)
         follow(m, chip, work, step, done, this, spans, total)
@@ -120,6 +120,7 @@ class DescriptorChecker(wiring.Component):
                 m.d.sync += remainder.eq(this.heads)
                 with m.If(this.value_dimension == 0):
                     m.d.sync += this.value_dimension.eq(this.dimension)
+                m.d.sync += this.packed.eq(own.kv_bits == PACKED_BITS if chip.engine.operand_bits > PACKED_BITS else 0)
                 m.next = "GROUP"
                 with m.If(failed):
                     refuse(Status.READ_ERROR)
@@ -176,7 +177,7 @@ class DescriptorChecker(wiring.Component):
                     m.next = "RULES"
             with m.State("RULES"):
                 verdict = Signal(STATUS_BITS)
-                m.d.comb += verdict.eq(Mux(failed, Status.READ_ERROR, first_broken(sequence_rules(job, own))))
+                m.d.comb += verdict.eq(Mux(failed, Status.READ_ERROR, first_broken(sequence_rules(chip, job, own))))
                 m.d.sync += job.status.eq(verdict)
                 m.next = "DONE"
                 with m.If(verdict == Status.OK):

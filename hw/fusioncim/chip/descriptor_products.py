@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from fusioncim.chip.descriptor import PITCH_BITS, row_bytes, vector_bytes
+from fusioncim.chip.descriptor import PITCH_BITS, key_bytes, row_bytes, vector_bytes
 from fusioncim.chip.descriptor_rules import Rules
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.limits import (
+    INTERVAL_BYTES,
+    LSE_BYTES,
+    PAGE_BYTES,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+    TOKEN_SCALE_ALIGNMENT,
+    TOKEN_SCALE_KEYS,
+)
 from fusioncim_golden.record import TENSORS
 from fusioncim_golden.status import Status
 
@@ -44,14 +52,15 @@ def spans_layout(chip: ChipConfig) -> data.StructLayout:
     """What is kept of products.
 
     Members:
-        end: of the output.
-        beyond, overlap: some region ends beyond the addresses, meets the output.
+        end, lse_end: of the output, of the log-sum-exp.
+        beyond, overlap: some region ends beyond the addresses, meets one of these.
         heads_inside, vectors_inside: the heads of an output vector end before the next one, the vectors of a head.
+        lse_inside: the log-sum-exp of a KV head ends before that of the next one.
         moved: places of a sequence in the tensors.
     """
     moved = data.StructLayout(dict.fromkeys(TENSORS, chip.address_bits))
-    flags = dict.fromkeys(("beyond", "overlap", "heads_inside", "vectors_inside"), 1)
-    return data.StructLayout({"end": end_bits(chip), **flags, "moved": moved})
+    flags = dict.fromkeys(("beyond", "overlap", "heads_inside", "vectors_inside", "lse_inside"), 1)
+    return data.StructLayout({**dict.fromkeys(("end", "lse_end"), end_bits(chip)), **flags, "moved": moved})
 
 
 def products(
@@ -65,7 +74,8 @@ def products(
     this, paged = job.descriptor, job.descriptor.page_tokens != 0
     always, one, nothing = Const(1, 1), Const(1, 1), Const(0, 1)
     vector, row = vector_bytes(chip, this.dimension), row_bytes(chip, this.value_dimension)
-    sizes = {"q": vector, "k": vector, "v": vector_bytes(chip, this.value_dimension), "o": row}
+    key, value = (key_bytes(chip, size, this.packed) for size in (this.dimension, this.value_dimension))
+    sizes = {"q": vector, "k": key, "v": value, "o": row}
     keys = Mux(paged, this.page_tokens, this.keys)
     vectors = {"q": this.queries, "k": keys, "v": keys, "o": this.queries}
     heads = {"q": this.heads, "k": this.kv_heads, "v": this.kv_heads, "o": this.heads}
@@ -78,8 +88,25 @@ def products(
             found.append(Product(Mux(paged, this.pages - 1, 0), this[f"{name}_page_pitch"], None))
         register = spans.end if name == "o" else None
         found.append(Product(one, sizes[name], None, register=register, region=(tensor.address, always)))
+        if name == "o":
+            exists = this.lse != 0
+            rows, region = Mux(exists, this.queries, 0), (this.lse, exists)
+            found += [
+                Product(Mux(exists, this.kv_heads - 1, 0), this.lse_pitch, this.lse),
+                Product(rows, job.group * LSE_BYTES, None, register=spans.lse_end, region=region),
+            ]
+    if chip.engine.token_scale_bits:
+        chunks = (keys + (TOKEN_SCALE_KEYS - 1)) >> (TOKEN_SCALE_KEYS.bit_length() - 1)
+        exists = this.token_scales != 0
+        found += [
+            Product(Mux(exists, this.kv_heads - 1, 0), this.token_scales_pitch, this.token_scales),
+            Product(Mux(exists & paged, this.pages - 1, 0), this.k_page_pitch, None),
+            Product(Mux(exists, chunks, 0), Const(TOKEN_SCALE_ALIGNMENT), None, region=(this.token_scales, exists)),
+        ]
     for count, size, start, exists in (
         (this.heads, SCALE_BYTES, this.scales, always),
+        (Mux(this.sinks != 0, this.heads, 0), SCALE_BYTES, this.sinks, this.sinks != 0),
+        (Mux(this.slopes != 0, this.heads, 0), SCALE_BYTES, this.slopes, this.slopes != 0),
         (own.sequences, SEQUENCE_BYTES, own.table, own.sequences != 0),
         (this.queries, INTERVAL_BYTES, this.intervals, this.intervals != 0),
         (page, PAGE_BYTES, this.list, paged),
@@ -89,6 +116,7 @@ def products(
     found += [
         Product(this.heads - 1, o.head_pitch, row, register=spans.heads_inside, value=o.pitch >= total),
         Product(this.queries - 1, o.pitch, row, register=spans.vectors_inside, value=o.head_pitch >= total),
+        Product(this.queries, job.group * LSE_BYTES, nothing, register=spans.lse_inside, value=this.lse_pitch >= total),
         *(Product(job.group, this[n].head_pitch, nothing, register=job[f"{n}_group"]) for n in ("q", "o")),
     ]
     of_job = len(found)
@@ -114,19 +142,27 @@ def follow(
     total: Value,
 ) -> None:
     """In the cycle `done` of a product: its register, and what is found of its region."""
-    low, exists, operand = Signal(chip.address_bits), Signal(), Signal()
+    low, exists = Signal(chip.address_bits), Signal()
+    meets_o, meets_lse = Signal(), Signal()  # if the region does, it is wrong
     with m.Switch(step):
         for n, each in enumerate(work):
             with m.Case(n):
                 if each.region:
-                    m.d.comb += [low.eq(each.region[0]), exists.eq(each.region[1]), operand.eq(each.register is None)]
+                    # The first region is the output, the second the log-sum-exp.
+                    before = sum(other.region is not None for other in work[:n])
+                    m.d.comb += [low.eq(each.region[0]), exists.eq(each.region[1])]
+                    m.d.comb += [meets_o.eq(before > 0), meets_lse.eq(before > 1)]
                 if each.register is not None:
                     with m.If(done):
                         m.d.sync += each.register.eq(total if each.value is None else each.value)
     with m.If(done & exists):
         m.d.sync += [
             spans.beyond.eq(spans.beyond | (total > 1 << chip.address_bits)),
-            spans.overlap.eq(spans.overlap | (operand & (low < spans.end) & (this.o.address < total))),
+            spans.overlap.eq(
+                spans.overlap
+                | (meets_o & (low < spans.end) & (this.o.address < total))
+                | (meets_lse & (this.lse != 0) & (low < spans.lse_end) & (this.lse < total))
+            ),
         ]
 
 
@@ -135,7 +171,8 @@ def product_rules(chip: ChipConfig, this: data.View, spans: data.View) -> Rules:
     one, alone, row = this.queries == 1, this.heads == 1, row_bytes(chip, this.value_dimension)
     heads_first = (alone | (this.o.head_pitch >= row)) & (one | spans.heads_inside)
     vectors_first = (one | (this.o.pitch >= row)) & (alone | spans.vectors_inside)
+    lse_meets_itself = (this.lse != 0) & (this.kv_heads != 1) & ~spans.lse_inside
     return (
         (spans.beyond, Status.ADDRESS),
-        (spans.overlap | ~(heads_first | vectors_first), Status.OVERLAP),
+        (spans.overlap | lse_meets_itself | ~(heads_first | vectors_first), Status.OVERLAP),
     )

@@ -8,7 +8,18 @@ from amaranth.lib import data
 from fusioncim.chip import mask
 from fusioncim.chip.descriptor import STATUS_BITS
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.limits import DIMENSION_STEP, MAX_HEADS, MAX_PAGE_TOKENS, MAX_SEQUENCES, POSITIONS, SEQUENCE_BYTES
+from fusioncim_golden.limits import (
+    DIMENSION_STEP,
+    MAX_HEADS,
+    MAX_PAGE_TOKENS,
+    MAX_SEQUENCES,
+    PACKED_BITS,
+    POSITIONS,
+    SEQUENCE_BYTES,
+    SLOPE_POSITIONS,
+    TOKEN_SCALE_ALIGNMENT,
+    TOKEN_SCALE_KEYS,
+)
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_golden.record import TENSORS
 from fusioncim_golden.status import Status
@@ -36,6 +47,11 @@ def size(this: data.View, own: data.View) -> Value:
     return own.wide.size | any_of([x == 0 for x in (this.queries, this.keys, *heads)] + [x > MAX_HEADS for x in heads])
 
 
+def asked(this: data.View, own: data.View, name: str) -> Value:
+    """Whether the job names a place for what it need not have."""
+    return (this[name] != 0) | own.wide[name]
+
+
 def shared(this: data.View) -> Value:
     """Whether V lies where K lies; this: a `descriptor_layout`."""
     apart = (this.page_tokens != 0) & (this.k_page_pitch != this.v_page_pitch)
@@ -52,16 +68,36 @@ def job_rules(chip: ChipConfig, this: data.View, own: data.View) -> Rules:
     tokens, paged = this.page_tokens, this.page_tokens != 0
     legal = [1 << bit for bit in range(MAX_PAGE_TOKENS.bit_length()) if 1 << bit >= chip.engine.update_rank]
     paging = ~any_of(tokens == n for n in legal) | wide.pool | (this.pages == 0)
+    alone = own.sequences == 0
+    tables = wide.slopes | wide.token_scales | wide.lse | (wide.table & ~alone) | (wide.list & paged)
     return (
         (dimension, Status.DIMENSION),
-        (wide.format | (own.output_bits != chip.engine.output_bits), Status.FORMAT),
+        (wide.format | (own.output_bits != chip.engine.output_bits) | ~_fits(chip, this, own), Status.FORMAT),
         (wide.mask | ~mask.legal(this), Status.MASK),
-        (wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
+        (wide.position | _beyond(chip, this, alone & asked(this, own, "slopes"), this.keys), Status.POSITION),
         (wide.batch | (own.sequences > MAX_SEQUENCES) | batch, Status.BATCH),
         (wide.paging | (paged & paging), Status.PAGING),
         (_unaligned(chip, this, own), Status.ALIGNMENT),
-        (wide.address | (wide.table & (own.sequences != 0)) | (wide.list & paged), Status.ADDRESS),
+        (wide.address | tables, Status.ADDRESS),
     )
+
+
+def _fits(chip: ChipConfig, this: data.View, own: data.View) -> Value:
+    """Whether the chip has what the job asks for, and K and V have bits that it takes."""
+    bits = chip.engine.operand_bits
+    fits = any_of(own.kv_bits == each for each in sorted({0, bits, min(bits, PACKED_BITS)}))
+    for name, there in (("slopes", chip.engine.alibi), ("token_scales", chip.engine.token_scale_bits)):
+        if not there:
+            fits &= ~asked(this, own, name)
+    return fits
+
+
+def _beyond(chip: ChipConfig, this: data.View, limited: Value, keys: Value | int = 0) -> Value:
+    """Whether a query lies too far, or a key; limited: by slopes."""
+    behind = this.start + this.queries
+    if not chip.engine.alibi:
+        return behind > POSITIONS
+    return (behind > POSITIONS) | (limited & ((behind > SLOPE_POSITIONS) | (keys > SLOPE_POSITIONS)))
 
 
 def _unaligned(chip: ChipConfig, this: data.View, own: data.View) -> Value:
@@ -69,18 +105,31 @@ def _unaligned(chip: ChipConfig, this: data.View, own: data.View) -> Value:
     low = chip.alignment.bit_length() - 1
     places = [this[name][part][:low] for name in TENSORS for part in ("address", "pitch", "head_pitch")]
     pages = [place[:low] for place in (this.list, this.k_page_pitch, this.v_page_pitch)]
-    own_places = [this.scales[:low], this.intervals[:low], own.table[: SEQUENCE_BYTES.bit_length() - 1]]
-    return any_of([*places, *own_places]) | ((this.page_tokens != 0) & any_of(pages))
+    own_places = [this[name][:low] for name in ("scales", "intervals", "sinks", "slopes", "lse")]
+    wrong = any_of([*places, *own_places, own.table[: SEQUENCE_BYTES.bit_length() - 1]])
+    wrong |= (asked(this, own, "lse") & this.lse_pitch[:low].any()) | ((this.page_tokens != 0) & any_of(pages))
+    if chip.engine.token_scale_bits:
+        low = TOKEN_SCALE_ALIGNMENT.bit_length() - 1
+        far = (this.page_tokens != 0) & this.k_page_pitch[:low].any()
+        wrong |= asked(this, own, "token_scales") & (
+            far | any_of((this.token_scales[:low], this.token_scales_pitch[:low]))
+        )
+    return wrong
 
 
-def sequence_rules(job: data.View, own: data.View) -> Rules:
+def sequence_rules(chip: ChipConfig, job: data.View, own: data.View) -> Rules:
     """All rules of a sequence; job: a `job_layout`."""
     this, wide = job.descriptor, own.wide
     rows = (job.first_row < own.row) | (job.first_row + this.queries > own.queries)
     keys = own.first_key + this.keys > own.keys
-    within_page = (this.page_tokens != 0) & (own.first_key & (this.page_tokens - 1)[: len(own.first_key)]).any()
+    if chip.engine.alibi:
+        keys |= (this.slopes != 0) & (this.keys > SLOPE_POSITIONS)
+    within = (this.page_tokens != 0) & (own.first_key & (this.page_tokens - 1)[: len(own.first_key)]).any()
+    if chip.engine.token_scale_bits:
+        low = TOKEN_SCALE_KEYS.bit_length() - 1
+        within |= (this.page_tokens == 0) & (this.token_scales != 0) & own.first_key[:low].any()
     return (
         (wide.mask | ~mask.legal(this), Status.MASK),
-        (wide.position | (this.start + this.queries > POSITIONS), Status.POSITION),
-        (wide.sequence | rows | keys | within_page, Status.SEQUENCE),
+        (wide.position | _beyond(chip, this, this.slopes != 0), Status.POSITION),
+        (wide.sequence | rows | keys | within, Status.SEQUENCE),
     )

@@ -18,14 +18,15 @@ from fusioncim_golden.record import TENSORS
 JOB_RULES: Mapping[str, str] = {
     **dict.fromkeys(("queries", "keys", "heads", "kv_heads"), "size"),
     **dict.fromkeys(("dimension", "value_dimension"), "dimension"),
-    **dict.fromkeys(("output_bits", "reserved"), "format"),
+    **dict.fromkeys(("output_bits", "kv_bits", "reserved"), "format"),
     **dict.fromkeys(MASK, "mask"),
     "start": "position",
     "sequences": "batch",
     "page_tokens": "paging",
     "pages": "pool",
     **dict.fromkeys((*(f"{name}_address" for name in TENSORS), "scales", "intervals"), "address"),
-    **{name: name for name in ("table", "list")},
+    "sinks": "address",
+    **{name: name for name in ("table", "list", "slopes", "token_scales", "lse")},
 }
 """What a value of a job breaks that has more bits than its register; reserved: has none."""
 SEQUENCE_RULES: Mapping[str, str] = {
@@ -42,7 +43,7 @@ def own_layout(chip: ChipConfig) -> data.StructLayout:
 
     Members:
         table, sequences: the place of the next sequence's record, and how many are left with it.
-        output_bits: of the record.
+        output_bits, kv_bits: of the record.
         first_key: of the sequence.
         queries, keys: of the job.
         row: behind the rows of the sequences before.
@@ -52,7 +53,7 @@ def own_layout(chip: ChipConfig) -> data.StructLayout:
         {
             "table": chip.address_bits,
             "sequences": SEQUENCE_BITS + 1,
-            "output_bits": 5,
+            **dict.fromkeys(("output_bits", "kv_bits"), 5),
             **dict.fromkeys(("first_key", "queries", "keys", "row"), POSITION_BITS),
             "wide": data.StructLayout(dict.fromkeys(FLAGS, 1)),
         }
@@ -63,8 +64,8 @@ def job_registers(job: data.View, own: data.View) -> dict[str, Value]:
     """The registers of a job's record by the names of its fields: of a `job_layout`, an `own_layout`."""
     this = job.descriptor
     parts = {f"{name}_{part}": this[name][part] for name in TENSORS for part in ("address", "pitch", "head_pitch")}
-    whole = {name: this[name] for name in this.shape().members if name not in TENSORS}
-    return {**parts, **whole, **{name: own[name] for name in ("table", "sequences", "output_bits")}}
+    whole = {name: this[name] for name in this.shape().members if name not in (*TENSORS, "packed")}
+    return {**parts, **whole, **{name: own[name] for name in ("table", "sequences", "output_bits", "kv_bits")}}
 
 
 def sequence_registers(job: data.View, own: data.View) -> dict[str, Value]:

@@ -19,6 +19,10 @@ JOB_MEANINGS: Mapping[str, str] = {
     "table": "address of the table of sequences, a multiple of 64; 0 without one",
     "intervals": "address of the table of intervals; 0 without one",
     "list": "address of the page list; 0 without one",
+    "sinks": "address of the table of sinks; 0 without one",
+    "slopes": "address of the table of slopes; 0 without one",
+    "token_scales": "address of the scales of the first key, or of that of page 0; 0 without them",
+    "lse": "address of the first log-sum-exp; 0: none is written",
     "queries": "queries of a head, of all sequences together",
     "keys": "keys of a head, of all sequences together; in pages, those of the page list",
     "start": "position of query 0 among the keys; 0 with a table of sequences",
@@ -30,11 +34,14 @@ JOB_MEANINGS: Mapping[str, str] = {
     "pages": "pages of the pool",
     "k_page_pitch": "bytes from a page of K to the next",
     "v_page_pitch": "bytes from a page of V to the next",
+    "token_scales_pitch": "bytes from the token scales of a KV head to those of the next",
+    "lse_pitch": "bytes from the log-sum-exp of a KV head to that of the next",
     "heads": "query heads",
     "kv_heads": "key and value heads",
     "dimension": "elements of a query and key, a multiple of 8 up to the columns of the chip",
     "value_dimension": "elements of a value and output; 0: as dimension",
     "output_bits": "bits of an element of O",
+    "kv_bits": "bits of an element of K and V; 4: packed, two to a byte; 0: as those of Q",
 }
 """What the fields of a job's record mean, by name. Addresses and pitches are in bytes."""
 SEQUENCE_MEANINGS: Mapping[str, str] = {

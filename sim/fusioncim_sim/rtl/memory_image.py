@@ -51,7 +51,10 @@ class Image:
     @property
     def end(self) -> int:
         """First byte behind the job's tensors, tables and record."""
-        return max(self.address + JOB_BYTES, *(end for _, end in self.descriptor.regions(self.chip)))
+        return max(
+            self.address + JOB_BYTES,
+            *(end for _, end in self.descriptor.operands(self.chip) + self.descriptor.results(self.chip)),
+        )
 
     def outputs(self, memory: Bytes) -> Int:
         """The outputs [heads, queries, dimension of v]."""
@@ -75,7 +78,7 @@ class Image:
         for address, data in placed(self.work, self.address).items():
             _put(memory, address, data)
         q = np.concatenate([group.q for group in groups])
-        view(memory, job.q, job.queries, job.heads, job.vector_bytes(self.chip))[:] = pack_integers(q, bits).transpose(
+        view(memory, job.q, job.queries, job.heads, job.query_bytes(self.chip))[:] = pack_integers(q, bits).transpose(
             1, 0, 2
         )
         for name in ("k",) if job.shared else ("k", "v"):

@@ -76,7 +76,7 @@ def layer(chip: ChipConfig, name: str, layout: str, size: int) -> Work:
     this = replace(model("llama3-8b"), mask=mask)
     work = job_of(chip, this, queries, keys - queries, keys, cache=Cache(page_tokens=size or None))
     job, far = work.job, 1 << chip.address_bits - 2
-    vector = job.vector_bytes(chip)
+    vector = job.key_bytes(chip)
 
     def tensor(address: int) -> Tensor:
         each = job.k

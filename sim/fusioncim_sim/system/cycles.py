@@ -23,7 +23,14 @@ from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.config import RECIPROCAL_BITS, check_range
 from fusioncim_golden.descriptor import Descriptor, Work
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import INTERVAL_BYTES, JOB_BYTES, PAGE_BYTES, SCALE_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.limits import (
+    INTERVAL_BYTES,
+    JOB_BYTES,
+    PAGE_BYTES,
+    SCALE_BYTES,
+    SEQUENCE_BYTES,
+    TOKEN_SCALE_KEYS,
+)
 from fusioncim_golden.status import Status
 
 KERNEL = Path(__file__).with_name("kernel")
@@ -58,6 +65,7 @@ CONSTANTS = {
     "SEQUENCE_BYTES": SEQUENCE_BYTES,
     "SHORTEST_READ": network.SHORTEST_READ,
     "SLOTS": job_table.SLOTS,
+    "TOKEN_SCALE_KEYS": TOKEN_SCALE_KEYS,
 }
 """Constants of the hardware, macros of the kernel."""
 
@@ -149,7 +157,7 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
     steps = rhythm(engine)
     return [
         *(chip.engines, chip.streams, chip.walks, engine.rows, engine.words, engine.update_rank, engine.rank_bits),
-        *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows),
+        *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows, engine.token_scale_bits > 0),
         *(order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.read_ports, chip.output_bytes // chip.bus_bytes),
         *(*output_writer.pieces(chip), chip.buffer_blocks),
@@ -164,8 +172,12 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
     """The fields of the kernel's Job, in order, of every sequence of a job."""
     job, pages = work.job, work.job.pages
     paged = [pages.list, pages.tokens, pages.count, pages.k_pitch, pages.v_pitch] if pages else [0] * 5
+    extras = [job.sinks, job.slopes]
+    extras += [
+        x for tensor in (job.token_scales, job.lse) for x in ((tensor.address, tensor.pitch) if tensor else (0, 0))
+    ]
     heads = [job.heads, job.kv_heads, job.shared]
-    heads += [job.vector_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
+    heads += [job.query_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
     opened = False
     for part, status in zip(work.parts, work.statuses(), strict=True):
@@ -182,6 +194,7 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
         found.append(
             [
                 *(*places, job.scales, part.queries, part.keys, part.start, *heads, *mask, *paged, job.intervals),
+                *extras,
                 *(job.queries, job.keys, job.sequences, part.first_row, part.first_key, first_page),
                 *(status != Status.OK, planned, planned and not opened, len(found) + 1 == len(work.parts)),
                 *(page_list, arrival),

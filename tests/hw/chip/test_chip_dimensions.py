@@ -105,6 +105,6 @@ def test_what_is_behind_a_vector_is_not_read_into_it():
     chip = chip_of("512")
     memory = np.zeros(1 << 16, np.uint8)
     image = jobs_of(chip)[0].place(chip, memory, 0)
-    k, length = image.descriptor.k, image.descriptor.vector_bytes(chip)
+    k, length = image.descriptor.k, image.descriptor.key_bytes(chip)
     assert k.pitch > length
     assert memory[k.address + length : k.address + k.head_pitch].any()

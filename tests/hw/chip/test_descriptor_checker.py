@@ -14,8 +14,15 @@ from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.mask import MASK
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
-from fusioncim_golden.limits import JOB_BYTES, MAX_PAGE_TOKENS, MAX_SEQUENCES, POSITIONS, SEQUENCE_BYTES
+from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Sequence, Tensor, Work
+from fusioncim_golden.limits import (
+    JOB_BYTES,
+    MAX_PAGE_TOKENS,
+    MAX_SEQUENCES,
+    POSITIONS,
+    SEQUENCE_BYTES,
+    SLOPE_POSITIONS,
+)
 from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS, job_values, packed, sequence_values
@@ -31,6 +38,9 @@ CHIPS = {
     "bus of 128": TINY.override(bus_bits=128, address_bits=40),
     "bus of 512": TINY.override(columns=64, bus_bits=512, buffer_bytes=1 << 14, address_bits=64, operand_bits=8),
     "bus of 1024": WIDE,
+    "token scales, slopes": TINY.override(
+        update_rank=4, columns=32, buffer_bytes=1 << 14, token_scale_bits=1, alibi=True
+    ),
     "4 bits": TINY.override(operand_bits=4, softmax_lanes=2, output_bits=8),
 }
 
@@ -127,7 +137,8 @@ GOOD = Descriptor(
 )
 BATCH = {"table": 0x50000, "sequences": 3}
 PAGED = {"list": 0x60000, "page_tokens": 4, "pages": 9, "k_page_pitch": 192, "v_page_pitch": 192}
-FULL_VALUES = job_values(GOOD) | BATCH | PAGED | {"intervals": 0x70000}
+BESIDES = {"sinks": 0x71000, "lse": 0x72000, "lse_pitch": 48, "kv_bits": 8}
+FULL_VALUES = job_values(GOOD) | BATCH | PAGED | BESIDES | {"intervals": 0x70000}
 PARTS = [(2, 4, 0, 0), (0, 0, 2, 0), (2, 2, 2, 4)]
 
 
@@ -146,9 +157,13 @@ def descriptor(values):
         v_pitch=values["v_page_pitch"],
     )
     names = ("scales", "queries", "keys", "heads", "kv_heads", "dimension", "value_dimension", "start", "output_bits")
-    own = {name: values[name] for name in (*names, "table", "sequences", "intervals")}
+    own = {name: values[name] for name in (*names, "table", "sequences", "intervals", "sinks", "slopes", "kv_bits")}
+    heads = {
+        name: HeadTensor(address=values[name], pitch=values[f"{name}_pitch"]) if values[name] else None
+        for name in ("token_scales", "lse")
+    }
     mask = Mask(**{name: values[name] for name in MASK})
-    return Descriptor(**tensors, **own, mask=mask, pages=pages if pages.tokens else None)
+    return Descriptor(**tensors, **own, **heads, mask=mask, pages=pages if pages.tokens else None)
 
 
 def entry(values):
@@ -192,10 +207,10 @@ def work(chip, values, table=(), *, address=0xF0F00000, wide=0, errors=(), reser
     if status != Status.OK:
         expected = [(status, {})]
     else:
-        expected, row, tokens = [], 0, job.pages.tokens if job.pages else 1
+        expected, row = [], 0
         parts = [entry(each) for each in table] if job.sequences else [job.alone]
         for n, each in enumerate(parts):
-            judged = Status.SEQUENCE if n in broken else each.status(job.queries, job.keys, tokens, row)
+            judged = Status.SEQUENCE if n in broken else each.status(job.bounds, row)
             judged = Status.READ_ERROR if n in errors else judged
             expected.append((judged, fields(chip, job, each)))
             row = each.first_row + each.queries if judged == Status.OK else row
@@ -225,6 +240,11 @@ def fields(chip, job, part):
     own = {name: getattr(part, name) for name in ("queries", "keys", "start")}
     own |= {name: getattr(part.mask, name) for name in MASK}
     kept = {name: getattr(job, name) for name in ("scales", "heads", "kv_heads", "dimension", "intervals")}
+    kept |= {name: getattr(job, name) for name in ("sinks", "slopes")}
+    kept |= {"packed": job.kv_bits == 4 and chip.engine.operand_bits == 8}
+    for name in ("lse", "token_scales"):
+        tensor = getattr(job, name)
+        kept |= {name: tensor.address, f"{name}_pitch": tensor.pitch} if tensor else {name: 0}
     kept |= {
         f"{name}.{part}": getattr(getattr(job, name), part) for name in TENSORS for part in ("pitch", "head_pitch")
     }
@@ -261,6 +281,7 @@ def adapted(chip, values):
         pitches |= {f"{name}_pitch": size, f"{name}_head_pitch": size * count}
     pages = {f"{name}_page_pitch": 4 * 2 * step for name in "kv"} if values.get("page_tokens") else {}
     own = {"dimension": chip.engine.columns, "output_bits": chip.engine.output_bits}
+    own |= {"kv_bits": chip.engine.operand_bits}
     places = {"o_address": 0x4000, "q_address": 0x10000} if values.get("o_address") else {}
     return values | pitches | pages | own | places
 
@@ -375,10 +396,21 @@ def drawn(rng, chip):
         "table": 64 * int(rng.integers(200)),
         "sequences": count,
         "intervals": step * int(rng.integers(600)) if rng.random() < 0.4 else 0,
+        "sinks": step * int(rng.integers(600)) if rng.random() < 0.2 else 0,
+        "kv_bits": int(rng.choice([0, chip.engine.operand_bits, 4])),
     }
+    if rng.random() < 0.3:
+        size = max(4 * queries * group // step * step, step)
+        values |= {"lse": step * int(rng.integers(900)), "lse_pitch": max(size + step * int(rng.integers(-1, 3)), 0)}
+    if chip.engine.alibi and rng.random() < 0.4:
+        values |= {"slopes": step * int(rng.integers(600))}
+    if chip.engine.token_scale_bits and rng.random() < 0.5:
+        size = 32 * (-(-(tokens or keys) // 8) + int(rng.integers(2)))
+        values |= {"token_scales": 32 * int(rng.integers(150)), "token_scales_pitch": size}
     if paged:
         values |= {"page_tokens": tokens, "pages": pages, "list": step * int(rng.integers(600))}
-        values |= {f"{name}_page_pitch": step * int(rng.integers(20)) for name in "kv"}
+        wide = 32 if values.get("token_scales") else step
+        values |= {f"{name}_page_pitch": wide * int(rng.integers(20)) for name in "kv"}
     if rng.random() < 0.3:  # V lies where K lies, but for its pages perhaps
         same = ("k_address", "k_pitch", "k_head_pitch", *["k_page_pitch"] * (rng.random() < 0.5))
         values |= {name.replace("k_", "v_"): values.get(name, 0) for name in same}
@@ -401,10 +433,11 @@ def drawn(rng, chip):
     for _ in range(count):
         some = int(rng.integers(0, max(queries - row, 0) + 1))
         first = row + int(rng.choice([0, 0, 0, 1]))
-        first_key = int(rng.integers(keys + 1)) // max(tokens, 1) * max(tokens, 1)
+        aligned = tokens or (8 if values.get("token_scales") and rng.random() < 0.8 else 1)
+        first_key = int(rng.integers(keys + 1)) // aligned * aligned
         each = sequence(some, int(rng.integers(0, max(keys - first_key, 0) + 1)), first, first_key)
         each |= {
-            "start": int(rng.integers(6)),
+            "start": int(rng.choice([0, 1, 5, SLOPE_POSITIONS - some, SLOPE_POSITIONS - some + 1])),
             "window": int(rng.choice([1, 7, EVERY])),
             "ahead": int(rng.choice([0, 9])),
         }

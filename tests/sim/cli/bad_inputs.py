@@ -110,6 +110,7 @@ INTEGERS = (
         "flush",
         "output_bits",
         "drain_rows",
+        "token_scale_bits",
         "engines",
         "streams",
         "walks",
@@ -139,6 +140,9 @@ def parameters() -> Iterator[Row]:
     for change, said in {
         "seed=1": "seed must be of type bool, not 1",
         "seed=yes": "seed must be of type bool, not 'yes'",
+        "alibi=1": "alibi must be of type bool, not 1",
+        "alibi=yes": "alibi must be of type bool, not 'yes'",
+        "token_scale_bits=4": "token_scale_bits must be one of 0, 1, 8, not 4",
         "schedule=random": "schedule must be one of",
         "schedule=3": "schedule must be of type str, not 3",
         "schedule=": "schedule must be one of",

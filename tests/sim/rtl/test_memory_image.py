@@ -214,7 +214,7 @@ def written(image):
     """Which bytes of the memory are the job's: (address, bytes) of every vector and table."""
     job, chip = image.descriptor, image.chip
     vectors = [
-        (job.q, job.queries, job.heads, job.vector_bytes(chip)),
+        (job.q, job.queries, job.heads, job.query_bytes(chip)),
         (job.o, job.queries, job.heads, job.row_bytes(chip)),
     ]
     for tensor, count, heads, size in vectors:
@@ -228,7 +228,7 @@ def written(image):
         for n in range(job.keys):
             page = image.work.page_list[n // pages.tokens] * getattr(pages, f"{name}_pitch") if pages else 0
             place = tensor.address + page + (n % pages.tokens if pages else n) * tensor.pitch
-            yield from ((place + h * tensor.head_pitch, job.vector_bytes(chip)) for h in range(job.kv_heads))
+            yield from ((place + h * tensor.head_pitch, job.query_bytes(chip)) for h in range(job.kv_heads))
     yield from [(job.scales, 4 * job.heads), (job.table, 64 * job.sequences), (image.address, 256)]
     yield job.intervals, 8 * job.queries if job.intervals else 0
     if job.pages:
@@ -284,7 +284,7 @@ def test_all_that_a_job_needs_lies_where_its_record_says(
         ragged,
         paging is None,
     )
-    bits, size, group = chip.engine.operand_bits, job.vector_bytes(chip), shape["group"]
+    bits, size, group = chip.engine.operand_bits, job.query_bytes(chip), shape["group"]
     for h, heads in enumerate(groups):
         for n in range(keys):
             for name in ("k", "v"):
@@ -358,7 +358,7 @@ def test_with_a_gap_nothing_lies_where_it_did(layout, paging):
 def test_short_vectors_lie_as_far_apart_as_places_must():
     chip = CHIPS["1024-bit bus"]
     job = placed(chip, fill(), operands(chip, dimension=8), layout="token").descriptor
-    assert (job.vector_bytes(chip), job.row_bytes(chip)) == (8, 16)
+    assert (job.query_bytes(chip), job.row_bytes(chip)) == (8, 16)
     assert (job.q.pitch, job.q.head_pitch, job.o.head_pitch) == (6 * 16, 16, 16)
     assert job.status(chip) == Status.OK
 

@@ -95,7 +95,7 @@ def test_batches_and_pages_are_jobs_that_the_chip_takes(name, sequences, page_to
     assert [(each.queries, each.start, each.keys, each.mask) for each in work.parts] == [
         (5, 95, 100, this.mask)
     ] * sequences
-    regions = sorted(work.job.regions(PAPER))
+    regions = sorted(work.job.operands(PAPER) + work.job.results(PAPER))
     assert all(end <= start for (_, end), (start, _) in pairwise(regions))
     if page_tokens:
         assert sorted(work.page_list) == list(range(sequences * -(-100 // page_tokens)))

@@ -17,6 +17,7 @@ enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {
     int64_t engines, streams, walks, rows, words, rank, rank_bits, block_cycles, rows_per_lane, drain_rows;
+    int64_t token_scales; /* the chip takes them */
     int64_t backward, sink_first, folded; /* of the golden `key_order.KeyOrder` */
     int64_t vector_bytes, bus_bytes, read_ports, output_beats, beat_pieces, word_pieces, buffer_blocks;
     int64_t latency, period, read_phase, write_phase;
@@ -38,6 +39,7 @@ typedef struct {
     int64_t vector_bytes, value_bytes, row_bytes; /* of a query or key; of a value; of an output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
     int64_t list, page_tokens, pages, k_page_pitch, v_page_pitch, intervals;
+    int64_t sinks, slopes, token_scales, token_scales_pitch, lse, lse_pitch; /* 0: none */
     int64_t all_queries, all_keys, sequences;
     int64_t first_row, first_key, first_page;
     int64_t refused, planned, opens, last;

@@ -31,11 +31,15 @@ static int64_t job_cycles(const Config *config, const Job *job)
     int64_t keys = (tokens ? tokens : job->all_keys) - 1, pages = tokens ? job->pages - 1 : 0;
     int64_t listed = tokens ? (job->all_keys + tokens - 1) / tokens : 0;
     int64_t heads = job->heads - 1, kv_heads = job->kv_heads - 1;
+    int64_t rows = job->lse ? job->all_queries : 0, scaled = job->token_scales != 0;
     int64_t counts[] = {
-        heads, queries, 1, heads, queries, 1, kv_heads, keys, pages, 1, kv_heads, keys, pages, 1,
-        job->heads, job->sequences, job->all_queries, listed, heads, queries, group, group,
+        heads, queries, 1, job->lse ? kv_heads : 0, rows, heads, queries, 1, kv_heads, keys, pages, 1, kv_heads, keys, pages, 1,
+        job->heads, job->sinks ? job->heads : 0, job->slopes ? job->heads : 0, job->sequences, job->all_queries, listed,
+        heads, queries, rows, group, group,
     };
-    return JUDGE_CYCLES + group + config->rows / group + products_cycles(counts, sizeof counts / sizeof *counts);
+    int64_t of_tokens[] = {scaled * kv_heads, scaled * pages, scaled * (keys + TOKEN_SCALE_KEYS) / TOKEN_SCALE_KEYS};
+    return JUDGE_CYCLES + group + config->rows / group + products_cycles(counts, sizeof counts / sizeof *counts) +
+           (config->token_scales ? products_cycles(of_tokens, 3) : 0);
 }
 
 /* Cycles in which the places of a sequence are found. */
