@@ -63,7 +63,7 @@ class Attention:
         equal: rewrite q, k and v as of `equalize` before they are quantized.
         engines: how many share the rows, where the order of the key blocks is folded.
         cache: a name of CACHES. Of per_token the config must have token_scale_bits.
-        factors: what is fixed of every layer of such a cache, by its index. They hold what subtract_mean_k and equal say.
+        factors: what is fixed of every layer of such a cache, by its index: what subtract_mean_k and equal do is in it.
     """
 
     config: Config = DEFAULT_CONFIG
@@ -148,7 +148,7 @@ class Attention:
         layer = getattr(module, "layer_idx", -1)
         if layer not in self.factors:
             raise InputError(
-                f"a cache {self.cache} must be calibrated: factors must be of every layer, not without {layer}"
+                f"a cache {self.cache} must be calibrated: it must have factors of layer {layer}, not none"
             )
         return self.factors[layer]
 
