@@ -25,7 +25,7 @@ PACKED_BITS = 4
 LSE_BYTES = 4
 """Bytes of the log-sum-exp of a row."""
 SLOPE_POSITIONS = (1 << SLOPE_POSITION_BITS) - 1
-"""Largest number of keys, and of a position, in a job with slopes."""
+"""Largest number of keys, and largest start + queries, of a job with slopes."""
 PAGE_BYTES = 4
 """Bytes of an entry of the page list."""
 INTERVAL_BYTES = 8

@@ -14,6 +14,7 @@ from fusioncim_golden import job as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor
+from fusioncim_golden.engine import Result
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
@@ -41,12 +42,16 @@ class ChipJob(JobOptions):
         """Write it into the memory, from its base or from the end of the jobs before."""
         return place_job(chip, memory, self.groups, replace(self, base=max(self.base, behind)))
 
+    def result(self, chip: ChipConfig) -> Result:
+        """What the chip must give."""
+        if not self.sequences:
+            return golden.run(chip, self.groups, start=self.start, mask=self.mask, intervals=self.intervals)
+        tokens = self.paging.tokens if self.paging else 1
+        return golden.run_batch(chip, self.groups, self.sequences, intervals=self.intervals, tokens=tokens)
+
     def golden(self, chip: ChipConfig) -> Int:
         """The outputs that the chip must give."""
-        if not self.sequences:
-            return golden.run(chip, self.groups, start=self.start, mask=self.mask, intervals=self.intervals).out
-        tokens = self.paging.tokens if self.paging else 1
-        return golden.run_batch(chip, self.groups, self.sequences, intervals=self.intervals, tokens=tokens).out
+        return self.result(chip).out
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class ChipRun:
         statuses: by job.
         sequences: by job, the first of its sequences that failed.
         outputs: by job, [heads, queries, dimension of v].
+        lse: by job, the log-sum-exp words [heads, queries], or None.
         counters: event counters by name.
         stray: bytes that changed in memory outside of all outputs.
     """
@@ -66,6 +72,7 @@ class ChipRun:
     statuses: list[Status]
     sequences: list[int]
     outputs: list[Int]
+    lse: list[Int | None]
     counters: dict[str, int]
     stray: int
 
@@ -133,7 +140,8 @@ def simulate_chip(
         outcome = json.loads((folder / "out.json").read_text(encoding="utf-8"))
         statuses = [Status(code) for code in outcome["statuses"]]
         outputs = [image.outputs(contents(after)) for image in images]
+        lse = [image.lse(contents(after)) for image in images]
         for image in images:
             image.clear_outputs(contents(after))
         sequences = outcome.get("sequences", [])
-        return ChipRun(images, statuses, sequences, outputs, outcome["counters"], differences(before, after))
+        return ChipRun(images, statuses, sequences, outputs, lse, outcome["counters"], differences(before, after))

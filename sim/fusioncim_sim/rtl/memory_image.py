@@ -12,9 +12,11 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Descriptor, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import check_groups
-from fusioncim_golden.limits import JOB_BYTES
+from fusioncim_golden.limits import JOB_BYTES, LSE_BYTES, TOKEN_SCALE_BYTES
+from fusioncim_golden.normalizer import NO_KEY
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import pack_scales
+from fusioncim_golden.token_scale import pack_codes
 from fusioncim_sim.rtl.job_places import JobOptions, place
 from fusioncim_sim.rtl.job_writer import placed
 from fusioncim_sim.rtl.tensor_bytes import Bytes, pack_integers, unpack_integers, view, view_pages
@@ -61,10 +63,21 @@ class Image:
         self.check(memory)
         return unpack_integers(self._rows(memory), self.descriptor.output_bits).transpose(1, 0, 2)
 
+    def lse(self, memory: Bytes) -> Int | None:
+        """The log-sum-exp words [heads, queries], if the job asks for them."""
+        if self.descriptor.lse is None:
+            return None
+        words = np.ascontiguousarray(self._sums(memory)).view("<u4").astype(np.int64)
+        kv_heads, queries = self.descriptor.kv_heads, self.descriptor.queries
+        return words.reshape(kv_heads, queries, -1).transpose(0, 2, 1).reshape(-1, queries)
+
     def clear_outputs(self, memory: Bytes) -> None:
-        """Set the outputs to 0, as they are before the job."""
+        """Set outputs to 0 and log-sum-exp to that of no key, as they are before the job."""
         self.check(memory)
         self._rows(memory)[:] = 0
+        if self.descriptor.lse:
+            sums = self._sums(memory)
+            sums[:] = np.resize(np.array([NO_KEY], "<u4").view(np.uint8), sums.shape)
 
     def write_record(self, memory: Bytes, job: Descriptor | None = None) -> None:
         """Write the record of the job, or of another one in its place."""
@@ -83,7 +96,17 @@ class Image:
         )
         for name in ("k",) if job.shared else ("k", "v"):
             vectors = np.stack([getattr(group, name) for group in groups], axis=1)
-            self._put_keys(memory, name, pack_integers(vectors, bits))
+            kv_bits = job.kv_bits or bits
+            self._put_keys(memory, name, pack_integers(vectors >> bits - kv_bits, kv_bits))
+        if job.token_scales:
+            codes = [group.token_scales for group in groups if group.token_scales is not None]
+            words = np.stack([pack_codes(each) for each in codes], axis=1)
+            place = Tensor(address=job.token_scales.address, pitch=TOKEN_SCALE_BYTES, head_pitch=job.token_scales.pitch)
+            self._put_keys(memory, "k", words[..., None].astype("<u4").view(np.uint8), place)
+        for name in ("sinks", "slopes"):
+            if getattr(job, name):
+                words = np.concatenate([getattr(group, name) for group in groups])
+                _put(memory, getattr(job, name), words.astype("<u4").tobytes())
         self.clear_outputs(memory)
         mantissa, shift = (
             np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
@@ -92,10 +115,10 @@ class Image:
         if intervals is not None:
             _put(memory, job.intervals, intervals.astype("<u4").tobytes())
 
-    def _put_keys(self, memory: Bytes, name: str, vectors: Bytes) -> None:
-        """Write the keys, or the values, [keys, kv_heads, bytes]."""
+    def _put_keys(self, memory: Bytes, name: str, vectors: Bytes, place: Tensor | None = None) -> None:
+        """Write the keys, or the values, [keys, kv_heads, bytes]; place: of something else that is theirs."""
         job = self.descriptor
-        tensor: Tensor = getattr(job, name)
+        tensor: Tensor = place or getattr(job, name)
         if not job.pages:
             view(memory, tensor, *vectors.shape)[:] = vectors
             return
@@ -109,6 +132,13 @@ class Image:
         """The output rows [queries, heads, bytes], as a view of the memory."""
         job = self.descriptor
         return view(memory, job.o, job.queries, job.heads, job.row_bytes(self.chip))
+
+    def _sums(self, memory: Bytes) -> Bytes:
+        """The log-sum-exp [KV heads, bytes], as a view of the memory."""
+        job = self.descriptor
+        assert job.lse is not None
+        tensor = Tensor(address=job.lse.address, pitch=job.lse.pitch, head_pitch=0)
+        return view(memory, tensor, job.kv_heads, 1, LSE_BYTES * job.queries * (job.heads // job.kv_heads))[:, 0]
 
     def check(self, memory: Bytes) -> None:
         """Refuse a memory that does not hold the job."""
@@ -129,6 +159,9 @@ def place_job(chip: ChipConfig, memory: Bytes, groups: Sequence[Heads], options:
     check_groups(chip, groups)
     if options.shared and not all(np.array_equal(each.k[:, : each.v.shape[1]], each.v) for each in groups):
         raise InputError("values that lie where their keys lie must be the first parts of these, and are not")
+    step = 1 << chip.engine.operand_bits - (options.kv_bits or chip.engine.operand_bits)
+    if any((x % step).any() for each in groups for x in (each.k, each.v)):
+        raise InputError(f"keys and values of {options.kv_bits} bits must be multiples of {step}, and are not")
     work, address = place(chip, groups, options)
     image = Image(work=work, chip=chip, address=address)
     image.write(memory, groups, options.intervals)

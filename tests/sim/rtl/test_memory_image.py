@@ -355,6 +355,61 @@ def test_with_a_gap_nothing_lies_where_it_did(layout, paging):
     assert all(place % 32 == 16 for place in steps + ([pages.k_pitch, pages.v_pitch] if pages else []))
 
 
+RICH = TINY.override(update_rank=4, columns=32, token_scale_bits=8, alibi=True, buffer_bytes=1 << 13)
+
+
+def rich(seed=3, keys=21, queries=3):
+    """Two KV heads of three query heads with scales per token, sinks and slopes; their operands are multiples of 16."""
+    rng = np.random.default_rng(seed)
+    return [
+        replace(
+            group,
+            k=group.k // 16 * 16,
+            v=group.v // 16 * 16,
+            token_scales=rng.integers(0, 1 << 16, (keys, 2)),
+            sinks=1 << 16 | rng.integers(0, 1 << 16, 3),
+            slopes=rng.integers(128, 256, 3) | 9 << 8,
+        )
+        for group in operands(RICH, keys=keys, queries=queries)
+    ]
+
+
+@pytest.mark.parametrize("gap", [0, 8])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("tokens", [0, 4, 16])
+def test_what_a_job_may_have_besides_lies_where_its_record_says(tokens, layout, gap):
+    groups, memory = rich(), fill(1 << 17)
+    paging = Paging(tokens=tokens, layout=layout) if tokens else None
+    image = placed(RICH, memory, groups, kv_bits=4, lse=True, paging=paging, layout=layout, gap=gap)
+    job = image.descriptor
+    assert job.status(RICH) == Status.OK
+    assert job.kv_bits == 4
+    for h, heads in enumerate(groups):
+        for n in range(21):
+            for name in ("k", "v"):
+                data = key_vector(memory, image.work, name, n, h, 16)
+                assert [16 * x for x in integers_of(data, 4)] == getattr(heads, name)[n].tolist()
+            page = image.work.page_list[n // tokens] * job.pages.k_pitch if tokens else 0
+            place = job.token_scales.address + page + h * job.token_scales.pitch + 4 * (n % tokens if tokens else n)
+            assert memory[place : place + 4].view("<u2").tolist() == heads.token_scales[n].tolist()
+        for member in range(3):
+            for name in ("sinks", "slopes"):
+                place = getattr(job, name) + 4 * (3 * h + member)
+                assert memory[place : place + 4].view("<u4")[0] == getattr(heads, name)[member]
+    assert (image.lse(memory) == 0x80000000).all()
+    for h, n in np.ndindex(6, 3):
+        place = job.lse.address + h // 3 * job.lse.pitch + 4 * (3 * n + h % 3)
+        memory[place : place + 4].view("<u4")[0] = 100 * h + n
+    assert image.lse(memory).tolist() == [[100 * h + n for n in range(3)] for h in range(6)]
+    assert not image.outputs(memory).any()
+
+
+def test_packed_operands_are_multiples_of_16():
+    groups = [replace(group, v=group.v + 1) for group in rich()]
+    with pytest.raises(InputError, match=r"^keys and values of 4 bits must be multiples of 16, and are not$"):
+        placed(RICH, fill(1 << 17), groups, kv_bits=4)
+
+
 def test_short_vectors_lie_as_far_apart_as_places_must():
     chip = CHIPS["1024-bit bus"]
     job = placed(chip, fill(), operands(chip, dimension=8), layout="token").descriptor

@@ -10,6 +10,8 @@ from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers
+from fusioncim_golden.sinks import sinks_of
+from fusioncim_golden.slopes import slope_words
 from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.system.cycles import Memory
 
@@ -30,6 +32,11 @@ class Case:
         dimension: operands of a query and key; None: the columns of the chip
         value_dimension: operands of a value; None: as those
         shared: the first part of a key is its value
+        kv_bits: of an operand of keys and values; 0: those of the chip
+        token_scales: every key and value has a scale
+        sinks: query heads have a sink
+        slopes: query heads have a slope
+        lse: the log-sum-exp of every row is written
         gap: bytes by which places lie behind a line, and vectors farther apart than they must
         sequences: of a batch; queries and keys are then those of all
         paging: how keys and values lie in pages
@@ -50,6 +57,11 @@ class Case:
     dimension: int | None = None
     value_dimension: int | None = None
     shared: bool = False
+    kv_bits: int = 0
+    token_scales: bool = False
+    sinks: bool = False
+    slopes: bool = False
+    lse: bool = False
     gap: int = 0
     sequences: tuple[Sequence, ...] = ()
     paging: Paging | None = None
@@ -75,15 +87,27 @@ class Case:
         high = np.random.default_rng(2).integers(0, self.keys + 1, self.queries)
         return np.stack([high // 2, high], axis=1)
 
+    def _besides(self, heads: Heads, rng: np.random.Generator) -> Heads:
+        """With what a key and value head has beside its operands."""
+        if self.token_scales:
+            heads = replace(heads, token_scales=rng.integers(0, 1 << 9, (self.keys, 2)))
+        if self.sinks:
+            heads = replace(heads, sinks=sinks_of(rng.normal(0, 3, self.group)))
+        if self.slopes:
+            heads = replace(heads, slopes=slope_words(rng.uniform(1 / 256, 1, self.group)))
+        return heads
+
     def operands(self) -> list[Heads]:
         """Random ones, one `Heads` per key and value head; their weights are spread over many keys."""
         rng = np.random.default_rng(1)
         limit = (1 << (self.chip.engine.operand_bits - 1)) - 1
         shapes = (self.group, self.queries), (self.keys,), (self.keys,)
         dimension = self.dimension or self.chip.engine.columns
+        step = self.chip.engine.operand_bits - (self.kv_bits or self.chip.engine.operand_bits)
         found = []
         for _ in range(self.kv_heads):
             q, k, v = (rng.integers(-limit, limit + 1, (*shape, dimension)) for shape in shapes)
-            heads = from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit)
+            k, v = (x >> step << step for x in (k, v))
+            heads = self._besides(from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit), rng)
             found.append(replace(heads, v=(k if self.shared else v)[:, : self.value_dimension]))
         return found
