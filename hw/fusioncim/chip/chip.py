@@ -34,7 +34,7 @@ from fusioncim.chip.descriptor import record_layout, result_layout
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.global_buffer import GlobalBuffer
 from fusioncim.chip.host_interface import HostInterface
-from fusioncim.chip.job_table import JobTable, slot_shape
+from fusioncim.chip.job_table import JobTable, write_tag_layout
 from fusioncim.chip.kv_fetcher import KvFetcher
 from fusioncim.chip.network import Network
 from fusioncim.chip.output_writer import OutputWriter
@@ -93,10 +93,10 @@ class Core(wiring.Component):
                 "o_read": Out(stream.Signature(read_request_layout(config, tag))).array(config.read_ports),
                 "beat_valid": In(1).array(config.read_ports),
                 "beat": In(memory_beat_layout(config, tag)).array(config.read_ports),
-                "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
+                "o_write": Out(stream.Signature(write_request_layout(config, write_tag_layout()))),
                 "o_data": Out(stream.Signature(write_data_layout(config))),
                 "answer_valid": In(1),
-                "answer": In(answer_layout(slot_shape())),
+                "answer": In(answer_layout(write_tag_layout())),
                 "events": Out(increments_layout()),
             }
         )
@@ -140,8 +140,8 @@ class Core(wiring.Component):
             *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
             *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
             writer.failed.eq(table.failed),
-            *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
-            table.row_error.eq(self.answer.error),
+            *(table.row_written.eq(self.answer_valid & self.answer.tag.row), table.row_slot.eq(self.answer.tag.slot)),
+            table.write_error.eq(self.answer_valid & self.answer.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
             *(table.page_failed.eq(fetcher.page_failed), planner.i_walk.eq(fetcher.newest)),
@@ -303,7 +303,7 @@ class Chip(wiring.Component):
         chip = self.config
         host, core = HostInterface(chip), Core(chip)
         readers = [ReadMaster(chip, read_tag_layout(chip)) for _ in self._prefixes()]
-        writer = WriteMaster(chip, slot_shape())
+        writer = WriteMaster(chip, write_tag_layout())
         watch = StallWatch()
         m.submodules.host = once(platform, host)
         m.submodules.stall_watch = once(platform, watch)

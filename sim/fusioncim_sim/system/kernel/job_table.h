@@ -47,7 +47,7 @@ static int64_t part_cycles(const Job *job)
 {
     int64_t first_key = job->page_tokens || !job->keys ? 0 : job->first_key;
     int64_t counts[] = {
-        job->heads, job->heads / job->kv_heads, job->first_row, first_key, first_key, job->first_row,
+        job->heads, job->heads / job->kv_heads, job->first_row, first_key, first_key, job->first_row, job->lse ? job->first_row : 0,
     };
     return products_cycles(counts, sizeof counts / sizeof *counts);
 }
