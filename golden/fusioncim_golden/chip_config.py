@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from fusioncim_golden.config import Config, check_choice, check_range, check_type
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.limits import PACKED_BITS
 
 ALIGNMENT = 16
 """Bytes of which the places of a job are multiples, whatever the width of the bus."""
@@ -88,6 +89,11 @@ class ChipConfig:
     def vector_bytes(self) -> int:
         """Bytes of the longest query, key or value."""
         return self.engine.columns * self.engine.operand_bits // 8
+
+    @property
+    def packs(self) -> bool:
+        """Keys and values of a job may be packed, two operands to a byte."""
+        return self.engine.operand_bits > PACKED_BITS
 
     @property
     def output_bytes(self) -> int:

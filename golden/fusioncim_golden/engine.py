@@ -19,7 +19,7 @@ from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score, score_room
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
-from fusioncim_golden.sinks import check_sinks
+from fusioncim_golden.sinks import PRESENT, legal_sinks
 from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_golden.token_scale import CODE_BITS
@@ -106,10 +106,7 @@ def check_operands(config: Config, heads: Heads) -> None:
     check_scale(config, heads.mantissa, heads.shift, slopes=heads.slopes is not None)
     _check_token_scales(config, heads)
     _check_slopes(config, heads)
-    if heads.sinks is not None:
-        if heads.sinks.shape != heads.q.shape[:1]:
-            raise InputError(f"sinks must be one per query head, {heads.q.shape[:1]}, not {heads.sinks.shape}")
-        check_sinks(heads.sinks)
+    _check_sinks(heads)
 
 
 def _check_token_scales(config: Config, heads: Heads) -> None:
@@ -141,6 +138,18 @@ def _check_slopes(config: Config, heads: Heads) -> None:
             "a slope must be 0, or have a mantissa from 128 to 255, a shift from 7 to 31 and 0 above, "
             f"not {int(bad.flat[0]):#x}"
         )
+
+
+def _check_sinks(heads: Heads) -> None:
+    """Refuse words that are no sinks."""
+    words = heads.sinks
+    if words is None:
+        return
+    if words.shape != (len(heads.q),):
+        raise InputError(f"sinks must be [heads] = {(len(heads.q),)}, not {words.shape}")
+    bad = words[~legal_sinks(words)]
+    if bad.size:
+        raise InputError(f"a sink's word must be 0 or from {PRESENT:#x} to {2 * PRESENT - 1:#x}, not {int(bad[0]):#x}")
 
 
 def check_positions(job: Job) -> None:

@@ -40,7 +40,7 @@ class Heads:
         softmax_scale: the factor of q.k before the exponential, 1/sqrt(columns) unless given.
         token_scales: int64 [keys, 2] or None: codes of the scales of each key and value, see `token_scale`, whose units
             scale_k and scale_v are then.
-        sinks: int64 [heads] or None: words of the weight that a head gives to no key.
+        sinks: int64 [heads] or None: words of the weights of learned sinks, see `sinks`.
         slopes: int64 [heads] or None: words of the slopes, see `slopes`.
     """
 

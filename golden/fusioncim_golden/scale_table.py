@@ -24,19 +24,20 @@ def largest_score(config: Config) -> int:
     return config.columns << (2 * config.operand_bits - 2)
 
 
-def least_shift(config: Config) -> int:
-    """The smallest legal shift; every larger one is legal with every mantissa."""
-    return max((largest_score(config) * LEAST_MANTISSA).bit_length() - (REFERENCE_BITS - 1), 0)
-
-
-def most_mantissa(config: Config) -> int:
-    """The largest mantissa that is legal with `least_shift`."""
-    return min(((1 << (REFERENCE_BITS - 1 + least_shift(config))) - 1) // largest_score(config), MOST_MANTISSA)
-
-
 def score_room(*, slopes: bool) -> int:
     """Bits of the magnitude of a score's part of the log2 score, in a job with slopes or without."""
     return REFERENCE_BITS - 2 if slopes else REFERENCE_BITS - 1
+
+
+def least_shift(config: Config, *, slopes: bool = False) -> int:
+    """The smallest legal shift; every larger one is legal with every mantissa."""
+    return max((largest_score(config) * LEAST_MANTISSA).bit_length() - score_room(slopes=slopes), 0)
+
+
+def most_mantissa(config: Config, *, slopes: bool = False) -> int:
+    """The largest mantissa that is legal with `least_shift`."""
+    room = score_room(slopes=slopes) + least_shift(config, slopes=slopes)
+    return min(((1 << room) - 1) // largest_score(config), MOST_MANTISSA)
 
 
 def on_grid(c: NDArray[np.float64], *, up: bool) -> tuple[Int, Int]:

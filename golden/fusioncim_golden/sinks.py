@@ -30,13 +30,6 @@ def legal_sinks(words: Int) -> Bool:
     return (words == 0) | (words >> SINK_LOG2_BITS == 1)
 
 
-def check_sinks(words: Int) -> None:
-    """Refuse words that are no sinks."""
-    bad = words[~legal_sinks(words)]
-    if bad.size:
-        raise InputError(f"a sink's word must be 0 or from {PRESENT:#x} to {2 * PRESENT - 1:#x}, not {int(bad[0]):#x}")
-
-
 def sinks_of(sinks: Float) -> Int:
     """The words of sinks as models have them, in nats, rounded to 2^-8 of an octave."""
     limit = 1 << (SINK_LOG2_BITS - 1)

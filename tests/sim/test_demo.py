@@ -52,7 +52,7 @@ def test_demo_compares_and_writes_everything(tmp_path, monkeypatch):
 def test_verdict_follows_bits_and_bounds():
     good, _ = evaluate(SMALL, HEADS["wide"].first(40), rtl=False)
     moves = count_moves(SMALL, HEADS["wide"].first(40))
-    run = Run([], 0, {})
+    run = Run([], [], 0, {})
     places = find_moves(SMALL, HEADS["wide"].first(40).quantized(SMALL), job_of(HEADS["wide"].first(40)))
 
     def figures(**changed):
@@ -121,7 +121,7 @@ def test_picture_is_the_same_every_time():
     places = find_moves(SMALL, head.quantized(SMALL), job_of(head))
     assert tuple(PARTS) == ACTIVITY
     busy = np.arange(50) % 3 == 0
-    run = Run([], 50, dict.fromkeys(ACTIVITY, busy))
+    run = Run([], [], 50, dict.fromkeys(ACTIVITY, busy))
     pictures = [draw(SMALL, run, "run", places, "places") for _ in range(2)]
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) < 300_000

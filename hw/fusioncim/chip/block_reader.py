@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import MOST_BEATS, beat_offset, beats_touched, read_request_layout
-from fusioncim.chip.descriptor import DIMENSION_BITS, PITCH_BITS, vector_bytes
+from fusioncim.chip.descriptor import DIMENSION_BITS, PITCH_BITS, key_bytes
 from fusioncim.chip.job_table import slot_shape
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.engine.tile_loader import block_shape
@@ -25,7 +25,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
         block, rows: its number, its keys.
         stream, final: which head of the pass it is of; the last of them.
         k_address, v_address: of its first key and value.
-        k_pitch, v_pitch, dimension, value_dimension, shared, slot: as of the pass.
+        k_pitch, v_pitch, dimension, value_dimension, packed, shared, slot: as of the pass.
     """
     return data.StructLayout(
         {
@@ -38,6 +38,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
             "k_pitch": PITCH_BITS,
             "v_pitch": PITCH_BITS,
             **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
+            "packed": 1,
             "shared": 1,
             "slot": slot_shape(),
         }
@@ -75,7 +76,7 @@ class BlockReader(wiring.Component):
         byte_bits = chip.bus_bytes.bit_length() - 1
         both = len(self.kinds) > 1
         half = Signal() if both else Const(self.kinds[0] == ReadKind.VALUE, 1)  # values
-        length = vector_bytes(chip, Mux(half, block.value_dimension, block.dimension))
+        length = key_bytes(chip, Mux(half, block.value_dimension, block.dimension), block.packed)
         row = Signal(fits(config.update_rank), reset_less=True)
         address = Signal(chip.address_bits, reset_less=True)  # of the row
         values = Signal(chip.address_bits, reset_less=True)

@@ -34,7 +34,7 @@ from fusioncim.chip.descriptor import record_layout, result_layout
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.global_buffer import GlobalBuffer
 from fusioncim.chip.host_interface import HostInterface
-from fusioncim.chip.job_table import JobTable, slot_shape
+from fusioncim.chip.job_table import JobTable, write_tag_layout
 from fusioncim.chip.kv_fetcher import KvFetcher
 from fusioncim.chip.network import Network
 from fusioncim.chip.output_writer import OutputWriter
@@ -44,6 +44,7 @@ from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind, read_tag_layout
 from fusioncim.chip.realigner import Realigner
 from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
+from fusioncim.chip.unpacker import Unpacker
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
@@ -92,10 +93,10 @@ class Core(wiring.Component):
                 "o_read": Out(stream.Signature(read_request_layout(config, tag))).array(config.read_ports),
                 "beat_valid": In(1).array(config.read_ports),
                 "beat": In(memory_beat_layout(config, tag)).array(config.read_ports),
-                "o_write": Out(stream.Signature(write_request_layout(config, slot_shape()))),
+                "o_write": Out(stream.Signature(write_request_layout(config, write_tag_layout()))),
                 "o_data": Out(stream.Signature(write_data_layout(config))),
                 "answer_valid": In(1),
-                "answer": In(answer_layout(slot_shape())),
+                "answer": In(answer_layout(write_tag_layout())),
                 "events": Out(increments_layout()),
             }
         )
@@ -106,12 +107,14 @@ class Core(wiring.Component):
         checker, table, planner = DescriptorChecker(chip), JobTable(chip), Planner(chip)
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
         realigners = [Realigner(chip) for _ in range(chip.read_ports)]
+        unpackers = [Unpacker(chip) for _ in realigners] if chip.packs else []
         buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
         units |= {
             **{("realigner", "realigner_v")[n]: realigner for n, realigner in enumerate(realigners)},
+            **{("unpacker", "unpacker_v")[n]: unpacker for n, unpacker in enumerate(unpackers)},
             "output_writer": writer,
             **{f"engine_{n}": engine for n, engine in enumerate(engines)},
         }
@@ -137,8 +140,8 @@ class Core(wiring.Component):
             *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
             *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
             writer.failed.eq(table.failed),
-            *(table.row_written.eq(self.answer_valid), table.row_slot.eq(self.answer.tag)),
-            table.row_error.eq(self.answer.error),
+            *(table.row_written.eq(self.answer_valid & self.answer.tag.row), table.row_slot.eq(self.answer.tag.slot)),
+            table.write_error.eq(self.answer_valid & self.answer.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
             *(table.interval_error.eq(loader.interval_error), table.interval_slot.eq(loader.interval_slot)),
             *(table.page_failed.eq(fetcher.page_failed), planner.i_walk.eq(fetcher.newest)),
@@ -172,12 +175,20 @@ class Core(wiring.Component):
             m.d.comb += [
                 *(each.slot.eq(planner.slot), each.dimension.eq(planner.job.descriptor.dimension)),
                 each.value_dimension.eq(planner.job.descriptor.value_dimension),
-                *(each.beat_valid.eq(given), each.beat.eq(beat), buffer.words[n].eq(each.words)),
-                *(buffer.write[n].eq(each.write), buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
+                *(each.beat_valid.eq(given), each.beat.eq(beat), each.packed.eq(planner.job.descriptor.packed)),
+                *(buffer.ends[n].eq(each.ends), buffer.beat_last[n].eq(beat.last)),
                 *(buffer.beat_valid[n].eq(given & (1 if n else is_kv)), buffer.beat_tag[n].eq(beat.tag)),
                 table.read_error[n].eq(given & beat.error & ~(0 if n else is_table)),
                 table.read_slot[n].eq(beat.tag.slot),
             ]
+            words: Realigner | Unpacker = each
+            if unpackers:
+                words = unpacker = unpackers[n]
+                m.d.comb += [
+                    *(unpacker.i_words.eq(each.words), unpacker.i_write.eq(each.write)),
+                    unpacker.halves.eq(each.halves),
+                ]
+            m.d.comb += [buffer.words[n].eq(words.words), buffer.write[n].eq(words.write)]
 
         # Buffer and network.
         m.d.comb += [
@@ -292,7 +303,7 @@ class Chip(wiring.Component):
         chip = self.config
         host, core = HostInterface(chip), Core(chip)
         readers = [ReadMaster(chip, read_tag_layout(chip)) for _ in self._prefixes()]
-        writer = WriteMaster(chip, slot_shape())
+        writer = WriteMaster(chip, write_tag_layout())
         watch = StallWatch()
         m.submodules.host = once(platform, host)
         m.submodules.stall_watch = once(platform, watch)

@@ -76,6 +76,7 @@ class DescriptorChecker(wiring.Component):
             page.eq(chosen([this.page_tokens[n] for n in sizes], [(key >> n)[:POSITION_BITS] for n in sizes])),
             *(out[name].eq(job[name]) for name in kept),
             *(out.descriptor[name].address.eq(spans.moved[name]) for name in TENSORS),
+            out.descriptor.lse.eq(spans.moved.lse),
             *(out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
             unit.count.eq(Array(each.count for each in work)[step]),
             unit.step.eq(Array(each.step for each in work)[step]),

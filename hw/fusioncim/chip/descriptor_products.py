@@ -56,9 +56,9 @@ def spans_layout(chip: ChipConfig) -> data.StructLayout:
         beyond, overlap: some region ends beyond the addresses, meets one of these.
         heads_inside, vectors_inside: the heads of an output vector end before the next one, the vectors of a head.
         lse_inside: the log-sum-exp of a KV head ends before that of the next one.
-        moved: places of a sequence in the tensors.
+        moved: places of a sequence in the tensors, and of its log-sum-exp.
     """
-    moved = data.StructLayout(dict.fromkeys(TENSORS, chip.address_bits))
+    moved = data.StructLayout(dict.fromkeys((*TENSORS, "lse"), chip.address_bits))
     flags = dict.fromkeys(("beyond", "overlap", "heads_inside", "vectors_inside", "lse_inside"), 1)
     return data.StructLayout({**dict.fromkeys(("end", "lse_end"), end_bits(chip)), **flags, "moved": moved})
 
@@ -127,6 +127,7 @@ def products(
         Product(this.heads, this.queries, nothing, register=job.rows),
         Product(job.group, this.queries, nothing, register=job.group_rows),
         *(Product(firsts[n], this[n].pitch, this[n].address, register=spans.moved[n]) for n in TENSORS),
+        Product(Mux(this.lse != 0, job.first_row, 0), job.group * LSE_BYTES, this.lse, register=spans.moved.lse),
     ]
     return found, of_job
 

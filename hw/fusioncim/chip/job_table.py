@@ -5,7 +5,7 @@ with its last sequence, as the first one of them that failed.
 """
 
 from amaranth.hdl import Array, Module, Mux, Shape, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.descriptor import ROW_BITS, SEQUENCE_BITS, STATUS_BITS, job_layout, result_layout
@@ -22,6 +22,11 @@ def slot_shape() -> Shape:
     return unsigned((SLOTS - 1).bit_length())
 
 
+def write_tag_layout() -> data.StructLayout:
+    """What a write belongs to: a sequence, and whether it is an output row of it; else it is log-sum-exp."""
+    return data.StructLayout({"slot": slot_shape(), "row": 1})
+
+
 class JobTable(wiring.Component):
     """Follows the sequences under way.
 
@@ -31,7 +36,8 @@ class JobTable(wiring.Component):
         i: checked sequences.
         o: those of them that are good and have rows.
         slot: the slot of the sequence at o.
-        row_written, row_slot, row_error: the write of an output row is answered.
+        row_written, row_slot: the write of an output row is answered.
+        write_error: a write for the sequence at row_slot failed, of an output row or of log-sum-exp.
         read_error, read_slot: a beat could not be read, at every read port.
         scale_error, scale_slot: a row has a scale that is none.
         page_failed: slots of sequences of which a block's page is none of the pool.
@@ -51,7 +57,7 @@ class JobTable(wiring.Component):
                 "slot": Out(slot_shape()),
                 "row_written": In(1),
                 "row_slot": In(slot_shape()),
-                "row_error": In(1),
+                "write_error": In(1),
                 "read_error": In(1).array(config.read_ports),
                 "read_slot": In(slot_shape()).array(config.read_ports),
                 "scale_error": In(1),
@@ -118,7 +124,7 @@ class JobTable(wiring.Component):
                 with m.If(self.row_written & (self.row_slot == n)):
                     m.d.sync += rows[n].eq(rows[n] - 1)
                 with m.If(status[n] == Status.OK):
-                    with m.If(self.row_written & self.row_error & (self.row_slot == n)):
+                    with m.If(self.write_error & (self.row_slot == n)):
                         m.d.sync += status[n].eq(Status.WRITE_ERROR)
                     with m.If(self.scale_error & (self.scale_slot == n)):
                         m.d.sync += status[n].eq(Status.SCALE)

@@ -112,7 +112,7 @@ class KvWalker(wiring.Component):
             *(out[f"{half}_address"].eq(here[f"{half}_address"] + shift[half]) for half in "kv"),
             *(
                 out[name].eq(current[name])
-                for name in ("k_pitch", "v_pitch", "dimension", "value_dimension", "shared", "slot")
+                for name in ("k_pitch", "v_pitch", "dimension", "value_dimension", "packed", "shared", "slot")
             ),
             *(out.stream.eq(head), out.final.eq(head + 1 == current.heads)),
         ]

@@ -64,6 +64,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         keys, dimension, value_dimension: how many, at least one, and how long a key and a value are.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        packed: keys and values are, two operands to a byte.
         shared: V lies where K lies.
         listed: the pages are those of the list; else there is no key, and page 0 is read.
         begins: first pass of a sequence.
@@ -87,6 +88,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "pages": POSITION_BITS,
             "k_page_pitch": PITCH_BITS,
             "v_page_pitch": PITCH_BITS,
+            "packed": 1,
             "shared": 1,
             "listed": 1,
             "begins": 1,
@@ -228,6 +230,7 @@ class Planner(wiring.Component):
             *(
                 out.dimension.eq(this.dimension),
                 out.value_dimension.eq(this.value_dimension),
+                out.packed.eq(this.packed),
                 out.shared.eq(self.job.shared),
             ),
             *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),

@@ -1,43 +1,37 @@
 """Query loader: reads the rows of every tile from memory and brings them to their engine.
 
 Row r of a group of query heads is head r mod group of query r div group: its address moves by head_pitch, or to head 0
-of the next query. The same walk gives the place of the outputs. A job's score scales are read first. Where that fails
-they are illegal. With a table of
-intervals, the entry of a query is read before its rows in a tile, and limits what these see.
+of the next query. The same walk gives the places of the outputs and of the log-sum-exp. A job's tables of scales, sinks
+and slopes are read first, see `head_tables`. With a table of intervals, the entry of a query is read before its rows in
+a tile, and limits what these see.
 
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip import mask
-from fusioncim.chip.axi import beat_offset, beats_touched, read_request_layout
+from fusioncim.chip.axi import beats_touched, read_request_layout
 from fusioncim.chip.descriptor import HEAD_BITS, job_layout, next_query, vector_bytes
+from fusioncim.chip.head_tables import HeadTables, tables_of
 from fusioncim.chip.job_table import slot_shape
+from fusioncim.chip.output_place import LSE_OFFSET_BITS, output_place_layout
 from fusioncim.chip.planner import planned_tile_layout
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.chip.realigner import vector_words_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
-from fusioncim.lib.arith import fits, one_hot
-from fusioncim.lib.bank import Bank, address_shape
+from fusioncim.lib.arith import fits, one_hot, selected
+from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
-from fusioncim_golden.limits import INTERVAL_BYTES, MAX_HEADS, POSITIONS, SCALE_BYTES
-from fusioncim_golden.scale_table import MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
+from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.limits import INTERVAL_BYTES, POSITIONS, SCALE_BYTES
 
 ROWS_IN_FLIGHT = 32
 """Rows that memory may owe: about as many bursts as the read master keeps outstanding, and some in its queue."""
-
-
-def output_place_layout(chip: ChipConfig) -> data.StructLayout:
-    """Where the outputs of a tile go: address and head of its first row, how many rows, and the job's slot."""
-    return data.StructLayout(
-        {"address": chip.address_bits, "head": HEAD_BITS, "rows": fits(chip.engine.rows), "slot": slot_shape()}
-    )
 
 
 def note_layout(chip: ChipConfig) -> data.StructLayout:
@@ -45,30 +39,13 @@ def note_layout(chip: ChipConfig) -> data.StructLayout:
 
     Members:
         engine: where it goes.
-        head: its word in the beats of the scale table.
+        head: whose row it is.
         keys: those that it sees.
         final: the last row of a pass.
     """
     return data.StructLayout(
         {"engine": address_shape(chip.engines), "head": HEAD_BITS, "keys": mask.interval_layout(), "final": 1}
     )
-
-
-def kept_scale_layout() -> data.StructLayout:
-    """What is kept of a word of the scale table: legal, as of the golden `scale_table`; the mantissa's top bit is 1."""
-    return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
-
-
-def kept_scale(config: Config, word: Value, error: Value) -> Value:
-    """A word of the scale table, as it is kept; error: it could not be read."""
-    mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
-    least, most = least_shift(config), most_mantissa(config)
-    fits: Value = Const(1)
-    if most < MOST_MANTISSA:
-        fits = (shift > least) | ((shift == least) & (mantissa <= most))
-    elif least:
-        fits = shift >= least
-    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits & ~error)
 
 
 def interval_entry_layout() -> data.StructLayout:
@@ -92,7 +69,7 @@ class QueryLoader(wiring.Component):
         query, query_valid: the same for queries, which are never stalled.
         place, place_valid, place_ready: the same for the output writer.
         begins: the first tile of a sequence is taken up.
-        scale_error, scale_slot: a row is delivered with a scale that is none, for this sequence.
+        scale_error, scale_slot: a row is delivered whose head has a word that is illegal, for this sequence.
         interval_error, interval_slot: an entry that is no interval has come, for this sequence.
         loaded: the last row of a pass is delivered.
         loading: a row is asked for or on its way.
@@ -137,12 +114,9 @@ class QueryLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         chip = self.config
-        scales_per_beat = chip.bus_bytes // SCALE_BYTES
-        spread = (chip.bus_bytes - chip.alignment) // SCALE_BYTES  # words of the first beat before the table, at most
         this, tile = self.job.descriptor, self.i.payload
-        words = -(-(MAX_HEADS + spread) // scales_per_beat)
-        scales = Bank(depth=words, width=scales_per_beat * kept_scale_layout().size)
-        m.submodules.scales = once(platform, scales)
+        tables = HeadTables(chip)
+        m.submodules.tables = once(platform, tables)
 
         note = note_layout(chip)
         m.submodules.notes = notes = SyncFIFOBuffered(width=note.size, depth=ROWS_IN_FLIGHT)
@@ -150,19 +124,26 @@ class QueryLoader(wiring.Component):
 
         q_base, o_base = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
         q_address, o_address = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
+        l_base, l_address = (
+            Signal(self.place.lse.shape(), reset_less=True),
+            Signal(self.place.lse.shape(), reset_less=True),
+        )
         interval_address = Signal(chip.address_bits, reset_less=True)
-        # Bytes of a tile.
+        # Bytes of a tile, and rows.
         q_skip, o_skip = Signal(chip.address_bits, reset_less=True), Signal(chip.address_bits, reset_less=True)
+        l_skip = Signal(fits(chip.engine.rows), reset_less=True)
         first_head = Signal(HEAD_BITS, reset_less=True)
         head = Signal(HEAD_BITS, reset_less=True)
         position = Signal(POSITION_BITS + 1, reset_less=True)
         row = Signal(fits(chip.engine.rows), reset_less=True)
         interval = Signal(mask.interval_layout(), reset_less=True)  # of the rows that come
-        limited = this.intervals != 0
+        limited, has_lse = this.intervals != 0, this.lse != 0
         intervals = Signal(chip.address_bits)  # of the sequence
         m.d.comb += intervals.eq(this.intervals + self.job.first_row * INTERVAL_BYTES)
         entry_bits = INTERVAL_BYTES.bit_length() - 1
-        arrived = Signal(address_shape(words))
+        asks = Signal(len(tables_of(chip.engine)))  # tables that are to be asked for
+        table = asks & -asks
+        table_address = selected(table, [this[name] for name in tables_of(chip.engine)])
 
         low, high = mask.interval(this, position)
         request = self.o_read.payload
@@ -174,7 +155,7 @@ class QueryLoader(wiring.Component):
             *(self.tile.rows.eq(tile.rows), self.tile.fresh.eq(tile.fresh), self.tile.last.eq(tile.last)),
             self.tile.blocks.eq(tile.blocks),
             *(self.place.address.eq(o_address), self.place.head.eq(head), self.place.rows.eq(tile.rows)),
-            *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot)),
+            *(self.place.slot.eq(self.slot), request.tag.slot.eq(self.slot), self.place.lse.eq(l_address)),
             request.tag.row.eq(interval_address[entry_bits]),
             *(asked.engine.eq(tile.engine), asked.head.eq(first_head + head)),
             *(asked.keys.low.eq(low), asked.keys.high.eq(high)),
@@ -189,6 +170,7 @@ class QueryLoader(wiring.Component):
                     for address, base, skip in (
                         (q_address, q_base, q_skip),
                         (o_address, o_base, o_skip),
+                        (l_address, l_base, Mux(has_lse, l_skip, 0)),
                         (interval_address, intervals, self.job.tile_queries * INTERVAL_BYTES),
                         (position, this.start, self.job.tile_queries),
                     ):
@@ -199,37 +181,40 @@ class QueryLoader(wiring.Component):
                         with m.If(tile.opens):
                             m.next = "OPEN"
             with m.State("OPEN"):
-                # The scales of the job before are in use until its last row has come.
+                # The tables of the job before are in use until its last row has come.
+                m.d.comb += tables.begin.eq(~self.loading)
+                m.d.sync += asks.eq(Cat(Const(1, 1), *(this[name] != 0 for name in tables_of(chip.engine)[1:])))
                 with m.If(~self.loading):
-                    m.next = "SCALES"
-            with m.State("SCALES"):
+                    m.next = "TABLES"
+            with m.State("TABLES"):
                 m.d.comb += [
                     self.o_read.valid.eq(1),
-                    *(request.address.eq(this.scales), request.tag.kind.eq(ReadKind.SCALE)),
-                    request.beats.eq(beats_touched(chip, this.scales, this.heads * SCALE_BYTES)),
+                    *(request.address.eq(table_address), request.tag.kind.eq(ReadKind.SCALE)),
+                    request.beats.eq(beats_touched(chip, table_address, this.heads * SCALE_BYTES)),
                 ]
                 # All rows before are delivered.
-                m.d.sync += [arrived.eq(0), interval.eq(Cat(Const(0, POSITION_BITS), Const(POSITIONS, POSITION_BITS)))]
+                m.d.sync += interval.eq(Cat(Const(0, POSITION_BITS), Const(POSITIONS, POSITION_BITS)))
                 with m.If(self.o_read.ready):
-                    m.next = "RECEIVE"
+                    m.d.sync += asks.eq(asks & ~table)
+                    with m.If(asks == table[: len(asks)]):
+                        m.next = "RECEIVE"
             with m.State("RECEIVE"):
-                with m.If(self.beat_valid & self.beat_scale):
-                    m.d.sync += arrived.eq(arrived + 1)
-                    with m.If(self.beat_last):
-                        m.next = "GROUP"
+                with m.If(tables.complete):
+                    m.next = "GROUP"
             with m.State("GROUP"):
                 m.d.comb += self.begins.eq(tile.begins)
-                before = beat_offset(chip, this.scales) * (chip.alignment // SCALE_BYTES)  # words of the first beat
-                q_next, o_next = (
+                q_next, o_next, l_next = (
                     Mux(tile.begins, start, base + jump)
                     for start, base, jump in (
                         (this.q.address, q_base, self.job.q_group),
                         (this.o.address, o_base, self.job.o_group),
+                        (this.lse >> LSE_OFFSET_BITS, l_base, this.lse_pitch >> LSE_OFFSET_BITS),
                     )
                 )
                 m.d.sync += [
                     *(q_base.eq(q_next), q_address.eq(q_next), o_base.eq(o_next), o_address.eq(o_next)),
-                    *(first_head.eq(Mux(tile.begins, before, first_head + self.job.group)), head.eq(0)),
+                    *(l_base.eq(l_next), l_address.eq(l_next)),
+                    *(first_head.eq(Mux(tile.begins, 0, first_head + self.job.group)), head.eq(0)),
                     *(position.eq(this.start), interval_address.eq(intervals)),
                 ]
                 m.next = "COMMAND"
@@ -270,6 +255,9 @@ class QueryLoader(wiring.Component):
                         m.d.sync += address.eq(following)
                         with m.If(tile.first):
                             m.d.sync += skip.eq(following - base)
+                    m.d.sync += l_address.eq(l_address + has_lse)
+                    with m.If(tile.first):
+                        m.d.sync += l_skip.eq(row + 1)
                     with m.If(wrap):
                         m.d.sync += interval_address.eq(interval_address + INTERVAL_BYTES)
                         with m.If(limited):
@@ -279,17 +267,12 @@ class QueryLoader(wiring.Component):
                         m.next = "TILE"
 
         m.d.comb += [
-            *(scales.write_enable.eq(self.beat_valid & self.beat_scale), scales.write_address.eq(arrived)),
-            scales.write_data.eq(
-                Cat(
-                    kept_scale(chip.engine, self.beat.word_select(n, 8 * SCALE_BYTES), self.beat_error)
-                    for n in range(scales_per_beat)
-                )
-            ),
+            *(tables.job.eq(this), tables.beat.eq(self.beat), tables.beat_valid.eq(self.beat_valid & self.beat_scale)),
+            *(tables.beat_last.eq(self.beat_last), tables.beat_error.eq(self.beat_error)),
             self.loading.eq(~fsm.ongoing("TILE") & ~fsm.ongoing("OPEN") | notes.r_rdy | self.query_valid.any()),
         ]
         self._receive_interval(m, interval)
-        self._deliver(m, notes, scales, interval)
+        self._deliver(m, notes, tables, interval)
         return m
 
     def _receive_interval(self, m: Module, interval: data.View) -> None:
@@ -304,11 +287,9 @@ class QueryLoader(wiring.Component):
         with m.If(self.entry_valid):
             m.d.sync += [interval.low.eq(entry.low), interval.high.eq(entry.high)]
 
-    def _deliver(self, m: Module, notes: SyncFIFOBuffered, scales: Bank, interval: data.View) -> None:
+    def _deliver(self, m: Module, notes: SyncFIFOBuffered, tables: HeadTables, interval: data.View) -> None:
         """The beats of a row, and one cycle after the last one the row with its scale."""
         chip = self.config
-        scales_per_beat = chip.bus_bytes // SCALE_BYTES
-        bits = scales_per_beat.bit_length() - 1
         note = note_layout(chip)
         coming = data.View(note, notes.r_data)
         vector = Signal(vector_words_layout(chip), reset_less=True)
@@ -318,7 +299,7 @@ class QueryLoader(wiring.Component):
         m.d.comb += [
             is_row.eq(self.beat_valid & ~self.beat_scale),
             *(complete.eq(is_row & self.beat_last), notes.r_en.eq(complete)),
-            *(scales.read_enable[0].eq(complete), scales.read_address[0].eq(coming.head >> bits)),
+            *(tables.read_enable.eq(complete), tables.head.eq(coming.head)),
         ]
         with m.If(is_row):
             for n, word in enumerate(self.words):
@@ -326,19 +307,17 @@ class QueryLoader(wiring.Component):
                     m.d.sync += vector[n].eq(word)
         with m.If(complete):
             m.d.sync += [
-                *(now[name].eq(coming[name]) for name in ("engine", "head", "final")),
+                *(now[name].eq(coming[name]) for name in ("engine", "final")),
                 self.scale_slot.eq(self.beat_slot),
                 now.keys.low.eq(mask.larger(coming.keys.low, interval.low)),
                 now.keys.high.eq(mask.smaller(coming.keys.high, interval.high)),
             ]
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
-        size = kept_scale_layout().size
-        kept = Array(scales.read_data[0].word_select(n, size) for n in range(scales_per_beat))[now.head[:bits]]
-        scale = data.View(kept_scale_layout(), kept)
         m.d.comb += [
             *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
-            *(self.query.query.mantissa.eq(Cat(scale.mantissa, 1)), self.query.query.shift.eq(scale.shift)),
+            *(self.query.query.mantissa.eq(tables.mantissa), self.query.query.shift.eq(tables.shift)),
+            self.query.sink.eq(tables.sink),
             self.loaded.eq(self.query_valid.any() & now.final),
-            self.scale_error.eq(self.query_valid.any() & ~scale.legal),
+            self.scale_error.eq(self.query_valid.any() & ~tables.legal),
         ]

@@ -10,14 +10,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.axi import memory_beat_layout
-from fusioncim.chip.descriptor import DIMENSION_BITS, vector_bytes
+from fusioncim.chip.descriptor import DIMENSION_BITS
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.lib.arith import chosen
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.limits import DIMENSION_STEP, PACKED_BITS
 
 VECTORS = (ReadKind.QUERY, ReadKind.KEY, ReadKind.VALUE)
 """Kinds of reads that are vectors."""
+STEP_BITS = (DIMENSION_STEP - 1).bit_length()
+"""Bytes of DIMENSION_STEP operands of 8 bits, as a power of two."""
 
 
 def vector_words_layout(chip: ChipConfig) -> data.ArrayLayout:
@@ -33,10 +36,11 @@ class Realigner(wiring.Component):
     Throughput: a beat per cycle, which cannot stall. Latency: none.
 
     Members:
-        slot, dimension, value_dimension: of the job that is planned, kept for its beats.
+        slot, dimension, value_dimension, packed: of the job that is planned, kept for its beats.
         beat_valid, beat: from memory; what is no vector is passed over.
         words, write: the words that are known now, and which they are.
         ends: with this beat a vector is whole.
+        halves: the words are of a packed vector.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -47,11 +51,13 @@ class Realigner(wiring.Component):
                 "slot": In(slot_shape()),
                 "dimension": In(DIMENSION_BITS),
                 "value_dimension": In(DIMENSION_BITS),
+                "packed": In(1),
                 "beat_valid": In(1),
                 "beat": In(memory_beat_layout(config, read_tag_layout(config))),
                 "words": Out(words),
                 "write": Out(words.length),
                 "ends": Out(1),
+                "halves": Out(1),
             }
         )
 
@@ -63,31 +69,42 @@ class Realigner(wiring.Component):
         lanes = chip.bus_bytes // chip.alignment
         shift = self.beat.tag.offset
 
-        # Of the vectors of every job, and of its values: which word is the last one, and its bytes, 0 for all.
-        size = data.StructLayout({"last": range(count), "rest": byte_bits})
+        # Of the vectors of every job, and of its values: their steps of operands, from which follows which word is the
+        # last one, and its bytes, 0 for all.
+        full, half = byte_bits - STEP_BITS, byte_bits - STEP_BITS + 1  # steps in a word, as a power of two
+        size = data.StructLayout({"last": range(chip.engine.columns // DIMENSION_STEP), "rest": half})
         known = {"size": self.dimension, "value_size": self.value_dimension}
         sizes = {name: [Signal(size, name=f"{name}_{n}", reset_less=True) for n in range(SLOTS)] for name in known}
-        for name, dimension in known.items():
-            length = vector_bytes(chip, dimension)
-            for n, each in enumerate(sizes[name]):
-                with m.If(self.slot == n):
-                    m.d.sync += [each.last.eq((length - 1) >> byte_bits), each.rest.eq(length)]
+        halved = Signal(SLOTS)  # keys and values are packed
+        for n in range(SLOTS):
+            with m.If(self.slot == n):
+                for name, dimension in known.items():
+                    steps, each = dimension[STEP_BITS:], sizes[name][n]
+                    m.d.sync += [each.last.eq(steps - 1), each.rest.eq(steps)]
+                if chip.packs:
+                    m.d.sync += halved[n].eq(self.packed)
         own, of_values = (Array(each.as_value() for each in sizes[name])[self.beat.tag.slot] for name in known)
         this = data.View(size, Mux(self.beat.tag.kind == ReadKind.VALUE, of_values, own))
+        halves: Value = Const(1, 1)
+        if chip.packs:
+            halves = self.halves
+            m.d.comb += halves.eq(halved.bit_select(self.beat.tag.slot, 1) & (self.beat.tag.kind != ReadKind.QUERY))
+        last = Mux(halves, this.last >> half, this.last >> full)
+        rest = Mux(halves, Cat(Const(0, byte_bits - half), this.rest), Cat(Const(0, STEP_BITS), this.rest[:full]))
 
         is_vector = Signal()
         place = Signal(range(count + (lanes > 1)))  # of the beat in its vector
         m.d.comb += [
             is_vector.eq(self.beat_valid & Cat(self.beat.tag.kind == kind for kind in VECTORS).any()),
-            self.ends.eq(is_vector & (self.beat.last | ((shift == 0) & (place == this.last)))),
+            self.ends.eq(is_vector & (self.beat.last | ((shift == 0) & (place == last)))),
         ]
         with m.If(is_vector):
             m.d.sync += place.eq(Mux(self.ends, 0, place + 1))
 
         # Of the last beat, what belongs to the vector; then rotated so that the vector begins at a word.
-        step = chip.engine.operand_bits  # bytes of DIMENSION_STEP operands
+        step = DIMENSION_STEP * PACKED_BITS // 8
         end = Signal(byte_bits)
-        m.d.comb += end.eq(this.rest + shift * chip.alignment)
+        m.d.comb += end.eq(rest + shift * chip.alignment)
         parts = [
             Mux(self.ends & (end != 0) & (end <= low), 0, self.beat.data[8 * low : 8 * (low + step)])
             for low in range(0, chip.bus_bytes, step)

@@ -16,6 +16,7 @@ from fusioncim.engine import ip_cim
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.reciprocal import drained_tile_layout
 from fusioncim.engine.sequencer import Sequencer
+from fusioncim.engine.sink_table import sink_layout, sink_place_layout
 from fusioncim.engine.softmax_layouts import control_layout, query_layout
 from fusioncim.engine.tile_loader import (
     TileLoader,
@@ -64,6 +65,7 @@ class Controller(wiring.Component):
         i_tile, i_q, i_block, state: as of the engine.
         write: a query into the bank of the IP-CIM.
         query_enable, query: the same query into the softmax; row and word as of `write`.
+        sink_place, sink: its sink into the sink table, enabled as `write`.
         kv, command, control, pv_enable, pv_word: as of the sequencer.
         o_tile: tiles to drain.
         drained: words whose tile has left.
@@ -79,6 +81,8 @@ class Controller(wiring.Component):
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(query_layout()),
+                "sink_place": Out(sink_place_layout(config)),
+                "sink": Out(sink_layout(config)),
                 "kv": Out(kv_signature(config)),
                 "command": Out(ip_cim.plane_command_layout(config)),
                 "control": Out(control_layout(config)),
@@ -129,6 +133,8 @@ class Controller(wiring.Component):
 
         m.d.comb += [
             *(self.write.eq(loader.write), self.query_enable.eq(loader.query_enable), self.query.eq(loader.query)),
+            *(self.sink_place.row.eq(loader.write.row), self.sink_place.word.eq(loader.write.word)),
+            *(self.sink_place.turn.eq(loader.turn), self.sink.eq(loader.sink)),
             *(self.command.eq(sequencer.command), self.control.eq(sequencer.control)),
             *(self.pv_enable.eq(sequencer.pv_enable), self.pv_word.eq(sequencer.pv_word)),
             *(sequencer.blocks[w].eq(loader.blocks[w]) for w in range(config.words)),

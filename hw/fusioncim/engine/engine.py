@@ -15,6 +15,7 @@ from fusioncim.engine.ip_cim import IpCim
 from fusioncim.engine.kv_buffer import KvBuffer, pair_layout
 from fusioncim.engine.normalizer import Normalizer, output_beat_layout
 from fusioncim.engine.op_cim import OpCim
+from fusioncim.engine.sink_table import SinkTable
 from fusioncim.engine.softmax import Softmax
 from fusioncim.engine.softmax_layouts import softmax_events_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
@@ -43,11 +44,13 @@ class Engine(wiring.Component):
         "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
         "pass.",
         "i_q": "A query of the tile. data: signed operands, column 0 in the low bits; query: its score scale is "
-        "mantissa / 2^shift, and it sees the keys at positions low to high - 1.",
+        "mantissa / 2^shift, and it sees the keys at positions low to high - 1; sink: log2 of the weight of its head's "
+        "sink, without the lowest fraction bits, and above it a bit that says that there is one.",
         "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
         "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
         "o": "Outputs of drain_rows neighbouring rows, of each neighbouring columns, the lowest in the low bits. last: "
-        "it ends the tile; more: rows behind the first (no bit where drain_rows is 1), behind which data is 0.",
+        "it ends the tile; more: rows behind the first (no bit where drain_rows is 1), behind which data is 0; lse: "
+        "log-sum-exp of the rows, in a band's first beat, else 0.",
         "state": "What the engine does. active: it multiplies; loaded: a pass is resident; waits: for words to drain; "
         "adds: it multiplies and adds values.",
         "events": "What the softmax did in this cycle: updates of rows by kind, and slots that ended.",
@@ -71,9 +74,9 @@ class Engine(wiring.Component):
         m = Module()
         config = self.config
         ip, soft, op, norm = IpCim(config), Softmax(config), OpCim(config), Normalizer(config)
-        control, buffer = Controller(config), KvBuffer(config)
+        control, buffer, sinks = Controller(config), KvBuffer(config), SinkTable(config)
         units = {"controller": control, "kv_buffer": buffer, "ip_cim": ip, "softmax": soft, "op_cim": op}
-        for name, unit in {**units, "normalizer": norm}.items():
+        for name, unit in {**units, "sink_table": sinks, "normalizer": norm}.items():
             m.submodules[name] = once(platform, unit)
 
         wiring.connect(m, wiring.flipped(self.i_tile), control.i_tile)
@@ -109,5 +112,10 @@ class Engine(wiring.Component):
             *(soft.drain_enable.eq(norm.state_enable), soft.drain_row.eq(norm.state_row)),
             *(soft.drain_word.eq(norm.state_word), norm.state.eq(soft.drain_state)),
             control.drained.eq(norm.done),
+            # Sinks.
+            *(sinks.write_enable.eq(control.write.enable), sinks.write_place.eq(control.sink_place)),
+            *(sinks.write_sink.eq(control.sink), sinks.read_enable.eq(norm.state_enable)),
+            *(sinks.read_place.row.eq(norm.state_row), sinks.read_place.word.eq(norm.state_word)),
+            *(sinks.read_place.turn.eq(norm.state_turn), norm.sink.eq(sinks.sink)),
         ]
         return m

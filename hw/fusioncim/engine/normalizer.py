@@ -1,10 +1,11 @@
-"""Normalizer: drains finished tiles, O / l, through one reciprocal per row and one multiplier per unit.
+"""Normalizer: drains finished tiles, O / l', through one reciprocal per row and one multiplier per unit.
 
-    output = saturate(shift_round((O >> (bit_length(l) - c)) * reciprocal(l), constant)), see the golden `normalizer`
+    output = saturate(shift_round((O >> (bit_length(l') - c)) * reciprocal(l'), constant)), see the golden `normalizer`
 
 A tile leaves band by band: a band is drain_rows neighbouring rows; the last one of a tile may have fewer. Its rows
 leave at the same time, each through multipliers of its own, as block_cycles beats of `units` neighbouring columns. One
-divider serves all of them (14 restoring steps per row). It divides for the next band while the current one streams out.
+divider serves all of them (15 cycles per row). It divides for the next band while the current one streams out. The
+log-sum-exp of its rows goes with the first beat of a band.
 """
 
 from itertools import product
@@ -15,13 +16,17 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.op_cim import drain_layout
 from fusioncim.engine.reciprocal import (
+    LSE_BITS,
+    STEPS,
     Reciprocal,
     band_layout,
+    divided_layout,
     division_cycles,
     drained_tile_layout,
     inverse_layout,
     place_in_band,
 )
+from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
 from fusioncim.lib.arith import one_hot, saturate, shift_round
 from fusioncim.lib.bank import address_shape
@@ -45,17 +50,23 @@ def output_beat_layout(config: Config) -> data.StructLayout:
         data: [row][unit]; 0 in rows that the band does not have.
         last: the end of the tile.
         more: rows of the band behind its first.
+        lse: log-sum-exp of each row that the band has, in the first beat of the band; else 0.
     """
     row = data.ArrayLayout(signed(config.output_bits), config.units)
     return data.StructLayout(
-        {"data": data.ArrayLayout(row, config.drain_rows), "last": 1, "more": place_in_band(config)}
+        {
+            "data": data.ArrayLayout(row, config.drain_rows),
+            "last": 1,
+            "more": place_in_band(config),
+            "lse": data.ArrayLayout(LSE_BITS, config.drain_rows),
+        }
     )
 
 
 class NormalizerUnit(wiring.Component):
     """Aligns, multiplies, rounds and saturates one element per cycle.
 
-        quotient = saturate(shift_round(aligned * reciprocal, constant)) if filled else 0
+        quotient = saturate(shift_round(aligned * (2^13 + reciprocal), constant)) if filled else 0
 
     Latency: 2 cycles in which `advance` is set.
 
@@ -73,7 +84,7 @@ class NormalizerUnit(wiring.Component):
                 "advance": In(1),
                 "element": In(signed(config.accumulator_bits)),
                 "excess": In(inverse_layout(config)["excess"].shape),
-                "reciprocal": In(RECIPROCAL_BITS),
+                "reciprocal": In(STEPS),
                 "filled": In(1),
                 "quotient": Out(signed(config.output_bits)),
             }
@@ -86,12 +97,12 @@ class NormalizerUnit(wiring.Component):
         moved = self.element.shift_left(above) if above > 0 else self.element.shift_right(-above)
         fitted = Signal(signed(len(moved)))
         aligned = Signal(signed(config.output_bits + 1 + guard), reset_less=True)
-        reciprocal = Signal(RECIPROCAL_BITS, reset_less=True)
+        reciprocal = Signal(STEPS, reset_less=True)
         filled = Signal(reset_less=True)
         rounded = Signal(signed(config.output_bits + 2))
         m.d.comb += [
             fitted.eq(moved >> self.excess),
-            rounded.eq(shift_round(aligned * reciprocal, Const(RECIPROCAL_BITS + guard))),
+            rounded.eq(shift_round(aligned * Cat(reciprocal, Const(1, 1)), Const(RECIPROCAL_BITS + guard))),
         ]
         with m.If(self.advance):
             m.d.sync += [
@@ -114,6 +125,7 @@ class Normalizer(wiring.Component):
         done: words whose last element was taken from the bank.
         drain, drain_data: read port of the OP-CIM.
         state_enable, state_row, state_word, state: read port of the softmax.
+        state_turn, sink: with the row and word, read port of the sink table.
     """
 
     def __init__(self, config: Config) -> None:
@@ -129,6 +141,8 @@ class Normalizer(wiring.Component):
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
                 "state": In(row_state_layout(config)),
+                "state_turn": Out(1),
+                "sink": In(sink_layout(config)),
             }
         )
 
@@ -140,6 +154,7 @@ class Normalizer(wiring.Component):
         m.d.comb += [
             *(self.state_enable.eq(reciprocal.state_enable), self.state_row.eq(reciprocal.state_row)),
             *(self.state_word.eq(reciprocal.state_word), reciprocal.state.eq(self.state)),
+            *(self.state_turn.eq(reciprocal.state_turn), reciprocal.sink.eq(self.sink)),
         ]
 
         # The band that leaves; the next one is divided meanwhile.
@@ -147,7 +162,8 @@ class Normalizer(wiring.Component):
         loaded = Signal()
         band_done = Signal()
         reads = Signal()
-        band = Signal(band_layout(config))
+        divided = Signal(divided_layout(config))
+        band = divided.band
         column = Signal(address_shape(config.block_cycles))
         last_column = Signal()
         m.d.comb += [
@@ -160,20 +176,21 @@ class Normalizer(wiring.Component):
         with m.If(reads):
             m.d.sync += column.eq(Mux(last_column, 0, column + 1))
         with m.If(reciprocal.o.ready):
-            m.d.sync += [loaded.eq(reciprocal.o.valid), band.eq(reciprocal.o.payload)]
+            m.d.sync += [loaded.eq(reciprocal.o.valid), divided.eq(reciprocal.o.payload)]
 
         # Bank, align, multiply: each stage keeps what the next needs of the band.
         stages = [band]
-        valid, last = [loaded], [last_column & band.last]
+        first, valid, last = [column == 0], [loaded], [last_column & band.last]
         for n in range(PIPELINE_CYCLES - 1):
             stage = Signal(band_layout(config), name=f"band_{n}", reset_less=True)
-            stage_valid = Signal(name=f"valid_{n}")
-            stage_last = Signal(name=f"last_{n}")
             with m.If(advance):
-                m.d.sync += [stage.eq(stages[-1]), stage_valid.eq(valid[-1]), stage_last.eq(last[-1])]
+                m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
-            valid.append(stage_valid)
-            last.append(stage_last)
+            for name, marks in (("first", first), ("valid", valid), ("last", last)):
+                mark = Signal(name=f"{name}_{n}")
+                with m.If(advance):
+                    m.d.sync += mark.eq(marks[-1])
+                marks.append(mark)
         m.d.comb += self.done.eq(one_hot(advance & valid[1] & last[1], stages[1].word, config.words))
         for n, u in product(range(config.drain_rows), range(config.units)):
             unit = NormalizerUnit(config)
@@ -185,9 +202,12 @@ class Normalizer(wiring.Component):
                 *(unit.reciprocal.eq(row.reciprocal), unit.filled.eq(row.filled)),
                 self.o.payload.data[n][u].eq(unit.quotient),
             ]
+        begins = Signal()
         with m.If(advance):
             m.d.sync += [
                 *(self.o.valid.eq(valid[-1]), self.o.payload.last.eq(last[-1])),
-                self.o.payload.more.eq(stages[-1].more),
+                *(self.o.payload.more.eq(stages[-1].more), begins.eq(first[-1])),
             ]
+        # The band is still there: it has more columns than an element has stages.
+        m.d.comb += self.o.payload.lse.eq(Mux(begins, divided.lse.as_value(), 0))
         return m

@@ -1,23 +1,29 @@
-"""Reciprocals of a tile's row sums, band by band, by one divider.
+"""Reciprocals and log-sum-exp of a tile's row sums, band by band, by one divider.
 
-    reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l, see the golden `normalizer`
+    reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l', which is l with the row's sink: see golden `normalizer`
 
 A band is drain_rows neighbouring rows of a tile, which leave at the same time; the last one may have fewer. Its rows
-are divided one after the other, 14 restoring steps each. The state of the next one is read during the last step.
+are divided one after the other: the sink joins l, l' is normalized, and of the 14 restoring steps the first always
+gives a 1 and takes no cycle. The state of the next row is read during the last step.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
-from fusioncim.lib.arith import fits
+from fusioncim.lib.arith import add_shift_round, fits, saturate
 from fusioncim.lib.bank import address_shape
-from fusioncim_golden.config import RECIPROCAL_BITS, Config
-from fusioncim_golden.normalizer import least_length
+from fusioncim_golden.config import RECIPROCAL_BITS, REFERENCE_BITS, Config
+from fusioncim_golden.normalizer import LSE_FRACTION_BITS, NO_KEY, headroom, least_length
 
-ROW_CYCLES = RECIPROCAL_BITS + 1
-"""Cycles of a row's reciprocal: normalize the row sum, a division step per bit."""
+STEPS = RECIPROCAL_BITS - 1
+"""Cycles of a division: a restoring step each, all but the first."""
+ROW_CYCLES = STEPS + 2
+"""Cycles of a row's reciprocal: the sink, normalize, divide."""
+LSE_BITS = REFERENCE_BITS + LSE_FRACTION_BITS
+"""Bits of a word of log-sum-exp."""
 BAND_CYCLES = 2
 """Cycles of a band's reciprocals besides: read the first row sum, send."""
 
@@ -28,8 +34,8 @@ def division_cycles(rows: int) -> int:
 
 
 def drained_tile_layout(config: Config) -> data.StructLayout:
-    """A tile to drain: its word and the number of its rows."""
-    return data.StructLayout({"word": address_shape(config.words), "rows": fits(config.rows)})
+    """A tile to drain: its word, the number of its rows, and which of the word's two places its sinks have."""
+    return data.StructLayout({"word": address_shape(config.words), "rows": fits(config.rows), "turn": 1})
 
 
 def place_in_band(config: Config) -> Shape:
@@ -43,22 +49,22 @@ def is_at(place: Value, n: int) -> Value:
 
 
 def inverse_layout(config: Config) -> data.StructLayout:
-    """1 / l of a row.
+    """1 / l' of a row.
 
     Members:
-        filled: a block was added; else the row's outputs are 0.
-        excess: bits of l beyond the least.
-        reciprocal: of the mantissa of l.
+        filled: a block was added, and the sink leaves something of it; else the row's outputs are 0.
+        excess: bits of l' beyond the least, and those by which the sink moves O.
+        reciprocal: of the mantissa of l', behind its first bit, a 1.
     """
-    excess = fits(config.row_sum_bits - least_length(config))
-    return data.StructLayout({"filled": 1, "excess": excess, "reciprocal": RECIPROCAL_BITS})
+    excess = fits(max(config.row_sum_bits - least_length(config), config.accumulator_bits - 1 + headroom(config)))
+    return data.StructLayout({"filled": 1, "excess": excess, "reciprocal": STEPS})
 
 
 def band_layout(config: Config) -> data.StructLayout:
     """A band to drain.
 
     Members:
-        rows: 1 / l of each; not filled behind those that it has.
+        rows: 1 / l' of each; not filled behind those that it has.
         more: rows that it has behind the first.
         last: the tile's last band.
         band, word: which band.
@@ -74,15 +80,42 @@ def band_layout(config: Config) -> data.StructLayout:
     )
 
 
+def divided_layout(config: Config) -> data.StructLayout:
+    """A band whose rows are divided, and the log-sum-exp of each that it has."""
+    return data.StructLayout({"band": band_layout(config), "lse": data.ArrayLayout(LSE_BITS, config.drain_rows)})
+
+
+def summed_layout(config: Config) -> data.StructLayout:
+    """A row with its sink.
+
+    Members:
+        filled: a block was added.
+        empty: neither was a block added, nor is there a sink.
+        reference: r'.
+        row_sum: l'.
+        moved: bits by which O moves right, at most as many as leave nothing of O and l.
+    """
+    moved = fits(max(config.accumulator_bits - 1 + headroom(config), config.row_sum_bits + 1))
+    return data.StructLayout(
+        {
+            **dict.fromkeys(("filled", "empty"), 1),
+            "reference": signed(REFERENCE_BITS),
+            "row_sum": config.row_sum_bits,
+            "moved": moved,
+        }
+    )
+
+
 class Reciprocal(wiring.Component):
-    """Reads the row sums of a tile and divides: reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l.
+    """Reads the row sums of a tile, adds their sinks and divides.
 
     Throughput: a band of r rows per 15 r + 2 cycles. Latency: 15 r + 1 cycles.
 
     Members:
         i: tiles.
         o: their bands.
-        state_enable, state_row, state_word, state: read port of the softmax, latency 1 cycle.
+        state_enable, state_row, state_word, state_turn: read a row's state and sink.
+        state, sink: of that row, 1 cycle later.
     """
 
     def __init__(self, config: Config) -> None:
@@ -90,11 +123,13 @@ class Reciprocal(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(drained_tile_layout(config))),
-                "o": Out(stream.Signature(band_layout(config))),
+                "o": Out(stream.Signature(divided_layout(config))),
                 "state_enable": Out(1),
                 "state_row": Out(address_shape(config.rows)),
                 "state_word": Out(address_shape(config.words)),
+                "state_turn": Out(1),
                 "state": In(row_state_layout(config)),
+                "sink": In(sink_layout(config)),
             }
         )
 
@@ -102,33 +137,41 @@ class Reciprocal(wiring.Component):
         m = Module()
         config = self.config
         row = Signal(address_shape(config.rows))
-        place = row[: len(self.o.payload.more)]
+        place = row[: len(self.o.payload.band.more)]
         last = Signal()
-        band = Signal(band_layout(config))
+        out = Signal(divided_layout(config))
+        band = out.band
+        summed = Signal(summed_layout(config), reset_less=True)
         mantissa = Signal(RECIPROCAL_BITS, reset_less=True)
         remainder = Signal(RECIPROCAL_BITS, reset_less=True)
-        step = Signal(range(RECIPROCAL_BITS))
+        step = Signal(range(STEPS))
         m.d.comb += [
-            *(self.state_row.eq(row), self.state_word.eq(self.i.payload.word)),
-            *(self.o.payload.eq(band), last.eq(row + 1 == self.i.payload.rows)),
+            *(self.state_row.eq(row), self.state_word.eq(self.i.payload.word), self.state_turn.eq(self.i.payload.turn)),
+            *(self.o.payload.eq(out), last.eq(row + 1 == self.i.payload.rows)),
         ]
         with m.FSM():
             with m.State("READ"):
                 m.d.comb += self.state_enable.eq(self.i.valid)
                 with m.If(self.i.valid):
-                    m.next = "NORMALIZE"
+                    m.next = "SINK"
+            with m.State("SINK"):
+                self._add_sink(m, summed)
+                m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
-                length, top = normalized(m, self.state.row_sum)
+                length, top = normalized(m, summed.row_sum)
+                excess = length - least_length(config) + summed.moved
+                filled = summed.filled & (excess >> len(band.rows[0].excess) == 0)
+                # The first step: 2^14 - 1 is never below the mantissa.
                 m.d.sync += [
-                    *(mantissa.eq(top), remainder.eq((1 << (RECIPROCAL_BITS - 1)) - 1), step.eq(0)),
+                    *(mantissa.eq(top), remainder.eq(~top), step.eq(0)),
                     *(band.band.eq(row[len(place) :]), band.word.eq(self.i.payload.word)),
                     *(band.more.eq(place), band.last.eq(last)),
                 ]
                 for n in range(config.drain_rows):
                     with m.If(is_at(place, n)):
                         m.d.sync += [
-                            band.rows[n].filled.eq(self.state.filled),
-                            band.rows[n].excess.eq(length - least_length(config)),
+                            *(band.rows[n].filled.eq(filled), band.rows[n].excess.eq(excess)),
+                            out.lse[n].eq(log_sum_exp(m, config, summed, length, top)),
                             *(band.rows[behind].filled.eq(0) for behind in range(n + 1, config.drain_rows)),
                         ]
                 with m.If(self._goes_on(place, last)):
@@ -141,11 +184,11 @@ class Reciprocal(wiring.Component):
                 for n in range(config.drain_rows):
                     with m.If(is_at(band.more, n)):
                         m.d.sync += band.rows[n].reciprocal.eq(Cat(fits_in, band.rows[n].reciprocal))
-                with m.If(step == RECIPROCAL_BITS - 1):
+                with m.If(step == STEPS - 1):
                     m.next = "SEND"
                     with m.If(self._goes_on(band.more, band.last)):
                         m.d.comb += self.state_enable.eq(1)
-                        m.next = "NORMALIZE"
+                        m.next = "SINK"
             with m.State("SEND"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -154,9 +197,45 @@ class Reciprocal(wiring.Component):
                     m.next = "READ"
         return m
 
+    def _add_sink(self, m: Module, summed: data.View) -> None:
+        """One shifter for l and the sink's weight: the one with the lower exponent moves."""
+        config, state, sink = self.config, self.state, self.sink
+        most = (1 << len(summed.moved)) - 1
+        table = Array(config.lut)
+        index = sink.fraction << max(config.lut_size.bit_length() - 1 - len(sink.fraction), 0)
+        weight = Signal(config.probability_bits + config.row_sum_fraction)
+        row_sum = Signal(config.row_sum_bits)
+        rise, leads = Signal(signed(REFERENCE_BITS + 1)), Signal()
+        distance, amount = Signal(REFERENCE_BITS + 1), Signal(len(summed.moved))
+        still, moves = Signal(config.row_sum_bits), Signal(config.row_sum_bits)
+        m.d.comb += [
+            weight.eq(Mux(sink.present, table[index], 0) << config.row_sum_fraction),
+            *(row_sum.eq(Mux(state.filled, state.row_sum, 0)), rise.eq(sink.exponent - state.reference)),
+            leads.eq(sink.present & ((rise > 0) | ~state.filled)),
+            distance.eq(Mux(rise > 0, rise, state.reference - sink.exponent)),
+            amount.eq(Mux(distance > most, most, distance)),
+            *(still.eq(Mux(leads, weight, row_sum)), moves.eq(Mux(leads, row_sum, weight))),
+        ]
+        m.d.sync += [
+            *(summed.filled.eq(state.filled), summed.empty.eq(~state.filled & ~sink.present)),
+            summed.reference.eq(Mux(leads, sink.exponent, state.reference)),
+            summed.row_sum.eq(
+                add_shift_round(Cat(still, Const(0, 1)).as_signed(), Cat(moves, Const(0, 1)).as_signed(), amount)
+            ),
+            summed.moved.eq(Mux(leads, amount, 0)),
+        ]
+
     def _goes_on(self, place: Value, last: Value) -> Value:
         """Whether a band has rows behind that place; last: the row there is the tile's last one."""
         return ~last & (place != self.config.drain_rows - 1) if len(place) else Const(0)
+
+
+def log_sum_exp(m: Module, config: Config, summed: data.View, length: Value, top: Value) -> Value:
+    """The word of a row; length, top: of l', as of `normalized`."""
+    exponent = Signal(signed(REFERENCE_BITS + 1))
+    m.d.comb += exponent.eq(summed.reference + length - (config.row_sum_fraction + config.probability_bits))
+    fraction = top[: RECIPROCAL_BITS - 1][-LSE_FRACTION_BITS:]
+    return Mux(summed.empty, NO_KEY, Cat(fraction, saturate(exponent, REFERENCE_BITS)))
 
 
 def normalized(m: Module, x: Value) -> tuple[Value, Value]:

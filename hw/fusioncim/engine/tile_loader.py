@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine import ip_cim
 from fusioncim.engine.reciprocal import drained_tile_layout
+from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.softmax_layouts import query_layout
 from fusioncim.lib.arith import fits, one_hot, pick
 from fusioncim.lib.bank import address_shape
@@ -39,8 +40,15 @@ def blocks_layout(config: Config) -> data.StructLayout:
 
 
 def query_row_layout(config: Config) -> data.StructLayout:
-    """One query: signed operands in two's complement, score scale mantissa / 2^shift, the keys it sees."""
-    return data.StructLayout({"data": data.ArrayLayout(config.operand_bits, config.columns), "query": query_layout()})
+    """One query.
+
+    Members:
+        data: signed operands in two's complement.
+        query: score scale mantissa / 2^shift, the keys it sees.
+        sink: of its head.
+    """
+    operands = data.ArrayLayout(config.operand_bits, config.columns)
+    return data.StructLayout({"data": operands, "query": query_layout(), "sink": sink_layout(config)})
 
 
 def loaded_pass_layout(config: Config) -> data.StructLayout:
@@ -68,6 +76,8 @@ class TileLoader(wiring.Component):
         o_pass: loaded passes.
         o_tile: every loaded tile, in order, for the drain.
         write, query_enable, query: a query into the macros.
+        turn: of the word that is written, see the sink table.
+        sink: of the query.
         release: words that may be loaded again.
         blocks: per word, those that pass its tile.
         fresh: per word, its tile's `fresh`.
@@ -84,6 +94,8 @@ class TileLoader(wiring.Component):
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
                 "query": Out(query_layout()),
+                "turn": Out(1),
+                "sink": Out(sink_layout(config)),
                 "release": In(config.words),
                 "blocks": Out(blocks_layout(config)).array(config.words),
                 "fresh": Out(1).array(config.words),
@@ -110,6 +122,7 @@ class TileLoader(wiring.Component):
             *(self.query_enable.eq(step), self.query.eq(self.i_q.payload.query)),
             *(self.query[end].eq(Mux(real, self.i_q.payload.query[end], 0)) for end in ("low", "high")),
             *(self.o_tile.payload.word.eq(word), self.o_tile.payload.rows.eq(tile.rows)),
+            *(self.o_tile.payload.turn.eq(self.turn), self.sink.eq(self.i_q.payload.sink)),
             *(self.o_pass.payload.word.eq(first_word), self.o_pass.payload.count.eq(count)),
         ]
         m.d.sync += loaded.eq((loaded & ~self.release) | one_hot(tile_done, word, config.words))
@@ -133,6 +146,7 @@ class TileLoader(wiring.Component):
                         Array(self.blocks)[word].eq(tile.blocks),
                         Array(self.fresh)[word].eq(tile.fresh),
                         *(word.eq(word_after(config, word, 1)), count.eq(count + 1)),
+                        self.turn.eq(self.turn ^ (word == config.words - 1)),
                     ]
                     with m.If(tile.last):
                         m.next = "PASS"

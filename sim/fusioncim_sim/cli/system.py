@@ -41,6 +41,13 @@ def evaluate(
     page_tokens: Annotated[
         int | None, typer.Option(help="Keys and values in pages of so many tokens. Default: in one piece.")
     ] = None,
+    cache: Annotated[
+        str,
+        typer.Option(
+            help="What the cache holds: int8, int8-per-token, int4 or int4-per-token; per token with "
+            "--set token_scale_bits=8."
+        ),
+    ] = "int8",
     batch: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +107,7 @@ def evaluate(
     from fusioncim_sim.system.serving.serve import serve
     from fusioncim_sim.system.serving.trace import read_trace
     from fusioncim_sim.system.whole_model import evaluate_whole
-    from fusioncim_sim.system.workload import Cache, Phase
+    from fusioncim_sim.system.workload import Phase, cache_of
 
     if batch is not None:
         rule = "must not be given with --batch, whose requests have lengths of their own"
@@ -108,6 +115,7 @@ def evaluate(
     else:
         refuse("may be given only with --batch", slots=slots, requests=requests, jobs=jobs)
     chip = choose_chip(preset or (None if config else "paper"), config, changes)
+    kept = cache_of(cache, page_tokens)
     mask = None if causal is None else CAUSAL if causal else FULL
     changed = {"layers": layers, "heads": heads, "kv_heads": kv_heads, "mask": mask}
     changed |= {"key_size": head_dimension, "value_size": head_dimension}
@@ -127,15 +135,15 @@ def evaluate(
             **common,
             slots=SLOTS if slots is None else slots,
             chunk=CHUNK if chunk is None else chunk,
-            page_tokens=page_tokens,
+            cache=kept,
             jobs=jobs or cores(),
         )
         serving_page(results.console, served, corner)
         results.write(figures(served))
         return
-    phase = Phase(tokens=8192 if tokens is None else tokens, chunk=chunk, new=new_tokens)
-    cache = Cache(sequences=1 if sequences is None else sequences, page_tokens=page_tokens)
-    work = partial(evaluate_whole, chip, this, phase, **common, cache=cache)
+    many = 1 if sequences is None else sequences
+    phase = Phase(tokens=8192 if tokens is None else tokens, chunk=chunk, new=new_tokens, sequences=many)
+    work = partial(evaluate_whole, chip, this, phase, **common, cache=kept)
     (result,) = run_all({this.name: work}, jobs=1, title="evaluate").values()
     evaluation_page(results.console, result, corner)
     results.write(result.as_dict())

@@ -27,12 +27,13 @@ def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:
     """A job's words, and those of its outputs of the golden model; the limit is twice what it should take."""
     golden.check_operands(config, heads)
     streams = encode(config, [(heads, job)])
-    out = golden.run(config, heads, job).out
+    result = golden.run(config, heads, job)
+    places = tuple(np.array([(head, query) for _, head, query in streams.places]).T)
     return StoredJob(
         i_tile=tuple(streams.tiles),
         i_q=tuple(streams.q),
         i_block=tuple(streams.blocks),
         i_kv=tuple(streams.kv[vector] for vector in streams.vectors),
-        o=tuple(output_words(config, [out[head, query] for _, head, query in streams.places], streams.tile_ends)),
+        o=tuple(output_words(config, list(result.out[places]), result.lse[places].tolist(), streams.tile_ends)),
         limit=min(streams.limit(config, 2), 10**DIGITS - 1),
     )

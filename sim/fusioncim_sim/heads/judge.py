@@ -33,11 +33,13 @@ class Run:
 
     Members:
         outputs: int64 [heads, queries, columns] per job.
+        lse: int64 [heads, queries] per job.
         cycles: from the end of reset to the last output.
         activity: bool per cycle, by the names of `engine_bench.ACTIVITY`.
     """
 
     outputs: list[Int]
+    lse: list[Int]
     cycles: int
     activity: dict[str, NDArray[np.bool_]]
 

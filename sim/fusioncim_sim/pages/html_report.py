@@ -19,9 +19,9 @@ from fusioncim_sim.studies.study import read
 from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
 from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
 from fusioncim_sim.system.explore import RESULTS, read_results
+from fusioncim_sim.system.models import MODELS
 from fusioncim_sim.system.pareto import front, lines
 from fusioncim_sim.system.published import published_table
-from fusioncim_sim.system.workload import MODELS
 
 INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
 MARK = "<!-- FusionCIM report -->"

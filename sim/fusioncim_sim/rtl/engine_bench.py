@@ -39,6 +39,7 @@ async def runs_job(dut: Any) -> None:
     accepted = 0
     outputs: list[list[int]] = []
     marks: list[int] = []
+    lse: list[list[int]] = []
     activity = bytearray()
 
     async def send_blocks() -> None:
@@ -57,7 +58,10 @@ async def runs_job(dut: Any) -> None:
         for _ in range(this["beats"]):
             beat = await output.receive()
             outputs.append(unpack_vector(beat, this["output_bits"], this["elements"]))
-            marks.append(beat >> (this["output_bits"] * this["elements"]))
+            above = beat >> (this["output_bits"] * this["elements"])
+            marks.append(above & ((1 << this["mark_bits"]) - 1))
+            words = above >> this["mark_bits"]
+            lse.append([words >> 32 * n & 0xFFFFFFFF for n in range(this["drain_rows"])])
 
     def enter(name: str) -> None:
         nonlocal phase
@@ -97,5 +101,6 @@ async def runs_job(dut: Any) -> None:
         this["out"],
         outputs=np.array(outputs, dtype=np.int64),
         marks=np.array(marks, dtype=np.int64),
+        lse=np.array(lse, dtype=np.int64),
         activity=np.frombuffer(bytes(activity), dtype=np.uint8),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from fusioncim.build.cache import build_root
 from fusioncim.engine.engine import Engine
+from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
@@ -16,7 +17,7 @@ from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.rtl.engine_bench import ACTIVITY
 from fusioncim_sim.rtl.runner import Program, run
 from fusioncim_sim.rtl.simulators import SimulationError
-from fusioncim_sim.rtl.stream_words import beat_marks, encode, output_rows
+from fusioncim_sim.rtl.stream_words import beat_marks, encode, output_lse, output_rows
 
 
 def simulate_jobs(
@@ -49,6 +50,8 @@ def simulate_jobs(
             "rank": config.update_rank,
             "output_bits": config.output_bits,
             "elements": config.drain_rows * config.units,
+            "drain_rows": config.drain_rows,
+            "mark_bits": output_beat_layout(config)["lse"].offset - output_beat_layout(config)["last"].offset,
             "beats": len(marks),
             "stall": dict(stall or {}),
             "seed": seed,
@@ -60,11 +63,13 @@ def simulate_jobs(
         with np.load(place / "out.npz") as file:
             rows = output_rows(config, file["outputs"], streams.tile_ends)
             seen, record = file["marks"], file["activity"]
+            row_lse = output_lse(config, file["lse"], streams.tile_ends)
     if seen.tolist() != marks:
         raise SimulationError("the engine marked other ends of tiles, or other rows, than the schedule's")
     outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
-    for (index, head, query), row in zip(streams.places, rows, strict=True):
-        outputs[index][head, query] = row
+    lse = [np.zeros(heads.q.shape[:2], np.int64) for heads, _ in jobs]
+    for (index, head, query), row, word in zip(streams.places, rows, row_lse, strict=True):
+        outputs[index][head, query], lse[index][head, query] = row, word
     activity = {name: (record >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
     last = int(np.flatnonzero(activity["drain"])[-1])
-    return Run(outputs, last + 1, {name: x[: last + 1] for name, x in activity.items()})
+    return Run(outputs, lse, last + 1, {name: x[: last + 1] for name, x in activity.items()})

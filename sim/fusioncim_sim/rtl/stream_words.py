@@ -9,11 +9,14 @@ import numpy as np
 from fusioncim.engine.controller import block_layout
 from fusioncim.engine.kv_buffer import pair_layout
 from fusioncim.engine.normalizer import output_beat_layout
+from fusioncim.engine.reciprocal import LSE_BITS
+from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job, Tile, passes
+from fusioncim_golden.sinks import SINK_BITS
 from fusioncim_sim.rtl.stream import pack, pack_vector
 
 ROW_CYCLES = 30
@@ -65,7 +68,8 @@ def query_word(config: Config, heads: Heads, head: int, query: int, keys: tuple[
     word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
     info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query])}
     info |= {"low": keys[0], "high": keys[1]}
-    return word | pack(layout["query"].shape, info) << layout["query"].offset
+    sink = 0 if heads.sinks is None else int(heads.sinks[head]) >> (SINK_BITS - sink_layout(config).size)
+    return word | pack(layout["query"].shape, info) << layout["query"].offset | sink << layout["sink"].offset
 
 
 def pair_words(config: Config, heads: Heads) -> list[int]:
@@ -122,16 +126,31 @@ def beat_marks(config: Config, tile_ends: Sequence[int]) -> list[int]:
     return marks
 
 
-def output_words(config: Config, rows: Sequence[Int], tile_ends: Sequence[int]) -> list[int]:
-    """The words of o for rows of outputs; tile_ends: as of `bands`."""
+def output_words(config: Config, rows: Sequence[Int], lse: Sequence[int], tile_ends: Sequence[int]) -> list[int]:
+    """The words of o for rows of outputs and their log-sum-exp; tile_ends: as of `bands`."""
     beats: list[Int] = []
     for band in bands(config, tile_ends):
         beats += list(np.concatenate([rows[n].reshape(-1, config.units) for n in band], axis=1))
-    mark = output_beat_layout(config)["last"].offset
-    return [
-        pack_vector(beat, config.output_bits) | above << mark
+    layout = output_beat_layout(config)
+    words = [
+        pack_vector(beat, config.output_bits) | above << layout["last"].offset
         for beat, above in zip(beats, beat_marks(config, tile_ends), strict=True)
     ]
+    for n, band in enumerate(bands(config, tile_ends)):
+        for place, row in enumerate(band):
+            words[n * config.block_cycles] |= int(lse[row]) << (layout["lse"].offset + LSE_BITS * place)
+    return words
+
+
+def output_lse(config: Config, lse: Int, tile_ends: Sequence[int]) -> list[int]:
+    """The log-sum-exp of every row, of lse [words of o, drain_rows], which must be 0 where it is none."""
+    found = []
+    for n, band in enumerate(bands(config, tile_ends)):
+        first, *others = lse[n * config.block_cycles : (n + 1) * config.block_cycles]
+        found += first[: len(band)].tolist()
+        if np.any(others):
+            raise AssertionError(f"band {n} has a log-sum-exp behind its first beat")
+    return found
 
 
 def output_rows(config: Config, beats: Int, tile_ends: Sequence[int]) -> list[Int]:

@@ -69,7 +69,7 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
     chip, loop, model = result.chip, result.loop, result.model
     layers = sum(each.layers for each in model.kinds)
     left_out = "".join(f"; {number} layers of {kind} are left out" for kind, number in model.left_out.items())
-    pages = f", pages of {loop.page_tokens:,} tokens" if loop.page_tokens else ""
+    pages = f", pages of {loop.cache.page_tokens:,} tokens" if loop.cache.page_tokens else ""
     bounds = ", ".join(f"{LIMITS[name]} {share:.0%}" for name, share in result.bounds.items() if share)
     full = result.generated_per_s(result.full)
     whole = f", {full:,.1f} in the {len(result.full):,} steps that fill all slots" if full else ""

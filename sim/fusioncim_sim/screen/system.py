@@ -87,7 +87,7 @@ def front_page(console: Console, found: Found, best: Sequence[Mapping[str, Any]]
 
 def _phase(result: Evaluation) -> str:
     phase = result.phase
-    many = f"{result.cache.sequences:,} sequences, " if result.cache.sequences > 1 else ""
+    many = f"{result.phase.sequences:,} sequences, " if result.phase.sequences > 1 else ""
     pages = f", in pages of {result.cache.page_tokens:,} tokens" if result.cache.page_tokens else ""
     if phase.new is not None:
         return f"{many}decode of {phase.new:,} tokens over {phase.tokens:,}{pages}"

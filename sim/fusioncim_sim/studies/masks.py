@@ -32,7 +32,8 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.workload import job_of, model, scores
+from fusioncim_sim.system.models import model, scores
+from fusioncim_sim.system.workload import job_of
 
 TOKENS = 8192
 """Of the layer, all of them new."""

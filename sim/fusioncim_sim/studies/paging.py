@@ -18,7 +18,8 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.workload import Cache, job_of, model
+from fusioncim_sim.system.models import model
+from fusioncim_sim.system.workload import Cache, job_of
 
 LAYERS: Mapping[str, tuple[int, int, Mask]] = {
     "prefill of 2,048": (2048, 2048, CAUSAL),

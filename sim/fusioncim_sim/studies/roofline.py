@@ -16,8 +16,9 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.models import Model, model, scores
 from fusioncim_sim.system.roofline import roofline
-from fusioncim_sim.system.workload import Model, batch_of, model, scores
+from fusioncim_sim.system.workload import batch_of
 
 CHIP = PRESETS["paper"]
 LLAMA = model("llama3-8b")

@@ -24,7 +24,8 @@ from fusioncim_sim.system.baselines import Attention
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import LIBRARY_45NM, LOW_28NM, EnergyTable, corner, default_table, read_table
 from fusioncim_sim.system.model import Evaluation, evaluate
-from fusioncim_sim.system.workload import Model, Phase, changed, model
+from fusioncim_sim.system.models import Model, changed, model
+from fusioncim_sim.system.workload import Phase
 
 PAPER = PRESETS["paper"]
 HEADLINES = ("B1: latency", "B2: latency", "B1: energy", "B2: energy")

@@ -19,6 +19,7 @@ from fusioncim_sim.system.serving.figures import figures
 from fusioncim_sim.system.serving.metrics import Served
 from fusioncim_sim.system.serving.serve import layer_steps, serve
 from fusioncim_sim.system.serving.trace import SAMPLES, read_trace
+from fusioncim_sim.system.workload import Cache
 
 CHIP, MODEL, CORNER = "paper", "llama3-8b", NOMINAL_28NM
 MEMORIES = ("lpddr5", "hbm2")
@@ -55,7 +56,7 @@ def served(trace: str, memory: str, *, requests: int | None = None, jobs: int = 
         dram=dram(memory),
         table=read_table(default_table()),
         at=corner(CORNER),
-        page_tokens=PAGE_TOKENS,
+        cache=Cache(page_tokens=PAGE_TOKENS),
         jobs=jobs,
     )
 
@@ -65,7 +66,7 @@ def decode(sequences: int) -> dict[str, Mapping[str, float]]:
     (this,) = language_model(MODEL).kinds
     step = ((1, KEYS - 1, KEYS),) * sequences
     memory, table, at = dram(MEMORIES[0]), read_table(default_table()), corner(CORNER)
-    (layer,) = layer_steps(PRESETS[CHIP], this, [step], memory, table, at, CLOCK_MHZ, PAGE_TOKENS)
+    (layer,) = layer_steps(PRESETS[CHIP], this, [step], memory, table, at, CLOCK_MHZ, Cache(page_tokens=PAGE_TOKENS))
     found = {"energy_per_token_j": layer.energy or {}, "idle_engines_per_token_j": layer.idle or {}}
     return {
         kind: {name: each * this.layers / sequences for name, each in joules.items()} for kind, joules in found.items()

@@ -18,8 +18,9 @@ from fusioncim_sim.system.energy import moved
 from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_table, read_table
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.model_table import models_table
+from fusioncim_sim.system.models import model
 from fusioncim_sim.system.published import A100_WATTS, a100_seconds, published_table
-from fusioncim_sim.system.workload import Phase, model
+from fusioncim_sim.system.workload import Phase
 
 PAPER = PRESETS["paper"]
 MEMORY, CORNER = "lpddr5", NOMINAL_28NM

@@ -34,7 +34,8 @@ from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import buffer_bank
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
-from fusioncim_sim.system.workload import Model, check_fits, scores
+from fusioncim_sim.system.models import Model, scores
+from fusioncim_sim.system.workload import check_fits
 
 SCORE_BYTES, PROBABILITY_BYTES = 2, 1
 PARTIAL_BYTES, STATE_BYTES = 3, 8

@@ -15,7 +15,17 @@ from types import MappingProxyType
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.program import run_program
-from fusioncim.chip import axi, job_table, kv_walker, network, output_writer, page_cache, query_loader
+from fusioncim.chip import (
+    axi,
+    job_table,
+    kv_walker,
+    network,
+    output_packer,
+    output_place,
+    output_writer,
+    page_cache,
+    query_loader,
+)
 from fusioncim.engine import controller
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import rhythm
@@ -160,10 +170,10 @@ def _config(chip: ChipConfig, memory: Memory) -> list[int]:
         *(engine.block_cycles, engine.rows_per_lane, engine.drain_rows, engine.token_scale_bits > 0),
         *(order.backward, order.sink_first, order.folded),
         *(chip.vector_bytes, chip.bus_bytes, chip.read_ports, chip.output_bytes // chip.bus_bytes),
-        *(*output_writer.pieces(chip), chip.buffer_blocks),
+        *(*output_packer.pieces(chip), chip.buffer_blocks),
         *(memory.latency, memory.period, READ_PHASE, WRITE_PHASE),
-        *(ring_blocks(engine), controller.tiles_ahead(engine), output_writer.tiles_placed(chip)),
-        output_writer.words_packed(chip),
+        *(ring_blocks(engine), controller.tiles_ahead(engine), output_place.tiles_placed(chip)),
+        output_packer.words_packed(chip),
         *(steps.values - steps.last, steps.finished - steps.last),
     ]
 
@@ -177,7 +187,7 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
         x for tensor in (job.token_scales, job.lse) for x in ((tensor.address, tensor.pitch) if tensor else (0, 0))
     ]
     heads = [job.heads, job.kv_heads, job.shared]
-    heads += [job.query_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
+    heads += [job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
     opened = False
     for part, status in zip(work.parts, work.statuses(), strict=True):

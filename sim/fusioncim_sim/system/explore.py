@@ -24,7 +24,7 @@ from rich.progress import track
 
 from fusioncim.asic.scaling import scale
 from fusioncim.build.workers import Workers
-from fusioncim.chip.output_writer import packed_bits
+from fusioncim.chip.output_packer import packed_bits
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config

@@ -20,7 +20,8 @@ from fusioncim_golden.descriptor import Work
 from fusioncim_golden.job import traffic
 from fusioncim_golden.schedule import Job, passes
 from fusioncim_sim.system.cycles import Counts, Memory, run
-from fusioncim_sim.system.workload import Cache, Model, dimension_of, job_of, scores, value_dimension_of
+from fusioncim_sim.system.models import Model, dimension_of, scores, value_dimension_of
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, job_of
 
 EXACT_CYCLES = 6_000_000
 """A job that takes more cycles than this, as `estimate` says, is continued from smaller ones, of as many together."""
@@ -48,12 +49,12 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """Layers of a model on a chip, of any size; page_tokens: as of `workload.Cache`."""
+    """Layers of a model on a chip, of any size."""
 
     chip: ChipConfig
     model: Model
     memory: Memory
-    page_tokens: int | None = None
+    cache: Cache = CONTIGUOUS
 
     def place(self, size: Size) -> tuple[int, int, int]:
         """Queries, the position of the first one, keys."""
@@ -63,8 +64,7 @@ class Layer:
 
     def job(self, size: Size) -> Work:
         """As the chip sees it."""
-        cache = Cache(sequences=size.sequences, page_tokens=self.page_tokens)
-        return job_of(self.chip, self.model, *self.place(size), size.heads, cache)
+        return job_of(self.chip, self.model, *self.place(size), size.heads, self.cache, size.sequences)
 
     @property
     def group(self) -> int:

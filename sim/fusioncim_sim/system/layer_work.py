@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.cycles import Counts
-from fusioncim_sim.system.workload import Model
+from fusioncim_sim.system.models import Model
 
 
 @dataclass(frozen=True, kw_only=True)

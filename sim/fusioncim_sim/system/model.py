@@ -13,7 +13,8 @@ from fusioncim_sim.system.energy import energy
 from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.layer_work import LayerWork
-from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Model, Phase, check_fits, scores
+from fusioncim_sim.system.models import Model, scores
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, check_fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Evaluation(LayerWork):
     @property
     def rows(self) -> int:
         """Rows of a layer: queries of all heads and sequences."""
-        return self.cache.sequences * self.model.heads * sum(queries for _, queries in self.phase.pieces())
+        return self.phase.sequences * self.model.heads * sum(queries for _, queries in self.phase.pieces())
 
     @property
     def joules(self) -> float | None:
@@ -105,8 +106,8 @@ def evaluate(
     check_fits(chip, model)
     if table:
         table.check(chip)
-    layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz), page_tokens=cache.page_tokens)
-    many = cache.sequences
+    layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz), cache=cache)
+    many = phase.sequences
     total, exact, pairs = Counts(), True, 0
     for start, queries in phase.pieces():
         keys = start + queries if model.looks_back else phase.tokens

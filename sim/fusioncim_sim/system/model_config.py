@@ -4,8 +4,8 @@ Every layer gets its own kind, mask and heads; layers that are alike are one `Mo
 softmax attention (convolutions, Mamba, linear attention) are counted and left out, and so are those of the part of a
 model that sees or hears, which has tokens of its own. The text is text alone, without spans of images.
 
-What no engine computes (biases, soft-caps, sinks, cross-attention) is refused by its name, and so is a model type that
-is not known here, unless the caller states whether its layers are causal.
+What no engine computes (relative biases, soft-caps, cross-attention) is refused by its name, and so is a model type
+that is not known here, unless the caller states whether its layers are causal.
 """
 
 import json
@@ -26,12 +26,14 @@ from fusioncim_sim.system.model_families import (
     LEFT_OUT,
     OTHER_PARTS,
     REFUSED,
+    SINKS,
+    SLOPES,
     Values,
     find,
     layer_kinds,
     number,
 )
-from fusioncim_sim.system.workload import MAX_LAYERS, MODELS, Model, changed, model
+from fusioncim_sim.system.models import MAX_LAYERS, MODELS, Model, changed, model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class LanguageModel:
 
 
 def language_model(name: str, given: Values | None = None) -> LanguageModel:
-    """The model of a name of `workload.MODELS`, or of a path; given: as of `read_model`."""
+    """The model of a name of `models.MODELS`, or of a path; given: as of `read_model`."""
     if name not in MODELS and (Path(name).suffix == ".json" or Path(name).is_dir()):
         return read_model(Path(name), given)
     this = changed(model(name), given or {})
@@ -141,10 +143,6 @@ def _causal(values: Values, whole: Values, given: Values) -> bool:
             raise _refused(each["model_type"], REFUSED[each["model_type"]])
         if each.get("is_encoder_decoder") or each.get("add_cross_attention") or each.get("cross_attention_layers"):
             raise _refused(each.get("model_type"), "cross-attention")
-    attention = values.get("attn_config")
-    inner: Values = attention if isinstance(attention, Mapping) else {}
-    if values.get("alibi") or inner.get("alibi") or values.get("position_embedding_type") == "alibi":
-        raise _refused(kind, "ALiBi biases")
     if str(values.get("position_embedding_type", "")).startswith("relative"):
         raise _refused(kind, "relative position biases")
     if values.get("attn_logit_softcapping"):
@@ -164,6 +162,16 @@ def _causal(values: Values, whole: Values, given: Values) -> bool:
     return True
 
 
+def _slopes(values: Values) -> bool:
+    """Whether query heads have slopes."""
+    attention = values.get("attn_config")
+    inner: Values = attention if isinstance(attention, Mapping) else {}
+    said = inner.get("alibi", values.get("alibi"))
+    if said is None:
+        return values.get("model_type") in SLOPES or values.get("position_embedding_type") == "alibi"
+    return bool(said)
+
+
 def _refused(kind: object, what: str) -> InputError:
     """The error for what the engine does not have."""
     if what == "no attention":
@@ -176,6 +184,7 @@ def _layer(values: Values, n: int, kind: str, causal: bool, given: Values, *, na
     heads = given.get("heads") or number(values, "num_attention_heads", n)
     mask = _mask(values, kind, causal)
     common: dict[str, Any] = {"name": name, "source": source, "layers": 1, "mask": mask, "heads": heads}
+    common |= {"sinks": values.get("model_type") in SINKS, "slopes": _slopes(values)}
     if "kv_lora_rank" in values and values["kv_lora_rank"] is not None:
         latent, rotary = number(values, "kv_lora_rank"), number(values, "qk_rope_head_dim")
         return Model(kv_heads=1, key_size=latent + rotary, value_size=latent, latent=True, **common)

@@ -12,11 +12,11 @@ from fusioncim_golden.errors import InputError
 Values = Mapping[str, Any]
 
 _CAUSAL = """
-apertus arcee bamba bitnet chatglm codegen cohere cohere2 dbrx deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe
+apertus arcee bamba bitnet bloom chatglm codegen cohere cohere2 dbrx deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe
 exaone4 falcon gemma gemma2 gemma3 gemma3_text gemma3n gemma3n_text gemma4 gemma4_text glm glm4 glm4_moe gpt2
-gpt_bigcode gpt_neo gpt_neox gptj granite granitemoe granitemoehybrid granitemoeshared helium hunyuan_v1_dense
+gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite granitemoe granitemoehybrid granitemoeshared helium hunyuan_v1_dense
 hunyuan_v1_moe jamba kimi_k2 lfm2 lfm2_moe llama llama4 llama4_text minimax minimax_m2 ministral mistral
-mixtral nemotron nemotron_h olmo olmo2 olmo3 olmoe openelm opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3
+mixtral mpt nemotron nemotron_h olmo olmo2 olmo3 olmoe openelm opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3
 qwen3_moe qwen3_next recurrent_gemma seed_oss smollm3 stablelm starcoder2
 """
 _FULL = """
@@ -28,18 +28,20 @@ DECODERS = frozenset(_CAUSAL.split())
 ENCODERS = frozenset(_FULL.split())
 """Model types whose tokens see all others."""
 REFUSED: Mapping[str, str] = {
-    **dict.fromkeys(("bloom", "mpt"), "ALiBi biases"),
     **dict.fromkeys(("t5", "mt5", "umt5", "longt5", "mpnet", "beit", "swin"), "relative position biases"),
     **dict.fromkeys(("deberta", "deberta-v2"), "disentangled attention"),
     **dict.fromkeys(("longformer", "big_bird", "led", "reformer"), "sparse attention"),
     **dict.fromkeys(("deepseek_v32", "deepseek_v4"), "sparse attention"),
     **dict.fromkeys(("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"), "no attention"),
     **dict.fromkeys(("mllama", "mllama_text_model"), "cross-attention"),
-    "gpt_oss": "learned attention sinks",
     "xlnet": "two streams of attention with relative positions",
     "diffllama": "differential attention",
 }
 """Model types whose attention the engine does not have, and what they have instead."""
+SINKS = frozenset({"gpt_oss"})
+"""Model types whose query heads have learned sinks."""
+SLOPES = frozenset({"bloom", "mpt"})
+"""Model types whose query heads have slopes (ALiBi), unless their configuration says that they have none."""
 ALIASES: Mapping[str, Sequence[str]] = {
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_transformer_layers"),
     "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_query_heads"),

@@ -8,7 +8,7 @@ from typing import Any
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.system.model_config import LanguageModel, model_of
-from fusioncim_sim.system.workload import Model
+from fusioncim_sim.system.models import Model
 
 CONFIGS = Path(__file__).parent / "data" / "model_configs.json"
 
@@ -52,5 +52,6 @@ def _layers(found: LanguageModel) -> str:
 
 
 def _kind(this: Model) -> str:
-    latent = ", latent" if this.latent else ""
-    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{latent}, {this.mask.words}"
+    has = {"latent": this.latent, "sinks": this.sinks, "ALiBi": this.slopes}
+    words = "".join(f", {name}" for name, there in has.items() if there)
+    return f"{this.layers}: {this.heads} / {this.kv_heads} x {this.key_size}{words}, {this.mask.words}"

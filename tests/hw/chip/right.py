@@ -9,6 +9,12 @@ from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
 
 
+def quantized(chip, x, kv_bits):
+    """Operands of the chip as keys or values of so many bits have them, 0: as they are."""
+    step = chip.engine.operand_bits - (kv_bits or chip.engine.operand_bits)
+    return x >> step << step
+
+
 def works(run):
     """The jobs as they lie in memory."""
     return [image.work for image in run.images]

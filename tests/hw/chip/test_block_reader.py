@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cocotbext.axi import AxiResp
-from tests.hw.chip.right import assert_counted, assert_right, works
+from tests.hw.chip.right import assert_counted, assert_right, quantized, works
 
 from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.errors import InputError
@@ -26,7 +26,7 @@ CHIPS = {
 """On all of them an output beat of 48 bits does not divide a word of the bus."""
 
 
-def job(seed, shape, dimensions, *, shared=False, **rest):
+def job(seed, shape, dimensions, *, shared=False, kv_bits=0, **rest):
     """Random operands. shape: key heads, query heads of each, queries, keys. dimensions: of keys and values."""
     kv_heads, group, queries, keys = shape
     rng = np.random.default_rng(seed)
@@ -36,18 +36,22 @@ def job(seed, shape, dimensions, *, shared=False, **rest):
 
     groups = []
     for _ in range(kv_heads):
-        k = draw(dimensions[0], keys)
-        v = k if shared else draw(dimensions[1], keys)
+        k, v = (quantized(WIDE, draw(size, keys), kv_bits) for size in dimensions)
+        v = k if shared else v
         made = from_integers(draw(dimensions[0], group, queries), k, k, scale_q=1 / 127, scale_k=4 / 127)
         groups.append(replace(made, v=v[:, : dimensions[1]]))
-    return ChipJob(groups=groups, shared=shared, **rest)
+    return ChipJob(groups=groups, shared=shared, kv_bits=kv_bits, **rest)
 
 
 JOBS = [
     job(1, (2, 3, 20, 45), (48, 48)),
     job(2, (2, 3, 20, 45), (48, 32), shared=True),
     job(3, (1, 4, 2, 150), (40, 8), shared=True, paging=Paging(tokens=16, layout="token", seed=1)),
+    job(8, (2, 3, 20, 45), (48, 48), kv_bits=4),
+    job(9, (1, 4, 3, 101), (40, 24), kv_bits=4, shared=True, paging=Paging(tokens=16, seed=1)),
     job(4, (2, 2, 2, 150), (16, 48), gap=16),
+    job(10, (2, 2, 2, 150), (32, 40), kv_bits=4, gap=16, paging=Paging(tokens=8, layout="head", seed=1)),
+    job(11, (1, 2, 4, 60), (48, 16), kv_bits=4, shared=True, gap=16),
     job(5, (2, 2, 3, 70), (48, 48), shared=True, gap=16),
     job(6, (2, 2, 3, 70), (24, 40), paging=Paging(tokens=8, seed=1)),
     job(
@@ -56,6 +60,14 @@ JOBS = [
         sequences=[
             Sequence(queries=4, keys=30, first_row=0, first_key=0, start=26),
             Sequence(queries=5, keys=24, first_row=4, first_key=32, start=19),
+        ],
+    ),
+    job(
+        *(12, (1, 2, 9, 61), (16, 48)),
+        kv_bits=4,
+        sequences=[
+            Sequence(queries=4, keys=30, first_row=0, first_key=1, start=26),
+            Sequence(queries=5, keys=27, first_row=4, first_key=34, start=19),
         ],
     ),
 ]
@@ -78,7 +90,7 @@ def test_any_values(name, stall):
 
 def test_values_that_cannot_be_read_end_their_job_alone():
     """At a port of their own, while keys are read at the other."""
-    jobs = [JOBS[0], JOBS[3], JOBS[1], JOBS[5]]
+    jobs = [JOBS[0], JOBS[5], JOBS[1], JOBS[8]]
 
     def faults(descriptors):
         first, second = (each.v.address for each in descriptors[:2])

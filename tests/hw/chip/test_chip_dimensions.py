@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pytest
 
+from tests.hw.chip.right import quantized
+
 from fusioncim_golden import job as golden
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
@@ -31,14 +33,18 @@ CHIPS = {
     "512, four rows leave": {"drain_rows": 4, "output_bits": 8, "update_rank": 8},
 }
 JOBS = (
-    # dimension of 64 columns, layout, gap in places, query heads, queries, keys, mask
-    (40, "token", 0, 3, 5, 13, CAUSAL),
-    (64, "head", 1, 1, 9, 9, FULL),
-    (24, "head", 0, 2, 3, 18, CAUSAL),
-    (64, "token", 0, 2, 6, 11, Mask(window=5)),
-    (8, "token", 3, 4, 4, 10, CAUSAL),
-    (32, "head", 0, 1, 7, 20, CAUSAL),
-    (56, "token", 5, 9, 1, 15, CAUSAL),
+    # dimension of 64 columns, layout, gap in places, query heads, queries, keys, mask, bits of K and V
+    (40, "token", 0, 3, 5, 13, CAUSAL, 0),
+    (64, "head", 1, 1, 9, 9, FULL, 4),
+    (24, "head", 0, 2, 3, 18, CAUSAL, 0),
+    (64, "token", 0, 2, 6, 11, Mask(window=5), 0),
+    (40, "token", 0, 1, 3, 9, CAUSAL, 4),
+    (8, "token", 3, 4, 4, 10, CAUSAL, 0),
+    (64, "head", 0, 2, 2, 21, CAUSAL, 4),
+    (24, "token", 1, 2, 3, 18, CAUSAL, 4),
+    (32, "head", 0, 1, 7, 20, CAUSAL, 0),
+    (8, "head", 0, 1, 4, 10, FULL, 4),
+    (56, "token", 5, 9, 1, 15, CAUSAL, 0),
 )
 
 
@@ -59,7 +65,7 @@ def chip_of(name):
 def jobs_of(chip):
     limit = (1 << (chip.engine.operand_bits - 1)) - 1
     jobs = []
-    for n, (dimension, layout, gap, group, queries, keys, mask) in enumerate(JOBS):
+    for n, (dimension, layout, gap, group, queries, keys, mask, kv_bits) in enumerate(JOBS):
         rng = np.random.default_rng(n)
         shapes = (group, queries), (keys,), (keys,)
         dimension += chip.engine.columns - 64 if dimension >= 40 else 0
@@ -67,8 +73,13 @@ def jobs_of(chip):
         def draw(*shape, rng=rng, dimension=dimension):
             return rng.integers(-limit, limit + 1, (*shape, dimension))
 
-        groups = [from_integers(*(draw(*x) for x in shapes), scale_q=1 / limit, scale_k=4 / limit) for _ in range(2)]
-        jobs.append(AmongNoise(groups=groups, mask=mask, layout=layout, gap=gap * chip.alignment))
+        groups = []
+        for _ in range(2):
+            q, k, v = (draw(*x) for x in shapes)
+            k, v = (quantized(chip, x, kv_bits) for x in (k, v))
+            groups.append(from_integers(q, k, v, scale_q=1 / limit, scale_k=4 / limit))
+        gap *= chip.alignment
+        jobs.append(AmongNoise(groups=groups, mask=mask, layout=layout, gap=gap, kv_bits=kv_bits))
     return jobs
 
 

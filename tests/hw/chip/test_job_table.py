@@ -47,7 +47,7 @@ async def follows_sequences(dut):
         for j, job in enumerate(jobs)
         for n, (rows, status) in enumerate(job)
     )
-    signals = ("row_written", "row_error", *(name for name, _ in ERRORS))
+    signals = ("row_written", "write_error", *(name for name, _ in ERRORS))
     for name in (*signals, "row_slot", *(slot for _, slot in ERRORS if slot)):
         getattr(dut, name).value = 0
     dut.i__valid.value = dut.o__ready.value = 0
@@ -70,7 +70,9 @@ async def follows_sequences(dut):
         written = rng.choice(loaded) if loaded and rng.random() < 0.6 else None
         failing = rng.random() < 0.03
         if written is not None:
-            dut.row_written.value, dut.row_slot.value, dut.row_error.value = 1, written, int(failing)
+            # A row, or log-sum-exp.
+            is_row = int(rng.random() < 0.8)
+            dut.row_written.value, dut.row_slot.value, dut.write_error.value = is_row, written, int(failing)
         error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.02 else None
         hit = rng.choice(loaded) if loaded else 0
         if error:
@@ -110,7 +112,7 @@ async def follows_sequences(dut):
             each = slots[written]
             if failing and each["status"] == Status.OK:
                 each["status"] = Status.WRITE_ERROR
-            each["left"] -= 1
+            each["left"] -= is_row
         if taken:
             rows = shown["rows"] if shown["status"] == Status.OK else 0
             slots[newest] = {**parts.popleft(), "left": rows, "ends": False}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.hw.chip.right import quantized
 
 from fusioncim_golden.descriptor import Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
@@ -69,7 +70,7 @@ def sequences(rng, page):
     return found, max(row, 1), max(max(each.first_key + each.keys for each in found), 1)
 
 
-def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared):
+def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared, kv_bits):
     limit = (1 << (chip.engine.operand_bits - 1)) - 1
     reach = float(rng.choice([1, 4, 8, 64]))
 
@@ -77,8 +78,8 @@ def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared):
         return rng.integers(-limit, limit + 1, (*count, size))
 
     def heads():
-        q, k = draw(dimensions[0], group, rows), draw(dimensions[0], keys)
-        v = k[:, : dimensions[1]] if shared else draw(dimensions[1], keys)
+        q, k = draw(dimensions[0], group, rows), quantized(chip, draw(dimensions[0], keys), kv_bits)
+        v = k[:, : dimensions[1]] if shared else quantized(chip, draw(dimensions[1], keys), kv_bits)
         return replace(from_integers(q, k, k, scale_q=1 / limit, scale_k=reach / limit), v=v)
 
     return [heads() for _ in range(kv_heads)]
@@ -102,9 +103,11 @@ def random_job(rng, chip):
     shared = rng.random() < 0.25
     value_dimension = int(rng.choice([dimension, min(dimension, other) if shared else other]))
     kv_heads, group = int(rng.integers(1, 4)), int(rng.integers(1, 5))
+    kv_bits = int(rng.choice([0, 4]))
     return ChipJob(
-        groups=operands(rng, chip, kv_heads, group, rows, keys, (dimension, value_dimension), shared),
+        groups=operands(rng, chip, kv_heads, group, rows, keys, (dimension, value_dimension), shared, kv_bits),
         shared=shared,
+        kv_bits=kv_bits,
         layout=str(rng.choice(LAYOUTS)),
         paging=paging,
         sequences=batch,

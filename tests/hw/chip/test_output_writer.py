@@ -9,11 +9,12 @@ from cocotb.triggers import RisingEdge
 
 from fusioncim.chip.axi import write_data_layout, write_request_layout
 from fusioncim.chip.descriptor_checker import job_layout
-from fusioncim.chip.job_table import SLOTS, slot_shape
+from fusioncim.chip.job_table import SLOTS, write_tag_layout
+from fusioncim.chip.output_place import output_place_layout
 from fusioncim.chip.output_writer import OutputWriter
-from fusioncim.chip.query_loader import output_place_layout
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
+from fusioncim_golden.limits import LSE_BYTES
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
@@ -50,6 +51,9 @@ class Job:
         self.head_pitch = least + chip.alignment * int(rng.integers(4)) * (slot != 0)
         self.pitch = self.group * self.head_pitch + chip.alignment * int(rng.integers(3))
         self.address = slot * SIZE // SLOTS + chip.alignment * (1 + 2 * int(rng.integers(16)))
+        # At the end of its part of the memory, at any place of a word; one job has none.
+        self.lse = ((slot + 1) * SIZE // SLOTS - 8 * TILES * LSE_BYTES) // LSE_BYTES - int(rng.integers(1, 64))
+        self.lse *= slot != 1
         self.rows = 0
 
     def fields(self, chip):
@@ -72,16 +76,24 @@ async def writes_rows(dut):
     jobs = [Job(rng, chip, slot) for slot in range(SLOTS)]
     memory, wanted = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
     tiles = []
+    lse_words = 0
     outputs = [[] for _ in range(ENGINES)]
-    for _ in range(TILES):
-        job, engine, rows = jobs[rng.integers(SLOTS)], int(rng.integers(ENGINES)), int(rng.integers(1, 9))
+    for n in range(TILES):
+        job = jobs[n if n < SLOTS else rng.integers(SLOTS)]
+        engine, rows = int(rng.integers(ENGINES)), int(rng.integers(1, 9))
         place = {"address": job.place(job.rows), "head": job.rows % job.group, "rows": rows, "slot": job.slot}
+        place |= {"lse": job.lse + job.rows if job.lse else 0}
         tiles.append((engine, pack(output_place_layout(chip), place)))
         values = rng.integers(1, 256, (rows, chip.output_bytes), dtype=np.uint8)
         for row in range(rows):
             wanted[job.place(job.rows + row) :][: job.row] = values[row, : job.row]
         elements = values.view(f"<i{config.output_bits // 8}").astype(np.int64)
-        outputs[engine] += output_words(config, list(elements), [rows])
+        lse = rng.integers(0x01010101, 1 << 32, rows) | 0x01010101  # no byte is 0
+        if job.lse:
+            wanted[(job.lse + job.rows) * LSE_BYTES :][: rows * LSE_BYTES] = lse.astype("<u4").view(np.uint8)
+            mark = (job.lse + job.rows + np.arange(rows)) * LSE_BYTES // chip.bus_bytes
+            lse_words += len(set(mark.tolist()))
+        outputs[engine] += output_words(config, list(elements), lse.tolist(), [rows])
         job.rows += rows
     failed = 1 << 3  # of one job the rows are dropped, but for their requests
 
@@ -104,17 +116,19 @@ async def writes_rows(dut):
                 await RisingEdge(dut.clk)
         dut.place_valid.value = 0
 
-    taken = []
+    taken, kinds = [], []
 
     async def take_requests():
-        for _ in range(sum(job.rows for job in jobs)):
-            request = write_request_layout(chip, slot_shape()).from_bits(await requests.receive())
-            assert request.drop == failed >> request.tag & 1
+        for _ in range(sum(job.rows for job in jobs) + lse_words):
+            request = write_request_layout(chip, write_tag_layout()).from_bits(await requests.receive())
+            assert request.drop == failed >> request.tag.slot & 1
             assert request.address % chip.alignment == 0
+            kinds.append((request.tag.slot, request.tag.row))
+            assert request.tag.row or (request.beats == 1 and request.address % chip.bus_bytes == 0)
             taken.append((request.address // chip.bus_bytes * chip.bus_bytes, request.beats))
 
     async def take_beats():
-        for row in range(sum(job.rows for job in jobs)):
+        for row in range(sum(job.rows for job in jobs) + lse_words):
             n = 0
             while row >= len(taken) or n < taken[row][1]:
                 payload = await beats.receive()
@@ -131,6 +145,9 @@ async def writes_rows(dut):
     await within(dut, 40_000, place(), *work, take_requests(), take_beats())
     assert np.array_equal(memory, wanted)
     assert all(job.rows for job in jobs)
+    assert lse_words > 8
+    # The last request of each job is a row's: its log-sum-exp went out before.
+    assert all(row for _, row in {slot: (slot, row) for slot, row in kinds}.values())
 
 
 @pytest.mark.parametrize(("stall", "memory"), [("never", "never"), ("randomly", "randomly"), ("never", "mostly")])

@@ -30,13 +30,14 @@ def shaped(bus_bits, operand_bits, columns):
     )
 
 
-def beats_of(chip, rng, dimensions, value_dimensions):
-    """Beats of random requests, with pauses: (beat or None, vector that ends or None)."""
+def beats_of(chip, rng, dimensions, value_dimensions, packed):
+    """Beats of random requests, with pauses: (beat or None, (vector that ends or None, whether it is packed))."""
     size = chip.bus_bytes
     for n in range(REQUESTS):
         slot = int(rng.integers(SLOTS))
         kind = ReadKind(int(rng.choice([ReadKind.SCALE, ReadKind.TABLE, *VECTORS * 3])))
-        length = (value_dimensions if kind == ReadKind.VALUE else dimensions)[slot] * chip.engine.operand_bits // 8
+        bits = 4 if packed[slot] and kind != ReadKind.QUERY else chip.engine.operand_bits
+        length = (value_dimensions if kind == ReadKind.VALUE else dimensions)[slot] * bits // 8
         offset = int(rng.integers(size // chip.alignment)) if rng.random() < 0.7 else 0
         begin = offset * chip.alignment
         vectors = int(rng.integers(1, 4)) if not begin and length % size == 0 else 1
@@ -47,14 +48,15 @@ def beats_of(chip, rng, dimensions, value_dimensions):
         wanted = [memory[begin + k * length :][:length].tobytes() for k in range(vectors)]
         for k in range(beats):
             while rng.random() < 0.2 * (n % 2):
-                yield None, None
+                yield None, (None, False)
             tag = {"kind": kind, "slot": slot, "row": 0, "last": 0, "offset": offset}
             word = int.from_bytes(memory[k * size :][:size].tobytes(), "little")
             beat = {"data": word, "tag": tag, "last": int(k == beats - 1), "error": 0}
             whole, rest = divmod((k + 1) * size, length)  # vectors that have come, were they all in whole beats
             ends = kind in VECTORS and (k == beats - 1 or (vectors > 1 and rest == 0))
             done = wanted[whole - 1 if vectors > 1 else 0] if ends else None
-            yield pack(memory_beat_layout(chip, read_tag_layout(chip)), beat), done
+            halves = bits < chip.engine.operand_bits
+            yield pack(memory_beat_layout(chip, read_tag_layout(chip)), beat), (done, halves)
 
 
 @cocotb.test()
@@ -66,18 +68,20 @@ async def puts_vectors_together(dut):
     dimensions = [most, 8, max(most - 8, 8), 8 * int(rng.integers(1, most // 8 + 1))]
     assert len(dimensions) == SLOTS
     value_dimensions = [dimensions[n] for n in (0, 3, 1, 2)]
-    table = [(None, None)] * SLOTS + list(beats_of(chip, rng, dimensions, value_dimensions))
+    packed = [int(chip.packs and n != 3) for n in range(SLOTS)]
+    table = [(None, (None, False))] * SLOTS + list(beats_of(chip, rng, dimensions, value_dimensions, packed))
     slots = [*range(SLOTS), *[0] * (len(table) - SLOTS)]
     inputs = {
         "slot": slots,
         "dimension": [dimensions[slot] for slot in slots],
         "value_dimension": [value_dimensions[slot] for slot in slots],
+        "packed": [packed[slot] for slot in slots],
         "beat_valid": [int(beat is not None) for beat, _ in table],
         "beat": [beat or 0 for beat, _ in table],
     }
-    seen = await play(dut, inputs, ["words", "write", "ends"])
+    seen = await play(dut, inputs, ["words", "write", "ends", "halves"])
     count, held, vectors = chip.vector_bytes // chip.bus_bytes, {}, 0
-    for (beat, done), words, write, ends in zip(table, seen["words"], seen["write"], seen["ends"], strict=True):
+    for (beat, (done, halves)), words, write, ends, says in zip(table, *seen.values(), strict=True):
         if beat is None:
             assert (write, ends) == (0, 0)
             continue
@@ -86,6 +90,8 @@ async def puts_vectors_together(dut):
             if write >> n & 1:
                 held[n] = parts[n * chip.bus_bytes :][: chip.bus_bytes]
         assert ends == (done is not None)
+        if chip.packs and done is not None:
+            assert says == halves
         if done is not None:
             assert b"".join(held.pop(n) for n in range(count)) == done.ljust(chip.vector_bytes, b"\0")
             assert not held

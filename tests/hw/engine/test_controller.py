@@ -12,6 +12,7 @@ from fusioncim.engine import ip_cim, reciprocal, softmax_layouts
 from fusioncim.engine.controller import Controller, block_layout, engine_state_layout
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
+from fusioncim.engine.sink_table import sink_place_layout
 from fusioncim.engine.tile_loader import (
     TileLoader,
     blocks_layout,
@@ -82,7 +83,8 @@ def share(config, jobs, engine, engines):
                         "high": high,
                     }
                     data = int.from_bytes(rng.bytes(layout["data"].shape.size // 8), "little")
-                    q.append(pack(layout["query"].shape, info) << layout["query"].offset | data)
+                    sink = int(rng.integers(1 << layout["sink"].shape.size)) << layout["sink"].offset
+                    q.append(pack(layout["query"].shape, info) << layout["query"].offset | data | sink)
                 n = len(tiles)
                 before = n - config.words if n >= config.words else None
                 tiles.append(LoadedTile(n % config.words, len(groups), tile, q, tile is mine[-1], before))
@@ -128,6 +130,8 @@ async def loads_every_tile_once(dut):
                 data = None
                 if entry.enable:
                     data = entry.data | (info.as_bits() << query["query"].offset)
+                    data |= int(dut.sink.value) << query["sink"].offset
+                    assert dut.turn.value == len(rows) // (config.rows * config.words) % 2
                 rows.append((entry.word, entry.row, (info.low, info.high), data))
             else:
                 assert write.from_bits(int(dut.write.value)).enable == 0
@@ -150,8 +154,9 @@ async def loads_every_tile_once(dut):
             dut.release.value = 0
 
     async def take_tiles():
-        for tile in tiles:
-            want = pack(reciprocal.drained_tile_layout(config), {"word": tile.word, "rows": tile.golden.count})
+        for n, tile in enumerate(tiles):
+            want = {"word": tile.word, "rows": tile.golden.count, "turn": n // config.words % 2}
+            want = pack(reciprocal.drained_tile_layout(config), want)
             assert await tile_sink.receive() == want
             kept.add(tile.word)
 
@@ -340,14 +345,15 @@ async def runs_the_slots_of_the_schedule(dut):
                 entry = write.from_bits(int(dut.write.value))
                 assert (entry.word, entry.row) == (tiles[index].word, row)
                 assert entry.enable == (row < tiles[index].golden.count)
+                place = sink_place_layout(config).from_bits(int(dut.sink_place.value))
+                assert (place.word, place.row, place.turn) == (tiles[index].word, row, index // config.words % 2)
             if dut.drained.value != 0:
                 gone.add(min(set(leaving) - gone))
             dut.drained.value = 0
             if dut.o_tile__valid.value == 1 and dut.o_tile__ready.value == 1:
                 tile = tiles[handed]
-                assert int(dut.o_tile__payload.value) == pack(
-                    tile_layout, {"word": tile.word, "rows": tile.golden.count}
-                )
+                want = {"word": tile.word, "rows": tile.golden.count, "turn": handed // config.words % 2}
+                assert int(dut.o_tile__payload.value) == pack(tile_layout, want)
                 assert finished(handed)
                 after = max([cycle, *leaving.values()])
                 leaving[handed] = after + int(rng.integers(1, this["drain"]))

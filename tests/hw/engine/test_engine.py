@@ -1,5 +1,6 @@
 """The whole engine under Icarus, every output bit and every counted event against the golden model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cocotb
@@ -17,6 +18,7 @@ from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
+from fusioncim_golden.sinks import sinks_of
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.engine_run import simulate_jobs
@@ -37,10 +39,12 @@ def random_heads(config, queries, keys, heads=1, seed=0, sharpness=2.0):
 
 def assert_bit_exact(config, jobs, **options):
     run = simulate_jobs(config, jobs, **options)
-    for (heads, job), outputs in zip(jobs, run.outputs, strict=True):
-        expected = golden.run(config, heads, job).out
+    for (heads, job), outputs, lse in zip(jobs, run.outputs, run.lse, strict=True):
+        expected = golden.run(config, heads, job)
         assert outputs.size > 0
-        assert np.array_equal(outputs, expected), f"{np.count_nonzero(outputs != expected)} of {expected.size} differ"
+        wrong = np.count_nonzero(outputs != expected.out)
+        assert not wrong, f"{wrong} of {outputs.size} differ"
+        assert np.array_equal(lse, expected.lse)
     return run
 
 
@@ -247,6 +251,33 @@ def test_drain_and_load_hide_behind_the_next_pass():
     assert len(busy) >= 0.99 * (busy[-1] - busy[0] + 1)
 
 
+SINK_RUNS = {
+    "tiles that drain while their word is loaded": (
+        {"words": 2},
+        Job(queries=5, keys=16, heads=9, mask=FULL, words_per_pass=2),
+        "never",
+    ),
+    "one word, queries that see no key": ({"words": 1}, Job(queries=19, keys=6, heads=2), "randomly"),
+    "two rows at a time, three words": (
+        {"words": 3, "drain_rows": 2},
+        Job(queries=7, keys=20, heads=5, mask=Mask(window=9)),
+        "mostly",
+    ),
+    "INT4": ({"operand_bits": 4, "update_rank": 4, "output_bits": 8}, Job(queries=9, keys=40, heads=3), "bursts"),
+    "seeded": ({"seed": True, "words": 2}, Job(queries=40, keys=40, heads=2), "never"),
+}
+
+
+@pytest.mark.parametrize("name", SINK_RUNS)
+def test_rows_have_the_sinks_of_their_heads(name):
+    changes, job, stall = SINK_RUNS[name]
+    config = TINY.override(**changes)
+    plain = random_heads(config, job.queries, job.keys, job.heads)
+    sinks = sinks_of(np.linspace(-9, 12, job.heads)) * (np.arange(job.heads) % 4 != 3)
+    jobs = [(replace(plain, sinks=sinks), job), (plain, job), (replace(plain, sinks=sinks[::-1]), job)]
+    assert_bit_exact(config, jobs, stall=dict.fromkeys(PORTS, stall), seed=3)
+
+
 # Events, and the share of one engine of several.
 
 COUNTERS = {"zero_row_updates": "skipped_row_updates"}
@@ -259,7 +290,7 @@ def share(config, jobs, engine=0, engines=1):
     events = dict.fromkeys((name for name, _ in softmax_events_layout(config)), 0)
     for heads, job in jobs:
         pairs = [*pair_words(config, heads), *[0] * rank]
-        out = golden.run(config, heads, job, engines).out
+        result = golden.run(config, heads, job, engines)
         mine = [step for step in golden.trace(config, heads, job, engines) if step.tile.engine == engine]
         for n, step in enumerate(mine):
             tile, group = step.tile, step.key_blocks
@@ -267,8 +298,8 @@ def share(config, jobs, engine=0, engines=1):
             words["i_tile"].append(tile_word(config, tile, last=last))
             for head, query, low, high in zip(tile.head, tile.query, tile.low, tile.high[: tile.count], strict=False):
                 words["i_q"].append(query_word(config, heads, head, query, (int(low), int(high))))
-            places = list(zip(tile.head, tile.query, strict=True))[: tile.count]
-            words["o"] += output_words(config, [out[place] for place in places], [tile.count])
+            places = tile.head[: tile.count], tile.query[: tile.count]
+            words["o"] += output_words(config, list(result.out[places]), list(result.lse[places]), [tile.count])
             add_events(config, events, step)
             if last:
                 taken = [other.tile.blocks(rank) for other in mine if other.key_blocks is group]

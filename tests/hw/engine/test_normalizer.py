@@ -9,13 +9,17 @@ from cocotb.utils import get_sim_time
 from fusioncim.engine.normalizer import Normalizer, latency, output_beat_layout
 from fusioncim.engine.op_cim import drain_layout
 from fusioncim.engine.reciprocal import division_cycles, drained_tile_layout
+from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.softmax_layouts import row_state_layout
-from fusioncim_golden.normalizer import normalize
+from fusioncim_golden.config import REFERENCE_BITS
+from fusioncim_golden.normalizer import log_sum_exp, normalize, with_sink
 from fusioncim_golden.presets import preset
+from fusioncim_golden.sinks import PRESENT, SINK_BITS
+from fusioncim_golden.softmax import Rows
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
-from fusioncim_sim.rtl.stream_words import bands, beat_marks, output_rows
+from fusioncim_sim.rtl.stream_words import bands, beat_marks, output_lse, output_rows
 
 SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}
 NARROW = {**SMALL, "accumulator_bits": 16, "probability_bits": 6, "flush": 1, "slack": 0, "update_rank": 1}
@@ -46,6 +50,8 @@ CASES = {
         "i": "mostly",
     },
     "four rows, short row sums": {"config": {**NARROW, "drain_rows": 4}, "o": "mostly"},
+    "coarse table": {"config": {**SMALL, "lut_size": 8, "probability_bits": 12, "accumulator_bits": 32}, "o": "never"},
+    "fine table": {"config": {**SMALL, "fraction_bits": 10, "lut_size": 1024, "output_bits": 8}, "o": "randomly"},
 }
 TILES = 24
 
@@ -57,11 +63,11 @@ def test_normalizer(this):
 
 
 def random_tile(rng, config):
-    """O [rows, columns], row sums and whether the rows are filled [rows], and how many of them leave."""
+    """O [rows, columns]; row sums, whether the rows are filled, references and sinks [rows]; how many of them leave."""
     rows, columns = config.rows, config.columns
     # The least row sum: one key, at most seed_limit powers of two below the reference.
     least = (1 << (config.probability_bits - 1 + config.row_sum_fraction)) >> (config.seed_limit if config.seed else 0)
-    most = (1 << config.row_sum_bits) - 1
+    most = (3 << config.row_sum_bits - 2) - 1  # no row sum gets further, as docs/arithmetic.md proves
     exponent = rng.integers(least.bit_length() - 1, config.row_sum_bits, rows)
     corners = np.stack(
         [
@@ -81,7 +87,14 @@ def random_tile(rng, config):
     o = np.where(rng.random(o.shape) < 0.2, rng.choice([-1, 0, 1, 2], o.shape), o)
     o = np.where(rng.random(o.shape) < 0.1, bound * rng.choice([-1, 1], o.shape), o)
     filled = rng.random(rows) < 0.9
-    return o, row_sum, filled, int(rng.choice([config.rows, config.rows, rng.integers(1, config.rows + 1)]))
+    far = 1 << (REFERENCE_BITS - 1)
+    reference = np.where(rng.random(rows) < 0.9, rng.integers(-100, 101, rows), rng.choice([-far, far - 1], rows))
+    # Most sinks weigh about as much as the row.
+    near = np.clip(reference + rng.integers(-12, 24, rows), -128, 127)
+    code = np.where(rng.random(rows) < 0.8, near, rng.integers(-128, 128, rows)) * 256 + rng.integers(0, 256, rows)
+    sink = np.where(rng.random(rows) < 0.7, PRESENT | code & (PRESENT - 1), 0)
+    state = Rows(~filled, reference, row_sum, np.ones(rows, bool))
+    return o, state, sink, int(rng.choice([config.rows, config.rows, rng.integers(1, config.rows + 1)]))
 
 
 @cocotb.test()
@@ -94,13 +107,16 @@ async def matches_golden(dut):
     words = rng.permutation(np.arange(TILES) % config.words).tolist()
     o = np.zeros((config.words, config.rows, steps, units), np.int64)
     states = [[0] * config.rows for _ in range(config.words)]
-    given, finished, taken, ended = [], [], [], []
-    drain_shape = drain_layout(config)
+    kept = [[0] * config.rows for _ in range(2 * config.words)]
+    given, finished, taken, ended, lse = [], [], [], [], []
+    drain_shape, layout = drain_layout(config), output_beat_layout(config)
+    marks = layout["lse"].offset - layout["last"].offset
     mask = (1 << config.accumulator_bits) - 1
     ports = [getattr(dut, f"drain_data__{n}") for n in range(config.drain_rows)]
     for port in ports:
         port.value = 0
     dut.state.value = 0
+    dut.sink.value = 0
     source = Source(dut, "i", STALLS[this.get("i", "never")](1))
     sink = Sink(dut, "o", STALLS[this["o"]](2))
 
@@ -112,7 +128,9 @@ async def matches_golden(dut):
             drain = drain_shape.from_bits(int(dut.drain.value))
             done = int(dut.done.value)
             if dut.state_enable.value == 1:
-                dut.state.value = states[int(dut.state_word.value)][int(dut.state_row.value)]
+                word, row = int(dut.state_word.value), int(dut.state_row.value)
+                dut.state.value = states[word][row]
+                dut.sink.value = kept[2 * word + int(dut.state_turn.value)][row]
             if done:  # the element of the last read is taken
                 assert last[2] == steps - 1
                 assert done == 1 << last[0]
@@ -128,23 +146,26 @@ async def matches_golden(dut):
 
     async def give():
         """A tile is there once the tile before it in its word has left; tiles leave in order."""
-        for index, (values, row_sum, filled, rows) in enumerate(tiles):
-            word = words[index]
+        for index, (values, state, sink, rows) in enumerate(tiles):
+            word, turn = words[index], int(rng.integers(2))
             while len(finished) < max([n + 1 for n in range(index) if words[n] == word], default=0):
                 await RisingEdge(dut.clk)
             o[word] = values.reshape(config.rows, steps, units)
             for i in range(config.rows):
-                fields = {"filled": int(filled[i]), "seeded": 1, "reference": -1, "row_sum": int(row_sum[i])}
-                states[word][i] = pack(row_state_layout(config), fields)
+                fields = {name: int(getattr(state, name)[i]) for name in ("seeded", "reference", "row_sum")}
+                states[word][i] = pack(row_state_layout(config), {**fields, "filled": int(not state.empty[i])})
+                kept[2 * word + turn][i] = int(sink[i]) >> (SINK_BITS - sink_layout(config).size)
             given.append(cycle())
-            await source.send(pack(drained_tile_layout(config), {"word": word, "rows": rows}))
+            await source.send(pack(drained_tile_layout(config), {"word": word, "rows": rows, "turn": turn}))
 
     async def take():
         for _, _, _, rows in tiles:
             for _ in range(len(bands(config, [rows])) * steps):
                 beat = await sink.receive()
                 taken.append(unpack_vector(beat, config.output_bits, config.drain_rows * units))
-                ended.append((beat >> output_beat_layout(config)["last"].offset, cycle()))
+                above = beat >> layout["last"].offset
+                ended.append((above & ((1 << marks) - 1), cycle()))
+                lse.append([above >> marks + 32 * n & 0xFFFFFFFF for n in range(config.drain_rows)])
 
     def cycle():
         return round(get_sim_time("ns")) // 2
@@ -154,18 +175,22 @@ async def matches_golden(dut):
     elements = sum(rows for *_, rows in tiles) * config.columns
     await within(dut, 12 * elements // units + 5000, give(), take())
 
-    position = compared = saturated = 0
+    position = compared = saturated = moved_rows = 0
     top = (1 << (config.output_bits - 1)) - 1
-    for index, (values, row_sum, filled, rows) in enumerate(tiles):
-        out = normalize(config, values, np.where(filled, row_sum, 0))[:rows]
+    for index, (values, state, sink, rows) in enumerate(tiles):
+        reference, total, moved = with_sink(config, state.reference, np.where(state.empty, 0, state.row_sum), sink)
+        out = np.where(state.empty[:, None], 0, normalize(config, values, total, moved))[:rows]
         many = len(bands(config, [rows]))
         beats = np.array(taken[position : position + many * steps])
         seen = np.array(output_rows(config, beats, [rows]))
-        assert (seen == out).all(), (index, np.argwhere(seen != out)[:3], row_sum)
+        assert (seen == out).all(), (index, np.argwhere(seen != out)[:3], state, sink)
+        words_seen = output_lse(config, np.array(lse[position : position + many * steps]), [rows])
+        assert words_seen == log_sum_exp(config, reference, total)[:rows].tolist(), index
+        moved_rows += np.count_nonzero((moved[:rows] > 0) & out.any(axis=1))
         assert not beats[-1].reshape(-1, units)[len(bands(config, [rows])[-1]) :].any()  # rows that are none
         saturated += int((out == top).sum() + (out == -top - 1).sum())
-        marks, cycles = zip(*ended[position : position + many * steps], strict=True)
-        assert list(marks) == beat_marks(config, [rows]), index
+        seen_marks, cycles = zip(*ended[position : position + many * steps], strict=True)
+        assert list(seen_marks) == beat_marks(config, [rows]), index
         if this["o"] == "never":
             # A band takes as long as its beats or as its division.
             assert cycles[-1] - cycles[0] <= many * max(steps, division_cycles(config.drain_rows)), index
@@ -174,6 +199,7 @@ async def matches_golden(dut):
     assert finished == [(word, rows) for word, (*_, rows) in zip(words, tiles, strict=True)]
     assert compared == elements > 0
     assert saturated > 5
+    assert moved_rows > 5
     if (this["o"], this.get("i")) == ("never", None):
         first = min(config.drain_rows, tiles[0][-1])
         assert ended[0][1] - given[0] == 1 + latency(first)  # the tile is there a cycle after it is given

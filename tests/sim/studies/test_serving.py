@@ -10,10 +10,10 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.studies import serving
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import ENGINE_PARTS, corner
+from fusioncim_sim.system.models import model
 from fusioncim_sim.system.serving.closed_loop import closed_loop
 from fusioncim_sim.system.serving.serve import layer_steps
 from fusioncim_sim.system.serving.trace import read_trace
-from fusioncim_sim.system.workload import model
 
 STORED = json.loads((Path(__file__).parents[3] / "measurements" / "serving.json").read_text(encoding="utf-8"))
 RUNS = serving.RUNS.values()

@@ -20,8 +20,8 @@ from fusioncim_sim.system.baselines import (
 )
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import corner, default_table, read_table
+from fusioncim_sim.system.models import changed, model
 from fusioncim_sim.system.published import PUBLISHED, a100_seconds, ratio
-from fusioncim_sim.system.workload import changed, model
 
 PAPER = PRESETS["paper"]
 TABLE = read_table(default_table())

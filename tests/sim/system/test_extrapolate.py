@@ -9,7 +9,7 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system import extrapolate
 from fusioncim_sim.system.cycles import Memory, run
 from fusioncim_sim.system.extrapolate import WAITING, Layer, Size, layer_counters, work
-from fusioncim_sim.system.workload import changed, model
+from fusioncim_sim.system.models import changed, model
 
 SMALL, PAPER = PRESETS["small"], PRESETS["paper"]
 GROUPED = changed(model("llama3-8b"), {"heads": 24, "kv_heads": 6, "key_size": 64, "value_size": 64})

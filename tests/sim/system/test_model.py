@@ -14,8 +14,9 @@ from fusioncim_sim.studies.system import CASES, case, compared
 from fusioncim_sim.system import energy, energy_table, model
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
-from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, changed, job_of
-from fusioncim_sim.system.workload import model as model_of
+from fusioncim_sim.system.models import changed
+from fusioncim_sim.system.models import model as model_of
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, job_of
 
 PAPER, SMALL = PRESETS["paper"], PRESETS["small"]
 TABLE = energy_table.read_table(energy_table.default_table())
@@ -80,8 +81,8 @@ def test_a_short_head_dimension_leaves_columns_without_work():
 
 @pytest.mark.parametrize("page_tokens", [None, 16])
 def test_a_batch_is_one_job_of_all_its_sequences(page_tokens):
-    cache = Cache(sequences=3, page_tokens=page_tokens)
-    one, many = (evaluated(tokens=300, new=2, cache=each) for each in (Cache(), cache))
+    one = evaluated(tokens=300, new=2)
+    many = evaluated(tokens=300, new=2, cache=Cache(page_tokens=page_tokens), sequences=3)
     for name in ("bytes_query", "bytes_key", "bytes_value", "bytes_output", "slots", "mac_cycles"):
         assert getattr(many.counters, name) == 3 * getattr(one.counters, name), name
     assert many.pairs == 3 * one.pairs

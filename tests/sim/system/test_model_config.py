@@ -135,12 +135,24 @@ def test_latent_attention(tmp_path):
     assert kind.latent
 
 
+@pytest.mark.parametrize(
+    ("values", "sinks", "slopes"),
+    [
+        ({"model_type": "falcon", "alibi": True}, False, True),
+        ({"model_type": "falcon", "alibi": False}, False, False),
+        ({"model_type": "mpt"}, False, True),
+        ({"model_type": "mpt", "attn_config": {"alibi": False}}, False, False),
+        ({"model_type": "bert", "position_embedding_type": "alibi"}, False, True),
+        ({"model_type": "gpt_oss"}, True, False),
+        ({"model_type": "llama"}, False, False),
+    ],
+)
+def test_sinks_and_slopes_are_those_of_the_model(values, sinks, slopes, tmp_path):
+    (kind,) = read_model(written(tmp_path, PLAIN | values)).kinds
+    assert (kind.sinks, kind.slopes) == (sinks, slopes)
+
+
 REFUSED = {
-    "alibi": ({**PLAIN, "model_type": "falcon", "alibi": True}, "the engine has no ALiBi biases"),
-    "mpt": (
-        {"model_type": "mpt", "n_layers": 2, "n_heads": 2, "d_model": 64},
-        "no ALiBi biases, which the model type mpt",
-    ),
     "t5": ({"model_type": "t5", "num_layers": 6, "num_heads": 8, "d_model": 512}, "no relative position biases"),
     "bert with relative positions": (
         {**PLAIN, "model_type": "bert", "position_embedding_type": "relative_key"},
@@ -154,7 +166,6 @@ REFUSED = {
         {**PLAIN, "model_type": "gemma2", "attn_logit_softcapping": 50.0},
         "no soft-capping of scores at 50.0",
     ),
-    "sinks": ({**PLAIN, "model_type": "gpt_oss"}, "no learned attention sinks"),
     "mamba": ({"model_type": "mamba"}, "must have layers of attention"),
     "only convolutions": ({**PLAIN, "model_type": "lfm2", "full_attn_idxs": []}, "not only of convolution"),
     "sparse": ({**PLAIN, "model_type": "deepseek_v3", "index_topk": 2048}, "no sparse attention"),

@@ -11,6 +11,8 @@ from fusioncim_sim.system.model_table import models_table, published
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 RIGHT = {  # layers, query heads, KV heads, dimension, mask
+    "BLOOM": [(2, 8, 8, 8, "causal")],
+    "gpt-oss 20B": [(12, 64, 8, 64, "a window of 128 tokens"), (12, 64, 8, 64, "causal")],
     "BERT base": [(12, 12, 12, 64, "full")],
     "Command R7B": [(24, 32, 8, 128, "a window of 4,096 tokens"), (8, 32, 8, 128, "causal")],
     "DeepSeek V2": [(60, 128, 1, 576, "causal")],
@@ -38,6 +40,7 @@ RIGHT = {  # layers, query heads, KV heads, dimension, mask
     "ModernBERT base": [(8, 12, 12, 64, "full"), (14, 12, 12, 64, "a window of 65 tokens and 64 ahead")],
     "Nemotron 3 Nano": [(6, 32, 2, 128, "causal")],
     "OLMo 2 7B": [(32, 32, 32, 128, "causal")],
+    "MPT 7B": [(32, 32, 32, 128, "causal")],
     "OLMo 3 7B": [(24, 32, 32, 128, "a window of 4,096 tokens"), (8, 32, 32, 128, "causal")],
     "Phi-3 mini 4k": [(32, 32, 32, 96, "a window of 2,047 tokens")],
     "Phi-4": [(40, 40, 10, 128, "causal")],
@@ -58,14 +61,12 @@ LEFT_OUT = {
 }
 REFUSED = {
     "BART": "no cross-attention, which the model type bart has",
-    "BLOOM": "no ALiBi biases, which the model type bloom has",
     "DeepSeek V3.2": "no sparse attention, which the model type deepseek_v32 has",
     "Gemma 2 9B": "no soft-capping of scores at 50.0, which the model type gemma2 has",
-    "gpt-oss 20B": "no learned attention sinks, which the model type gpt_oss has",
-    "MPT 7B": "no ALiBi biases, which the model type mpt has",
     "T5": "no relative position biases, which the model type t5 has",
     "Whisper": "no cross-attention, which the model type whisper has",
 }
+SINKS, SLOPES = {"gpt-oss 20B"}, {"BLOOM", "MPT 7B"}
 LATENT = {"DeepSeek V2", "DeepSeek V3", "Kimi K2"}
 
 
@@ -80,6 +81,7 @@ def test_layers_are_those_of_the_model(name):
     assert [(x.layers, x.heads, x.kv_heads, x.key_size, x.mask.words) for x in found.kinds] == RIGHT[name]
     assert found.left_out == LEFT_OUT.get(name, {})
     assert all(each.latent == (name in LATENT) for each in found.kinds)
+    assert all((each.sinks, each.slopes) == (name in SINKS, name in SLOPES) for each in found.kinds)
 
 
 @pytest.mark.parametrize("name", REFUSED)

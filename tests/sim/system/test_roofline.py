@@ -5,8 +5,8 @@ import pytest
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system.cycles import Counts, Memory
+from fusioncim_sim.system.models import changed, model, most_keys, scores
 from fusioncim_sim.system.roofline import Roofline, roofline
-from fusioncim_sim.system.workload import changed, model, most_keys, scores
 
 PAPER = PRESETS["paper"]
 LLAMA = model("llama3-8b")

@@ -1,5 +1,6 @@
 """Models and their jobs: sizes, padding, latent attention, bad input."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,8 @@ from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.schedule import Job
 from fusioncim_golden.status import Status
-from fusioncim_sim.system.workload import MODELS, Cache, Phase, changed, job_of, model, scores
+from fusioncim_sim.system.models import MODELS, changed, model, scores
+from fusioncim_sim.system.workload import FORMATS, Cache, Phase, cache_of, job_of
 
 PAPER = PRESETS["paper"]
 
@@ -88,8 +90,8 @@ def test_a_job_is_one_that_the_chip_takes(name, queries, start):
 @pytest.mark.parametrize("sequences", [1, 3])
 @pytest.mark.parametrize("name", ["llama3-8b", "bert-base"])
 def test_batches_and_pages_are_jobs_that_the_chip_takes(name, sequences, page_tokens):
-    this, cache = model(name), Cache(sequences=sequences, page_tokens=page_tokens)
-    work = job_of(PAPER, this, 5, 95, 100, 2, cache)
+    this, cache = model(name), Cache(page_tokens=page_tokens)
+    work = job_of(PAPER, this, 5, 95, 100, 2, cache, sequences)
     work.job.check(PAPER)
     assert work.statuses() == [Status.OK] * sequences
     assert [(each.queries, each.start, each.keys, each.mask) for each in work.parts] == [
@@ -102,6 +104,41 @@ def test_batches_and_pages_are_jobs_that_the_chip_takes(name, sequences, page_to
         assert sequences == 1 or list(work.page_list) != sorted(work.page_list)
 
 
+@pytest.mark.parametrize("page_tokens", [None, 8, 64])
+@pytest.mark.parametrize("sequences", [1, 3])
+@pytest.mark.parametrize("name", FORMATS)
+def test_caches_of_every_format_are_jobs_that_the_chip_takes(name, sequences, page_tokens):
+    chip = PAPER.override(token_scale_bits=8, alibi=True)
+    this = replace(model("llama3-8b"), sinks=True, slopes=True)
+    cache = cache_of(name, page_tokens)
+    job = (work := job_of(chip, this, 5, 95, 100, 2, cache, sequences)).job
+    job.check(chip)
+    assert work.statuses() == [Status.OK] * sequences
+    assert (job.kv_bits == 4, job.token_scales is not None) == ("int4" in name, "token" in name)
+    assert job.key_bytes(chip) == job.k.pitch == (64 if "int4" in name else 128)
+    assert job.sinks
+    assert job.slopes
+    # In pages the scales lie behind the keys of their page, else no two things share a byte.
+    regions = job.operands(chip) + job.results(chip)
+    if page_tokens and job.token_scales:
+        keys = job.k.address + 2 * job.k.head_pitch
+        assert job.token_scales.address == keys
+        assert keys + job.token_scales.end(page_tokens, 2) - keys <= job.k.address + job.pages.k_pitch
+        regions.remove(next(each for each in regions if each[0] == keys))
+    assert all(end <= start for (_, end), (start, _) in pairwise(sorted(regions)))
+
+
+def test_what_the_chip_has_not_is_refused():
+    with pytest.raises(InputError, match=r"^scales per token need a chip with token_scale_bits = 1 or 8, not 0$"):
+        job_of(PAPER, model("llama3-8b"), 1, 0, 1, cache=cache_of("int8-per-token", None))
+    with pytest.raises(
+        InputError, match=r"^llama3-8b has slopes \(ALiBi\): the chip must have alibi = true, not false$"
+    ):
+        job_of(PAPER, replace(model("llama3-8b"), slopes=True), 1, 0, 1)
+    with pytest.raises(InputError, match=r"^cache must be one of int8, int8-per-token, int4, int4-per-token, not fp8$"):
+        cache_of("fp8", None)
+
+
 @pytest.mark.parametrize("tokens", [4, 12, 512])
 def test_pages_that_the_chip_does_not_have(tokens):
     with pytest.raises(InputError, match=rf"keys of a page must be one of 8, 16, 32, 64, 128, 256, not {tokens}"):
@@ -111,7 +148,7 @@ def test_pages_that_the_chip_does_not_have(tokens):
 @pytest.mark.parametrize("sequences", [0, 1025])
 def test_too_many_sequences(sequences):
     with pytest.raises(InputError, match=rf"sequences must be from 1 to 1024, not {sequences}"):
-        Cache(sequences=sequences)
+        Phase(tokens=1, sequences=sequences)
 
 
 def test_latent_attention_reads_one_vector_as_key_and_value():

@@ -210,6 +210,18 @@ CASES: Mapping[str, Case] = {
     "keys as values: two ports, slow memory": _batch(
         *STEPS, chip=LATENT.override(read_ports=2), kv_heads=1, group=8, shared=True, latency=100, share=0.5
     ),
+    "packed: prefill": _prefill(kv_bits=4),
+    "packed: decode, folded": _decode(chip=FOLDED, kv_bits=4),
+    "packed: 8 heads together, pages": Case(
+        chip=EIGHT, kv_heads=8, group=2, queries=2, keys=301, kv_bits=4, paging=Paging(tokens=16), latency=100
+    ),
+    "packed: dimension 72 of 128, bus of 256 bits": _prefill(chip=LONG_256, kv_bits=4, dimension=72),
+    "packed: bus of 1024 bits, batch": _batch(*RAGGED, chip=WIDE, kv_bits=4, dimension=120),
+    "packed: keys as values, two ports": _batch(
+        *STEPS, chip=LATENT.override(read_ports=2), kv_bits=4, kv_heads=1, group=8, shared=True, latency=60
+    ),
+    "packed: two ports, slow memory": _decode(chip=FOLDED.override(read_ports=2), kv_bits=4, latency=150, share=0.5),
+    "packed: small, decode of 8 tokens": Case(chip=SMALL, kv_heads=2, group=4, queries=8, keys=2048, kv_bits=4),
     "two walks: decode steps": _batch(*APART, chip=EIGHT.override(walks=2), kv_heads=1, group=4, latency=60),
     "two walks: batches in pages in the queue": _batch(
         *APART, chip=EIGHT.override(walks=2), kv_heads=1, group=3, paging=Paging(tokens=8), jobs=2

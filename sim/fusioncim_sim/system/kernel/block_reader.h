@@ -14,7 +14,7 @@ typedef struct {
 } BlockReader;
 
 /* Of a key, or a value. */
-static int64_t block_bytes(const BlockReader *r) { return r->half ? r->block.job->value_bytes : r->block.job->vector_bytes; }
+static int64_t block_bytes(const BlockReader *r) { return r->half ? r->block.job->value_bytes : r->block.job->key_bytes; }
 
 /* All keys, or values, in one request: they are neighbours of whole beats in memory. */
 static int block_whole(const BlockReader *r, const Config *config)

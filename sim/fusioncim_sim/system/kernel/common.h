@@ -36,7 +36,7 @@ typedef struct {
     Tensor q, k, v, o;
     int64_t scales, queries, keys, start, heads, kv_heads;
     int64_t shared; /* V lies where K lies */
-    int64_t vector_bytes, value_bytes, row_bytes; /* of a query or key; of a value; of an output row */
+    int64_t query_bytes, key_bytes, value_bytes, row_bytes; /* of a query, key, value, output row */
     int64_t window, ahead, chunk, prefix; /* of the golden `mask.Mask` */
     int64_t list, page_tokens, pages, k_page_pitch, v_page_pitch, intervals;
     int64_t sinks, slopes, token_scales, token_scales_pitch, lse, lse_pitch; /* 0: none */

@@ -35,7 +35,7 @@ static int64_t job_cycles(const Config *config, const Job *job)
     int64_t counts[] = {
         heads, queries, 1, job->lse ? kv_heads : 0, rows, heads, queries, 1, kv_heads, keys, pages, 1, kv_heads, keys, pages, 1,
         job->heads, job->sinks ? job->heads : 0, job->slopes ? job->heads : 0, job->sequences, job->all_queries, listed,
-        heads, queries, rows, group, group,
+        heads, queries, job->all_queries, group, group,
     };
     int64_t of_tokens[] = {scaled * kv_heads, scaled * pages, scaled * (keys + TOKEN_SCALE_KEYS) / TOKEN_SCALE_KEYS};
     return JUDGE_CYCLES + group + config->rows / group + products_cycles(counts, sizeof counts / sizeof *counts) +
@@ -47,7 +47,7 @@ static int64_t part_cycles(const Job *job)
 {
     int64_t first_key = job->page_tokens || !job->keys ? 0 : job->first_key;
     int64_t counts[] = {
-        job->heads, job->heads / job->kv_heads, job->first_row, first_key, first_key, job->first_row,
+        job->heads, job->heads / job->kv_heads, job->first_row, first_key, first_key, job->first_row, job->lse ? job->first_row : 0,
     };
     return products_cycles(counts, sizeof counts / sizeof *counts);
 }

@@ -24,7 +24,7 @@ static Request loader_request(const QueryLoader *l, const Config *config, const 
         return (Request){job->scales, beats_touched(config, job->scales, job->heads * SCALE_BYTES), SCALE, slot, 0};
     if (l->state == LOAD_INTERVAL)
         return (Request){l->interval_address, 1, INTERVAL, slot, 0};
-    return (Request){l->q_address, beats_touched(config, l->q_address, job->vector_bytes), QUERY, slot, 0};
+    return (Request){l->q_address, beats_touched(config, l->q_address, job->query_bytes), QUERY, slot, 0};
 }
 
 /* The tile that the planner shows is done with. */

@@ -13,6 +13,7 @@ from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import LIMITS, Roofline
 from fusioncim_sim.system.serving.closed_loop import Step
 from fusioncim_sim.system.serving.trace import Trace
+from fusioncim_sim.system.workload import Cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,11 @@ class LayerStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """How requests are computed: slots, tokens of a chunk at most, keys of a page or None."""
+    """How requests are computed: slots, tokens of a chunk at most, and how keys and values lie in memory."""
 
     slots: int
     chunk: int
-    page_tokens: int | None
+    cache: Cache
 
 
 @dataclass(frozen=True, kw_only=True)

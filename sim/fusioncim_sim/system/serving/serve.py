@@ -21,11 +21,12 @@ from fusioncim_sim.system.energy_table import EnergyTable
 from fusioncim_sim.system.idle_engines import idle_energy
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
+from fusioncim_sim.system.models import Model, most_keys, scores
 from fusioncim_sim.system.roofline import roofline
 from fusioncim_sim.system.serving.closed_loop import CHUNK, SLOTS, closed_loop
 from fusioncim_sim.system.serving.metrics import LayerStep, Loop, Served
 from fusioncim_sim.system.serving.trace import Trace
-from fusioncim_sim.system.workload import Model, batch_of, check_fits, most_keys, scores
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, batch_of, check_fits
 
 PIECES = 32
 """Pieces that the steps are done in, for each kind of layer."""
@@ -45,7 +46,7 @@ def serve(
     clock_mhz: float = CLOCK_MHZ,
     slots: int = SLOTS,
     chunk: int = CHUNK,
-    page_tokens: int | None = None,
+    cache: Cache = CONTIGUOUS,
     jobs: int = 1,
 ) -> Served:
     """Run all requests of a trace; jobs: processes at a time; the other arguments are those of `model.evaluate`.
@@ -58,12 +59,12 @@ def serve(
     steps = closed_loop(trace.requests, slots, chunk)
     sizes = [tuple(share.size for share in step) for step in steps]
     distinct = list(dict.fromkeys(sizes))
-    check_steps(chip, model, distinct, page_tokens)
+    check_steps(chip, model, distinct, cache)
     length = ceil(len(distinct) / PIECES)
     names = {model: f"{model.name}, layers of kind {n}" if n else model.name for n, model in enumerate(model.kinds)}
     work = {
         f"{names[kind]}, from step {n + 1:,}": partial(
-            layer_steps, chip, kind, distinct[n : n + length], dram, table, at, clock_mhz, page_tokens
+            layer_steps, chip, kind, distinct[n : n + length], dram, table, at, clock_mhz, cache
         )
         for kind in model.kinds
         for n in range(0, len(distinct), length)
@@ -74,14 +75,14 @@ def serve(
     taken = dict(zip(distinct, zip(*found, strict=True), strict=True))
     return Served(
         chip=chip, model=model, trace=trace, dram=dram, clock_mhz=clock_mhz,
-        loop=Loop(slots=slots, chunk=chunk, page_tokens=page_tokens), steps=tuple(steps),
+        loop=Loop(slots=slots, chunk=chunk, cache=cache), steps=tuple(steps),
         layers=tuple(taken[size] for size in sizes),
     )  # fmt: skip
 
 
-def check_steps(chip: ChipConfig, model: LanguageModel, steps: Sequence[Size], page_tokens: int | None) -> None:
+def check_steps(chip: ChipConfig, model: LanguageModel, steps: Sequence[Size], cache: Cache) -> None:
     """Refuse steps that the chip would refuse, and models whose tokens see later ones."""
-    page = page_tokens or 1
+    page = cache.page_tokens or 1
     for kind in model.kinds:
         if not kind.looks_back:
             raise InputError(f"the tokens of a model that serves requests must see no later ones, not so {kind.name}")
@@ -93,7 +94,7 @@ def check_steps(chip: ChipConfig, model: LanguageModel, steps: Sequence[Size], p
                     f"the keys of all sequences of a step must be at most {POSITIONS:,} together "
                     f"(these fit with --slots {max(POSITIONS // max(rooms), 1):,}), not {sum(rooms):,}"
                 )
-            batch_of(chip, kind, step, page_tokens).job.check(chip)
+            batch_of(chip, kind, step, cache).job.check(chip)
 
 
 def layer_steps(
@@ -104,12 +105,12 @@ def layer_steps(
     table: EnergyTable | None,
     at: Point,
     clock_mhz: float,
-    page_tokens: int | None,
+    cache: Cache,
 ) -> list[LayerStep]:
     """A layer of every step."""
     memory, found = dram.behind(chip, clock_mhz), []
     for step in steps:
-        counters = run(chip, [batch_of(chip, model, step, page_tokens)], memory)
+        counters = run(chip, [batch_of(chip, model, step, cache)], memory)
         pairs = sum(scores(model, *part) for part in step)
         rows = model.heads * sum(queries for queries, _, _ in step)
         work = LayerWork(chip=chip, model=model, clock_mhz=clock_mhz, counters=counters, pairs=pairs)

@@ -16,16 +16,18 @@ from fusioncim_sim.system.cycles import Counts, run
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.model import evaluate
 from fusioncim_sim.system.model_config import LanguageModel, language_model
+from fusioncim_sim.system.models import changed, model
 from fusioncim_sim.system.serving.figures import figures, spread
 from fusioncim_sim.system.serving.serve import serve
 from fusioncim_sim.system.serving.trace import Request, Trace
-from fusioncim_sim.system.workload import Phase, batch_of, changed, model
+from fusioncim_sim.system.workload import Cache, Phase, batch_of
 
 PAPER = PRESETS["paper"]
 TABLE = energy_table.read_table(energy_table.default_table())
 AT = energy_table.corner("28 nm, 0.9 V")
 MEMORY = dram("lpddr5").behind(PAPER, 400.0)
 LLAMA = language_model("llama3-8b", {"layers": 3})
+PAGES_256 = Cache(page_tokens=256)
 HAND = ((5, 2), (2, 3), (1, 1), (4, 1))
 STEPS = [
     [(3, 0, 3), (2, 0, 2)],
@@ -142,7 +144,7 @@ def test_every_kind_of_layer_is_walked_through():
 
 
 def test_pages_move_the_same_keys():
-    plain, paged = served(table=None), served(table=None, page_tokens=16)
+    plain, paged = served(table=None), served(table=None, cache=Cache(page_tokens=16))
     for one, other in zip(plain.layers, paged.layers, strict=True):
         for name in ("bytes_key", "bytes_value", "slots", "mac_cycles"):
             assert getattr(one[0].counters, name) == getattr(other[0].counters, name)
@@ -175,7 +177,7 @@ def test_figures_are_json_and_add_up(found):
     total = sum((layer.counters for (layer,) in found.layers), start=Counts())
     assert kind["layer"]["counters"] == asdict(total)
     assert {x.name for x in fields(Counts)} == kind["layer"]["counters"].keys()
-    assert data["loop"] == {"slots": 2, "chunk": 3, "page_tokens": None}
+    assert data["loop"] == {"slots": 2, "chunk": 3, "cache": {"page_tokens": None, "kv_bits": 0, "token_scales": False}}
     assert whole["sequences_per_step"] == 9 / 5
     assert whole["step_s"] == spread(found.step_seconds)
 
@@ -193,13 +195,17 @@ def test_a_request_of_one_token_has_no_later_one():
     ("lengths", "options", "said"),
     [
         ([(400_000, 1)] * 3, {"slots": 3, "chunk": 400_000}, r"--slots 2\), not 1,200,000"),
-        ([(400_000, 1)] * 3, {"slots": 3, "chunk": 400_000, "page_tokens": 256}, r"--slots 2\), not 1,200,384"),
+        (
+            [(400_000, 1)] * 3,
+            {"slots": 3, "chunk": 400_000, "cache": Cache(page_tokens=256)},
+            r"--slots 2\), not 1,200,384",
+        ),
         (
             [(1 << 19, 1)],
             {"chunk": 1 << 19, "chip": PAPER.override(address_bits=32), "table": None},
             "must fit into the",
         ),
-        (HAND, {"page_tokens": 3}, "keys of a page must be one of"),
+        (HAND, {"cache": Cache(page_tokens=3)}, "keys of a page must be one of"),
         (HAND, {"this": LanguageModel(name="x", kinds=(changed(model("bert-base"), {}),), left_out={})}, "not so bert"),
         (HAND, {"this": language_model("llama3-8b", {"mask": FULL})}, "must see no later ones, not so llama3-8b"),
         (HAND, {"this": language_model("deepseek-v3")}, "choose a chip with more columns"),
