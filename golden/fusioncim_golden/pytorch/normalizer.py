@@ -35,15 +35,15 @@ def finished(config: Config, rows: Rows, sinks: Tensor | None) -> Finished:
     empty, none = reference == NOTHING, torch.zeros_like(reference)
     if sinks is None:
         return Finished(reference, row_sum, none, empty)
+    # A row that has seen no key has the sum 0 and a reference below that of every sink.
     exponent, weight, there = sink_weight(config, sinks.to(torch.int64))
     distance = exponent - reference
     above = distance.clamp(0, MOST_SHIFT)
-    with_sink = shift_round(row_sum, above) + shift_round(weight, (-distance).clamp(0, MOST_SHIFT))
-    with_sink = torch.where(empty, weight, with_sink)
+    total = shift_round(row_sum, above) + shift_round(weight, (-distance).clamp(0, MOST_SHIFT))
     return Finished(
-        torch.where(there & (empty | (distance > 0)), exponent, reference),
-        torch.where(there, with_sink, row_sum),
-        torch.where(there & ~empty, above, none),
+        torch.where(there & (distance > 0), exponent, reference),
+        torch.where(there, total, row_sum),
+        torch.where(there, above, none),
         empty,
     )
 
