@@ -44,16 +44,16 @@ def job(seed, shape, dimensions, *, shared=False, kv_bits=0, **rest):
 
 
 JOBS = [
-    job(1, (2, 3, 20, 45), (48, 48)),
-    job(2, (2, 3, 20, 45), (48, 32), shared=True),
-    job(3, (1, 4, 2, 150), (40, 8), shared=True, paging=Paging(tokens=16, layout="token", seed=1)),
-    job(8, (2, 3, 20, 45), (48, 48), kv_bits=4),
-    job(9, (1, 4, 3, 101), (40, 24), kv_bits=4, shared=True, paging=Paging(tokens=16, seed=1)),
-    job(4, (2, 2, 2, 150), (16, 48), gap=16),
-    job(10, (2, 2, 2, 150), (32, 40), kv_bits=4, gap=16, paging=Paging(tokens=8, layout="head", seed=1)),
+    job(1, (2, 3, 9, 30), (48, 48)),
+    job(2, (2, 3, 9, 30), (48, 32), shared=True),
+    job(3, (1, 4, 2, 100), (40, 8), shared=True, paging=Paging(tokens=16, layout="token", seed=1)),
+    job(8, (2, 3, 9, 30), (48, 48), kv_bits=4),
+    job(9, (1, 4, 3, 61), (40, 24), kv_bits=4, shared=True, paging=Paging(tokens=16, seed=1)),
+    job(4, (2, 2, 2, 100), (16, 48), gap=16),
+    job(10, (2, 2, 2, 100), (32, 40), kv_bits=4, gap=16, paging=Paging(tokens=8, layout="head", seed=1)),
     job(11, (1, 2, 4, 60), (48, 16), kv_bits=4, shared=True, gap=16),
-    job(5, (2, 2, 3, 70), (48, 48), shared=True, gap=16),
-    job(6, (2, 2, 3, 70), (24, 40), paging=Paging(tokens=8, seed=1)),
+    job(5, (2, 2, 3, 50), (48, 48), shared=True, gap=16),
+    job(6, (2, 2, 3, 50), (24, 40), paging=Paging(tokens=8, seed=1)),
     job(
         *(7, (1, 2, 9, 60), (48, 32)),
         shared=True,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
+from tests.cases import ALL, SHARE, part
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
@@ -154,7 +155,9 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", part(VARIANTS, "sink_first", "folded", "folded_many_words", "int4", "seeded", "int8_out")
+)
 def test_configurations(name):
     jobs = JOBS if "schedule" in VARIANTS[name] else SEVERAL
     run_and_check(TINY.override(**VARIANTS[name]), jobs, stall="never", latency=5, cycles=60_000)
@@ -197,11 +200,9 @@ def test_large(name):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engines", [2, 4])
-def test_small(engines):
-    chip = SMALL.override(engines=engines)
-    jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, chip)), ChipJob(groups=operands(2, 2, 2, 3, 40, chip))]
-    check(chip, jobs, simulate_chip(chip, jobs, cycles=20_000))
+def test_small():
+    jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, SMALL)), ChipJob(groups=operands(2, 2, 2, 3, 40, SMALL))]
+    check(SMALL, jobs, simulate_chip(SMALL, jobs, cycles=20_000))
 
 
 def test_slow_memory_and_small_buffer():
@@ -351,8 +352,11 @@ async def survives_aborts_and_resets(dut):
     Path(this["out"]).write_text('{"statuses": [], "counters": {}}', encoding="utf-8")
 
 
+STOPS = [("abort", 1), ("reset", 2), ("reset", 1), ("abort", 4)]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(("kind", "drain_rows"), [("abort", 1), ("reset", 1), ("abort", 4), ("reset", 2)])
+@pytest.mark.parametrize(("kind", "drain_rows"), STOPS if ALL else STOPS[:2])
 def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
     jobs = jobs_of(["grouped"])
     simulate_chip(
@@ -363,7 +367,7 @@ def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
         path=HERE[1],
         extra={
             "kind": kind,
-            "points": [0, 40, 150, 300, 340, 400, 460, 520, 600, 700, 850, 1000, 1300],
+            "points": [0, 40, 150, 300, 340, 400, 460, 520, 600, 700, 850, 1000, 1300][::SHARE],
             "expected": golden.run(TINY, jobs[0].groups).out.tolist(),
         },
     )
@@ -383,7 +387,7 @@ def test_the_next_job_is_right_after_a_stop_while_two_passes_are_open(kind):
         path=HERE[1],
         extra={
             "kind": kind,
-            "points": [300, 500, *range(600, 1150, 50), 1300],
+            "points": [300, 500, *range(600, 1150, 50), 1300][::SHARE],
             "expected": job.golden(chip).tolist(),
         },
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.cases import ALL
 from tests.hw.chip.right import quantized
 
 from fusioncim_golden.descriptor import Sequence
@@ -34,8 +35,8 @@ CHIPS = {
     },
     "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64, "drain_rows": 4, "streams": 1},
 }
-JOBS = 26
-"""Of each chip: more than 200 in all."""
+JOBS = 40 if ALL else 8
+"""Of each chip."""
 
 
 def masks(rng, keys):

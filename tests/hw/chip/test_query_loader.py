@@ -17,7 +17,7 @@ TINY = PRESETS["tiny"]
 CHIPS = {
     "tiny": {},
     "folded": {"schedule": "folded", "engines": 4, "words": 4},
-    "wide": {"bus_bits": 256, "columns": 32, "update_rank": 4, "buffer_bytes": 4096},
+    "wide": {"schedule": "folded", "bus_bits": 256, "columns": 32, "update_rank": 4, "buffer_bytes": 4096},
 }
 MASKS = {"causal": Mask(), "full": FULL, "window": Mask(window=9), "prefix": Mask(prefix=12)}
 
@@ -40,7 +40,7 @@ def limited(seed, group, queries, keys, mask, chip=TINY, **options):
 def test_rows_see_what_their_intervals_leave(name):
     """Every bit as the golden model, every cycle as the cycle model; some tiles begin inside of a query."""
     chip = TINY.override(**CHIPS[name])
-    jobs = [limited(n, 3, 45 + n, 50, mask, chip) for n, mask in enumerate(MASKS.values())]
+    jobs = [limited(n, 3, 27 + n, 35, mask, chip) for n, mask in enumerate(MASKS.values())]
     done = simulate_chip(chip, jobs, latency=30, cycles=60_000)
     assert_right(chip, jobs, done)
     assert_counted(chip, done)

@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.cases import ALL
 from tests.sim.cli.bad_inputs import PIPES, ROWS, Row, files
 from typer.testing import CliRunner
 
 from fusioncim_sim.cli.app import app
 
-ALL = os.environ.get("FUSIONCIM_ALL_INPUTS") == "1"
 HERE = ROWS if ALL else ROWS[::10]
 AS_A_PROGRAM = ROWS[5::20] if ALL else ROWS[5::130]
 LIMIT_S = 30
