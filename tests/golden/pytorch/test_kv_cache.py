@@ -232,6 +232,21 @@ def test_a_model_with_sinks_keeps_its_mean_key(kind):
     assert (stored - exact).abs().mean() < 0.1 * without
 
 
+@pytest.mark.parametrize("cache", ["recomputed", "int8_per_token"])
+def test_padding_takes_no_part(cache):
+    """Distances count from the first token, and the sinks of a row are those of its head."""
+    q, k, v = heads(shape=(1, 2, 24, 32))
+    attention = hf.Attention(CONFIG.override(alibi=True), cache=cache)
+    own = factors(q, k, v, attention.form, subtract_mean_k=False) if attention.form.bits else None
+    attention = replace(attention, factors={} if own is None else {0: own})
+    terms = {"s_aux": torch.linspace(-3, 5, 6), "alibi_slopes": 2.0 ** -torch.arange(1, 7)}
+    alone, _ = attention(Layer().eval(), *(x[:, :, 7:] for x in (q, k, v)), None, **terms)
+    mask = torch.ones(24, 24, dtype=torch.bool).tril() & (torch.arange(24) >= 7)
+    padded, _ = attention(Layer().eval(), q, k, v, mask[None, None], **terms)
+    assert torch.equal(padded[:, 7:], alone)
+    assert not padded[:, :7].any()
+
+
 def call(attention=None, **options):
     q, k, v = heads()
     given = {"query": q, "key": k, "value": v} | options
