@@ -18,6 +18,7 @@ from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import (
     DIMENSION_STEP,
+    LSE_BYTES,
     MAX_HEADS,
     POSITIONS,
     SCALE_BYTES,
@@ -167,7 +168,7 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
     job = work.job
     query, key, value = job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip)
     row, group = job.row_bytes(chip), job.heads // job.kv_heads
-    scales = Tensor(address=job.scales, pitch=0, head_pitch=0)
+    tables = [job.scales, *filter(None, (job.sinks, job.slopes))]
     moved = Traffic()
     for each, status in zip(work.parts, work.statuses(), strict=True):
         if status != Status.OK or not each.queries:
@@ -180,10 +181,11 @@ def traffic(chip: ChipConfig, job: Descriptor | Work) -> Traffic:
         moved.bytes_key += _bytes(chip, job.k, job.kv_heads, key, _places(work, each, "k"), reads)
         if not job.shared:
             moved.bytes_value += _bytes(chip, job.v, job.kv_heads, value, _places(work, each, "v"), reads)
-        moved.bytes_scale = _bytes(
-            chip, scales, 1, job.heads * SCALE_BYTES, np.zeros(1, np.int64), np.ones(1, np.int64)
-        )
+        beats = _beats(chip, np.array(tables), job.heads * SCALE_BYTES)
+        moved.bytes_scale = int(beats.sum()) * chip.bus_bytes
         moved.bytes_output += _bytes(chip, job.o, job.heads, row, rows * job.o.pitch, once)
+        if job.lse:
+            moved.bytes_output += _lse_bytes(chip, job.lse, job.kv_heads, each.first_row * group, each.queries * group)
         moved.buffer_writes += job.kv_heads * blocks
         moved.deliveries += job.kv_heads * deliveries
     return moved
@@ -227,6 +229,13 @@ def _bytes(chip: ChipConfig, tensor: Tensor, heads: int, size: int, places: Int,
     return beats * chip.bus_bytes
 
 
-def _beats(chip: ChipConfig, address: Int, size: int) -> Int:
+def _lse_bytes(chip: ChipConfig, lse: descriptor.HeadTensor, kv_heads: int, first: int, rows: int) -> int:
+    """Bytes of the beats that the log-sum-exp of tiles touches, whose rows are neighbours; first: row of a KV head."""
+    row = np.arange(0, rows, chip.engine.rows)
+    heads = lse.address + np.arange(kv_heads)[:, None] * lse.pitch + (first + row) * LSE_BYTES
+    return int(_beats(chip, heads, np.minimum(rows - row, chip.engine.rows) * LSE_BYTES).sum()) * chip.bus_bytes
+
+
+def _beats(chip: ChipConfig, address: Int, size: Int | int) -> Int:
     """Beats from the first to the last that `size` bytes at each address touch."""
     return (address % chip.bus_bytes + size - 1) // chip.bus_bytes + 1

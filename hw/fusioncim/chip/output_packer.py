@@ -176,14 +176,17 @@ class OutputPacker(wiring.Component):
         return fifo.w_rdy
 
     def _place(self, m: Module, places: SyncFIFOBuffered, lse: LsePacker) -> None:
-        """Tiles go to the walk of the rows and to that of the log-sum-exp, which has room whenever the other has."""
-        tile = self.i_place.payload
+        """Tiles go to the walk of the rows and to that of the log-sum-exp."""
+        tile, taken = self.i_place.payload, Signal()
         kept = data.View(row_tile_layout(self.config), places.w_data)
         m.d.comb += [
+            *(
+                self.i_place.ready.eq(places.w_rdy & lse.i_place.ready),
+                taken.eq(self.i_place.valid & self.i_place.ready),
+            ),
             *(kept[name].eq(tile[name]) for name in kept.shape().members),
-            *(places.w_en.eq(self.i_place.valid), self.i_place.ready.eq(places.w_rdy)),
             *(lse.i_place.payload.address.eq(tile.lse), lse.i_place.payload.rows.eq(tile.rows)),
-            *(lse.i_place.payload.slot.eq(tile.slot), lse.i_place.valid.eq(self.i_place.valid & self.i_place.ready)),
+            *(lse.i_place.payload.slot.eq(tile.slot), places.w_en.eq(taken), lse.i_place.valid.eq(taken)),
         ]
 
     def _walk(self, m: Module, places: SyncFIFOBuffered) -> Signal:

@@ -8,7 +8,7 @@ a tile, and limits what these see.
 A row is asked for only when its engine waits for it, so that what comes back is never held up.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -27,7 +27,7 @@ from fusioncim.lib.arith import fits, one_hot, selected
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.config import POSITION_BITS, SLOPE_POSITION_BITS
 from fusioncim_golden.limits import INTERVAL_BYTES, POSITIONS, SCALE_BYTES
 
 ROWS_IN_FLIGHT = 32
@@ -41,10 +41,18 @@ def note_layout(chip: ChipConfig) -> data.StructLayout:
         engine: where it goes.
         head: whose row it is.
         keys: those that it sees.
+        position: of its query, on a chip with alibi.
         final: the last row of a pass.
     """
+    position = {"position": SLOPE_POSITION_BITS} if chip.engine.alibi else {}
     return data.StructLayout(
-        {"engine": address_shape(chip.engines), "head": HEAD_BITS, "keys": mask.interval_layout(), "final": 1}
+        {
+            "engine": address_shape(chip.engines),
+            "head": HEAD_BITS,
+            "keys": mask.interval_layout(),
+            "final": 1,
+            **position,
+        }
     )
 
 
@@ -162,6 +170,8 @@ class QueryLoader(wiring.Component):
             asked.final.eq(tile.final & (row + 1 == tile.rows)),
             notes.w_en.eq(step),
         ]
+        if chip.engine.alibi:
+            m.d.comb += asked.position.eq(position)
 
         with m.FSM() as fsm:
             with m.State("TILE"):
@@ -294,7 +304,8 @@ class QueryLoader(wiring.Component):
         coming = data.View(note, notes.r_data)
         vector = Signal(vector_words_layout(chip), reset_less=True)
         complete = Signal()
-        now = Signal(note, reset_less=True)
+        kept = {name: shape for name, shape in note.members.items() if name != "head"}
+        now = Signal(data.StructLayout(kept), reset_less=True)
         is_row = Signal()
         m.d.comb += [
             is_row.eq(self.beat_valid & ~self.beat_scale),
@@ -307,17 +318,21 @@ class QueryLoader(wiring.Component):
                     m.d.sync += vector[n].eq(word)
         with m.If(complete):
             m.d.sync += [
-                *(now[name].eq(coming[name]) for name in ("engine", "final")),
+                *(now[name].eq(coming[name]) for name in kept if name != "keys"),
                 self.scale_slot.eq(self.beat_slot),
                 now.keys.low.eq(mask.larger(coming.keys.low, interval.low)),
                 now.keys.high.eq(mask.smaller(coming.keys.high, interval.high)),
             ]
+        slope: dict[str, Value] = {}
+        if chip.engine.alibi:
+            slope = {"slope": tables.slope.mantissa, "slope_shift": tables.slope.shift, "position": now.position}
         m.d.sync += self.query_valid.eq(one_hot(complete, coming.engine, chip.engines))
         m.d.comb += [
             *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
             *(self.query.query.mantissa.eq(tables.mantissa), self.query.query.shift.eq(tables.shift)),
             self.query.sink.eq(tables.sink),
+            *(self.query.query[name].eq(value) for name, value in slope.items()),
             self.loaded.eq(self.query_valid.any() & now.final),
             self.scale_error.eq(self.query_valid.any() & ~tables.legal),
         ]

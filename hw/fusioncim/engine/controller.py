@@ -80,7 +80,7 @@ class Controller(wiring.Component):
                 "i_block": In(stream.Signature(block_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(query_layout()),
+                "query": Out(query_layout(config)),
                 "sink_place": Out(sink_place_layout(config)),
                 "sink": Out(sink_layout(config)),
                 "kv": Out(kv_signature(config)),

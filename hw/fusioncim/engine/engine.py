@@ -44,10 +44,12 @@ class Engine(wiring.Component):
         "i_tile": "A tile to load. rows: at least 1; fresh: no earlier tile may seed its references; last: it ends a "
         "pass.",
         "i_q": "A query of the tile. data: signed operands, column 0 in the low bits; query: its score scale is "
-        "mantissa / 2^shift, and it sees the keys at positions low to high - 1; sink: log2 of the weight of its head's "
-        "sink, without the lowest fraction bits, and above it a bit that says that there is one.",
+        "mantissa / 2^shift, and it sees the keys at positions low to high - 1. With alibi its scores fall by "
+        "slope / 2^slope_shift per key of distance from its position. sink: log2 of the weight of its head's sink, "
+        "without the lowest fraction bits, and above it a bit that says that there is one.",
         "i_block": "The next block of keys that passes. block: its number; last: it ends the pass.",
-        "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits.",
+        "i_kv": "A key and a value of the block: signed operands, column 0 in the low bits. With token_scale_bits the "
+        "codes of their scales, and whether the job has any.",
         "o": "Outputs of drain_rows neighbouring rows, of each neighbouring columns, the lowest in the low bits. last: "
         "it ends the tile; more: rows behind the first (no bit where drain_rows is 1), behind which data is 0; lse: "
         "log-sum-exp of the rows, in a band's first beat, else 0.",

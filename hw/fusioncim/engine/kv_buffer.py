@@ -9,6 +9,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fusioncim.engine.token_scale import scale_members
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
@@ -20,8 +21,15 @@ def vector_layout(config: Config) -> data.ArrayLayout:
 
 
 def pair_layout(config: Config) -> data.StructLayout:
-    """The key and the value of a position."""
-    return data.StructLayout({"key": vector_layout(config), "value": vector_layout(config)})
+    """The key and the value of a position, and their scales on a chip that has scales per token."""
+    return data.StructLayout({"key": vector_layout(config), "value": vector_layout(config), **scale_members(config)})
+
+
+def key_layout(config: Config) -> data.Layout:
+    """What the ring of keys holds: a key, and where there are any the scales of its token."""
+    if not config.token_scale_bits:
+        return vector_layout(config)
+    return data.StructLayout({"key": vector_layout(config), **scale_members(config)})
 
 
 def ring_blocks(config: Config) -> int:
@@ -45,7 +53,9 @@ def kv_signature(config: Config) -> wiring.Signature:
         plane_index: bit-plane of the key read last.
         values_enable, values_address: read a whole block.
         value_column: column step of the block read last.
+        scales, scaled: driven by the buffer, on a chip with scales per token; of the key read last, 0 without `scaled`.
     """
+    scales = {name: In(shape) for name, shape in scale_members(config).items()}
     return wiring.Signature(
         {
             "available": In(1),
@@ -58,12 +68,15 @@ def kv_signature(config: Config) -> wiring.Signature:
             "values_enable": Out(1),
             "values_address": Out(address_shape(ring_blocks(config))),
             "value_column": Out(address_shape(config.block_cycles)),
+            **scales,
         }
     )
 
 
 class VectorRing(wiring.Component):
     """First-in ring of vectors, claimed and released by the block; they go to `banks` banks in turn.
+
+    An entry is a value, or with `keys` a key and what `key_layout` has beside it.
 
     Throughput: a vector in, and one of every bank out, per cycle. Latency: 1 cycle for a read.
 
@@ -75,18 +88,19 @@ class VectorRing(wiring.Component):
         read_data: a vector of every bank, one cycle later, held.
     """
 
-    def __init__(self, config: Config, *, banks: int) -> None:
+    def __init__(self, config: Config, *, banks: int, keys: bool = False) -> None:
         self.config, self.banks = config, banks
-        self.parameters = (banks,)
+        self.layout: data.Layout = key_layout(config) if keys else vector_layout(config)
+        self.parameters = (banks, *(["scaled"] if keys and config.token_scale_bits else []))
         super().__init__(
             {
-                "i": In(stream.Signature(vector_layout(config))),
+                "i": In(stream.Signature(self.layout)),
                 "available": Out(1),
                 "claim": In(1),
                 "release": In(1),
                 "read_enable": In(1),
                 "read_address": In(address_shape(ring_depth(config) // banks)),
-                "read_data": Out(vector_layout(config)).array(banks),
+                "read_data": Out(self.layout).array(banks),
             }
         )
 
@@ -103,7 +117,7 @@ class VectorRing(wiring.Component):
         ]
         bank_bits = self.banks.bit_length() - 1
         for n in range(self.banks):
-            bank = Bank(depth=depth // self.banks, width=vector_layout(self.config).size)
+            bank = Bank(depth=depth // self.banks, width=self.layout.size)
             m.submodules[f"bank_{n}"] = once(platform, bank)
             m.d.comb += [
                 bank.write_enable.eq(taken & (address[:bank_bits] == n)),
@@ -197,19 +211,26 @@ class KvBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rank = self.config.update_rank
-        keys, values = VectorRing(self.config, banks=1), VectorRing(self.config, banks=rank)
+        keys, values = VectorRing(self.config, banks=1, keys=True), VectorRing(self.config, banks=rank)
         planes, columns = BitPlanes(self.config), ValueColumns(self.config)
         for name, unit in {"keys": keys, "values": values, "planes": planes, "columns": columns}.items():
             m.submodules[name] = once(platform, unit)
         kv = self.kv
+        key, read = keys.i.payload, keys.read_data[0]
+        if self.config.token_scale_bits:
+            m.d.comb += [
+                *(key.scales.eq(self.i.payload.scales), key.scaled.eq(self.i.payload.scaled)),
+                *(kv.scaled.eq(read.scaled), kv.scales.eq(Mux(read.scaled, read.scales.as_value(), 0))),
+            ]
+            key, read = key.key, read.key
         m.d.comb += [
-            *(keys.i.payload.eq(self.i.payload.key), values.i.payload.eq(self.i.payload.value)),
+            *(key.eq(self.i.payload.key), values.i.payload.eq(self.i.payload.value)),
             *(keys.i.valid.eq(self.i.valid & values.i.ready), values.i.valid.eq(self.i.valid & keys.i.ready)),
             self.i.ready.eq(keys.i.ready & values.i.ready),
             kv.available.eq(keys.available & values.available),
             *(keys.claim.eq(kv.claim), keys.release.eq(kv.keys_release)),
             *(keys.read_enable.eq(kv.keys_enable), keys.read_address.eq(kv.keys_address)),
-            *(planes.vector.eq(keys.read_data[0]), planes.index.eq(kv.plane_index), self.plane.eq(planes.plane)),
+            *(planes.vector.eq(read), planes.index.eq(kv.plane_index), self.plane.eq(planes.plane)),
             *(values.claim.eq(kv.claim), values.release.eq(kv.values_release)),
             *(values.read_enable.eq(kv.values_enable), values.read_address.eq(kv.values_address)),
             columns.column.eq(kv.value_column),

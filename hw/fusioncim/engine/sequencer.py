@@ -15,6 +15,7 @@ from fusioncim.engine import ip_cim, op_cim, softmax_lane
 from fusioncim.engine.kv_buffer import kv_signature, ring_blocks
 from fusioncim.engine.softmax_layouts import control_layout
 from fusioncim.engine.tile_loader import block_shape, blocks_layout, word_after
+from fusioncim.engine.token_scale import scale_members
 from fusioncim.lib.arith import delayed, fits, one_hot, pick
 from fusioncim.lib.bank import READ_LATENCY, address_shape
 from fusioncim_golden.config import Config
@@ -48,10 +49,13 @@ class Rhythm:
 
 
 def rhythm(config: Config) -> Rhythm:
-    """The rhythm of a slot: 1, B + 3, T - 1, T + 5, T + 6, 2 T + rows_per_lane + 10 with the latencies of today."""
+    """The rhythm of a slot: 1, B + 3, T - 1, T + 5, T + 6, 2 T + rows_per_lane + 10 with the latencies of today.
+
+    The last three are one more where the lanes have a stage more (`softmax_lane.stages`).
+    """
     last = config.block_cycles - 1
     score = READ_LATENCY + config.operand_bits - 1 + ip_cim.LATENCY
-    update = config.block_cycles - config.operand_bits + score + softmax_lane.LATENCY
+    update = config.block_cycles - config.operand_bits + score + softmax_lane.latency(config)
     column = update  # a row takes the command of a column one cycle after `command` has it, and its update at once
     written = column + last + op_cim.LATENCY + config.rows_per_lane - 1
     return Rhythm(
@@ -220,7 +224,18 @@ class Sequencer(wiring.Component):
             *(control.first.eq(now.first), control.fresh.eq(now.fresh), control.word.eq(now.word)),
             control.position.eq(Cat(within, now.block)),
         ]
-        m.d.comb += self.control.eq(delayed(m, control, rhythm(config).score, "control"))
+        score = rhythm(config).score
+        m.d.comb += self.control.eq(delayed(m, control, score, "control"))
+        if config.token_scale_bits:
+            # The ring shows a key's scales while its planes pass, the lanes take them for as long when its scores come.
+            layout = data.StructLayout(scale_members(config))
+            passing, held = Signal(layout), Signal(layout)
+            due = delayed(m, control.enable & (plane == 0), score - 1, "scales_due")
+            with m.If(active & (plane == config.operand_bits - 1)):
+                m.d.sync += [passing.scales.eq(self.kv.scales), passing.scaled.eq(self.kv.scaled)]
+            with m.If(due):
+                m.d.sync += held.eq(passing)
+            m.d.comb += [self.control.scales.eq(held.scales), self.control.scaled.eq(held.scaled)]
 
     def _values(self, m: Module, finish: Signal, now: data.View) -> None:
         """Read the block's values, then walk the columns."""

@@ -9,19 +9,21 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.ip_cim import correction_shape
 from fusioncim.engine.op_cim import load_layout
-from fusioncim.engine.softmax_lane import STAGES, SoftmaxLane
+from fusioncim.engine.softmax_lane import SoftmaxLane, stages
 from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim.lib.arith import one_hot, pipelined, selected, tree_sum
 from fusioncim.lib.bank import address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
 from fusioncim_golden.scale_table import least_shift
+from fusioncim_golden.slopes import LEAST_SLOPE_SHIFT
 
 
 class Softmax(wiring.Component):
     """All lanes and their control pipeline.
 
-    Throughput: a score per lane and cycle. Latency: 3 cycles from a row's score to its command. This unit cannot stall.
+    Throughput: a score per lane and cycle. Latency: `softmax_lane.latency` cycles, 3 or 4, from a row's score to its
+    command. This unit cannot stall.
 
     Members:
         control: of stage 0.
@@ -44,7 +46,7 @@ class Softmax(wiring.Component):
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows)),
                 "write_word": In(address_shape(config.words)),
-                "write_query": In(query_layout()),
+                "write_query": In(query_layout(config)),
                 "load": Out(load_layout(config)).array(config.softmax_lanes),
                 "events": Out(softmax_events_layout(config)),
                 "drain_enable": In(1),
@@ -57,19 +59,22 @@ class Softmax(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        stages, enables = pipelined(m, self.control, STAGES - 1, "control")
+        count = stages(config)
+        controls, enables = pipelined(m, self.control, count - 1, "control")
 
         events: list[data.View] = []
         per_lane = config.rows_per_lane
-        query = Signal(query_layout())
+        query = Signal(query_layout(config))
         m.d.comb += [query.eq(self.write_query), query.shift.eq(self.write_query.shift - least_shift(config))]
+        if config.alibi:
+            m.d.comb += query.slope_shift.eq(self.write_query.slope_shift - LEAST_SLOPE_SHIFT)
         drained = Signal(config.softmax_lanes)
         drained_state = []
         for n in range(config.softmax_lanes):
             lane = SoftmaxLane(config)
             m.submodules[f"lane_{n}"] = once(platform, lane)
-            m.d.comb += [lane.control[k].eq(stages[k]) for k in range(STAGES)]
-            m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(STAGES)]
+            m.d.comb += [lane.control[k].eq(controls[k]) for k in range(count)]
+            m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(count)]
             m.d.comb += [lane.score[j].eq(self.score[n * per_lane + j]) for j in range(per_lane)]
             write_lane, write_row = self._place(self.write_row)
             drain_lane, drain_row = self._place(self.drain_row)
@@ -91,7 +96,7 @@ class Softmax(wiring.Component):
         last = Signal()
         m.d.comb += [
             adds.eq(Cat(event.update & ~event.zero for event in events).any()),
-            last.eq(events[0].update & (stages[-1].row == per_lane - 1)),
+            last.eq(events[0].update & (controls[-1].row == per_lane - 1)),
         ]
         with m.If(events[0].update):
             m.d.sync += added.eq(~last & (added | adds))

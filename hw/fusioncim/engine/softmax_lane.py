@@ -10,41 +10,44 @@ Their outputs hold, so they are pipeline registers as well.
 
 Pipeline, by the stage in which a value is computed (registered into the next, or into a bank):
     0 take the row's score
-    1 subtract the correction, multiply, shift; mask
-    2 table, distance to the block's exponent
+    1 subtract the correction, multiply, shift; mask                                         `softmax_score`
+    2 table, distance to the block's exponent                                                `softmax_block`
     3 shift, insert into the block; at its end: its sum, update of reference and row sum, command to the OP-CIM row
+
+Slopes, and scales per token with a mantissa, take one more stage between 1 and 2.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fusioncim.engine.ip_cim import correction_shape
 from fusioncim.engine.op_cim import load_layout
-from fusioncim.engine.softmax_layouts import control_layout, lane_events_layout, query_layout, row_state_layout
-from fusioncim.lib.arith import add_shift_round, fits, one_hot, selected, shift_round, tree_sum
+from fusioncim.engine.softmax_block import RowBlock, probabilities
+from fusioncim.engine.softmax_layouts import (
+    control_layout,
+    lane_events_layout,
+    query_layout,
+    row_address,
+    row_depth,
+    row_state_layout,
+)
+from fusioncim.engine.softmax_score import log2_score, score_stages
+from fusioncim.lib.arith import add_shift_round, fits, tree_sum
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
-from fusioncim_golden.config import REFERENCE_BITS, SCALE_BITS, Config
-from fusioncim_golden.scale_table import least_shift
+from fusioncim_golden.config import REFERENCE_BITS, Config
 from fusioncim_golden.softmax import Update
 
-STAGES = 4
-"""Stages of the pipeline above."""
-LATENCY = STAGES - 1
-"""Cycles from the score of a block's last key, in stage 0, to the row's command for the OP-CIM."""
-DISTANCE_BITS = 4
-"""Bits of the shift of a probability; the largest leaves nothing of it."""
+
+def stages(config: Config) -> int:
+    """Stages of the pipeline above."""
+    return score_stages(config) + 2
 
 
-def row_address(config: Config, word: Signal, row: Signal) -> Cat:
-    """Address of a row's entry in a lane's bank."""
-    return Cat(row[: (config.rows_per_lane - 1).bit_length()], word)
-
-
-def row_depth(config: Config) -> int:
-    """Entries of a bank with one entry per word and row of a lane."""
-    return config.words << (config.rows_per_lane - 1).bit_length()
+def latency(config: Config) -> int:
+    """Cycles from the score of a block's last key, in stage 0, to the row's command for the OP-CIM."""
+    return stages(config) - 1
 
 
 class SoftmaxLane(wiring.Component):
@@ -52,8 +55,8 @@ class SoftmaxLane(wiring.Component):
 
         x = floor(s * mantissa / 2^shift),  p = LUT[fraction(x)] >> (b - floor(x)),  l = l * 2^-k + sum(p) * 2^-e
 
-    Throughput: a score per cycle. Latency: 3 cycles from the score of a block's last key to the row's command. The lane
-    cannot stall.
+    Throughput: a score per cycle. Latency: `latency` cycles, 3 or 4, from the score of a block's last key to the row's
+    command. The lane cannot stall.
 
     Members:
         control: of every stage.
@@ -70,13 +73,13 @@ class SoftmaxLane(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "control": In(control_layout(config)).array(STAGES),
+                "control": In(control_layout(config)).array(stages(config)),
                 "score": In(signed(config.score_bits)).array(config.rows_per_lane),
                 "correction": In(correction_shape(config)),
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows_per_lane)),
                 "write_word": In(address_shape(config.words)),
-                "write_query": In(query_layout()),
+                "write_query": In(query_layout(config)),
                 "load": Out(load_layout(config)),
                 "events": Out(lane_events_layout()),
                 "drain_enable": In(1),
@@ -88,118 +91,18 @@ class SoftmaxLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        x, visible = self._log2_score(m, platform)
-        p, exponent, seen = self._block(m, platform, x, visible)
-        self._merge(m, platform, p, exponent, seen)
+        x, visible = log2_score(m, platform, self)
+        self._merge(m, platform, probabilities(m, platform, self, x, visible))
         return m
 
-    def _log2_score(self, m: Module, platform: object) -> tuple[data.View, Signal]:
-        """Stages 0 and 1: x and whether the key is visible, as of stage 2."""
-        config, control = self.config, self.control
-        queries = Bank(depth=row_depth(config), width=query_layout().size)
-        m.submodules.queries = once(platform, queries)
-        m.d.comb += [
-            queries.write_enable.eq(self.write_enable),
-            queries.write_address.eq(row_address(config, self.write_word, self.write_row)),
-            queries.write_data.eq(self.write_query.as_value()),
-            queries.read_enable[0].eq(control[0].enable),
-            queries.read_address[0].eq(row_address(config, control[0].word, control[0].row)),
-        ]
-        taken = Signal(signed(config.score_bits), reset_less=True)
-        select = one_hot(1, control[0].row, config.rows_per_lane)  # in every lane: eight lines to all would be slow
-        with m.If(control[0].enable):
-            m.d.sync += taken.eq(selected(select, self.score).as_signed())
-
-        query = data.View(query_layout(), queries.read_data[0])
-        score = Signal(signed(config.score_bits))
-        product = Signal(signed(config.score_bits + SCALE_BITS - 1))
-        m.d.comb += [score.eq(taken - self.correction), product.eq(score * query.mantissa)]
-        least = least_shift(config) - config.fraction_bits
-        aligned = product.shift_right(least) if least > 0 else product.shift_left(-least)
-        visible = Signal(reset_less=True)
-        x = Signal(
-            data.StructLayout({"fraction": config.fraction_bits, "integer": signed(REFERENCE_BITS)}), reset_less=True
-        )
-        with m.If(control[1].enable):
-            m.d.sync += [
-                x.eq(aligned >> query.shift),
-                visible.eq((query.low <= control[1].position) & (control[1].position < query.high)),
-            ]
-        return x, visible
-
-    def _block(self, m: Module, platform: object, x: data.View, visible: Signal) -> tuple[list[Value], Signal, Signal]:
-        """Stages 2 and 3: insert the key's probability into the row's block; p, exponent, seen as of stage 3.
-
-        Kept are the p of the earlier keys, the latest first: those of an earlier block leave as keys come.
-        """
-        config, control = self.config, self.control
-        bits, kept = config.probability_bits, config.update_rank - 1
-        table = Array(value & ((1 << (bits - 1)) - 1) for value in config.lut)  # the top bit is always 1
-        index = x.fraction >> (config.fraction_bits - (config.lut_size.bit_length() - 1))
-        mantissa = Signal(bits - 1, reset_less=True)
-        inserts = Signal(reset_less=True)
-        exponent = Signal(signed(REFERENCE_BITS), reset_less=True)
-        seen_3 = Signal(reset_less=True)
-        seen = Signal()
-        highest = Signal(signed(REFERENCE_BITS))
-        m.d.comb += [seen.eq(visible), highest.eq(x.integer)]
-        with m.If(control[2].enable):
-            m.d.sync += [mantissa.eq(table[index]), inserts.eq(visible)]
-        with m.If(control[2].enable & control[2].last):
-            m.d.sync += [exponent.eq(highest), seen_3.eq(seen)]
-        inserted = Cat(mantissa, Const(1, 1))
-        if not kept:
-            return [Mux(inserts, inserted, 0)], exponent, seen_3
-
-        depth = 1 << (config.rows_per_lane - 1).bit_length()
-        top = data.StructLayout({"seen": 1, "exponent": signed(REFERENCE_BITS)})
-        tops = Bank(depth=depth, width=top.size)
-        earlier = Bank(depth=depth, width=kept * bits)
-        m.submodules += [once(platform, tops), once(platform, earlier)]
-        old = data.View(top, tops.read_data[0])
-        old_seen = Signal()
-        rise = Signal(signed(REFERENCE_BITS + 1))
-        up = Signal()
-        amount = Signal(DISTANCE_BITS + 1)
-        far = Signal()
-        below = rise[-1]
-        m.d.comb += [
-            *(old_seen.eq(old.seen & (control[2].index != 0)), seen.eq(old_seen | visible)),
-            *(rise.eq(x.integer - old.exponent), up.eq(visible & ~(old_seen & below))),
-            highest.eq(Mux(old_seen & (below | ~visible), old.exponent, x.integer)),
-            amount.eq((rise[:DISTANCE_BITS] ^ below.replicate(DISTANCE_BITS)) + below),
-            far.eq(amount[-1] | (rise[DISTANCE_BITS:-1] != below.replicate(REFERENCE_BITS - DISTANCE_BITS))),
-            *(
-                tops.read_enable[0].eq(control[1].enable & (control[1].index != 0)),
-                tops.read_address[0].eq(control[1].row),
-            ),
-            *(tops.write_enable.eq(control[2].enable & ~control[2].last), tops.write_address.eq(control[2].row)),
-            tops.write_data.eq(Cat(seen, highest)),
-            earlier.read_enable[0].eq(control[2].enable & (control[2].index != 0)),
-            earlier.read_address[0].eq(control[2].row),
-        ]
-        distance = Signal(DISTANCE_BITS, reset_less=True)
-        up_3 = Signal(reset_less=True)
-        with m.If(control[2].enable):
-            m.d.sync += [distance.eq(Mux(far, -1, amount)), up_3.eq(up)]
-        p = [Mux(inserts, shift_round(inserted, Mux(up_3, 0, distance))[:bits], 0)]
-        p += [
-            shift_round(earlier.read_data[0].word_select(n, bits), Mux(up_3, distance, 0))[:bits] for n in range(kept)
-        ]
-        m.d.comb += [
-            *(earlier.write_enable.eq(control[3].enable & ~control[3].last), earlier.write_address.eq(control[3].row)),
-            earlier.write_data.eq(Cat(p[:-1])),
-        ]
-        return p, exponent, seen_3
-
-    def _merge(self, m: Module, platform: object, p: list[Value], exponent: Signal, seen: Signal) -> None:
-        """Stage 3: choose the update, move reference and row sum, command the OP-CIM row."""
+    def _merge(self, m: Module, platform: object, block: RowBlock) -> None:
+        """Last stage: choose the update, move reference and row sum, command the OP-CIM row."""
         config = self.config
-        control = self.control[3]
+        p, exponent, seen = block.p, block.exponent, block.seen
+        before, control = self.control[-2:]
         layout = row_state_layout(config)
         states = Bank(depth=row_depth(config), width=layout.size, reads=2)
         m.submodules.states = once(platform, states)
-        before = self.control[2]
         end = Signal()
         state = data.View(layout, states.read_data[0])
         m.d.comb += [
@@ -243,7 +146,7 @@ class SoftmaxLane(wiring.Component):
         written = Signal(layout)
         rescale = Signal()
         m.d.comb += [
-            total.eq(tree_sum([Mux(end, each, 0) for each in p])),
+            total.eq(tree_sum([Mux(end, each, 0) for each in p]) if block.total is None else self._total(end, block)),
             rescale.eq(move & ~wiped),
             moved.eq(Mux(rescale, state.row_sum, total << high)),
             written.filled.eq(filled | seen),
@@ -269,3 +172,8 @@ class SoftmaxLane(wiring.Component):
             *(self.events.update.eq(end), self.events.rescale.eq(end & move)),
             *(self.events.halve.eq(end & update.halve), self.events.zero.eq(end & ~adds)),
         ]
+
+    def _total(self, end: Signal, block: RowBlock) -> Value:
+        """The block's sum S: the lane keeps it in a job with scales per token, and adds the p in one without."""
+        summed = tree_sum([Mux(end & ~self.control[-1].scaled, each, 0) for each in block.p])
+        return Mux(end & self.control[-1].scaled, block.total, 0) | summed

@@ -3,12 +3,30 @@
 The sequencer drives the control, the tile loader writes the queries, the normalizer reads the row states.
 """
 
-from amaranth.hdl import signed
+from amaranth.hdl import Cat, Signal, signed
 from amaranth.lib import data
 
+from fusioncim.engine.token_scale import scale_members
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
-from fusioncim_golden.config import POSITION_BITS, REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS, Config
+from fusioncim_golden.config import (
+    POSITION_BITS,
+    REFERENCE_BITS,
+    SCALE_BITS,
+    SCALE_SHIFT_BITS,
+    SLOPE_POSITION_BITS,
+    Config,
+)
+
+
+def row_address(config: Config, word: Signal, row: Signal) -> Cat:
+    """Address of a row's entry in a lane's bank."""
+    return Cat(row[: (config.rows_per_lane - 1).bit_length()], word)
+
+
+def row_depth(config: Config) -> int:
+    """Entries of a bank with one entry per word and row of a lane."""
+    return config.words << (config.rows_per_lane - 1).bit_length()
 
 
 def control_layout(config: Config) -> data.StructLayout:
@@ -20,6 +38,7 @@ def control_layout(config: Config) -> data.StructLayout:
         first: the tile's first block.
         fresh: no earlier tile may seed the reference.
         position: of the key.
+        scales, scaled: of the key, on a chip with scales per token, see `token_scale`. Codes without `scaled` are 0.
     """
     return data.StructLayout(
         {
@@ -31,14 +50,29 @@ def control_layout(config: Config) -> data.StructLayout:
             "fresh": 1,
             "word": address_shape(config.words),
             "position": POSITION_BITS,
+            **scale_members(config),
         }
     )
 
 
-def query_layout() -> data.StructLayout:
-    """What a query brings besides its operands: score scale mantissa / 2^shift, and the keys that it sees."""
+def query_layout(config: Config) -> data.StructLayout:
+    """What a query brings besides its operands.
+
+    Members:
+        mantissa, shift: score scale mantissa / 2^shift.
+        low, high: it sees the keys from low to high - 1.
+        slope, slope_shift: slope / 2^slope_shift is what a score loses per key of distance, on a chip with alibi.
+        position: of the query, there.
+    """
+    slope = {"slope": SCALE_BITS, "slope_shift": SCALE_SHIFT_BITS, "position": SLOPE_POSITION_BITS}
     return data.StructLayout(
-        {"mantissa": SCALE_BITS, "shift": SCALE_SHIFT_BITS, "low": POSITION_BITS, "high": POSITION_BITS}
+        {
+            "mantissa": SCALE_BITS,
+            "shift": SCALE_SHIFT_BITS,
+            "low": POSITION_BITS,
+            "high": POSITION_BITS,
+            **(slope if config.alibi else {}),
+        }
     )
 
 

@@ -48,7 +48,7 @@ def query_row_layout(config: Config) -> data.StructLayout:
         sink: of its head.
     """
     operands = data.ArrayLayout(config.operand_bits, config.columns)
-    return data.StructLayout({"data": operands, "query": query_layout(), "sink": sink_layout(config)})
+    return data.StructLayout({"data": operands, "query": query_layout(config), "sink": sink_layout(config)})
 
 
 def loaded_pass_layout(config: Config) -> data.StructLayout:
@@ -93,7 +93,7 @@ class TileLoader(wiring.Component):
                 "o_tile": Out(stream.Signature(drained_tile_layout(config))),
                 "write": Out(ip_cim.query_write_layout(config)),
                 "query_enable": Out(1),
-                "query": Out(query_layout()),
+                "query": Out(query_layout(config)),
                 "turn": Out(1),
                 "sink": Out(sink_layout(config)),
                 "release": In(config.words),

@@ -12,11 +12,15 @@ from fusioncim.engine.normalizer import output_beat_layout
 from fusioncim.engine.reciprocal import LSE_BITS
 from fusioncim.engine.sink_table import sink_layout
 from fusioncim.engine.tile_loader import query_row_layout, tile_command_layout
+from fusioncim.engine.token_scale import code_layout
 from fusioncim_golden.arith import Int
-from fusioncim_golden.config import Config
+from fusioncim_golden.config import SCALE_BITS, Config
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.quantize import Heads
+from fusioncim_golden.scale_table import MOST_MANTISSA
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_golden.sinks import SINK_BITS
+from fusioncim_golden.token_scale import FRACTION_BITS, MOST_E
 from fusioncim_sim.rtl.stream import pack, pack_vector
 
 ROW_CYCLES = 30
@@ -62,23 +66,44 @@ def tile_word(config: Config, tile: Tile, *, last: bool) -> int:
     return pack(tile_command_layout(config), command | {"blocks": {"low": taken.start, "high": taken.stop}})
 
 
-def query_word(config: Config, heads: Heads, head: int, query: int, keys: tuple[int, int]) -> int:
-    """The word of i_q for one query; keys: low and high of those that it sees."""
+def query_word(config: Config, heads: Heads, head: int, query: int, keys: tuple[int, int], position: int = 0) -> int:
+    """The word of i_q for one query; keys: low and high of those that it sees; position: among the keys."""
     layout = query_row_layout(config)
     word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
     info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query])}
     info |= {"low": keys[0], "high": keys[1]}
+    if config.alibi:
+        info |= slope_fields(0 if heads.slopes is None else int(heads.slopes[head]), position)
     sink = 0 if heads.sinks is None else int(heads.sinks[head]) >> (SINK_BITS - sink_layout(config).size)
     return word | pack(layout["query"].shape, info) << layout["query"].offset | sink << layout["sink"].offset
+
+
+def slope_fields(word: int, position: int) -> dict[str, int]:
+    """The fields of a query that its slope needs, of a query at that position."""
+    slope, shift = word & MOST_MANTISSA, word >> SCALE_BITS
+    return {"slope": slope, "slope_shift": shift, "position": position & SLOPE_POSITIONS}
+
+
+def scale_fields(config: Config, codes: Sequence[int]) -> dict[str, dict[str, int]]:
+    """The scales of a token with these codes of its key and its value."""
+    wide = {"shift": [code >> FRACTION_BITS & MOST_E for code in codes]}
+    wide["fraction"] = [code & ((1 << FRACTION_BITS) - 1) for code in codes]
+    names = [name for name, _ in code_layout(config)]
+    return {part: {name: wide[name][n] for name in names} for n, part in enumerate(("key", "value"))}
 
 
 def pair_words(config: Config, heads: Heads) -> list[int]:
     """The words of i_kv for all positions."""
     layout = pair_layout(config)
-    keys, values = ([pack_vector(x, config.operand_bits) for x in vectors] for vectors in (heads.k, heads.v))
-    return [
-        key << layout["key"].offset | value << layout["value"].offset for key, value in zip(keys, values, strict=True)
-    ]
+    words = [0] * len(heads.k)
+    for name, vectors in (("key", heads.k), ("value", heads.v)):
+        packed = [pack_vector(x, config.operand_bits) for x in vectors]
+        words = [word | each << layout[name].offset for word, each in zip(words, packed, strict=True)]
+    if heads.token_scales is not None:
+        scales = [pack(layout["scales"].shape, scale_fields(config, codes)) for codes in heads.token_scales.tolist()]
+        above = [each << layout["scales"].offset | 1 << layout["scaled"].offset for each in scales]
+        words = [word | each for word, each in zip(words, above, strict=True)]
+    return words
 
 
 def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
@@ -97,7 +122,8 @@ def encode(config: Config, jobs: Sequence[tuple[Heads, Job]]) -> Streams:
                 rows = zip(*(x.tolist() for x in (tile.head, tile.query, tile.low, tile.high)), strict=True)
                 for head, query, *keys in list(rows)[: tile.count]:
                     out.places.append((index, head, query))
-                    out.q.append(query_word(config, heads, head, query, (keys[0], keys[1])))
+                    position = job.first_position() + query
+                    out.q.append(query_word(config, heads, head, query, (keys[0], keys[1]), position))
                 out.tile_ends.append(len(out.places))
             for n, block in enumerate(group.blocks.tolist()):
                 out.blocks.append(pack(block_layout(config), {"block": block, "last": int(n == len(group.blocks) - 1)}))

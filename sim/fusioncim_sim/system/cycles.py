@@ -36,6 +36,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import (
     INTERVAL_BYTES,
     JOB_BYTES,
+    LSE_BYTES,
     PAGE_BYTES,
     SCALE_BYTES,
     SEQUENCE_BYTES,
@@ -62,6 +63,7 @@ CONSTANTS = {
     "INTERVAL_BYTES": INTERVAL_BYTES,
     "JOB_BYTES": JOB_BYTES,
     "JOB_QUEUE": JOB_QUEUE,
+    "LSE_BYTES": LSE_BYTES,
     "MOST_BEATS": axi.MOST_BEATS,
     "OUTSTANDING": axi.OUTSTANDING,
     "PAGE_BYTES": PAGE_BYTES,

@@ -38,10 +38,10 @@ CHIPS = {
 }
 JOBS = {
     # kv_heads, group, queries, keys, mask, tokens of a page, layout of a page
-    "prefill": (2, 3, 45, 45, CAUSAL, 4, "token"),
-    "decode": (2, 4, 2, 301, CAUSAL, 16, "head"),
+    "prefill": (2, 3, 27, 27, CAUSAL, 4, "token"),
+    "decode": (2, 4, 2, 150, CAUSAL, 16, "head"),
     "window": (1, 2, 60, 60, Mask(window=9), 8, "head"),
-    "chunks": (1, 1, 70, 75, Mask(chunk=32, ahead=EVERY), 16, "token"),
+    "chunks": (1, 1, 50, 55, Mask(chunk=32, ahead=EVERY), 16, "token"),
     "full": (1, 3, 30, 50, FULL, 32, "head"),
 }
 
@@ -150,7 +150,7 @@ def batch_job(seed, chip, parts, kv_heads=1, group=3, mask=CAUSAL, tokens=None, 
     return ChipJob(groups=groups, sequences=sequences, paging=paging, gap=gap)
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("name", part(WALKS, "folded, pages", "two heads together, pages"))
 def test_two_passes_in_turn(name):
     """Every bit as the golden model, every cycle as the cycle model, and fewer of them than with one walk."""
     changes, *options = WALKS[name]

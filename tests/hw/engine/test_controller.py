@@ -13,6 +13,7 @@ from fusioncim.engine.controller import Controller, block_layout, engine_state_l
 from fusioncim.engine.kv_buffer import ring_blocks
 from fusioncim.engine.sequencer import Sequencer, entry_layout, rhythm
 from fusioncim.engine.sink_table import sink_place_layout
+from fusioncim.engine.softmax_lane import latency
 from fusioncim.engine.tile_loader import (
     TileLoader,
     blocks_layout,
@@ -20,13 +21,14 @@ from fusioncim.engine.tile_loader import (
     query_row_layout,
     tile_command_layout,
 )
+from fusioncim.engine.token_scale import scales_layout
 from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
-from fusioncim_sim.rtl.stream_words import tile_word
+from fusioncim_sim.rtl.stream_words import slope_fields, tile_word
 
 TINY = preset("tiny").alone()
 
@@ -82,6 +84,8 @@ def share(config, jobs, engine, engines):
                         "low": low,
                         "high": high,
                     }
+                    if config.alibi:
+                        info |= slope_fields(int(rng.integers(1 << 13)), int(rng.integers(1 << 17)))
                     data = int.from_bytes(rng.bytes(layout["data"].shape.size // 8), "little")
                     sink = int(rng.integers(1 << layout["sink"].shape.size)) << layout["sink"].offset
                     q.append(pack(layout["query"].shape, info) << layout["query"].offset | data | sink)
@@ -125,7 +129,7 @@ async def loads_every_tile_once(dut):
             await RisingEdge(dut.clk)
             if dut.query_enable.value == 1:
                 entry = write.from_bits(int(dut.write.value))
-                info = softmax_layouts.query_layout().from_bits(int(dut.query.value))
+                info = softmax_layouts.query_layout(config).from_bits(int(dut.query.value))
                 assert entry.word not in kept
                 data = None
                 if entry.enable:
@@ -193,7 +197,7 @@ LOADS = {
 @pytest.mark.parametrize("stall", ["never", "randomly"])
 def test_tile_loader(name, stall):
     jobs, engine, engines, words = LOADS[name]
-    config = {"words": words}
+    config = {"words": words, "alibi": name in ("heads", "start")}
     launch(
         TileLoader(configured(config)),
         "loads_every_tile_once",
@@ -487,12 +491,20 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     dut.fresh__1.value = 0
     await reset(dut)
     log = []
+    more = latency(config) - 3
+
+    def scales(address):
+        """Of the vector at that place of the ring: every one has its own."""
+        return 0x1234567 * (address + 1) & ((1 << scales_layout(config).size) - 1)
 
     async def watch():
         control = softmax_layouts.control_layout(config)
         command = ip_cim.plane_command_layout(config)
         while True:
             await RisingEdge(dut.clk)
+            if config.token_scale_bits and dut.kv__keys_enable.value == 1:
+                dut.kv__scales.value = scales(int(dut.kv__keys_address.value))
+                dut.kv__scaled.value = int(dut.kv__keys_address.value) % 3 != 0
             log.append(
                 {
                     "command": command.from_bits(int(dut.command.value)),
@@ -551,9 +563,12 @@ async def keeps_the_rhythm_of_its_docstring(dut):
                 assert got == (plane, n, int(n == rank - 1), word, position)
                 assert control.first == (number in (0, 1))
                 assert control.fresh == (word == 0)
-            assert log[start + cycles + 6 + c]["pv"] == (1, word, c)
+                if config.token_scale_bits:
+                    assert control.scales.as_bits() == scales(block * rank + n)
+                    assert control.scaled == ((block * rank + n) % 3 != 0)
+            assert log[start + cycles + 6 + more + c]["pv"] == (1, word, c)
         if opens:
-            assert log[start + cycles + 5]["values"] == (1, block)
+            assert log[start + cycles + 5 + more]["values"] == (1, block)
     assert sum(now["values"][0] for now in log) == 3
     assert sum(now["claim"] for now in log) == 3
     assert sum(now["release"][0] for now in log) == 3
@@ -563,7 +578,7 @@ async def keeps_the_rhythm_of_its_docstring(dut):
     ends = [t for t, now in enumerate(log) if now["finished"]]
     assert len(ends) == 1
     assert log[ends[0]]["finished"] == 0b11
-    assert ends[0] == starts[-1] + 2 * cycles + 10 + served
+    assert ends[0] == starts[-1] + 2 * cycles + 10 + more + served
 
 
 @pytest.mark.parametrize("gap", [0, 9, 100])
@@ -574,8 +589,11 @@ async def keeps_the_rhythm_of_its_docstring(dut):
         {"schedule": "in_order", "update_rank": 4, "columns": 32},
         {"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8},
         {"operand_bits": 8, "softmax_lanes": 4, "update_rank": 1},
+        {"token_scale_bits": 8, "update_rank": 4, "columns": 32},
+        {"token_scale_bits": 1, "operand_bits": 4, "softmax_lanes": 2, "update_rank": 4},
+        {"token_scale_bits": 8, "operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "alibi": True},
     ],
-    ids=["tiny", "in_order", "int4", "spare_lanes"],
+    ids=["tiny", "in_order", "int4", "spare_lanes", "scales", "powers_of_two_int4", "scales_int4"],
 )
 def test_sequencer(config, gap):
     full = configured(config)
@@ -588,8 +606,11 @@ def test_sequencer(config, gap):
     [
         ({}, (1, 11, 15, 21, 22, 50)),
         ({"operand_bits": 4, "softmax_lanes": 2, "update_rank": 1, "columns": 8}, (1, 7, 3, 9, 10, 22)),
+        ({"token_scale_bits": 1}, (1, 11, 15, 21, 22, 50)),
+        ({"token_scale_bits": 8}, (1, 11, 15, 22, 23, 51)),
+        ({"alibi": True}, (1, 11, 15, 22, 23, 51)),
     ],
-    ids=["tiny", "int4"],
+    ids=["tiny", "int4", "powers_of_two", "scales", "slopes"],
 )
 def test_rhythm(config, steps):
     assert astuple(rhythm(configured(config))) == steps

@@ -263,7 +263,7 @@ SINK_RUNS = {
         Job(queries=7, keys=20, heads=5, mask=Mask(window=9)),
         "mostly",
     ),
-    "INT4": ({"operand_bits": 4, "update_rank": 4, "output_bits": 8}, Job(queries=9, keys=40, heads=3), "bursts"),
+    "INT4": ({"operand_bits": 4, "softmax_lanes": 2, "output_bits": 8}, Job(queries=9, keys=40, heads=3), "bursts"),
     "seeded": ({"seed": True, "words": 2}, Job(queries=40, keys=40, heads=2), "never"),
 }
 

@@ -14,6 +14,7 @@ from fusioncim.engine.kv_buffer import (
     ring_blocks,
     ring_depth,
 )
+from fusioncim.engine.token_scale import scale_members
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
@@ -24,6 +25,11 @@ CONFIGS = {
     "tiny": {},
     "rank 1 INT4": {"operand_bits": 4, "update_rank": 1, "softmax_lanes": 2},
     "rank 8 INT4": {"operand_bits": 4, "update_rank": 8, "columns": 32, "softmax_lanes": 2},
+}
+SCALED = {
+    "scales": {"token_scale_bits": 8, "update_rank": 4, "columns": 32},
+    "powers of two": {"token_scale_bits": 1, "update_rank": 4, "columns": 32},
+    "scales, rank 1": {"token_scale_bits": 8, "update_rank": 1},
 }
 # Configuration; stall patterns of the source, of the claims and of the releases; what the ring runs into.
 RINGS = {
@@ -59,7 +65,7 @@ def test_value_columns(config):
     launch(ValueColumns, "gives_columns_of_vectors", {"config": config})
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("config", [*CONFIGS.values(), *SCALED.values()], ids=[*CONFIGS, *SCALED])
 def test_kv_buffer(config):
     launch(KvBuffer, "serves_blocks", {"config": config})
 
@@ -160,9 +166,10 @@ async def serves_blocks(dut):
     bits, rank, width = config.operand_bits, config.update_rank, config.units * config.operand_bits
     pair, blocks = pair_layout(config), ring_blocks(config)
     idle = {"i__valid": 0, "i__payload": 0} | {f"kv__{name}": 0 for name in kv_signature(config).members}
-    del idle["kv__available"]
+    for name in ("available", *scale_members(config)):
+        del idle[f"kv__{name}"]
     rows, expected = [], []
-    stored = []  # keys and values of every block, as integers
+    stored = []  # keys, values and scales of every block, all but the keys as integers
 
     def cycle(shows=(), **fields):
         """One cycle with these inputs, everything else 0; what outputs show in it."""
@@ -173,20 +180,27 @@ async def serves_blocks(dut):
         """The pairs of another block enter; it is there with its last pair."""
         waits = len(stored) > served
         x = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (2, rank, config.columns))
-        stored.append((x[0], [pack_vector(vector, bits) for vector in x[1]]))
-        for key, value in zip(x[0], stored[-1][1], strict=True):
+        above = rng.integers(1 << sum(pair[name].width for name in scale_members(config)), size=rank).tolist()
+        stored.append((x[0], [pack_vector(vector, bits) for vector in x[1]], above))
+        for key, value, scales in zip(x[0], stored[-1][1], above, strict=True):
             word = pack_vector(key, bits) << pair["key"].offset | value << pair["value"].offset
+            word |= scales << 2 * pair["key"].width
             cycle({"kv__available": int(waits), "i__ready": 1}, i__valid=1, i__payload=word)
 
     def serve(block):
         """Claim and read a block."""
-        keys, values = stored[block]
+        keys, values, above = stored[block]
         place = block % blocks * rank
         cycle({"kv__available": 1}, kv__claim=1)
         for n in range(rank):
             cycle(kv__keys_enable=1, kv__keys_address=place + n)
+            shows = {}
+            if config.token_scale_bits:  # the codes mean nothing without the bit above them
+                size = pair["scales"].width
+                scaled = above[n] >> size
+                shows = {"kv__scales": (above[n] & ((1 << size) - 1)) * scaled, "kv__scaled": scaled}
             for b in range(bits):
-                cycle({"plane": pack_vector(keys[n] >> (bits - 1 - b) & 1, 1)}, kv__plane_index=b)
+                cycle({"plane": pack_vector(keys[n] >> (bits - 1 - b) & 1, 1), **shows}, kv__plane_index=b)
         cycle(kv__values_enable=1, kv__values_address=block % blocks)
         for step in range(config.block_cycles):
             shows = {f"value__{n}": values[n] >> (step * width) & ((1 << width) - 1) for n in range(rank)}
@@ -210,6 +224,7 @@ async def serves_blocks(dut):
             cycle({"kv__available": int(len(stored) > served), "i__ready": 1})
     assert served == len(stored) == 3 + 2 * blocks
     outputs = ["i__ready", "kv__available", "plane", *(f"value__{n}" for n in range(rank))]
+    outputs += [f"kv__{name}" for name in scale_members(config)]
     seen = await play(dut, {name: [row[name] for row in rows] for name in idle}, outputs)
     for n, port, value in expected:
         assert seen[port][n] == value, (n, port)

@@ -7,18 +7,20 @@ import pytest
 
 from fusioncim.engine.op_cim import load_layout
 from fusioncim.engine.softmax import Softmax
+from fusioncim.engine.softmax_lane import latency
 from fusioncim.engine.softmax_layouts import control_layout, query_layout, row_state_layout, softmax_events_layout
 from fusioncim_golden.config import REFERENCE_BITS, SEED_LIMIT
+from fusioncim_golden.limits import SLOPE_POSITIONS
 from fusioncim_golden.mask import sees
 from fusioncim_golden.presets import preset
+from fusioncim_golden.scale_table import pack_scales
+from fusioncim_golden.slopes import slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
 from fusioncim_sim.rtl.stream import pack
-
-STAGES = 3
-"""Cycles from a row's score to its command."""
+from fusioncim_sim.rtl.stream_words import scale_fields, slope_fields
 
 INT4 = {"operand_bits": 4, "softmax_lanes": 2, "columns": 32}
 SEEDED = {"seed": True, "rows": 6, "softmax_lanes": 2}
@@ -102,6 +104,39 @@ CASES = {
     },
 }
 
+# Scales per token in some of the tiles, and slopes in some of the rows.
+SCALED = {"token_scale_bits": 8, "update_rank": 4, "columns": 32}
+POWERS = {**SCALED, "token_scale_bits": 1}
+SLOPES = {"alibi": True}
+BOTH = {**SCALED, **SLOPES}
+
+
+def extended(name, changes):
+    """A case with another configuration."""
+    return {**CASES[name], "config": {**CASES[name]["config"], **changes}}
+
+
+CASES |= {
+    "scales": extended("alternate words", SCALED),
+    "scales, gaps": extended("both words, gaps", SCALED),
+    "scales, masks": extended("masks", BOTH),
+    "scales about to overflow": extended("about to overflow", {**SCALED, "flush": 5}),
+    "scales, seeded": extended("seeded", SCALED),
+    "scales, INT4, rank 1": extended("INT4, rank 1", {"token_scale_bits": 8}),
+    "scales, INT4, rank 8": extended("INT4, rank 8, no slack", {"token_scale_bits": 8, "alibi": True}),
+    "powers of two": extended("both words, gaps", POWERS),
+    "powers of two, rank 1": extended("INT4, rank 1", {"token_scale_bits": 1}),
+    "powers of two, limits": extended("limits", POWERS),
+    "powers of two about to overflow": extended("about to overflow", {**POWERS, **SLOPES, "flush": 5}),
+    "slopes": extended("alternate words", SLOPES),
+    "slopes, limits": extended("limits", SLOPES),
+    "slopes, 10 fraction bits": extended("one row per lane", SLOPES),
+    "slopes, INT4, rank 1": extended("INT4, rank 1", SLOPES),
+    "both": extended("both words, gaps", BOTH),
+    "both, limits": extended("limits", BOTH),
+    "both, 10 fraction bits": extended("one row per lane", BOTH),
+}
+
 
 @pytest.mark.parametrize("this", CASES.values(), ids=CASES)
 def test_softmax(this):
@@ -123,7 +158,8 @@ DISTANCES = {
 class Tile:
     """Rows of a word past all blocks, and what the golden model makes of them.
 
-    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; the rest.
+    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; slopes and place
+    [rows], words and positions of the rows; codes [blocks, rank, 2] or None; the rest.
     """
 
     word: int
@@ -134,6 +170,9 @@ class Tile:
     low: np.ndarray
     high: np.ndarray
     position: np.ndarray
+    slopes: np.ndarray
+    place: np.ndarray
+    codes: np.ndarray | None
     block: Block
     updates: Updates
     rows: Rows
@@ -145,8 +184,16 @@ def largest_score(config):
     return config.columns << (2 * config.operand_bits - 2)
 
 
-def following_scores(rng, config, rows, position, high, scenario):
-    """Scores whose blocks keep given distances from the reference. In units of 1 / 8: the scale is 1 / 8."""
+def of_keys_and_values(codes):
+    """Codes of the keys, codes of the values."""
+    return (None, None) if codes is None else np.moveaxis(codes, -1, 0)
+
+
+def following_scores(rng, config, rows, position, high, scenario, codes):
+    """Scores whose blocks keep given distances from the reference. In units of 1 / 8: the scale is 1 / 8.
+
+    codes: of the values of all blocks, or None.
+    """
     count, rank = position.shape
     limit = largest_score(config) // 8 - 1
     rows = Rows(rows.empty.copy(), rows.reference.copy(), rows.row_sum.copy(), rows.seeded.copy())
@@ -162,7 +209,8 @@ def following_scores(rng, config, rows, position, high, scenario):
         fraction = rng.integers(8, size=(config.rows, rank))
         score[:, t] = np.maximum((target[:, None] - below) * 8 + fraction, -8 * limit)
         x = log2_score(config, score[:, t], np.int64(128), np.int64(10))
-        merge(config, rows, probabilities(config, x[:, None], (position[t] < high[:, None])[:, None]))
+        own = None if codes is None else codes[t]
+        merge(config, rows, probabilities(config, x[:, None], (position[t] < high[:, None])[:, None], own))
     return score
 
 
@@ -187,9 +235,22 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
         high[: config.rows // 2] = rng.integers(keys + 1, size=config.rows // 2)
         low[config.rows // 2 :] = rng.integers(keys + 1, size=config.rows - config.rows // 2)
     # The least shift with which no log2 score exceeds the reference's range.
-    least = max((largest * 255).bit_length() - (REFERENCE_BITS - 1), 0)
+    least = max((largest * 255).bit_length() - (REFERENCE_BITS - 1), 0) + config.alibi
+    codes = None
+    if config.token_scale_bits and rng.random() < 0.8:
+        codes = rng.choice([0x07F, 0x7FF, 0, -1, -1, -1], (*position.shape, 2))
+        codes = np.where(codes < 0, rng.integers(0x10000, size=codes.shape), codes)
+    slopes, place = np.zeros((2, config.rows), np.int64)
+    if config.alibi and scenario not in DISTANCES and rng.random() < 0.8:
+        slopes = pack_scales(rng.integers(128, 256, config.rows), rng.integers(7, 32, config.rows))
+        slopes[rng.random(config.rows) < 0.2] = 0
+        place = rng.choice([0, SLOPE_POSITIONS, keys // 2, -1], config.rows)
+        place = np.where(place < 0, rng.integers(SLOPE_POSITIONS, size=config.rows), place)
     if scenario in DISTANCES:
-        score = following_scores(rng, config, rows, position, high, scenario)
+        if codes is not None:  # the scale of all keys, 1/2, is made up for by that of the scores
+            codes[..., 0] = 0
+            shift[:] = 9
+        score = following_scores(rng, config, rows, position, high, scenario, of_keys_and_values(codes)[1])
     elif scenario == "limits":
         mantissa[:] = 255
         shift[:] = least
@@ -200,16 +261,18 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
         mantissa = rng.integers(256, size=config.rows)
         shift = rng.integers(least, 32, config.rows)
         score = rng.integers(-largest, largest + 1, shape)
-    x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None])
+    of_keys, of_values = of_keys_and_values(codes)
+    x = log2_score(config, score, mantissa[:, None, None], shift[:, None, None], of_keys)
+    x -= slope_term(config, slopes[:, None, None], np.abs(place[:, None, None] - position))
     assert np.abs(x >> config.fraction_bits).max() < 1 << (REFERENCE_BITS - 1)
-    block = probabilities(config, x, sees(position, low[:, None, None], high[:, None, None]))
+    block = probabilities(config, x, sees(position, low[:, None, None], high[:, None, None]), of_values)
     updates = merge(config, rows, block)
-    return Tile(word, fresh, score, mantissa, shift, low, high, position, block, updates, rows)
+    return Tile(word, fresh, score, mantissa, shift, low, high, position, slopes, place, codes, block, updates, rows)
 
 
 def place_cycles(rng, config, passes, gaps):
     """Set the cycles of every tile; returns the tiles with the cycles of their query writes and drains, and the end."""
-    busy_until = {}
+    busy_until, stages = {}, latency(config)
     taken_writes, taken_drains = set(), set()
     writes, drains = [], []
     cycle = 0
@@ -224,7 +287,7 @@ def place_cycles(rng, config, passes, gaps):
     everything = config.rows * config.words + 2
     for tiles in passes:
         # Time to drain a word that comes again and to write its queries; none is needed if another pass lay between.
-        cycle = max([cycle, *(busy_until.get(tile.word, 0) + STAGES + everything for tile in tiles)])
+        cycle = max([cycle, *(busy_until.get(tile.word, 0) + stages + everything for tile in tiles)])
         for tile in tiles:
             writes.append((tile, choose(busy_until.get(tile.word, 0) + 3, cycle + 1, taken_writes)))
             tile.cycles = np.zeros(tile.position.shape, np.int64)
@@ -238,13 +301,13 @@ def place_cycles(rng, config, passes, gaps):
         for tile in tiles:
             busy_until[tile.word] = int(tile.cycles.max()) + config.rows_per_lane
         drains.append((tiles, start))
-    end = cycle + STAGES + everything + 4
+    end = cycle + stages + everything + 4
     reads = []
     for index, (tiles, _) in enumerate(drains):
         for tile in tiles:
             later = [start for others, start in drains[index + 1 :] if any(other.word == tile.word for other in others)]
-            first = int(tile.cycles.max()) + config.rows_per_lane + STAGES
-            reads.append((tile, choose(first, min([end - 2, *(start + STAGES for start in later)]), taken_drains)))
+            first = int(tile.cycles.max()) + config.rows_per_lane + stages
+            reads.append((tile, choose(first, min([end - 2, *(start + stages for start in later)]), taken_drains)))
     return writes, reads, end
 
 
@@ -268,10 +331,10 @@ def stimulus(rng, config, passes, writes, reads, end):
                     "enable": 1, "row": j, "index": n, "last": int(n == config.update_rank - 1), "first": int(t == 0),
                     "fresh": tile.fresh, "word": tile.word, "position": int(tile.position[t, n]),
                 }  # fmt: skip
+                if tile.codes is not None:
+                    control[cycle + j] |= {"scales": scale_fields(config, tile.codes[t, n].tolist()), "scaled": 1}
     layout = control_layout(config)
-    garbage = {
-        name: rng.integers(1 << field.width, size=end).tolist() for name, field in ((n, layout[n]) for n, _ in layout)
-    }
+    garbage = {name: rng.integers(1 << layout[name].width, size=end).tolist() for name, _ in layout if name != "scales"}
     entries, drained = {}, {}
     for tile, cycles in writes:
         for i, n in enumerate(cycles):
@@ -298,9 +361,11 @@ def stimulus(rng, config, passes, writes, reads, end):
         query = {"mantissa": 1, "shift": 1, "low": 0, "high": 1}
         if tile:
             query = {name: int(getattr(tile, name)[i]) for name in query}
+        if tile and config.alibi:
+            query |= slope_fields(int(tile.slopes[i]), int(tile.place[i]))
         inputs["write_row"].append(i)
         inputs["write_word"].append(tile.word if tile else int(rng.integers(config.words)))
-        inputs["write_query"].append(pack(query_layout(), query))
+        inputs["write_query"].append(pack(query_layout(config), query))
         i, tile = drained.get(n, (int(rng.integers(config.rows)), None))
         inputs["drain_row"].append(i)
         inputs["drain_word"].append(tile.word if tile else int(rng.integers(config.words)))
@@ -345,7 +410,7 @@ async def matches_golden(dut):
     expected = {}
     for tile in (tile for tiles in passes for tile in tiles):
         for t, cycle in enumerate(tile.cycles[:, -1]):
-            expected.update({int(cycle) + j + STAGES: (tile, t, j) for j in range(config.rows_per_lane)})
+            expected.update({int(cycle) + j + latency(config): (tile, t, j) for j in range(config.rows_per_lane)})
     layout, enable = load_layout(config), load_layout(config)["enable"].offset
     compared = 0
     for n in range(end):

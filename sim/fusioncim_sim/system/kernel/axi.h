@@ -153,7 +153,7 @@ static int writer_update(Writer *w, const Config *config, int64_t now, int offer
     }
     w->answers.out += answered;
     fifo_update(&w->runs, issue, (Entry){.a = length - 1}, last);
-    fifo_update(&w->pending, issue, (Entry){.a = s->tag.slot, .b = ends}, answered);
+    fifo_update(&w->pending, issue, (Entry){.a = s->tag.slot, .b = ends && s->tag.kind == ROW}, answered);
     if (word)
         w->sent = last ? 0 : w->sent + 1;
     if (issue) {

@@ -18,6 +18,7 @@ Cycles in which no register changes are passed over at once, and so are engines 
 
 #include "kv_fetcher.h"
 #include "network.h"
+#include "lse_packer.h"
 #include "output_writer.h"
 
 #include "engine.h"
@@ -39,7 +40,7 @@ typedef struct {
     int32_t slots[SLOTS];   /* the job in each slot of the table */
     Note *notes;            /* of the blocks in the global buffer */
     int64_t block;          /* number of the one that was read */
-    Entry entries[(7 + (5 + MAX_LANES) * MAX_ENGINES) * QUEUE];
+    Entry entries[(7 + (6 + MAX_LANES) * MAX_ENGINES) * QUEUE];
 } Chip;
 
 static void chip_reset(Chip *c, const Config *config)
@@ -57,6 +58,7 @@ static void chip_reset(Chip *c, const Config *config)
         for (int n = 0; n < config->drain_rows; n++)
             fifo_reset(&c->output.packers[e].lanes[n].beats, config->words_packed, &entries);
         fifo_reset(&c->output.packers[e].places, config->tiles_placed, &entries);
+        fifo_reset(&c->output.packers[e].lse.places, config->tiles_placed, &entries);
         fifo_reset(&c->engines[e].passes, PASSES_LOADED, &entries);
         fifo_reset(&c->engines[e].tiles, config->tiles_ahead, &entries);
         fifo_reset(&c->engines[e].blocks, config->ring_blocks, &entries);
@@ -122,7 +124,8 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
         shown = &tile;
     }
     int command = c->loader.state == LOAD_COMMAND && c->takes_tile >> tile.engine & 1 &&
-                  fifo_writable(&c->output.packers[tile.engine].places);
+                  fifo_writable(&c->output.packers[tile.engine].places) &&
+                  fifo_writable(&c->output.packers[tile.engine].lse.places);
     int tile_taken = shown && loader_takes(&c->loader, shown, free && !table);
     int loaded = c->loader.arrives && c->loader.final;
 
@@ -176,8 +179,9 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     /* All registers change. */
     int changes = works || drains || reserve || word;
     Entry place = {c->loader.o_address, c->loader.head, tile.rows, c->planner.slot};
-    changes |= output_update(&c->output, config, jobs, c->slots, moves, c->more, command ? tile.engine : -1, &place, go,
-                             moved, write);
+    Entry lse_place = {.address = c->loader.l_address, .b = tile.rows, .c = c->planner.slot};
+    changes |= output_update(&c->output, config, jobs, c->slots, moves, c->more, command ? tile.engine : -1, &place, &lse_place,
+                             go, moved, write);
     engines_update(c, config, now, works, drains, moves, command ? &tile : NULL);
     if (served)
         c->block = front.block;
