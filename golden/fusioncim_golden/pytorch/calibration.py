@@ -9,6 +9,7 @@ The mean key, f and g are those of `equalize` on the whole text. Scales per toke
 two, so that K's unit may lie far above what the text needs at no loss. V's may not: a scale below 1 takes bits off p.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,24 +42,33 @@ class Watched:
     found: dict[int, Factors] = field(default_factory=dict)
 
     def __call__(
-        self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **rest: Any
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
         own = self.attention
         mean = own.subtract_mean_k and rest.get("s_aux") is None
         self.found[module.layer_idx] = factors(query, key, value, self.form, subtract_mean_k=mean, equal=own.equal)
-        return own(module, query, key, value, mask, **rest)
+        return own(module, query, key, value, mask, scaling, **rest)
 
 
-def calibrated(model: Any, tokens: Tensor, attention: Attention) -> Attention:
+def calibrated(
+    model: Any, tokens: Tensor, attention: Attention, around: Callable[[Any], Callable[..., Any]] | None = None
+) -> Attention:
     """The attention with the factors of all layers; tokens: int64 [batch, tokens] without padding.
 
     The model computes in `attention` with its cache recomputed, whose subtract_mean_k and equal say what is fixed.
-    Where a layer has learned sinks its mean key stays.
+    Where a layer has learned sinks its mean key stays. around: what is made of an attention before the model gets it.
     """
     before = model.config._attn_implementation
     watched = Watched(replace(attention, cache="recomputed"), attention.form)
-    register(NAME, watched)
+    register(NAME, watched if around is None else around(watched))
     model.set_attn_implementation(NAME)
     try:
         with torch.no_grad():

@@ -7,8 +7,8 @@ No model with ALiBi comes from pip. So slopes are added to the scores of one tha
 model reads worse, and what the arithmetic does to it shows in the difference.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fusioncim_golden.config import Config
 from fusioncim_golden.pytorch.calibration import calibrated
 from fusioncim_golden.pytorch.huggingface import Attention
 from fusioncim_golden.pytorch.masks import OFFSET
@@ -35,7 +34,7 @@ CACHES: Mapping[str, tuple[str, int, bool]] = {
 }
 """Name, bits of a scale, and whether mean key and column factors are fixed, of each cache."""
 BASE = "INT8 per head, equalized, recomputed"
-FEW = BASE, "INT8 per token", "INT4 per token"
+FEW = "INT8 per token", "INT4 per token"
 """Those that are measured with windows and slopes."""
 ALONE = ("INT8 per token",)
 """Those of which the arithmetic is measured alone, too."""
@@ -45,7 +44,7 @@ ALONE = ("INT8 per token",)
 class Windowed:
     """An attention, or the model's own, with a sliding window of SLIDING keys."""
 
-    attention: Attention | None
+    attention: Callable[..., Any] | None
 
     def __call__(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **rest: Any
@@ -63,7 +62,7 @@ class Windowed:
 class Sloped:
     """An attention, or the model's own, with ALiBi: head n of N has the slope 2^(-8 (n + 1) / N)."""
 
-    attention: Attention | None
+    attention: Callable[..., Any] | None
 
     def __call__(
         self, module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **rest: Any
@@ -78,20 +77,26 @@ class Sloped:
         return float_attention(query, key, value, scaling, bias.masked_fill(~mask, -torch.inf)), None
 
 
+AROUND: Mapping[str, Callable[[Callable[..., Any] | None], Callable[..., Any]]] = {"window": Windowed, "alibi": Sloped}
+"""What is made of an attention in a part."""
+
+
 def measure_part(
-    part: str, source: Source, chosen: NDArray[np.int64], ways: Mapping[str, Attention], jobs: int
+    part: str, source: Source, chosen: NDArray[np.int64], text: NDArray[np.int64], attention: Attention, jobs: int
 ) -> dict[str, Any]:
-    """A table by its name, as JSON data; chosen: windows of the text, ways: as of `attentions`."""
-    reference = f"float, {part}"
-    few = {name: ways[name] for name in FEW}
-    table: dict[str, Any] = dict(ways) | {f"{name}, arithmetic alone": error_alone(ways[name]) for name in ALONE}
-    if part == "causal":
-        reference = "float"
-    elif part == "window":
-        table = {reference: Windowed(None)} | {name: Windowed(one) for name, one in few.items()}
+    """A table by its name, as JSON data.
+
+    chosen: windows that are read. text: tokens that the factors come from. attention: the recomputed operands.
+    """
+    reference, around = "float", AROUND.get(part)
+    found = attentions(source, text, attention, CACHES if around is None else FEW, around)
+    ways: dict[str, Any] = {**found}
+    if around is None:
+        ways |= {f"{name}, arithmetic alone": error_alone(found[name]) for name in ALONE}
     else:
-        table = {reference: Sloped(None)} | {name: Sloped(one) for name, one in few.items()}
-    done = evaluate(source, chosen, table, (reference,), jobs=jobs, title=part)
+        reference = f"float, {part}"
+        ways = {reference: around(None)} | {name: around(one) for name, one in found.items()}
+    done = evaluate(source, chosen, ways, (reference,), jobs=jobs, title=part)
     return {name: plain(each[reference]) for name, each in done.items() if reference in each}
 
 
@@ -100,14 +105,21 @@ def error_alone(attention: Attention) -> ErrorAlone:
     return ErrorAlone(**{each.name: getattr(attention, each.name) for each in fields(attention)})
 
 
-def attentions(source: Source, text: NDArray[np.int64], config: Config, engines: int) -> dict[str, Attention]:
-    """The recomputed operands and every cache with its factors; text: tokens that the factors come from."""
+def attentions(
+    source: Source,
+    text: NDArray[np.int64],
+    attention: Attention,
+    names: Iterable[str],
+    around: Callable[[Any], Callable[..., Any]] | None = None,
+) -> dict[str, Attention]:
+    """The recomputed operands and these caches with their factors, which the model has with what is `around` it."""
     torch.set_num_threads(1)
-    config = config.override(alibi=True)
     model, tokens = load_model(source), torch.from_numpy(text)[None]
-    found = {BASE: Attention(config, engines=engines)}
-    for name, (cache, bits, fixed) in CACHES.items():
-        own = config.override(token_scale_bits=bits)
-        attention = Attention(own, engines=engines, cache=cache, subtract_mean_k=fixed, equal=fixed)
-        found[name] = calibrated(model, tokens, attention)
+    base = replace(attention, config=attention.config.override(alibi=True))
+    found = {BASE: base}
+    for name in names:
+        cache, bits, fixed = CACHES[name]
+        config = base.config.override(token_scale_bits=bits)
+        own = replace(base, config=config, cache=cache, subtract_mean_k=fixed, equal=fixed)
+        found[name] = calibrated(model, tokens, own, around)
     return found

@@ -30,7 +30,8 @@ BASE, PER_TOKEN = "INT8 per head, equalized, recomputed", "INT8 per token"
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Part by part; those that the file has already stay."""
-    from fusioncim_sim.llm.caches import SLIDING, attentions, measure_part
+    from fusioncim_golden.pytorch.huggingface import Attention
+    from fusioncim_sim.llm.caches import SLIDING, measure_part
     from fusioncim_sim.llm.language_model import find_model, text_of, tokenize, windows
 
     for part in request.parts:
@@ -40,7 +41,7 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     tokens = tokenize(source, text_of(None))
     every, chosen = windows(tokens, SIZE[0], None), windows(tokens, *SIZE)
     text = next(one for one in every if not (one == chosen).all(axis=1).any())
-    ways = attentions(source, text, chip.engine, chip.engines)
+    attention = Attention(chip.engine, engines=chip.engines)
     stored: dict[str, Any] = {
         "model": source.name,
         "tokens": int(chosen[:, 1:].size),
@@ -50,7 +51,7 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     if (request.output / f"{FILE}.json").exists():
         stored = read(request.output, FILE) | stored
     for part in request.parts or PARTS:
-        stored = {**stored, part: measure_part(part, source, chosen, ways, request.jobs)}
+        stored = {**stored, part: measure_part(part, source, chosen, text, attention, request.jobs)}
         yield f"{FILE}.json", stored
 
 

@@ -14,7 +14,7 @@ from fusioncim_golden.reference import visible
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.llm import caches
-from fusioncim_sim.llm.caches import CACHES, FEW, Sloped, Windowed, attentions, error_alone, measure_part
+from fusioncim_sim.llm.caches import CACHES, FEW, Sloped, Windowed, error_alone, measure_part
 from fusioncim_sim.llm.float_attention import SameOperands, float_attention
 from fusioncim_sim.llm.language_model import find_model
 from fusioncim_sim.studies.caches import BASE, PER_TOKEN
@@ -64,11 +64,9 @@ def test_without_the_arithmetic_the_same_operands_are_nearer(wrap, cache, causal
 def test_every_part_has_its_rows(tiny):
     source = find_model(str(tiny))
     text = np.random.default_rng(1).integers(0, 50, 40)
-    ways = attentions(source, text, DEFAULT_CONFIG, 1)
-    assert list(ways) == [BASE, *CACHES]
     windows = np.random.default_rng(2).integers(0, 50, (2, 24))
-    found = {part: measure_part(part, source, windows, ways, 1) for part in ("causal", "window", "alibi")}
-    assert list(found["causal"]) == [*ways, f"{PER_TOKEN}, arithmetic alone"]
-    assert list(found["window"]) == list(found["alibi"]) == list(FEW)
+    found = {part: measure_part(part, source, windows, text, Attention(), 1) for part in ("causal", "window", "alibi")}
+    assert list(found["causal"]) == [BASE, *CACHES, f"{PER_TOKEN}, arithmetic alone"]
+    assert list(found["window"]) == list(found["alibi"]) == [BASE, *FEW]
     assert all(one["tokens"] == 46 for part in found.values() for one in part.values())
     assert found["causal"]["INT4 per token"]["kl"] > found["causal"][PER_TOKEN]["kl"] > 0
