@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusioncim_golden import engine
-from fusioncim_golden.descriptor import Descriptor, Pages, Sequence, Tensor, Work
+from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Sequence, Tensor, Work
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.job import Traffic, check_groups, run, run_batch, traffic
 from fusioncim_golden.key_order import ORDERS
@@ -540,6 +540,26 @@ def test_scales_are_read_in_whole_beats(bus_bits, heads, moved):
     chip = TINY.override(bus_bits=bus_bits)
     assert traffic(chip, descriptor(chip, kv_heads=heads)).bytes_scale == moved
     assert traffic(chip, descriptor(chip, group=heads)).bytes_scale == moved
+
+
+@pytest.mark.parametrize("bus_bits", [64, 128])
+def test_log_sum_exp_goes_out_in_whole_beats_of_each_tile(bus_bits):
+    """Word by word: rows of a tile that share a beat are written at once, those of two tiles are not."""
+    chip = TINY.override(bus_bits=bus_bits)
+    job = descriptor(chip, kv_heads=2, group=3, queries=21, keys=40)
+    without = traffic(chip, job).bytes_output
+    for first in (0, 1, 5):
+        sequences = (Sequence(queries=11, keys=40, first_row=first, start=5),)
+        work = Work(job=replace(job, start=0, sequences=1, table=1 << 20), sequences=sequences)
+        lse = HeadTensor(address=1 << 22, pitch=1 << 10)
+        more = traffic(chip, replace(work, job=replace(work.job, lse=lse))).bytes_output
+        beats = {
+            (head, row // chip.engine.rows, (first * 3 + row) * 4 // chip.bus_bytes)
+            for head in range(2)
+            for row in range(11 * 3)
+        }
+        assert more - traffic(chip, work).bytes_output == len(beats) * chip.bus_bytes
+    assert traffic(chip, replace(job, lse=lse)).bytes_output > without
 
 
 def touched(chip, address, size):

@@ -16,6 +16,7 @@ from fusioncim.engine.tile_loader import block_shape
 from fusioncim.lib.arith import fits
 from fusioncim.lib.bank import address_shape
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.limits import TOKEN_SCALE_BYTES
 
 
 def block_place_layout(chip: ChipConfig) -> data.StructLayout:
@@ -25,6 +26,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
         block, rows: its number, its keys.
         stream, final: which head of the pass it is of; the last of them.
         k_address, v_address: of its first key and value.
+        scales_address, scaled: of the scales of its keys and values, and whether it has any; on a chip that takes them.
         k_pitch, v_pitch, dimension, value_dimension, packed, shared, slot: as of the pass.
     """
     return data.StructLayout(
@@ -35,6 +37,7 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
             "final": 1,
             "k_address": chip.address_bits,
             "v_address": chip.address_bits,
+            **({"scales_address": chip.address_bits, "scaled": 1} if chip.engine.token_scale_bits else {}),
             "k_pitch": PITCH_BITS,
             "v_pitch": PITCH_BITS,
             **dict.fromkeys(("dimension", "value_dimension"), DIMENSION_BITS),
@@ -45,8 +48,13 @@ def block_place_layout(chip: ChipConfig) -> data.StructLayout:
     )
 
 
+def scale_beats(chip: ChipConfig) -> int:
+    """Beats of the scales of a block, of which one may have those of several."""
+    return max(TOKEN_SCALE_BYTES * chip.engine.update_rank // chip.bus_bytes, 1)
+
+
 class BlockReader(wiring.Component):
-    """Asks for the keys of a block, then for its values; where these have a port of their own, for one of the two.
+    """Asks for the scales of a block, its keys, then its values; for the values alone where these have their own port.
 
     Throughput: a request per cycle, one for neighbours. Latency: 1 cycle.
 
@@ -87,8 +95,16 @@ class BlockReader(wiring.Component):
         if config.update_rank * chip.vector_bytes // chip.bus_bytes <= MOST_BEATS:
             m.d.comb += whole.eq((pitch == length) & ~(length | address)[:byte_bits].any())
         last_row, ends = Signal(), Signal()  # of this half; of the block
+        scaled = config.token_scale_bits > 0 and ReadKind.KEY in self.kinds
+        asks = Signal() if scaled else Const(0, 1)  # for scales
+        taken = self.busy & self.o.ready & ~asks if scaled else self.busy & self.o.ready
+        at_end = whole | (row + 1 == rows)
         m.d.comb += [
-            *(last_row.eq(whole | (row + 1 == rows)), self.i.ready.eq(~self.busy), self.o.valid.eq(self.busy)),
+            *(
+                last_row.eq(at_end & ~asks if scaled else at_end),
+                self.i.ready.eq(~self.busy),
+                self.o.valid.eq(self.busy),
+            ),
             ends.eq(last_row & (half | block.shared) if both else last_row),
             *(request.address.eq(address), request.tag.slot.eq(block.slot)),
             request.tag.offset.eq(beat_offset(chip, address)),
@@ -101,10 +117,28 @@ class BlockReader(wiring.Component):
                 *(self.busy.eq(1), row.eq(0), rows.eq(block.rows), entry.eq(self.entry), values.eq(block.v_address)),
                 address.eq(block.k_address if ReadKind.KEY in self.kinds else block.v_address),
             ]
-        with m.Elif(self.busy & self.o.ready):
+        with m.Elif(taken):
             m.d.sync += [row.eq(row + 1), address.eq(address + pitch)]
             with m.If(last_row):
                 m.d.sync += [self.busy.eq(~ends), row.eq(0), address.eq(values)]
                 if both:
                     m.d.sync += half.eq(~ends)
+        if scaled:
+            self._scales(m, asks, address)
         return m
+
+    def _scales(self, m: Module, asks: Signal, address: Signal) -> None:
+        """The scales of the block go first, in one request; asks: they do now."""
+        block, request = self.i.payload, self.o.payload
+        keys = Signal.like(address, name="keys", reset_less=True)
+        with m.If(asks):
+            m.d.comb += [
+                *(request.tag.kind.eq(ReadKind.TOKEN_SCALE), request.tag.last.eq(0)),
+                request.beats.eq(scale_beats(self.config)),
+            ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [asks.eq(block.scaled), keys.eq(block.k_address)]
+            with m.If(block.scaled):
+                m.d.sync += address.eq(block.scales_address)
+        with m.Elif(asks & self.o.ready):
+            m.d.sync += [asks.eq(0), address.eq(keys)]

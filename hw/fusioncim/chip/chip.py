@@ -46,6 +46,7 @@ from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
 from fusioncim.chip.unpacker import Unpacker
 from fusioncim.engine.engine import Engine
+from fusioncim.engine.kv_buffer import pair_layout
 from fusioncim.lib.arith import tree_sum
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
@@ -203,7 +204,14 @@ class Core(wiring.Component):
         ]
 
         # Engines.
-        pair = Mux(network.absent, 0, buffer.pair.as_value())
+        pair = Signal(pair_layout(chip.engine))
+        m.d.comb += pair.eq(Mux(network.absent, 0, buffer.pair.as_value()))
+        if chip.engine.token_scale_bits:
+            m.d.comb += [
+                *(network.reserve_scaled.eq(fetcher.scaled), buffer.read_scaled.eq(network.read_scaled)),
+                *(buffer.scales_valid.eq(valid & (kind == ReadKind.TOKEN_SCALE)), buffer.scales_beat.eq(first.data)),
+                pair.scaled.eq(buffer.pair.scaled),  # of all keys of a block alike
+            ]
         for n, engine in enumerate(engines):
             wiring.connect(m, engine.o, writer.i[n])
             m.d.comb += [
@@ -266,7 +274,10 @@ class Core(wiring.Component):
         kinds = {"scale": ReadKind.SCALE, "query": ReadKind.QUERY, "key": ReadKind.KEY, "value": ReadKind.VALUE}
         for name, kind in kinds.items():
             port = -1 if kind == ReadKind.VALUE else 0
-            sums[f"bytes_{name}"] = Mux(self.beat_valid[port] & (self.beat[port].tag.kind == kind), chip.bus_bytes, 0)
+            comes = self.beat[port].tag.kind == kind
+            if kind == ReadKind.SCALE and chip.engine.token_scale_bits:
+                comes |= self.beat[port].tag.kind == ReadKind.TOKEN_SCALE
+            sums[f"bytes_{name}"] = Mux(self.beat_valid[port] & comes, chip.bus_bytes, 0)
         sums |= {"cycles": table.running, "buffer_writes": buffer.written, "buffer_reads": network.served}
         sums["deliveries"] = network.delivered
         for name, amount in sums.items():

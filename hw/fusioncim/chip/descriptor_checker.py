@@ -19,7 +19,7 @@ from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
-from fusioncim_golden.limits import JOB_BYTES, PACKED_BITS, SEQUENCE_BYTES
+from fusioncim_golden.limits import JOB_BYTES, PACKED_BITS, SEQUENCE_BYTES, TOKEN_SCALE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS
 from fusioncim_golden.status import Status
 
@@ -76,6 +76,7 @@ class DescriptorChecker(wiring.Component):
             page.eq(chosen([this.page_tokens[n] for n in sizes], [(key >> n)[:POSITION_BITS] for n in sizes])),
             *(out[name].eq(job[name]) for name in kept),
             *(out.descriptor[name].address.eq(spans.moved[name]) for name in TENSORS),
+            out.descriptor.token_scales.eq(self._token_scales(this, own)),
             out.descriptor.lse.eq(spans.moved.lse),
             *(out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
             unit.count.eq(Array(each.count for each in work)[step]),
@@ -192,6 +193,13 @@ class DescriptorChecker(wiring.Component):
                     with m.If(out.last):
                         m.next = "IDLE"
         return m
+
+    def _token_scales(self, this: data.View, own: data.View) -> Value:
+        """Where those of a sequence begin; without a key it reads those of the first one of all."""
+        if not self.config.engine.token_scale_bits:
+            return this.token_scales
+        moves = (this.token_scales != 0) & (this.page_tokens == 0) & (this.keys != 0)
+        return this.token_scales + Mux(moves, own.first_key * TOKEN_SCALE_BYTES, 0)
 
     def _take(self, m: Module, job: data.View, own: data.View, failed: Signal, *, of_job: bool) -> None:
         """In a state: the beats of a record go to its registers."""

@@ -44,6 +44,7 @@ class KvFetcher(wiring.Component):
         entry: where in the buffer, in blocks.
         reserve: take it.
         block, rows, stream, final, shared: for this block, as of the walk.
+        scaled: whether it has scales, on a chip that takes them.
         walk: from which it is.
     """
 
@@ -69,6 +70,7 @@ class KvFetcher(wiring.Component):
                 "stream": Out(address_shape(config.streams)),
                 "final": Out(1),
                 "shared": Out(1),
+                **({"scaled": Out(1)} if config.engine.token_scale_bits else {}),
                 "walk": Out(address_shape(config.walks)),
             }
         )
@@ -87,6 +89,7 @@ class KvFetcher(wiring.Component):
         busy = Signal()
         m.d.comb += busy.eq(Cat(reader.busy for reader in readers).any())
         self._open(m, walkers)
+        scaled = ["scaled"] if chip.engine.token_scale_bits else []
         if chip.walks == 1:
             block = walkers[0].o.payload
         else:
@@ -105,7 +108,7 @@ class KvFetcher(wiring.Component):
 
         m.d.comb += [
             self.reserve.eq(Cat(walker.o.valid for walker in walkers).any() & self.room & ~busy),
-            *(getattr(self, name).eq(block[name]) for name in ("block", "rows", "stream", "final", "shared")),
+            *(getattr(self, name).eq(block[name]) for name in ("block", "rows", "stream", "final", "shared", *scaled)),
         ]
         for port, reader in zip(self.o_read, readers, strict=True):
             m.d.comb += [

@@ -22,15 +22,20 @@ from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import POSITION_BITS
+from fusioncim_golden.limits import TOKEN_SCALE_BYTES
 
 DIGIT_BITS = 2
 """Bits of a product's factor per cycle: with one, pages cost a layer with windows up to 16 % of its cycles."""
 
 
 def place_layout(chip: ChipConfig) -> data.StructLayout:
-    """A block, and the addresses of its first key and value."""
+    """A block, and the addresses of its first key and value.
+
+    page: bytes from page 0 of the keys to its page, on a chip with scales per token.
+    """
     bits = chip.address_bits
-    return data.StructLayout({"block": block_shape(chip.engine), "k_address": bits, "v_address": bits})
+    page = {"page": bits} if chip.engine.token_scale_bits else {}
+    return data.StructLayout({"block": block_shape(chip.engine), "k_address": bits, "v_address": bits, **page})
 
 
 class KvWalker(wiring.Component):
@@ -116,6 +121,16 @@ class KvWalker(wiring.Component):
             ),
             *(out.stream.eq(head), out.final.eq(head + 1 == current.heads)),
         ]
+        page_bytes = Signal(bits, reset_less=True)  # to the page whose keys' place is found
+        if config.token_scale_bits:
+            scales = Signal(bits, name="scales_shift")
+            own = Mux(paged, here.block & within, here.block)
+            m.d.comb += [
+                out.scaled.eq(current.scaled),
+                out.scales_address.eq(current.token_scales + here.page + (own * (TOKEN_SCALE_BYTES << rank)) + scales),
+            ]
+            with m.If(self.o.valid & self.o.ready):
+                m.d.sync += scales.eq(Mux(out.final, 0, scales + current.token_scales_pitch))
         with m.FSM():
             with m.State("PASS"):
                 given = self.i.payload
@@ -162,6 +177,9 @@ class KvWalker(wiring.Component):
                     m.next = "JUMP"
                     with m.If(paged & ~inner):
                         m.d.sync += inner.eq(1)
+                        if config.token_scale_bits:
+                            with m.If(~second):
+                                m.d.sync += page_bytes.eq(multiplier.total - base)
                     with m.Else():
                         m.d.sync += [inner.eq(0), second.eq(~second)]
                         with m.If(measures):
@@ -175,6 +193,8 @@ class KvWalker(wiring.Component):
                             for place, arrives in [(here, Const(1, 1)), (there, first)][: 1 + order.folded]:
                                 with m.If(arrives & ~second):
                                     m.d.sync += [place.block.eq(due), place.k_address.eq(multiplier.total)]
+                                    if config.token_scale_bits:
+                                        m.d.sync += place.page.eq(Mux(paged, page_bytes, 0))
                                 with m.Elif(arrives):
                                     m.d.sync += place.v_address.eq(multiplier.total)
                             with m.If(second):
@@ -253,6 +273,8 @@ class KvWalker(wiring.Component):
         neighbour = Signal(place_layout(self.config))
         for name, one in (("block", 1), ("k_address", current.k_pitch << rank), ("v_address", current.v_pitch << rank)):
             m.d.comb += neighbour[name].eq(Mux(down, here[name] - one, here[name] + one))
+        if self.config.engine.token_scale_bits:
+            m.d.comb += neighbour.page.eq(here.page)
         upper = Mux(down, here.block, neighbour.block)
         crosses = Signal()  # the neighbour is in another page
         m.d.comb += crosses.eq((current.page_tokens != 0) & ((upper & ((current.page_tokens >> rank) - 1)) == 0))

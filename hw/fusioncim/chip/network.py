@@ -44,6 +44,7 @@ class Network(wiring.Component):
         written: a block is whole.
         settled: all blocks that were reserved are, where values have a port of their own.
         read_enable, read_row, read_shared: to the global buffer, whose pair goes to the engines.
+        reserve_scaled, read_scaled: whether a block has scales, on a chip that takes them.
         absent: the pair is beyond the last key; zeros go to the engines.
         block: number of the block, for all engines.
         block_last, block_valid, block_ready: streams of blocks, one bit per engine.
@@ -73,6 +74,7 @@ class Network(wiring.Component):
                 "read_enable": Out(1),
                 "read_row": Out(buffer_row_shape(config)),
                 "read_shared": Out(1),
+                **({"reserve_scaled": In(1), "read_scaled": Out(1)} if config.engine.token_scale_bits else {}),
                 "absent": Out(1),
                 "block": Out(block_shape(config.engine)),
                 "block_last": Out(engines),
@@ -129,7 +131,15 @@ class Network(wiring.Component):
         stream = address_shape(chip.streams)
         walk_bits = planned.walk.shape()
         note = data.StructLayout(
-            {"block": number, "rows": fits(rank), "stream": stream, "final": 1, "shared": 1, "walk": walk_bits}
+            {
+                "block": number,
+                "rows": fits(rank),
+                "stream": stream,
+                "final": 1,
+                "shared": 1,
+                **({"scaled": 1} if config.token_scale_bits else {}),
+                "walk": walk_bits,
+            }
         )
         notes = Bank(depth=depth, width=note.size)
         m.submodules.notes = once(platform, notes)
@@ -194,6 +204,11 @@ class Network(wiring.Component):
             m.d.sync += [rows.eq(shown.rows), shared.eq(shown.shared), self.block.eq(shown.block)]
         with m.Else():
             m.d.sync += [busy.eq(busy - (busy != 0)), vector.eq(Mux(reading, vector + 1, 0))]
+        if config.token_scale_bits:
+            scaled = Signal(reset_less=True)
+            m.d.comb += self.read_scaled.eq(Mux(go, shown.scaled, scaled))
+            with m.If(go):
+                m.d.sync += scaled.eq(shown.scaled)
         m.d.sync += [
             self.block_valid.eq(Mux(go, takers, 0)),
             self.block_last.eq(Cat(count == 1 for count in take)),

@@ -64,6 +64,8 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         keys, dimension, value_dimension: how many, at least one, and how long a key and a value are.
         list: address of the entry of the page list for block 0.
         page_tokens, pages, k_page_pitch, v_page_pitch: as of the descriptor.
+        token_scales, token_scales_pitch, scaled: place of the scales of the first key of the first head, bytes from a
+            head to the next, and whether there are any; on a chip that takes them.
         packed: keys and values are, two operands to a byte.
         shared: V lies where K lies.
         listed: the pages are those of the list; else there is no key, and page 0 is read.
@@ -72,6 +74,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
         slot: of the sequence.
         engines: that no other pass may use beside this one, where there are two walks.
     """
+    scales = {"token_scales": chip.address_bits, "token_scales_pitch": PITCH_BITS, "scaled": 1}
     return data.StructLayout(
         {
             "k_address": chip.address_bits,
@@ -88,6 +91,7 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             "pages": POSITION_BITS,
             "k_page_pitch": PITCH_BITS,
             "v_page_pitch": PITCH_BITS,
+            **(scales if chip.engine.token_scale_bits else {}),
             "packed": 1,
             "shared": 1,
             "listed": 1,
@@ -97,6 +101,13 @@ def planned_pass_layout(chip: ChipConfig) -> data.StructLayout:
             **{name: block_shape(chip.engine) for name in ("low", "high", "common", "diagonal", "stride")},
         }
     )
+
+
+def head_places(chip: ChipConfig, this: data.View) -> dict[str, tuple[Value, Value]]:
+    """What a KV head has in memory, by the pass's names: the first one's place, and bytes from one to the next."""
+    places = {f"{name}_address": (this[name].address, this[name].head_pitch) for name in ("k", "v")}
+    scales = {"token_scales": (this.token_scales, this.token_scales_pitch)}
+    return places | (scales if chip.engine.token_scale_bits else {})
 
 
 def need_layout(chip: ChipConfig) -> data.StructLayout:
@@ -170,8 +181,7 @@ class Planner(wiring.Component):
         kv_head = Signal(HEAD_BITS)
         heads = Signal(fits(chip.streams))  # that pass together
         head = Signal(address_shape(chip.streams))  # the one of them that is outlined or sent
-        k_address = Signal(chip.address_bits, reset_less=True)
-        v_address = Signal(chip.address_bits, reset_less=True)
+        places = {name: Signal(chip.address_bits, name=name, reset_less=True) for name in head_places(chip, this)}
         walk = Signal(walk_layout(), reset_less=True)  # the tile that is outlined or sent
         mark = Signal(walk_layout(), reset_less=True)  # the first tile of the pass, as of every head of it
         narrow = Signal(reset_less=True)  # one tile per engine in a pass
@@ -223,17 +233,21 @@ class Planner(wiring.Component):
         rows = Signal(fits(config.rows))
         begins = Signal()
         diagonal = last >> config.rank_bits
+        scales: dict[str, Value] = {}
+        if config.token_scale_bits:
+            scales = {"token_scales_pitch": this.token_scales_pitch, "scaled": this.token_scales != 0}
         m.d.comb += [
             begins.eq(~started & (kv_head == 0)),
-            *(out.k_address.eq(k_address), out.k_pitch.eq(this.k.pitch)),
+            *(*(out[name].eq(place) for name, place in places.items()), out.k_pitch.eq(this.k.pitch)),
             out.keys.eq(mask.at_least_one(this.keys)),
+            *(out[name].eq(value) for name, value in scales.items()),
             *(
                 out.dimension.eq(this.dimension),
                 out.value_dimension.eq(this.value_dimension),
                 out.packed.eq(this.packed),
                 out.shared.eq(self.job.shared),
             ),
-            *(out.v_address.eq(v_address), out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
+            *(out.v_pitch.eq(this.v.pitch), out.slot.eq(self.slot)),
             *(out.k_head_pitch.eq(this.k.head_pitch), out.v_head_pitch.eq(this.v.head_pitch), out.heads.eq(heads)),
             *(out[name].eq(this[name]) for name in ("page_tokens", "pages", "k_page_pitch", "v_page_pitch")),
             *(out.list.eq(this.list + self.job.first_page * PAGE_BYTES), out.begins.eq(begins)),
@@ -255,8 +269,10 @@ class Planner(wiring.Component):
                 with m.If(self.i.valid):  # until then the slot is of a sequence whose beats may still come
                     m.d.sync += [
                         *(self.job.eq(self.i.payload), self.slot.eq(self.i_slot), kv_head.eq(0)),
-                        k_address.eq(self.i.payload.descriptor.k.address),
-                        v_address.eq(self.i.payload.descriptor.v.address),
+                        *(
+                            places[name].eq(first)
+                            for name, (first, _) in head_places(chip, self.i.payload.descriptor).items()
+                        ),
                     ]
                     m.next = "GROUP"
             with m.State("GROUP"):
@@ -311,7 +327,7 @@ class Planner(wiring.Component):
                     m.d.comb += [dealer.step.eq(1), dealer.close.eq(end & ~turns_over)]
                     m.d.sync += [started.eq(~turns_over), walk.eq(following), head.eq(head + turns_over)]
                     with m.If(turns_over):
-                        self._on(m, kv_head, k_address, v_address)
+                        self._on(m, kv_head, places)
                     with m.If(o_tile.final):
                         m.next = "NEXT"
             with m.State("NEXT"):
@@ -321,7 +337,7 @@ class Planner(wiring.Component):
                 with m.If(walk.left != 0):
                     m.next = "LOOK"
                 with m.Else():
-                    self._on(m, kv_head, k_address, v_address)
+                    self._on(m, kv_head, places)
                     m.next = "GROUP"
                     with m.If(kv_head + 1 == this.kv_heads):
                         m.next = "JOB"
@@ -341,12 +357,12 @@ class Planner(wiring.Component):
         room = (rows <= chip.engine.rows * (chip.engines // n) for n in range(2, chip.streams + 1))
         return mask.smaller(left, Mux(self._few_rows(), sum(room, Const(1, 1)), 1))
 
-    def _on(self, m: Module, kv_head: Signal, k_address: Signal, v_address: Signal) -> None:
+    def _on(self, m: Module, kv_head: Signal, places: dict[str, Signal]) -> None:
         """To the next head."""
-        this = self.job.descriptor
+        steps = head_places(self.config, self.job.descriptor)
         m.d.sync += [
             kv_head.eq(kv_head + 1),
-            *(k_address.eq(k_address + this.k.head_pitch), v_address.eq(v_address + this.v.head_pitch)),
+            *(place.eq(place + steps[name][1]) for name, place in places.items()),
         ]
 
     def _begin(self) -> Value:

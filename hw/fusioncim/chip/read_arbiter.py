@@ -26,6 +26,7 @@ class ReadKind(IntEnum):
     TABLE = 4
     PAGE = 5
     INTERVAL = 6
+    TOKEN_SCALE = 7
 
 
 def buffer_row_shape(chip: ChipConfig) -> Shape:

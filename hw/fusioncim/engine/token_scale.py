@@ -1,6 +1,6 @@
 """Scales per token as they travel through an engine: the bits of the codes that its lanes use. See the golden one."""
 
-from amaranth.hdl import Value
+from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
 from fusioncim_golden.config import Config
@@ -23,7 +23,7 @@ def kept_scales(config: Config, word: Value) -> Value:
     size = code_layout(config).size
     end = FRACTION_BITS + TOKEN_SHIFT_BITS
     key, value = word[end - size : end], word[CODE_BITS + end - size : CODE_BITS + end]
-    return Value.cast(key | value << size)
+    return Cat(key, value)
 
 
 def scale_members(config: Config) -> dict[str, data.StructLayout | int]:

@@ -40,6 +40,7 @@ from fusioncim_golden.limits import (
     PAGE_BYTES,
     SCALE_BYTES,
     SEQUENCE_BYTES,
+    TOKEN_SCALE_BYTES,
     TOKEN_SCALE_KEYS,
 )
 from fusioncim_golden.status import Status
@@ -77,6 +78,7 @@ CONSTANTS = {
     "SEQUENCE_BYTES": SEQUENCE_BYTES,
     "SHORTEST_READ": network.SHORTEST_READ,
     "SLOTS": job_table.SLOTS,
+    "TOKEN_SCALE_BYTES": TOKEN_SCALE_BYTES,
     "TOKEN_SCALE_KEYS": TOKEN_SCALE_KEYS,
 }
 """Constants of the hardware, macros of the kernel."""
@@ -184,10 +186,7 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
     """The fields of the kernel's Job, in order, of every sequence of a job."""
     job, pages = work.job, work.job.pages
     paged = [pages.list, pages.tokens, pages.count, pages.k_pitch, pages.v_pitch] if pages else [0] * 5
-    extras = [job.sinks, job.slopes]
-    extras += [
-        x for tensor in (job.token_scales, job.lse) for x in ((tensor.address, tensor.pitch) if tensor else (0, 0))
-    ]
+    scales, lse = ((each.address, each.pitch) if each else (0, 0) for each in (job.token_scales, job.lse))
     heads = [job.heads, job.kv_heads, job.shared]
     heads += [job.query_bytes(chip), job.key_bytes(chip), job.value_bytes(chip), job.row_bytes(chip)]
     found: list[list[int]] = []
@@ -206,7 +205,8 @@ def _parts(chip: ChipConfig, work: Work, page_list: int, arrival: int) -> list[l
         found.append(
             [
                 *(*places, job.scales, part.queries, part.keys, part.start, *heads, *mask, *paged, job.intervals),
-                *extras,
+                *(job.sinks, job.slopes, scales[0] + (TOKEN_SCALE_BYTES * first_key if scales[0] else 0), scales[1]),
+                *lse,
                 *(job.queries, job.keys, job.sequences, part.first_row, part.first_key, first_page),
                 *(status != Status.OK, planned, planned and not opened, len(found) + 1 == len(work.parts)),
                 *(page_list, arrival),

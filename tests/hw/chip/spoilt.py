@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fusioncim_golden.limits import INTERVAL_BYTES, PAGE_BYTES
+from fusioncim_golden.limits import INTERVAL_BYTES, PAGE_BYTES, SCALE_BYTES
 from fusioncim_sim.rtl.chip_run import ChipJob
 
 TABLES = {
     "pages": (lambda job: job.pages.list, PAGE_BYTES),
     "intervals": (lambda job: job.intervals, INTERVAL_BYTES),
+    "sinks": (lambda job: job.sinks, SCALE_BYTES),
+    "slopes": (lambda job: job.slopes, SCALE_BYTES),
 }
 """Where they lie, by the descriptor, and bytes of an entry."""
 

@@ -17,6 +17,7 @@ from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Sequence, Tensor, Work
 from fusioncim_golden.limits import (
     JOB_BYTES,
+    LSE_BYTES,
     MAX_PAGE_TOKENS,
     MAX_SEQUENCES,
     POSITIONS,
@@ -245,6 +246,8 @@ def fields(chip, job, part):
     for name in ("lse", "token_scales"):
         tensor = getattr(job, name)
         kept |= {name: tensor.address, f"{name}_pitch": tensor.pitch} if tensor else {name: 0}
+    if job.lse:
+        kept["lse"] = (job.lse.address + part.first_row * group * LSE_BYTES) % space
     kept |= {
         f"{name}.{part}": getattr(getattr(job, name), part) for name in TENSORS for part in ("pitch", "head_pitch")
     }

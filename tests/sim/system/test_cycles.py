@@ -60,6 +60,11 @@ def test_a_case_that_is_not_stored_on_the_rtl():
     assert differences(simulated(case, simulator="icarus")) == {}
 
 
+def test_lanes_with_a_longer_pipeline_on_the_rtl():
+    case = Case(chip=TINY.override(alibi=True), kv_heads=2, queries=20, keys=20)
+    assert differences(simulated(case, simulator="icarus")) == {}
+
+
 def test_a_difference_shows():
     changed = {**STORED["prefill"], "memory": {"latency": 31, "period": 1}}
     assert "cycles" in differences(changed)

@@ -239,6 +239,23 @@ CASES: Mapping[str, Case] = {
         latency=100,
         share=0.5,
     ),
+    "sinks: prefill": _prefill(sinks=True),
+    "sinks: decode, bus of 512 bits": _decode(chip=LONG_512, sinks=True, gap=16),
+    "sinks, log-sum-exp: batches in the queue": _batch(*RAGGED, chip=FOLDED, sinks=True, lse=True, jobs=3),
+    "log-sum-exp: prefill": _prefill(lse=True),
+    "log-sum-exp: single keys, operands of 4 bits": _prefill(
+        chip=TINY.override(operand_bits=4, softmax_lanes=2, update_rank=1), group=1, lse=True
+    ),
+    "log-sum-exp: decode, slow memory": _decode(chip=FOLDED, lse=True, latency=150, share=0.5),
+    "log-sum-exp: small": Case(chip=SMALL, kv_heads=2, group=4, queries=60, keys=60, lse=True, jobs=2),
+    "log-sum-exp: two rows leave, batch in pages": _batch(
+        *RAGGED, chip=LATENT.override(drain_rows=2), group=3, sinks=True, lse=True, gap=16, paging=Paging(tokens=16)
+    ),
+    "log-sum-exp: four rows leave, slow memory": _prefill(
+        chip=TINY.override(drain_rows=4), sinks=True, lse=True, gap=8, latency=100, share=0.5
+    ),
+    "log-sum-exp: bus of 1024 bits, batch": _batch(*RAGGED, chip=WIDE, group=3, dimension=8, lse=True, gap=16),
+    "log-sum-exp: 16 engines, blocks of 4 keys": _prefill(chip=SIXTEEN, queries=150, keys=150, group=1, lse=True),
     "one engine of 128 x 128": Case(chip=PAPER_ENGINE, group=2, queries=256, keys=256),
 }
 """The jobs on which the model is held to the RTL."""

@@ -4,11 +4,11 @@
 typedef struct {
     const Job *job;
     int32_t slot, stream, rows;
-    int64_t block, k_address, v_address;
+    int64_t block, k_address, v_address, scales;
 } BlockPlace;
 
 typedef struct {
-    int32_t busy, half, row; /* half: values */
+    int32_t busy, asks, half, row; /* asks: for scales; half: values */
     int64_t address;         /* of the row */
     BlockPlace block;
 } BlockReader;
@@ -38,6 +38,13 @@ static int block_ends(const BlockReader *r, const Config *config)
 
 static Request block_request(const BlockReader *r, const Config *config)
 {
+    if (r->asks)
+        return (Request){
+            .address = r->block.scales,
+            .beats = beats_touched(config, r->block.scales, TOKEN_SCALE_BYTES * config->rank),
+            .kind = TOKEN_SCALE,
+            .slot = r->block.slot,
+        };
     int32_t beats = beats_touched(config, r->address, block_bytes(r));
     return (Request){
         .address = r->address,
@@ -52,7 +59,9 @@ static Request block_request(const BlockReader *r, const Config *config)
 static int block_update(BlockReader *r, const Config *config, int begins, int values, BlockPlace block, int taken)
 {
     if (begins) {
-        *r = (BlockReader){.busy = 1, .half = values, .address = values ? block.v_address : block.k_address, .block = block};
+        *r = (BlockReader){.busy = 1, .asks = !values && block.job->token_scales, .half = values, .address = values ? block.v_address : block.k_address, .block = block};
+    } else if (taken && r->asks) {
+        r->asks = 0;
     } else if (taken) {
         const Job *job = r->block.job;
         int ends_half = block_ends_half(r, config), ends = block_ends(r, config);

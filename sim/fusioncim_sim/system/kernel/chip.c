@@ -174,7 +174,7 @@ static int64_t step(Chip *c, const Config *config, const Job *jobs, int job_coun
     uint32_t drain = !working && !left_to_load ? idle : idle & c->waits;
     uint32_t memory = idle & ~drain & c->loaded, rest = idle & ~drain & ~memory;
     uint32_t multiply = c->multiply;
-    int64_t tables = 0, *bytes[KINDS] = {&n->bytes_scale, &n->bytes_query, &n->bytes_key, &n->bytes_value, &tables, &tables, &tables};
+    int64_t tables = 0, *bytes[KINDS] = {&n->bytes_scale, &n->bytes_query, &n->bytes_key, &n->bytes_value, &tables, &tables, &tables, &n->bytes_scale};
 
     /* All registers change. */
     int changes = works || drains || reserve || word;

@@ -13,7 +13,7 @@ of its file in hw/fusioncim, and its registers the names that they have there. C
 
 enum { MAX_ENGINES = 16, MAX_WORDS = 16, MAX_LANES = 4, MAX_PORTS = 2, MAX_WALKS = 2, QUEUE = 64, DUE = 32 };
 enum { ROW, LSE }; /* kinds of writes */
-enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, KINDS };
+enum { SCALE, QUERY, KEY, VALUE, TABLE, PAGE, INTERVAL, TOKEN_SCALE, KINDS };
 
 /* The chip and its memory. Python fills the fields in this order; see `cycles.py` for their meaning. */
 typedef struct {

@@ -4,7 +4,7 @@ enum { WALK_PASS, WALK_LOOK, WALK_READ, WALK_JUMP, WALK_MULTIPLY, WALK_OFFER, WA
 
 /* here: the block that is due, or went last; there: the other end of a triangle, or where the strides began; due: where a jump leads. */
 typedef struct {
-    int64_t block, k_address, v_address;
+    int64_t block, k_address, v_address, scales;
 } Place;
 
 /* The words of the page list that are on the chip, and the one that is asked for. */
@@ -19,7 +19,7 @@ typedef struct {
     int32_t state, slot, second, falls, measures, inner, turned; /* measures: the strides, else a jump's addresses */
     int32_t heads, stream; /* of the pass, and which one's block is due */
     Interval span;
-    int64_t k_base, v_base, common, diagonal, stride, sent, due, multiplied;
+    int64_t k_base, v_base, scales_base, common, diagonal, stride, sent, due, multiplied;
     Place here, there;
     PageWords pages;
 } KvWalker;
@@ -77,6 +77,7 @@ static BlockPlace walker_block(const KvWalker *w, const Config *config)
         .block = w->here.block,
         .k_address = w->here.k_address + w->stream * job->k.head_pitch,
         .v_address = w->here.v_address + w->stream * job->v.head_pitch,
+        .scales = w->here.scales + w->stream * job->token_scales_pitch,
         .rows = (int32_t)least(job->keys ? job->keys - w->here.block * config->rank : 1, config->rank),
     };
 }
@@ -93,6 +94,7 @@ static Place walker_place(const KvWalker *w, const Config *config, int64_t block
         block,
         w->k_base + page * job->k_page_pitch + key * job->k.pitch,
         w->v_base + page * job->v_page_pitch + key * job->v.pitch,
+        w->scales_base + page * job->k_page_pitch + key * TOKEN_SCALE_BYTES,
     };
 }
 
@@ -196,6 +198,7 @@ static int walker_update(KvWalker *w, const Config *config, int64_t now, const P
             w->diagonal = plan->diagonal;
             w->k_base = w->job->k.address + plan->kv_head * w->job->k.head_pitch;
             w->v_base = w->job->v.address + plan->kv_head * w->job->v.head_pitch;
+            w->scales_base = w->job->token_scales + plan->kv_head * w->job->token_scales_pitch;
             w->sent = 0;
             w->heads = plan->heads;
             w->stream = 0;
