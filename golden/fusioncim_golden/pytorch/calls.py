@@ -4,6 +4,8 @@ mask            see `masks`
 no mask         the whole row of the batch; causal as the layer is, with its `sliding_window`
 cu_seq_lens_q, cu_seq_lens_k
                 the ends of sequences that are packed in a batch of one; with a mask a token sees what both let it
+s_aux           a learned sink per query head, as gpt-oss has it
+alibi_slopes    a slope of ALiBi per query head, which falls to both sides
 cache           of continuous batching: keys and values of all its sequences are read from their pages, one sequence
                 after the other, and its cu_seq_lens say where they end
 """
@@ -22,7 +24,6 @@ from fusioncim_golden.pytorch.segments import Segment
 
 UNSUPPORTED = {
     "softcap": "soft-capping of scores",
-    "s_aux": "learned attention sinks",
     "position_bias": "position biases",
 }
 """What models hand to their attention that the engine does not have."""
@@ -117,6 +118,14 @@ def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
         )
     if heads % kv_heads:
         raise InputError(f"query heads must be a multiple of the key heads = {kv_heads}, not {heads}")
+
+
+def of_heads(query: Tensor, rest: Mapping[str, Any], argument: str) -> Tensor | None:
+    """What a call says of each query head [heads], or None."""
+    given: Tensor | None = rest.get(argument)
+    if given is not None and given.shape != query.shape[1:2]:
+        raise InputError(f"{argument} must be one per query head, {tuple(query.shape[1:2])}, not {tuple(given.shape)}")
+    return given
 
 
 def place_of(module: Any) -> str:

@@ -12,33 +12,52 @@ Which rows pass the keys together, and in which order, is for `parts` to say.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fusioncim_golden.config import OUTPUT_FRACTION_BITS, RECIPROCAL_BITS, Config
+from fusioncim_golden.config import OUTPUT_FRACTION_BITS, SCALE_BITS, Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import sees
-from fusioncim_golden.normalizer import guard_bits, headroom, least_length
 from fusioncim_golden.pytorch.events import Events
+from fusioncim_golden.pytorch.normalizer import finished, log_sum_exp, normalize
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.pytorch.parts import Chunk, Part, Step, chunks, parts
-from fusioncim_golden.pytorch.quantize import Operands
-from fusioncim_golden.pytorch.softmax import HIDDEN, Rows, log2_score, merge, probabilities
+from fusioncim_golden.pytorch.softmax import HIDDEN, Rows, log2_score, merge, penalty, probabilities
+from fusioncim_golden.pytorch.token_scale import KeyScales, scales_of
 from fusioncim_golden.quantize import operand_max
+from fusioncim_golden.scale_table import MOST_MANTISSA
 
 MAX_COLUMNS = 1024
 """Largest head dimension of an engine; scores of it are exact in float32."""
 
 
-def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
-    """Outputs int64 [jobs, rows, columns of v] as of `engine.run`; counts into `events`."""
+class Result(NamedTuple):
+    """Outputs int64 [jobs, rows, columns of v], log-sum-exp words int64 [jobs, rows], as of `engine.Result`."""
+
+    out: Tensor
+    lse: Tensor
+
+
+def run(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Result:
+    """Outputs and log-sum-exp as of `engine.run`; counts into `events`."""
     check_columns(operands)
     out = torch.zeros(outputs(operands), dtype=torch.int64, device=operands.q.device)
+    lse = torch.zeros(out.shape[:-1], dtype=torch.int64, device=out.device)
     if events is not None:
         events.begin(config, operands)
     for part in parts(config, operands, engines):
-        part.put(out, normalize(config, accumulate(config, part, events), part.rows.row_sum))
-    return out
+        o = accumulate(config, part, events)
+        rows = finished(config, part.rows, part.operands.sinks)
+        part.put(out, normalize(config, o, rows))
+        part.put(lse, log_sum_exp(config, rows))
+    return Result(out, lse)
+
+
+def attend(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Tensor:
+    """The outputs of `run`."""
+    return run(config, operands, engines=engines, events=events).out
 
 
 def outputs(operands: Operands) -> tuple[int, ...]:
@@ -87,15 +106,32 @@ def walk(config: Config, part: Part) -> Iterator[Step]:
     """All chunks in order, into the rows in place."""
     operands, rows = part.operands, part.rows
     table = torch.tensor(config.lut, dtype=torch.int32, device=operands.q.device) * 2
+    code = None if operands.token_scales is None else padded(config, operands.token_scales)
+    slope = None if operands.slopes is None else slope_of(operands.slopes)
     for chunk, score in scores(config, part):
-        x = log2_score(config, score.flatten(1, 2), chunk.of(operands.mantissa), chunk.of(operands.shift))
-        hide(config, x, key_rows(chunk), chunk.of(operands.low), chunk.of(operands.high))
-        block = probabilities(config, x.view(len(x), config.update_rank, -1, x.shape[-1]), table)
+        keys = key_rows(chunk)
+        of_k = of_v = None
+        if code is not None:
+            own = part.of_keys(code, keys)
+            of_k = scales_of(own[..., 0], config.token_scale_bits).value()
+            of_v = KeyScales(
+                *(x.unflatten(1, (config.update_rank, -1)) for x in scales_of(own[..., 1], config.token_scale_bits))
+            )
+        x = log2_score(config, score.flatten(1, 2), chunk.of(operands.mantissa), chunk.of(operands.shift), of_k)
+        if slope is not None and operands.position is not None:
+            x -= penalty(config, chunk.of(slope), (chunk.of(operands.position)[:, None] - keys[..., None]).abs_())
+        hide(config, x, keys, chunk.of(operands.low), chunk.of(operands.high))
+        block = probabilities(config, x.view(len(x), config.update_rank, -1, x.shape[-1]), table, of_v)
         state = Rows(*(None if each is None else chunk.of(each) for each in rows))
         exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
         updates = [merge(config, state, *each) for each in zip(exponent, total, strict=True)]
         active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
         yield Step(part, chunk, block, active, align, move)
+
+
+def slope_of(words: Tensor) -> Tensor:
+    """The slopes mantissa / 2^shift of words as of `scale_table`, float64; 0 for the word 0."""
+    return (words & MOST_MANTISSA) * torch.exp2(-(words >> SCALE_BITS).double())
 
 
 def product_type() -> torch.dtype:
@@ -164,20 +200,6 @@ def moves(move: Tensor, kind: torch.dtype) -> list[Moves | None]:
     sizes = torch.bincount(block, minlength=len(move)).tolist()
     parts = zip(*(each.split(sizes) for each in (line, row, factor, half)), strict=True)
     return [Moves((n, r), f, h) if len(n) else None for n, r, f, h in parts]
-
-
-def normalize(config: Config, o: Tensor, row_sum: Tensor) -> Tensor:
-    """O / l as `normalizer.normalize`: every product is an integer below 2^53."""
-    length = torch.frexp(row_sum.double()).exponent.to(torch.int64)
-    excess = length - RECIPROCAL_BITS
-    wide = row_sum.to(torch.int64)
-    mantissa = (wide >> excess.clamp(min=0)) << (-excess).clamp(min=0)
-    inverse = ((1 << (2 * RECIPROCAL_BITS - 1)) - 1) // mantissa.clamp(min=1)
-    right = length - least_length(config) - headroom(config)
-    aligned = (o.double() * torch.exp2(-right.double())[..., None]).floor_()
-    scaled = (aligned.mul_(inverse[..., None]) * 0.5 ** (RECIPROCAL_BITS + guard_bits(config)) + 0.5).floor_()
-    limit = 1 << (config.output_bits - 1)
-    return scaled.clamp_(-limit, limit - 1).mul_(row_sum[..., None] > 0).to(torch.int64)
 
 
 def output_unit(config: Config) -> float:

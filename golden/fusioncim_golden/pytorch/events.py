@@ -8,9 +8,9 @@ import torch
 
 from fusioncim_golden.config import Config
 from fusioncim_golden.mask import blocks
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.pytorch.parts import Step
 from fusioncim_golden.pytorch.passes import shape_of
-from fusioncim_golden.pytorch.quantize import Operands
 
 
 @dataclass

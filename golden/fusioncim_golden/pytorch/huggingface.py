@@ -5,40 +5,50 @@
 
 Every attention layer then quantizes its q, k and v, computes as `job.run_batch` does, bit by bit, and scales the
 outputs back. `register` adds implementations of other configurations under other names. A row of a batch is a job, in
-which every sequence that is packed in it has a mask of its own; padding is taken out. A decoding step attends from the
-new queries to the whole cache, quantized anew.
+which every sequence that is packed in it has a mask of its own; padding is taken out.
+
+`cache` says what a decoding step does with the keys and values of all tokens before it:
+
+    recomputed       they are quantized anew, with the mean key, the column factors and the scales of all of them
+    int8_per_token   each was quantized once, when it was written, with scales of its own (`kv_cache`); what is fixed
+    int4_per_token   before the first token comes from `calibration`, and `Attention.empty_cache` makes the cache
 
 A mask may be anything that lets every query see one interval of keys, see `masks`. Without one a layer sees what it
 says beside its tensors, see `calls`. So does `generate_batch`, whose keys and values are in pages.
 
-Refused by name: models that do not take their attention from transformers' interface (when they are made), ALiBi,
-cross-attention, soft-capping, position biases, learned sinks, masks with gaps (trees of tokens), masks that differ by
-head or add biases, attention weights as an output, training and gradients, and values that are not finite.
+Learned sinks and slopes of ALiBi are the engine's, see `calls`. Refused by name: models that do not take their
+attention from transformers' interface (when they are made), those with ALiBi among them, cross-attention, soft-capping,
+position biases, masks with gaps (trees of tokens), masks that differ by head or add biases, attention weights as an
+output, training and gradients, and values that are not finite.
 
 `torch.compile` leaves the attention of a layer as it is: it is no part of the compiled graph.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, Cache, PreTrainedModel
 from transformers.generation.continuous_batching import ContinuousBatchingManager
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from fusioncim_golden.config import Config
-from fusioncim_golden.engine import check_scale
+from fusioncim_golden.config import Config, check_choice
+from fusioncim_golden.engine import check_positions, check_scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
 from fusioncim_golden.pytorch import engine
-from fusioncim_golden.pytorch.calls import check_call, check_shapes, from_pages, place_of, segments_of
+from fusioncim_golden.pytorch.calls import check_call, check_shapes, from_pages, of_heads, place_of, segments_of
+from fusioncim_golden.pytorch.kv_cache import OPERAND_BITS, STORED, Factors, Format, empty_cache, written
 from fusioncim_golden.pytorch.masks import OFFSET
-from fusioncim_golden.pytorch.quantize import Operands, quantize
+from fusioncim_golden.pytorch.operands import Operands
+from fusioncim_golden.pytorch.quantize import quantize, quantize_cached
 from fusioncim_golden.pytorch.segments import Segment, query_places
 
 DEFAULT_CONFIG = preset("paper").alone()
+CACHES = {"recomputed": 0, "int8_per_token": 8, "int4_per_token": 4}
+"""What a decoding step reads: bits of an operand that is never quantized anew, or 0."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Attention:
         subtract_mean_k: take the mean key off all keys before they are quantized.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
         engines: how many share the rows, where the order of the key blocks is folded.
+        cache: a name of CACHES. Of per_token the config must have token_scale_bits.
+        factors: what is fixed of every layer of such a cache, by its index: what subtract_mean_k and equal do is in it.
     """
 
     config: Config = DEFAULT_CONFIG
@@ -59,6 +71,27 @@ class Attention:
     subtract_mean_k: bool = True
     equal: bool = True
     engines: int = 1
+    cache: str = "recomputed"
+    factors: Mapping[int, Factors] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choice("cache", self.cache, tuple(CACHES))
+        if self.form.bits and (not self.config.token_scale_bits or self.config.operand_bits != OPERAND_BITS):
+            raise InputError(
+                f"a cache {self.cache} must have an engine with token_scale_bits 1 or 8, operand_bits {OPERAND_BITS}, "
+                f"not {self.config.token_scale_bits} and {self.config.operand_bits}"
+            )
+
+    @property
+    def form(self) -> Format:
+        """How tokens are stored; 0 bits: not at all."""
+        return Format(CACHES[self.cache], self.config.token_scale_bits)
+
+    def empty_cache(self) -> Cache:
+        """A cache for `past_key_values`, in which no token is quantized twice."""
+        if not self.form.bits:
+            raise InputError(f"a quantized cache must be one of {', '.join([*CACHES][1:])}, not {self.cache}")
+        return empty_cache(self.form, self.factors)
 
     def __call__(
         self,
@@ -87,25 +120,47 @@ class Attention:
         rest: Mapping[str, Any],
     ) -> Operands:
         """The integers of a call, after everything that the engine cannot compute is refused."""
-        check_shapes(query, key, value)
+        stored = key.dtype == STORED
+        if not stored:
+            check_shapes(query, key, value)
         check_call(module, query, key, rest)
-        return quantize(
-            query,
-            key,
-            value,
-            segments_of(module, query, key, attention_mask, rest),
-            softmax_scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
-            bits=self.config.operand_bits,
-            granularity=self.granularity,
-            subtract_mean_k=self.subtract_mean_k,
-            equal=self.equal,
-        )
+        segments = segments_of(module, query, key, attention_mask, rest)
+        terms: dict[str, Any] = {
+            "softmax_scale": query.shape[-1] ** -0.5 if scaling is None else scaling,
+            "granularity": self.granularity,
+            "sinks": of_heads(query, rest, "s_aux"),
+            "slopes": of_heads(query, rest, "alibi_slopes"),
+        }
+        if terms["slopes"] is not None and not self.config.alibi:
+            raise InputError("alibi_slopes need an engine with alibi = true, not false")
+        if self.form.bits:
+            factors = self.factors_of(module)
+            if not stored:
+                key, value = written(self.form, factors, key, value)
+            return quantize_cached(query, key, value, segments, form=self.form, factors=factors, **terms)
+        if stored:
+            raise InputError("keys must be floats, as no cache of this attention stores them, not those of another one")
+        own: dict[str, Any] = {"subtract_mean_k": self.subtract_mean_k, "equal": self.equal}
+        return quantize(query, key, value, segments, bits=self.config.operand_bits, **own, **terms)
+
+    def factors_of(self, module: Any) -> Factors:
+        """Those of a layer."""
+        layer = getattr(module, "layer_idx", -1)
+        if layer not in self.factors:
+            raise InputError(
+                f"a cache {self.cache} must be calibrated: it must have factors of layer {layer}, not none"
+            )
+        return self.factors[layer]
 
     def compute(self, operands: Operands) -> Tensor:
         """Outputs float64 [jobs, rows, columns of v]."""
         chosen = fitting(self.config, max(operands.q.shape[-1], operands.v.shape[-1]))
         if operands.segments:
-            check_scale(chosen, operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy())
+            scales = operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy()
+            check_scale(chosen, *scales, slopes=operands.slopes is not None)
+        if operands.slopes is not None:
+            for segment in operands.segments:
+                check_positions(segment.job)
         out = engine.attend(chosen, operands, engines=self.engines)
         return out * (operands.scale_v * engine.output_unit(chosen))[:, None]
 
@@ -179,7 +234,7 @@ def check_model(config: Any) -> None:
     """Refuse a model, by its transformers configuration, whose attention is not the engine's."""
     name = getattr(config, "model_type", type(config).__name__)
     if getattr(config, "alibi", False) or name in ("bloom", "mpt"):
-        raise InputError(f"the engine has no ALiBi biases, which the model type {name} has")
+        raise InputError(f"ALiBi biases must come through transformers' attention interface, not as in {name}")
     if getattr(config, "is_encoder_decoder", False) or getattr(config, "add_cross_attention", False):
         raise InputError(f"the engine has no cross-attention, which the model type {name} has")
 

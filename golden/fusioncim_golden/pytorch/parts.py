@@ -18,8 +18,8 @@ from torch import Tensor
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.key_order import Span
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.pytorch.passes import PassRows, pass_rows, shape_of
-from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_golden.pytorch.softmax import HIDDEN, NOTHING, Blocks, Rows, row_type
 
 CHUNK = 64

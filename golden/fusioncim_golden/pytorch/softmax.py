@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fusioncim_golden.config import REFERENCE_BITS, Config
+from fusioncim_golden.pytorch.token_scale import KeyScales
 
 LOWEST = -(1 << (REFERENCE_BITS - 1))
 """Least integer part of a log2 score."""
@@ -24,7 +25,7 @@ MAX_COLUMNS_31 = 511
 
 
 class Blocks(NamedTuple):
-    """p int32 [jobs, rank, blocks, rows]; exponent and block sum [jobs, blocks, rows]."""
+    """p int32 [jobs, rank, blocks, rows], times V's scales per token; exponent and block sum [jobs, blocks, rows]."""
 
     p: Tensor
     exponent: Tensor
@@ -59,12 +60,16 @@ def row_type(config: Config) -> torch.dtype:
     return torch.int32 if max(config.row_sum_bits + 1, block) < 32 else torch.int64
 
 
-def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -> Tensor:
-    """X = floor(score * mantissa * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows]; scales [jobs, rows].
+def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor, scale: Tensor | None = None) -> Tensor:
+    """X = floor(score * mantissa * scale * 2^fraction_bits / 2^shift), int32 [jobs, keys, rows].
 
-    A product has at most 31 bits for up to 511 columns, and 32 for more; a shift below fraction_bits is taken from a
-    scale so large that the result is bounded by the rule for scales.
+    mantissa, shift: [jobs, rows]. scale: of K per token, float64 [1 or jobs, keys], None for 1.
     """
+    if scale is not None:  # score * mantissas have at most 40 bits
+        factor = mantissa * torch.exp2(config.fraction_bits - shift.double())
+        return (score * factor[:, None]).mul_(scale[..., None]).floor_().to(torch.int32)
+    # A product has at most 31 bits for up to 511 columns, and 32 for more; a shift below fraction_bits is taken from a
+    # scale so large that the result is bounded by the rule for scales.
     wide = torch.int32 if config.columns <= MAX_COLUMNS_31 else torch.int64
     more = shift - config.fraction_bits
     factor = mantissa << (-more).clamp(min=0)
@@ -72,12 +77,25 @@ def log2_score(config: Config, score: Tensor, mantissa: Tensor, shift: Tensor) -
     return x.to(torch.int32)
 
 
-def probabilities(config: Config, x: Tensor, table: Tensor) -> Blocks:
-    """Blocks of log2 scores x [jobs, rank, blocks, rows]; table: twice the LUT, so that rounding is one addition."""
+def penalty(config: Config, slope: Tensor, distance: Tensor) -> Tensor:
+    """Floor(slope * distance * 2^fraction_bits), int32: what ALiBi takes off a log2 score, exact in float64.
+
+    slope: float64 [jobs, rows]. distance: int [1 or jobs, keys, rows].
+    """
+    return (distance * (slope[:, None] * 2.0**config.fraction_bits)).floor_().to(torch.int32)
+
+
+def probabilities(config: Config, x: Tensor, table: Tensor, scales: KeyScales | None = None) -> Blocks:
+    """Blocks of log2 scores x [jobs, rank, blocks, rows]; table: twice the LUT, so that rounding is one addition.
+
+    scales: of V per token [1 or jobs, rank, blocks], None where the job has none.
+    """
     unused = config.fraction_bits - (config.lut_size.bit_length() - 1)
     integer = x >> config.fraction_bits
     index = x.bitwise_and_((1 << config.fraction_bits) - 1)
     p = table.index_select(0, (index >> unused if unused else index).view(-1)).view(x.shape)
+    if scales is not None:
+        return scaled_block(config, integer, p, scales)
     exponent = integer[:, 0]
     deepest = config.probability_bits + 2  # beyond, every p is 0
     p[:, 0].bitwise_right_shift_(1)
@@ -89,6 +107,29 @@ def probabilities(config: Config, x: Tensor, table: Tensor) -> Blocks:
         p[:, n].bitwise_right_shift_(fall).add_(1).bitwise_right_shift_(1)
         exponent = highest
     return Blocks(p, exponent, p.sum(dim=1, dtype=torch.int32))
+
+
+def scaled_block(config: Config, integer: Tensor, twice: Tensor, scales: KeyScales) -> Blocks:
+    """Blocks whose p are multiplied by V's scales; the block sum is that of the p without them.
+
+    integer, twice: of the log2 scores, and twice their entries of the LUT.
+    """
+    deepest = config.probability_bits + config.rank_bits + 2  # beyond, p and sum are 0
+    # Twice the scaled mantissa: as above, rounding is then one addition.
+    p = (twice * scales.mantissa[..., None] + 256).bitwise_right_shift_(9).mul_(2)
+    exponent, total = integer[:, 0], twice[:, 0] >> 1
+    first = scales.shift[:, 0, :, None].clamp(max=deepest)
+    p[:, 0].bitwise_right_shift_(first).add_(1).bitwise_right_shift_(1)
+    for n in range(1, twice.shape[1]):
+        highest = torch.maximum(exponent, integer[:, n])
+        rise = (highest - exponent).clamp_(max=deepest)
+        p[:, :n].bitwise_right_shift_(rise[:, None])
+        fall = (highest - integer[:, n]).clamp_(max=deepest)
+        deeper = (fall + scales.shift[:, n, :, None]).clamp_(max=deepest)
+        p[:, n].bitwise_right_shift_(deeper).add_(1).bitwise_right_shift_(1)
+        total = (((total << 1) >> rise) + 1 >> 1) + ((twice[:, n] >> fall) + 1 >> 1)
+        exponent = highest
+    return Blocks(p, exponent, total)
 
 
 def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update:

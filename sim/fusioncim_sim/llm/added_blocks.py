@@ -18,7 +18,7 @@ from fusioncim.build.workers import run_all
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.pytorch.engine import count
 from fusioncim_golden.pytorch.huggingface import Attention, fitting
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_sim.llm.float_attention import Beside
 from fusioncim_sim.llm.language_model import Source, load_model
 from fusioncim_sim.llm.losses import logits

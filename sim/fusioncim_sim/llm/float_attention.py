@@ -10,8 +10,10 @@ from fusioncim_golden.config import check_choice
 from fusioncim_golden.equalize import factor_k
 from fusioncim_golden.mask import sees
 from fusioncim_golden.pytorch.calls import is_causal, segments_of
+from fusioncim_golden.pytorch.engine import slope_of
 from fusioncim_golden.pytorch.huggingface import Attention
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.operands import Operands
+from fusioncim_golden.pytorch.token_scale import scales_of
 from fusioncim_golden.quantize import operand_max
 
 GRANULARITIES: dict[str, tuple[int, ...]] = {"tensor": (1, 2, 3), "head": (2, 3), "token": (3,), "column": (2,)}
@@ -62,20 +64,33 @@ class SameOperands(Attention):
 
     def compute(self, operands: Operands) -> Tensor:
         """On the scale of `Attention.compute`."""
-        return same_operands(operands)
+        return same_operands(operands, self.config.token_scale_bits)
 
 
-def same_operands(operands: Operands) -> Tensor:
-    """softmax(ln 2 * log2 score) V in float32, as float64 [jobs, rows, columns]."""
+def same_operands(operands: Operands, token_scale_bits: int = 0) -> Tensor:
+    """softmax(ln 2 * log2 score) V in float32, as float64 [jobs, rows, columns]; jobs without sinks.
+
+    token_scale_bits: of the engine, where K and V have scales per token.
+    """
     factor = operands.mantissa * torch.exp2(-operands.shift.float()) * torch.log(torch.tensor(2.0))
-    keys = torch.arange(operands.k.shape[1], device=operands.k.device)
+    k, v = operands.k, operands.v
+    if operands.token_scales is not None:
+        of_k, of_v = scales_of(operands.token_scales, token_scale_bits).value().float().unbind(dim=-1)
+        k, v = k * of_k[..., None], v * of_v[..., None]
+    keys = torch.arange(k.shape[1], device=k.device)
     q = (operands.q * factor[..., None]).unflatten(1, (-1, operands.group)).transpose(1, 2)
     low, high = (end[:, :: operands.group, None] for end in (operands.low, operands.high))
     shown = (sees(keys, low, high) | (low >= high))[:, None]  # a row that sees nothing must see something here
-    causal = shown.shape[2] == len(keys) and bool((shown == torch.ones_like(shown[0, 0]).tril()).all())
     attend = torch.nn.functional.scaled_dot_product_attention
-    rest: dict[str, Any] = {"is_causal": True} if causal else {"attn_mask": shown}  # without a mask: half of the time
-    out = attend(q, *(x[:, None] for x in (operands.k, operands.v)), **rest, scale=1.0, enable_gqa=True)
+    rest: dict[str, Any] = {"attn_mask": shown}
+    if operands.slopes is not None and operands.position is not None:
+        slope = slope_of(operands.slopes).float() * torch.log(torch.tensor(2.0))
+        distance = (operands.position[..., None] - keys).abs()
+        bias = (slope[..., None] * distance).unflatten(1, (-1, operands.group)).transpose(1, 2)
+        rest = {"attn_mask": (-bias).masked_fill_(~shown, -torch.inf)}
+    elif shown.shape[2] == len(keys) and bool((shown == torch.ones_like(shown[0, 0]).tril()).all()):
+        rest = {"is_causal": True}  # without a mask: half of the time
+    out = attend(q, *(x[:, None] for x in (k, v)), **rest, scale=1.0, enable_gqa=True)
     out = out.transpose(1, 2).flatten(1, 2)
     return out.double() * (operands.low < operands.high)[..., None] * operands.scale_v[:, None]
 
@@ -85,7 +100,7 @@ class Nudged(Attention):
 
     def compute(self, operands: Operands) -> Tensor:
         """On the scale of `Attention.compute`."""
-        return same_operands(operands) * (1 + 2**-20)
+        return same_operands(operands, self.config.token_scale_bits) * (1 + 2**-20)
 
 
 class ErrorAlone(Attention):
@@ -112,7 +127,7 @@ class ErrorAlone(Attention):
 
     def compute(self, operands: Operands) -> Tensor:
         """The error."""
-        return super().compute(operands) - same_operands(operands)
+        return super().compute(operands) - same_operands(operands, self.config.token_scale_bits)
 
 
 @dataclass(frozen=True)

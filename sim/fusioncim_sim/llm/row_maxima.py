@@ -25,8 +25,8 @@ from fusioncim_golden.pytorch.engine import count
 from fusioncim_golden.pytorch.engine import scores as scores_of
 from fusioncim_golden.pytorch.events import Events
 from fusioncim_golden.pytorch.huggingface import fitting
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.pytorch.parts import parts
-from fusioncim_golden.pytorch.quantize import Operands
 from fusioncim_sim.heads.head_statistics import FIRST_ROW, LOCAL_KEYS, SINK_KEYS
 from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.llm.float_attention import Beside

@@ -71,6 +71,12 @@ SUBJECTS: Mapping[str, Subject] = {
         extra="llm",
         parts="a part of the file",
     ),
+    "caches": Subject(
+        about="what quantized caches do to a language model",
+        time="half an hour",
+        extra="llm",
+        parts="a part of the file",
+    ),
 }
 """All subjects, in the order in which the help lists them."""
 DEFAULT = ("engine", "accuracy", "rescales")

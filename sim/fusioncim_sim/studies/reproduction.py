@@ -189,6 +189,32 @@ def _rescales(rescales: Mapping[str, Any]) -> list[Row]:
             unit="%",
             why="the reference is an integer and may lag by 4 powers of two",
         ),
+        *_alibi(rescales["alibi"]),
+    ]
+
+
+def _alibi(counts: Mapping[str, int]) -> list[Row]:
+    def fewer(count: int) -> float:
+        return 100 * (1 - count / counts["in_order"])
+
+    where, published = "figure of rescales, BERT with ALiBi", (98.5, 99.1)
+    return [
+        Row(
+            what="rescales fewer with ALiBi, every row from its own key on",
+            where=where,
+            published=published,
+            ours=fewer(counts["own_key"]),
+            unit="%",
+            why="no BERT with ALiBi is at hand: seven heads of SmolLM2-135M, all keys visible, with twelve slopes each",
+        ),
+        Row(
+            what="rescales fewer with ALiBi, with order and reference rule of this chip",
+            where=where,
+            published=published,
+            ours=fewer(counts["rescales"] + counts["halvings"]),
+            unit="%",
+            why="the same heads; 64 rows share an order, which is the diagonal of the last one",
+        ),
     ]
 
 

@@ -1,12 +1,17 @@
-"""How often captured heads move the reference of a row, by rule and order of the keys (rescales.json)."""
+"""How often captured heads move the reference of a row (rescales.json).
+
+By rule and order of the keys; and with ALiBi on both sides.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim_golden.config import Config
 from fusioncim_golden.key_order import ORDERS
+from fusioncim_sim.heads.alibi import HEADS, AlibiMoves, count_alibi, standard_slopes
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.heads.rescales import RULES, Moves, as_dict, below_exact, count_moves, rule_name, total
 from fusioncim_sim.markdown import markdown
@@ -14,12 +19,25 @@ from fusioncim_sim.studies.study import Request, Stored, Study
 from fusioncim_sim.studies.targets import Target
 
 SMALL = Config()
+ALIBI = Config(alibi=True)
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Count on the golden model."""
-    work = {head.name: partial(count_moves, SMALL, head) for head in load_heads(fixture(), SMALL)}
-    yield "rescales.json", summed(run_all(work, jobs=request.jobs, title="rescales"))
+    heads = load_heads(fixture(), SMALL)
+    work = {head.name: partial(count_moves, SMALL, head) for head in heads}
+    moves = run_all(work, jobs=request.jobs, title="rescales")
+    sloped = {
+        f"{head.name}, slope {slope:.4f}": partial(count_alibi, ALIBI, head, slope)
+        for head in heads
+        for slope in standard_slopes(HEADS)
+    }
+    yield "rescales.json", summed(moves) | {"alibi": with_slopes(run_all(sloped, jobs=request.jobs, title="ALiBi"))}
+
+
+def with_slopes(moves: Mapping[str, AlibiMoves]) -> dict[str, int]:
+    """The sum over heads and slopes."""
+    return {each.name: sum(getattr(one, each.name) for one in moves.values()) for each in fields(AlibiMoves)}
 
 
 def summed(moves: Mapping[str, Moves]) -> dict[str, Any]:
@@ -61,4 +79,4 @@ def moves_table(rescales: Stored) -> str:
     return markdown(rows)
 
 
-STUDY = Study(files={"rescales.json": ("heads", "total")}, measure=measure, show=moves_table)
+STUDY = Study(files={"rescales.json": ("heads", "total", "alibi")}, measure=measure, show=moves_table)

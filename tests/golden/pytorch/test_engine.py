@@ -10,7 +10,7 @@ from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.events import Events
-from fusioncim_golden.pytorch.quantize import Operands
+from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.pytorch.quantize import quantize as quantize_batch
 from fusioncim_golden.pytorch.segments import whole
 from fusioncim_golden.quantize import from_integers, quantize

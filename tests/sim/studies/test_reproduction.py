@@ -33,7 +33,7 @@ def test_stored_rows_follow_from_the_stored_measurements():
 
 def test_every_difference_has_a_reason():
     assert all(row.why and row.where for row in made())
-    assert len(made()) == 22
+    assert len(made()) == 24
 
 
 def test_the_headline_with_and_without_what_is_around_the_engines():

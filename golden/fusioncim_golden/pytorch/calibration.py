@@ -1,0 +1,100 @@
+"""What is fixed of a quantized cache before its first token: `kv_cache.Factors` of every layer, from a text.
+
+    attention = calibrated(model, tokens, Attention(config, cache="int8_per_token"))
+    register("fusioncim-int8", attention)
+    model.set_attn_implementation("fusioncim-int8")
+    model.generate(tokens, past_key_values=attention.empty_cache())
+
+The mean key, f and g are those of `equalize` on the whole text. Scales per token are floats of 8 bits with 16 powers of
+two, so that K's unit may lie far above what the text needs at no loss. V's may not: a scale below 1 takes bits off p.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusioncim_golden.equalize import factor_k, range_of
+from fusioncim_golden.pytorch.huggingface import Attention, register
+from fusioncim_golden.pytorch.kv_cache import Factors, Format
+from fusioncim_golden.token_scale import unit_for
+
+ROOM_K, ROOM_V = 16.0, 1.125
+"""How far beyond the largest token of the text one may lie before it is clipped."""
+NAME = "fusioncim-calibration"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An attention beside which the factors of every layer are found.
+
+    Members:
+        attention: the attention.
+        form: of the cache.
+        found: factors by layer.
+    """
+
+    attention: Attention
+    form: Format
+    found: dict[int, Factors] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        scaling: float | None = None,
+        **rest: Any,
+    ) -> tuple[Tensor, None]:
+        """As `Attention`."""
+        own = self.attention
+        mean = own.subtract_mean_k and rest.get("s_aux") is None
+        self.found[module.layer_idx] = factors(query, key, value, self.form, subtract_mean_k=mean, equal=own.equal)
+        return own(module, query, key, value, mask, scaling, **rest)
+
+
+def calibrated(
+    model: Any, tokens: Tensor, attention: Attention, around: Callable[[Any], Callable[..., Any]] | None = None
+) -> Attention:
+    """The attention with the factors of all layers; tokens: int64 [batch, tokens] without padding.
+
+    The model computes in `attention` with its cache recomputed, whose subtract_mean_k and equal say what is fixed.
+    Where a layer has learned sinks its mean key stays. around: what is made of an attention before the model gets it.
+    """
+    before = model.config._attn_implementation
+    watched = Watched(replace(attention, cache="recomputed"), attention.form)
+    register(NAME, watched if around is None else around(watched))
+    model.set_attn_implementation(NAME)
+    try:
+        with torch.no_grad():
+            model(tokens, use_cache=False)
+    finally:
+        model.set_attn_implementation(before)
+    return replace(attention, factors=watched.found)
+
+
+def factors(
+    query: Tensor, key: Tensor, value: Tensor, form: Format, *, subtract_mean_k: bool = True, equal: bool = True
+) -> Factors:
+    """Of a layer: query [batch, heads, tokens, columns], key and value [batch, key heads, tokens, columns]."""
+    heads = key.shape[1]
+    q, k, v = (x.double() for x in (query, key, value))
+    mean = k.mean(dim=(0, 2)) * subtract_mean_k
+    k = k - mean[:, None]
+    f, g = torch.ones_like(mean), torch.ones_like(v[0, :, 0])
+    if equal:
+        largest_q = q.unflatten(1, (heads, -1)).abs().amax(dim=(0, 2, 3))
+        f, g = factor_k(largest_q, k.abs().amax(dim=(0, 2))), range_of(v.abs().amax(dim=(0, 2)))
+    units = (unit(x / factor[:, None], form, room) for x, factor, room in ((k, f, ROOM_K), (v, g, ROOM_V)))
+    return Factors(mean, f, g, *units)
+
+
+def unit(x: Tensor, form: Format, room: float) -> Tensor:
+    """The units of key heads, of their tokens x [batch, key heads, tokens, columns]."""
+    largest = range_of(x.abs().amax(dim=(0, 2, 3))) / form.largest()
+    return largest * (room * unit_for(np.ones(1), form.token_scale_bits))
