@@ -34,6 +34,7 @@ LATENT = LONG.override(columns=160, buffer_bytes=5 << 11, engines=4, schedule="f
 SCALED = TINY.override(update_rank=4, columns=32, buffer_bytes=1 << 13, token_scale_bits=8, alibi=True)
 """Two engines of 8 x 32 that take scales per token and slopes."""
 SCALED_WIDE = EIGHT.override(token_scale_bits=8, alibi=True)
+SCALED_256 = LONG_256.override(walks=2, token_scale_bits=8)
 SCALED_PORTS = LATENT.override(read_ports=2, token_scale_bits=1)
 LONG_512 = LONG.override(bus_bits=512)
 LONG_INT4 = LONG_512.override(operand_bits=4, softmax_lanes=2, output_bits=8)
@@ -267,6 +268,9 @@ CASES: Mapping[str, Case] = {
     ),
     "token scales: pages of 8, batches in the queue": Case(
         chip=SCALED_WIDE, kv_heads=4, group=2, queries=3, keys=203, token_scales=True, paging=Paging(tokens=8), jobs=3
+    ),
+    "token scales: a beat of several blocks, two walks, pages": _batch(
+        *APART, chip=SCALED_256, kv_heads=1, group=3, token_scales=True, paging=Paging(tokens=8)
     ),
     "token scales: chip with them, job without": _prefill(chip=SCALED, slopes=True),
     "slopes, sinks, log-sum-exp, token scales: decode of 8 tokens": Case(
