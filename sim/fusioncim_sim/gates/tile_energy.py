@@ -23,6 +23,7 @@ from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
 from fusioncim_sim.heads.judge import Run, choose
@@ -141,11 +142,25 @@ def run_tile(
 ) -> TileResult:
     """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
     head = side_by_side(heads, tiles * config.rows, tokens)
+    job = Job(queries=len(head.q), keys=tokens)
+    return run_job(config, library, [each.name for each in heads], head.quantized(config), job, period_ns, jobs=jobs)
+
+
+def run_job(
+    config: Config,
+    library: Library,
+    names: Sequence[str],
+    queries: Heads,
+    job: Job,
+    period_ns: float,
+    *,
+    jobs: int = 1,
+) -> TileResult:
+    """Map an engine and run a job on it; names: of the heads."""
     library.require_power()
     library.require_node_of_banks()
     design = synthesize(Engine(config), library, jobs=jobs)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
-    queries, job = head.quantized(config), Job(queries=len(head.q), keys=tokens)
     # `run_all` shows how long it takes.
     name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
     done: tuple[Run, dict[str, Activity]] = run_all({name: simulation}, jobs=1, title="gates")[name]
@@ -153,9 +168,9 @@ def run_tile(
     expected = golden.run(config, queries, job)
     return TileResult(
         config=config,
-        heads=tuple(each.name for each in heads),
-        tokens=tokens,
-        queries=len(head.q),
+        heads=tuple(names),
+        tokens=job.keys,
+        queries=job.queries,
         period_ns=period_ns,
         cycles=run.cycles,
         macs=expected.events.scores * config.columns,

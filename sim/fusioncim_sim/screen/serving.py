@@ -11,6 +11,7 @@ from fusioncim_sim.system.energy_table import DRAM
 from fusioncim_sim.system.idle_engines import CLOCK, LEAKAGE, NO_TILE, WAITING
 from fusioncim_sim.system.serving.figures import spread
 from fusioncim_sim.system.serving.metrics import Served
+from fusioncim_sim.system.workload import BOUND
 
 LIMITS = {
     "reads": "bytes read",
@@ -69,7 +70,6 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
     chip, loop, model = result.chip, result.loop, result.model
     layers = sum(each.layers for each in model.kinds)
     left_out = "".join(f"; {number} layers of {kind} are left out" for kind, number in model.left_out.items())
-    pages = f", pages of {loop.cache.page_tokens:,} tokens" if loop.cache.page_tokens else ""
     bounds = ", ".join(f"{LIMITS[name]} {share:.0%}" for name, share in result.bounds.items() if share)
     full = result.generated_per_s(result.full)
     whole = f", {full:,.1f} in the {len(result.full):,} steps that fill all slots" if full else ""
@@ -80,7 +80,7 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
     )
     say(
         f"{model.name}: {layers} layers{left_out}, attention alone; {loop.slots:,} slots, chunks of {loop.chunk:,} "
-        f"tokens{pages}."
+        f"tokens{loop.cache.words}."
     )
     say(
         f"{chip.engines} engines of {chip.engine.rows} x {chip.engine.columns}, {result.clock_mhz:g} MHz, "
@@ -98,6 +98,8 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
             f"{joules * 1e3:,.3f} mJ per generated token at {corner}, memory included "
             f"({(joules - energy[DRAM]) * 1e3:,.3f} without)."
         )
+        if loop.cache.rests(chip):
+            say(BOUND)
     if idle := result.idle_per_token(result.all):
         clock, leakage = (sum(idle[f"{what}, {kind}"] for kind in (NO_TILE, WAITING)) for what in (CLOCK, LEAKAGE))
         say(

@@ -12,6 +12,7 @@ from fusioncim_sim.system.explore import Found
 from fusioncim_sim.system.model import Evaluation
 from fusioncim_sim.system.pareto import lines, point_name
 from fusioncim_sim.system.whole_model import WholeModel
+from fusioncim_sim.system.workload import BOUND
 
 CAUSES = {
     "working": "unmasked multiply-accumulates",
@@ -44,6 +45,8 @@ def evaluation_page(console: Console, result: WholeModel, corner: str) -> None:
             "unmasked multiply-accumulate.",
             soft_wrap=True,
         )
+        if one.cache.rests(one.chip):
+            console.print(BOUND, soft_wrap=True)
     if not all(each.exact for each in result.kinds):
         console.print("Waiting was continued from shorter jobs (fusioncim_sim.system.extrapolate).", soft_wrap=True)
 
@@ -88,8 +91,8 @@ def front_page(console: Console, found: Found, best: Sequence[Mapping[str, Any]]
 def _phase(result: Evaluation) -> str:
     phase = result.phase
     many = f"{result.phase.sequences:,} sequences, " if result.phase.sequences > 1 else ""
-    pages = f", in pages of {result.cache.page_tokens:,} tokens" if result.cache.page_tokens else ""
+    cache = result.cache.words
     if phase.new is not None:
-        return f"{many}decode of {phase.new:,} tokens over {phase.tokens:,}{pages}"
+        return f"{many}decode of {phase.new:,} tokens over {phase.tokens:,}{cache}"
     chunks = f" in chunks of {phase.chunk:,}" if phase.chunk else ""
-    return f"{many}prefill of {phase.tokens:,} tokens{chunks}{pages}"
+    return f"{many}prefill of {phase.tokens:,} tokens{chunks}{cache}"

@@ -51,6 +51,9 @@ SUBJECTS: Mapping[str, Subject] = {
     "cost": Subject(
         about="area and power of every part of the published chip, from gates", time="half an hour", extra="sim,synth"
     ),
+    "formats": Subject(
+        about="what numbers of real caches cost an engine in area and energy", time="many minutes", extra="sim,synth"
+    ),
     "timing": Subject(about="all presets against the clock", time="minutes", extra="synth"),
     "calibration": Subject(
         about="counters of the RTL, to which the model behind evaluate is held", time="minutes", extra="sim"

@@ -81,7 +81,21 @@ class Cache:
     kv_bits: int = 0
     token_scales: bool = False
 
+    @property
+    def words(self) -> str:
+        """What is said of it behind a number of tokens."""
+        bits = f", {self.kv_bits}-bit cache" if self.kv_bits else ""
+        scales = ", scales per token" if self.token_scales else ""
+        pages = f", in pages of {self.page_tokens:,} tokens" if self.page_tokens else ""
+        return bits + scales + pages
 
+    def rests(self, chip: ChipConfig) -> bool:
+        """Whether low bit-planes of its keys rest, which no energy is known of."""
+        return 0 < self.kv_bits < chip.engine.operand_bits
+
+
+BOUND = "Engines take at most this: with 4-bit keys and values their low bit-planes rest, which is not counted."
+"""What is said of energies of such caches."""
 CONTIGUOUS = Cache()
 """Keys and values in one piece, of the chip's own bits, with a scale per head."""
 FORMATS: Mapping[str, Cache] = {
