@@ -18,7 +18,7 @@ from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.models import Model, model, scores
 from fusioncim_sim.system.roofline import roofline
-from fusioncim_sim.system.workload import batch_of
+from fusioncim_sim.system.workload import batch_of, cache_of
 
 CHIP = PRESETS["paper"]
 LLAMA = model("llama3-8b")
@@ -46,17 +46,26 @@ class Case:
     Members:
         parts: queries and keys of every sequence; the queries are the last tokens.
         model, memory: whose layer, behind which memory.
+        cache: what keys and values are.
         chip: changes to the chip.
     """
 
     parts: Sequence[tuple[int, int]]
     model: Model = LLAMA
     memory: str = "lpddr5"
+    cache: str = "int8"
     chip: Mapping[str, Any] = field(default_factory=dict)
 
 
 CASES: Mapping[str, Case] = {
     **{f"decode of {queries:,} over 8,192": Case(parts=[(queries, 8192)]) for queries in (1, 8, 32, 128)},
+    "decode of 1 over 8,192, INT4 cache": Case(parts=[(1, 8192)], cache="int4"),
+    **{
+        f"decode of 1 over 8,192, {bits} cache with scales per token": Case(
+            parts=[(1, 8192)], cache=f"{bits.lower()}-per-token", chip={"token_scale_bits": 8}
+        )
+        for bits in ("INT8", "INT4")
+    },
     "decode of 1 over 8,192, HBM2, bus of 1,024 bits": Case(parts=[(1, 8192)], memory="hbm2", chip={"bus_bits": 1024}),
     "decode of 1 over 8,192, HBM2, two read ports of 1,024 bits": Case(
         parts=[(1, 8192)], memory="hbm2", chip={"bus_bits": 1024, "read_ports": 2}
@@ -80,7 +89,7 @@ def cycles(case: Case, change: Mapping[str, Any]) -> dict[str, Any]:
     chip = CHIP.override(**case.chip, **change)
     parts = [(queries, keys - queries, keys) for queries, keys in case.parts]
     memory = dram(case.memory).behind(chip, CLOCK_MHZ)
-    counters = run(chip, [batch_of(chip, case.model, parts)], memory)
+    counters = run(chip, [batch_of(chip, case.model, parts, cache_of(case.cache, None))], memory)
     this = case.model
     macs = sum(scores(this, *part) * (this.key_size + this.value_size) for part in parts)
     limits = roofline(chip, memory, counters, macs, max(keys for _, keys in case.parts))

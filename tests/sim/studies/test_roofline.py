@@ -44,6 +44,12 @@ def test_layers_end_near_their_rooflines(name):
     assert 1 <= found["cycles"] / found["roofline"] <= MOST[name]
 
 
+@pytest.mark.parametrize("cache", ["INT4 cache", "INT4 cache with scales per token"])
+def test_a_cache_of_four_bits_halves_a_decode_step(cache):
+    plain, half = (STORED[f"decode of 1 over 8,192{name}"]["as it is"]["cycles"] for name in ("", f", {cache}"))
+    assert 0.49 <= half / plain <= 0.55
+
+
 def test_no_chip_is_faster_than_its_roofline():
     assert all(each["cycles"] >= each["roofline"] for found in STORED.values() for each in found.values())
 
