@@ -36,6 +36,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "softmax: rest of a block": {"depth": 8, "width": 49, "reads": 1},
     "softmax: states": {"depth": 32, "width": 46, "reads": 2},
     "softmax: corrections": {"depth": 32, "width": 14, "reads": 1},
+    "sinks": {"depth": 1024, "width": 15, "reads": 1},
 }
 """Banks of a `paper` engine."""
 ACCESSES = 32

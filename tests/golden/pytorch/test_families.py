@@ -7,7 +7,6 @@ import pytest
 import torch
 import transformers
 
-from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 
 SIZES = {
@@ -198,9 +197,3 @@ def test_images_behind_text_see_themselves(begins, padding, recorded, assert_seq
         table = np.stack([low, high], axis=1)[padding:] - padding
         hull, real = Mask(window=window, ahead=3), slice(padding, None)
         assert_sequence(call, 0, real, real, 256**-0.5, mask=hull, intervals=np.maximum(table, 0))
-
-
-def test_sinks_are_refused_beside_a_window():
-    config = transformers.GptOssConfig(**DECODER, **LAYERS, **EXPERTS)
-    with pytest.raises(InputError, match="learned attention sinks"):
-        CLASS.from_config(config, attn_implementation="fusioncim").eval()(tokens())

@@ -30,6 +30,8 @@ CAPABILITIES = {
     "bus_bytes": 8,
     "buffer_bytes": 2048,
     "address_bits": 32,
+    "token_scale_bits": 0,
+    "alibi": 0,
 }
 JOB = 0xFFFF_F000
 """Address of a record, of which this driver knows nothing."""
