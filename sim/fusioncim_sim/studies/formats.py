@@ -100,8 +100,10 @@ def formats_table(formats: Stored) -> str:
         ("engine of `paper` with", "cells, um2", "more", "job", "fJ per MAC", "to the INT8 cache of the first row"),
         ("---", "---:", "---:", "---", "---:", "---:"),
     ]
-    for chip, one in chips.items():
-        for n, (job, each) in enumerate(one["jobs"].items()):
+    for chip in CHIPS:
+        one = chips[chip]
+        for n, job in enumerate(jobs_of(chip)):
+            each = one["jobs"][job]
             more = "" if chip == "neither" else f"{one['um2'] / base['um2'] - 1:+.1%}"
             size = (chip, f"{one['um2']:,}", more) if n == 0 else ("", "", "")
             rows.append((*size, job, f"{each['fj_per_mac']:,.1f}", f"{each['fj_per_mac'] / plain - 1:+.1%}"))

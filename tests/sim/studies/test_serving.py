@@ -14,6 +14,7 @@ from fusioncim_sim.system.models import model
 from fusioncim_sim.system.serving.closed_loop import closed_loop
 from fusioncim_sim.system.serving.serve import layer_steps
 from fusioncim_sim.system.serving.trace import read_trace
+from fusioncim_sim.system.workload import Cache
 
 STORED = json.loads((Path(__file__).parents[3] / "measurements" / "serving.json").read_text(encoding="utf-8"))
 RUNS = serving.RUNS.values()
@@ -39,7 +40,8 @@ def test_stored_figures_fit_each_other(trace, memory):
 def test_the_first_steps_are_found_again(trace, memory):
     steps = [tuple(share.size for share in step) for step in closed_loop(read_trace(trace).requests)[: serving.FIRST]]
     this, at = model(serving.MODEL), corner(serving.CORNER)
-    layers = layer_steps(PRESETS[serving.CHIP], this, steps, dram(memory), None, at, CLOCK_MHZ, serving.PAGE_TOKENS)
+    cache = Cache(page_tokens=serving.PAGE_TOKENS)
+    layers = layer_steps(PRESETS[serving.CHIP], this, steps, dram(memory), None, at, CLOCK_MHZ, cache)
     found = [this.layers * each.counters.cycles for each in layers]
     assert found == STORED["runs"][f"{trace}, {memory}"]["cycles_of_first_steps"]
 
