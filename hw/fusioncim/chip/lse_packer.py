@@ -85,7 +85,7 @@ class LsePacker(wiring.Component):
         waiting = Signal(len(self.lse.as_value()), reset_less=True)
         left = Signal(fits(chip.engine.drain_rows))  # rows in it
         many = chip.bus_bytes // LSE_BYTES
-        gathered = Signal(lse_word_layout(chip)["data"].shape, reset_less=True)
+        gathered = Signal(lse_word_layout(chip)["data"].shape)  # what is not written is known all the same
         place = tile.address[: many.bit_length() - 1]
         beat = tile.address[len(place) :]
         ends = Signal()  # the tile has no row behind

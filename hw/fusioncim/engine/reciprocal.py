@@ -213,7 +213,7 @@ class Reciprocal(wiring.Component):
             *(row_sum.eq(Mux(state.filled, state.row_sum, 0)), rise.eq(sink.exponent - state.reference)),
             leads.eq(sink.present & ((rise > 0) | ~state.filled)),
             distance.eq(Mux(rise > 0, rise, state.reference - sink.exponent)),
-            amount.eq(Mux(distance > most, most, distance)),
+            amount.eq(Mux(state.filled, Mux(distance > most, most, distance), 0)),  # else the reference is not known
             *(still.eq(Mux(leads, weight, row_sum)), moves.eq(Mux(leads, row_sum, weight))),
         ]
         m.d.sync += [
