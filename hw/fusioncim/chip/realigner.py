@@ -13,7 +13,7 @@ from fusioncim.chip.axi import memory_beat_layout
 from fusioncim.chip.descriptor import DIMENSION_BITS
 from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
-from fusioncim.lib.arith import chosen
+from fusioncim.lib.arith import chosen, pick
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.limits import DIMENSION_STEP, PACKED_BITS
 
@@ -88,7 +88,7 @@ class Realigner(wiring.Component):
         halves: Value = Const(1, 1)
         if chip.packs:
             halves = self.halves
-            m.d.comb += halves.eq(halved.bit_select(self.beat.tag.slot, 1) & (self.beat.tag.kind != ReadKind.QUERY))
+            m.d.comb += halves.eq(pick(halved, self.beat.tag.slot) & (self.beat.tag.kind != ReadKind.QUERY))
         last = Mux(halves, this.last >> half, this.last >> full)
         rest = Mux(halves, Cat(Const(0, byte_bits - half), this.rest), Cat(Const(0, STEP_BITS), this.rest[:full]))
 
