@@ -3,12 +3,12 @@
 scores -> log2 scores -> block probabilities -> row updates -> O -> O / l
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from fusioncim_golden.arith import Int
+from fusioncim_golden.arith import Bool, Int
 from fusioncim_golden.config import Config, check_range
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import resident, scores
@@ -23,6 +23,9 @@ from fusioncim_golden.sinks import PRESENT, legal_sinks
 from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_golden.token_scale import CODE_BITS
+
+SLOPE_RULE = "a slope must be 0, or have a mantissa from 128 to 255, a shift from 7 to 31 and 0 above"
+SINK_RULE = f"a sink's word must be 0 or from {PRESENT:#x} to {2 * PRESENT - 1:#x}"
 
 
 @dataclass
@@ -105,8 +108,10 @@ def check_operands(config: Config, heads: Heads) -> None:
             raise InputError(f"{name} must be {config.operand_bits}-bit integers from {low} to {high}, not {worst}")
     check_scale(config, heads.mantissa, heads.shift, slopes=heads.slopes is not None)
     _check_token_scales(config, heads)
-    _check_slopes(config, heads)
-    _check_sinks(heads)
+    if heads.slopes is not None and not config.alibi:
+        raise InputError("slopes need an engine with alibi = true, not false")
+    _check_table("slopes", heads.slopes, heads, legal_slopes, SLOPE_RULE)
+    _check_table("sinks", heads.sinks, heads, legal_sinks, SINK_RULE)
 
 
 def _check_token_scales(config: Config, heads: Heads) -> None:
@@ -123,33 +128,15 @@ def _check_token_scales(config: Config, heads: Heads) -> None:
         raise InputError(f"a code of token_scales must be from 0 to {(1 << CODE_BITS) - 1}, not {bad.flat[0]}")
 
 
-def _check_slopes(config: Config, heads: Heads) -> None:
-    """Refuse slopes that the engine cannot take."""
-    words = heads.slopes
-    if words is None:
-        return
-    if not config.alibi:
-        raise InputError("slopes need an engine with alibi = true, not false")
-    if words.shape != (len(heads.q),):
-        raise InputError(f"slopes must be [heads] = {(len(heads.q),)}, not {words.shape}")
-    bad = words[~legal_slopes(words)]
-    if bad.size:
-        raise InputError(
-            "a slope must be 0, or have a mantissa from 128 to 255, a shift from 7 to 31 and 0 above, "
-            f"not {int(bad.flat[0]):#x}"
-        )
-
-
-def _check_sinks(heads: Heads) -> None:
-    """Refuse words that are no sinks."""
-    words = heads.sinks
+def _check_table(name: str, words: Int | None, heads: Heads, legal: Callable[[Int], Bool], rule: str) -> None:
+    """Refuse a table of words per query head that has another length, or a word that breaks the rule."""
     if words is None:
         return
     if words.shape != (len(heads.q),):
-        raise InputError(f"sinks must be [heads] = {(len(heads.q),)}, not {words.shape}")
-    bad = words[~legal_sinks(words)]
+        raise InputError(f"{name} must be [heads] = {(len(heads.q),)}, not {words.shape}")
+    bad = words[~legal(words)]
     if bad.size:
-        raise InputError(f"a sink's word must be 0 or from {PRESENT:#x} to {2 * PRESENT - 1:#x}, not {int(bad[0]):#x}")
+        raise InputError(f"{rule}, not {int(bad.flat[0]):#x}")
 
 
 def check_positions(job: Job) -> None:

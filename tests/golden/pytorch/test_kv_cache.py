@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from tests.golden.pytorch.tiny import make, tokens
 
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
@@ -22,28 +23,7 @@ from fusioncim_golden.slopes import slope_words
 from fusioncim_golden.token_scale import code_values
 
 CONFIG = hf.DEFAULT_CONFIG.override(token_scale_bits=8)
-SIZES = {
-    "vocab_size": 99,
-    "hidden_size": 96,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 2,
-    "head_dim": 32,
-    "max_position_embeddings": 64,
-}
 EXPERTS = {"num_local_experts": 2, "num_experts_per_tok": 1}
-
-
-def make(kind=transformers.LlamaConfig, **options):
-    torch.manual_seed(1)
-    return transformers.AutoModelForCausalLM.from_config(
-        kind(**SIZES | options), attn_implementation="fusioncim"
-    ).eval()
-
-
-def tokens(batch=1, count=20, seed=2):
-    return torch.randint(0, 99, (batch, count), generator=torch.Generator().manual_seed(seed))
 
 
 def heads(seed=0, shape=(1, 2, 24, 32), group=3):
