@@ -16,6 +16,8 @@ import numpy as np
 
 from fusioncim_golden.quantize import Float
 
+SMALLEST = 1e-60
+
 
 class Equalized(NamedTuple):
     """Q [heads, queries, columns] and their shared k, v [keys, columns] rewritten, and g [columns]."""
@@ -48,6 +50,9 @@ def factor_k(largest_q: Any, largest_k: Any) -> Any:
 
 
 def range_of(largest: Any) -> Any:
-    """The factor g: the largest magnitudes, and 1 where a column is all zero, which is written into the array."""
-    largest[~(largest > 0)] = 1.0
+    """The factor g: the largest magnitudes, and 1 where a column is all zero, which is written into the array.
+
+    Zero is what no float32 is near: quotients of other ranges are finite.
+    """
+    largest[~(largest > SMALLEST)] = 1.0
     return largest

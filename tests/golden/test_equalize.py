@@ -43,6 +43,13 @@ def test_columns_of_zeros_stay():
     assert all(np.isfinite(x).all() for x in equalize(q, k, v))
 
 
+@pytest.mark.parametrize(("small", "large"), [(1e-300, 3e38), (1e-310, 1e-310), (0, 3e38)])
+def test_numbers_near_nothing_stay_finite(small, large):
+    q, k, v = floats("mixed", 8)
+    for part in ((q * small, k * large, v), (q * large, k * small, v * small)):
+        assert all(np.isfinite(x).all() for x in equalize(*part)[:3])
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_int8_loses_less(name):
     q, k, v = floats(name)

@@ -110,8 +110,9 @@ def judge(
     if not head.is_integer:
         rewritten, exact = head.equalized(), head.unquantized_attention(job)
         found = rewritten.outputs(out * heads.scale_v)
-        sqnr_floats = sqnr_db(found, exact)
-        error_floats = max_error(*(x / (heads.scale_v * rewritten.factor_v) for x in (found, exact)))
+        lsb = heads.scale_v * rewritten.factor_v
+        sqnr_floats = sqnr_db(found / lsb.max(), exact / lsb.max())  # squares of small numbers would be 0
+        error_floats = max_error(found / lsb, exact / lsb)
     mismatches = cycles = active = utilization = pace = None
     if run_of is not None:
         mismatches = int(np.count_nonzero(run_of.outputs[0] != result.out))
