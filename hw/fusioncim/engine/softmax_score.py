@@ -72,7 +72,8 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
         m.d.sync += [product_2.eq(product), shift_2.eq(_shift(config, query, control[1])), visible_2.eq(sees)]
     if config.token_scale_bits > 1:
         least += FRACTION_BITS
-        scaled = product_2 * Cat(last.scales.key.fraction, Const(1, 1))
+        more = Mux(last.scaled, product_2, 0).as_signed()  # still in a job without scales
+        scaled = (product_2 << FRACTION_BITS) + more * last.scales.key.fraction
     else:
         scaled = product_2
     found: Value = _aligned(scaled, least) >> shift_2

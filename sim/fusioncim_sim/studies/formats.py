@@ -26,8 +26,8 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 PAPER = PRESETS["paper"].engine
-SMALL = PRESETS["small"].override(rows=8, softmax_lanes=1).engine
-"""An engine of the captured heads' dimension with as few rows as a lane has."""
+SMALL = PAPER.override(rows=8, softmax_lanes=1)
+"""The same with as few rows as a lane has."""
 TOKENS, CLOCK_NS = 256, 2.5
 CHIPS: Mapping[str, Mapping[str, Any]] = {
     "neither": {},
