@@ -21,7 +21,7 @@ from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
 from fusioncim_sim.system.explore import RESULTS, read_results
 from fusioncim_sim.system.models import MODELS
 from fusioncim_sim.system.pareto import front, lines
-from fusioncim_sim.system.published import published_table
+from fusioncim_sim.system.published_designs import published_table
 
 INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
 MARK = "<!-- FusionCIM report -->"

@@ -19,7 +19,8 @@ from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_tabl
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.model_table import models_table
 from fusioncim_sim.system.models import model
-from fusioncim_sim.system.published import A100_WATTS, a100_seconds, published_table
+from fusioncim_sim.system.published import A100_WATTS, a100_seconds
+from fusioncim_sim.system.published_designs import published_table
 from fusioncim_sim.system.workload import Phase
 
 PAPER = PRESETS["paper"]

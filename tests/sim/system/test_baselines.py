@@ -1,6 +1,4 @@
-"""The baselines: their arithmetic on hand-made sizes, their bounds, and published figures."""
-
-from dataclasses import replace
+"""The baselines: their arithmetic on hand-made sizes, and their bounds."""
 
 import pytest
 
@@ -21,7 +19,6 @@ from fusioncim_sim.system.baselines import (
 from fusioncim_sim.system.dram import dram
 from fusioncim_sim.system.energy_table import corner, default_table, read_table
 from fusioncim_sim.system.models import changed, model
-from fusioncim_sim.system.published import PUBLISHED, a100_seconds, ratio
 
 PAPER = PRESETS["paper"]
 TABLE = read_table(default_table())
@@ -137,28 +134,6 @@ def test_energy_of_an_effort():
     assert energy_of(Effort(cycles=400e6), TABLE, this, at)["leakage"] == pytest.approx(TABLE.leakage(PAPER) * 1e-3)
     with pytest.raises(InputError, match="another configuration"):
         energy_of(Effort(), TABLE, attention(64, chip=PAPER.override(words=8)), at)
-
-
-def test_levels_are_not_mixed():
-    paper, *others = PUBLISHED
-    macro = next(each for each in others if each.level == "macro")
-    with pytest.raises(InputError, match="figures of a system are not compared with those of a macro"):
-        ratio(paper, macro, "tops_per_w")
-    trancim = next(each for each in others if each.name == "TranCIM")
-    assert ratio(paper, trancim, "tops_per_w") == pytest.approx(2.0)
-    assert ratio(paper, replace(trancim, tops_per_w=None), "tops_per_w") is None
-    with pytest.raises(InputError, match="level must be one of macro, core, system, not chip"):
-        replace(paper, level="chip")
-
-
-def test_every_published_row_has_a_source():
-    assert all(each.source and each.precision and each.node for each in PUBLISHED)
-    assert len({each.name for each in PUBLISHED}) == len(PUBLISHED) == 8
-
-
-def test_a_roofline():
-    assert a100_seconds(312e12, 0) == 1
-    assert a100_seconds(1, 2039e9) == 1
 
 
 def test_a_second_read_port_is_refused():
