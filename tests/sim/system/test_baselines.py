@@ -8,7 +8,6 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system.baselines import (
     BASELINES,
     Attention,
-    Effort,
     _blocked,
     _spilled,
     baseline,
@@ -17,6 +16,7 @@ from fusioncim_sim.system.baselines import (
     pipelined,
 )
 from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.effort import AGAIN, KINDS, ONCE, PARTIAL_SUMS, SCORES, Effort
 from fusioncim_sim.system.energy_table import corner, default_table, read_table
 from fusioncim_sim.system.models import changed, model
 
@@ -105,6 +105,33 @@ def test_blocks_keep_scores_inside_and_read_keys_again():
 def test_the_faster_way_counts(queries):
     this = attention(queries)
     assert conventional(this).cycles == min(_blocked(this).cycles, _spilled(this).cycles)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("queries", [100, 1024, 4096])
+@pytest.mark.parametrize("memory", ["hbm2", "lpddr4"])
+def test_bytes_by_what_they_are_add_up(name, queries, memory):
+    this = attention(queries, this=model("llama3-8b"), memory=memory)
+    effort = baseline(name, this)
+    assert set(effort.memory_by) == set(effort.buffer_by) <= set(KINDS)
+    assert sum(effort.memory_by.values()) == pytest.approx(effort.memory)
+    assert sum(effort.buffer_by.values()) == pytest.approx(effort.buffer)
+    assert min(effort.memory_by.values()) >= 0
+    assert effort.memory_by[ONCE] <= 2 * 8 * queries * 128
+    assert effort.compute <= effort.cycles
+    assert 0 <= effort.waiting < 1
+
+
+def test_what_is_read_again_and_what_waits():
+    """All keys fit into the arrays of a pipeline at 1,024 tokens: nothing again, no partial sums. Not so at 4,096."""
+    short, long = (pipelined(attention(n, mask=FULL)) for n in (1024, 4096))
+    assert short.buffer_by[AGAIN] == short.buffer_by[PARTIAL_SUMS] == 0
+    assert long.buffer_by[AGAIN] > long.buffer_by[ONCE]
+    assert long.buffer_by[PARTIAL_SUMS] > 0
+    assert _spilled(attention(1024)).buffer_by[SCORES] == _blocked(attention(1024)).memory_by[SCORES] == 0
+    fast, slow = (_spilled(attention(1024, memory=memory)) for memory in ("hbm2", "lpddr4"))
+    assert fast.compute == slow.compute
+    assert fast.waiting < slow.waiting
 
 
 @pytest.mark.parametrize("name", BASELINES)
