@@ -1,0 +1,224 @@
+"""What else the paper and the article about it claim: ours beside it, or the reason why there is nothing to compare."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fusioncim.package import CLOCK_MHZ
+from fusioncim_golden.presets import PRESETS
+from fusioncim_sim.studies.exponential.units import FAR, FAR_TABLE, TABLE, TAYLOR
+from fusioncim_sim.studies.reproduction.headlines import fewer_moves
+from fusioncim_sim.studies.reproduction.row import Row
+from fusioncim_sim.studies.reproduction.traffic_split import SHOWN, saved
+from fusioncim_sim.studies.system import CORNER
+from fusioncim_sim.system.baselines import BASELINES
+from fusioncim_sim.system.effort import AGAIN, PARTIAL_SUMS, TRANSPOSES
+from fusioncim_sim.system.energy_table import LOW_28NM
+from fusioncim_sim.system.published import Published, ratio
+from fusioncim_sim.system.published_designs import published_design
+
+PAPER = PRESETS["paper"].engine
+ARTICLE = "article"
+MACROS = ("IP-CIM", "OP-CIM")
+
+
+def claim_rows(
+    cost: Mapping[str, Any],
+    rescales: Mapping[str, Any],
+    system: Mapping[str, Any],
+    exponential: Mapping[str, Any],
+    split: Mapping[str, Any],
+) -> list[Row]:
+    """All claims that are no figure of `component_rows` or `headline_rows`."""
+    return [
+        *_over_others(cost),
+        *_waiting(split, system),
+        *_softmax(cost, exponential),
+        *_article(rescales, system, exponential),
+        *_split(split),
+        Row(
+            what="analog sums, currents added along rows or columns",
+            where=ARTICLE,
+            why="the paper's macros are digital, and so are ours: noise, offset and converters of analog sums do not "
+            "apply, and every output is exact to the bit",
+        ),
+    ]
+
+
+def _chip(cost: Mapping[str, Any], level: str, corner: str) -> Published:
+    """This chip at a level: all of it, or its two macros together."""
+    if level == "system":
+        figures = cost["table"]["system"][corner]
+        power, area = figures["tops_per_w"], figures["tops_per_mm2"]
+    else:
+        parts = [cost["table"][part][corner] for part in MACROS]
+        tops, mw, mm2 = (sum(part[figure] for part in parts) for figure in ("tops", "mw", "mm2"))
+        power, area = tops / mw * 1e3, tops / mm2
+    return Published(
+        name="this chip", level=level, basis="simulated", tops_per_w=power, tops_per_mm2=area, dataflow="", source=""
+    )
+
+
+def _over_others(cost: Mapping[str, Any]) -> list[Row]:
+    """Table II: ratios over two other chips."""
+    found = []
+    for name, figure, word, published, slip in (
+        ("TranCIM", "tops_per_w", "efficiency", 2.35, ""),
+        ("P3ViT", "tops_per_w", "efficiency", 1.26, "29.4 over 23.2 is 1.27"),
+        ("TranCIM", "tops_per_mm2", "density", 9.2, ""),
+        ("P3ViT", "tops_per_mm2", "density", 2.5, ""),
+    ):
+        other = published_design(name)
+        whole = other.level == "system"
+        levels = "both with all that is around the engines" if whole else "our two macros over its macro"
+        theirs = "" if whole else ", the paper divides its engines by it"
+        found += [
+            Row(
+                what=f"{word} over {name}" + ("" if corner == CORNER else f", {corner}"),
+                where="Table II",
+                published=(published, published),
+                ours=ratio(_chip(cost, other.level, corner), other, figure),
+                why=f"{levels}{theirs}; cells of 45 nm, scaled",
+                slip=slip,
+            )
+            for corner in ((CORNER, LOW_28NM) if figure == "tops_per_w" else (CORNER,))
+        ]
+    return found
+
+
+def _waiting(split: Mapping[str, Any], system: Mapping[str, Any]) -> list[Row]:
+    """What access to activations takes of the latency."""
+    found = [
+        Row(
+            what=f"activation access of the latency of {name}, {int(tokens):,} tokens",
+            where="introduction",
+            published=(60.0, 100.0),
+            said="over 60 % above 2,048",
+            ours=100 * split[tokens][name]["waiting"],
+            unit="%",
+            why=why,
+        )
+        for name, why in (
+            ("B1", "cycles beyond those of its computation; it keeps scores inside or outside, whatever is faster"),
+            ("B2", "a pipeline whose memory is read ahead perfectly"),
+        )
+        for tokens in (str(SHOWN // 2), str(SHOWN), str(2 * SHOWN))
+    ]
+    shares = system["runs"][f"llama3-8b, {SHOWN:,}"]["layer"]["shares"]
+    found.append(
+        Row(
+            what=f"activation access of the latency of this chip, {SHOWN:,} tokens",
+            where="introduction",
+            ours=100 * shares["memory"],
+            unit="%",
+            why="engine-cycles that wait for keys, values or queries",
+        )
+    )
+    return found
+
+
+def _softmax(cost: Mapping[str, Any], exponential: Mapping[str, Any]) -> list[Row]:
+    """The softmax macro: pace, operations, table, exponential."""
+    scores = PAPER.rows / PAPER.operand_bits * CLOCK_MHZ * 1e-3
+    operations = cost["published"]["softmax"]["tops"] * 1e3 / scores
+    theirs, ours = (exponential["units"][name] for name in (TAYLOR, TABLE))
+
+    area = theirs["um2"] * theirs["cycles_per_score"] / (ours["um2"] * ours["cycles_per_score"])
+    built = "the paper's exponential built as RTL for the comparison, through the same flow"
+    return [
+        Row(
+            what="scores of an engine's softmax",
+            where="Table I",
+            published=(scores, scores),
+            ours=PAPER.softmax_lanes * CLOCK_MHZ * 1e-3,
+            unit="G/s",
+            why="128 rows in 8 cycles on both: 128 units there, 16 lanes of 8 rows each here",
+        ),
+        Row(
+            what="operations per score behind the 0.2 TOPS of the softmax",
+            where="Table I",
+            published=(operations, operations),
+            why="a lane multiplies once, looks up and shifts: nothing that could be counted alike",
+        ),
+        Row(
+            what="table of the exponential",
+            where="softmax macro",
+            published=(128.0, 128.0),
+            ours=ours["table_bytes"],
+            unit="bytes",
+            why=f"{PAPER.lut_size} entries of {PAPER.probability_bits} bits, of which the first is always 1",
+        ),
+        Row(
+            what="area of the exponential for a score per cycle, over ours",
+            where="softmax macro",
+            ours=area,
+            why=f"{built}; eight units against a table and a shifter",
+        ),
+        Row(
+            what="energy of the exponential per score, over ours",
+            where="softmax macro",
+            ours=theirs["fj_per_score"] / ours["fj_per_score"],
+            why=f"{built}, on the same scores of captured heads",
+        ),
+    ]
+
+
+def _article(rescales: Mapping[str, Any], system: Mapping[str, Any], exponential: Mapping[str, Any]) -> list[Row]:
+    """What the article says beyond the paper."""
+    units = exponential["units"]
+    theirs, ours = units[TAYLOR], units[TABLE]
+    layer = system["baselines"][str(SHOWN)]
+    overhead = partial(Row, where=ARTICLE, published=(60.0, 100.0), said="over 60 % less", unit="%")
+    return [
+        overhead(
+            what="nonlinear overhead less: energy of an exponential",
+            ours=100 * (1 - ours["fj_per_score"] / theirs["fj_per_score"]),
+            why="a table and a shift against eight Taylor steps",
+        ),
+        overhead(
+            what="nonlinear overhead less: moves of a row's reference",
+            ours=fewer_moves(rescales),
+            why="captured heads, against exact online softmax in order; a move is a shift here",
+        ),
+        *(
+            Row(
+                what=f"use of the bandwidth over {name}'s, {SHOWN:,} tokens",
+                where=ARTICLE,
+                published=(2.0, 2.0),
+                said="nearly doubled",
+                ours=layer[name]["memory_bytes"] / layer["ours"]["memory_bytes"],
+                why="the same attention per byte of memory; the article does not say against what",
+            )
+            for name in BASELINES
+        ),
+        *(_precision(units, distance) for distance in FAR),
+    ]
+
+
+def _precision(units: Mapping[str, Any], distance: int) -> Row:
+    """Precision of the exponential by score."""
+    one, two = units[TABLE], units[FAR_TABLE.format(distance=distance)]
+    area, energy = (two[figure] / one[figure] - 1 for figure in ("um2", "fj_per_score"))
+    return Row(
+        what=f"precision of the exponential by score, a small table from 2^-{distance} down: energy less",
+        where=ARTICLE,
+        ours=-100 * energy,
+        unit="%",
+        why=f"measured and not taken: {area:+.0%} area of the exponential, {two['sqnr_db'] - one['sqnr_db']:+.2f} dB "
+        "on the worst captured head; ours is fixed when the chip is generated",
+    )
+
+
+def _split(split: Mapping[str, Any]) -> list[Row]:
+    """What the bytes are that are saved on chip."""
+    return [
+        Row(
+            what=f"of the on-chip bytes saved against {name}, {SHOWN:,} tokens: {kind}",
+            where="figure of on-chip access",
+            ours=100 * saved(split[str(SHOWN)], name, "buffer")[kind],
+            unit="%",
+            why="the paper names the causes and not their parts; see the table below",
+        )
+        for name in BASELINES
+        for kind in (AGAIN, TRANSPOSES, PARTIAL_SUMS)
+    ]
