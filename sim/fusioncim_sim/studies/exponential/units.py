@@ -64,13 +64,16 @@ def half(below: int) -> float:
 
 
 Weights = Callable[[Int], NDArray[np.float64]]
-"""Weights of log2 scores [rows, keys], of which each row's largest ones are seen; any scale per row."""
+"""Weights of log2 scores [rows, keys], whole blocks of keys; any scale per row."""
 
 
 def table_weights(this: LaneTable, x: Int) -> NDArray[np.float64]:
-    """Of a lane's exponential: the largest score of a row has the exponent that its block would have."""
-    exponent = x.max(axis=-1, keepdims=True) >> this.config.fraction_bits
-    return exponential(this.config, x, np.broadcast_to(exponent, x.shape), this.far).astype(np.float64)
+    """Of a lane's exponential: every block has the exponent of its largest score."""
+    blocks = x.reshape(len(x), -1, this.config.update_rank)
+    exponent = blocks.max(axis=-1, keepdims=True) >> this.config.fraction_bits
+    p = exponential(this.config, blocks, np.broadcast_to(exponent, blocks.shape), this.far)
+    found: NDArray[np.float64] = np.ldexp(p.astype(np.float64), exponent - exponent.max(axis=1, keepdims=True))
+    return found.reshape(x.shape)
 
 
 def taylor_weights(x: Int) -> NDArray[np.float64]:
