@@ -68,7 +68,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "roofline": Subject(
         about="short prompts, decode steps and batches over the least cycles that they can take", time="a minute"
     ),
-    "reproduction": Subject(about="the published figures and claims beside ours", time="seconds"),
+    "reproduction": Subject(about="the published figures and claims beside ours", time="a minute"),
     "masks": Subject(about="what windows, chunks and other masks cost", time="minutes"),
     "paging": Subject(about="what keys and values in pages cost", time="minutes"),
     "sensitivity": Subject(about="how the comparison depends on what it assumes", time="minutes"),

@@ -52,16 +52,20 @@ def test_differences_become_natural_logarithms():
 
 
 def test_weights():
-    x = np.array([[640, 640 - 64, 640 - 32, 640 - 64 * 20]])
-    assert exact_weights(x)[0] == pytest.approx([1, 0.5, 2**-0.5, 2**-20])
-    assert taylor_weights(x)[0] == pytest.approx([1, 0.5, 2**-0.5, 0], abs=1e-3)
+    """Two blocks: what is small beside the first one keeps its bits in the second."""
+    below = np.array([0, 64, 32, 64 * 20, *[640] * 4, *[320] * 8])
+    x = 640 - below[None]
+    expected = np.exp2(-below / 64)
+    assert exact_weights(x)[0] == pytest.approx(expected)
+    assert taylor_weights(x)[0] == pytest.approx(expected, abs=1e-3)
     table = table_weights(TABLES[TABLE], x)[0]
-    assert table / table[0] == pytest.approx([1, 0.5, 2**-0.5, 0], abs=0.01)
+    assert table / table[0] == pytest.approx(expected, abs=0.01)
+    assert table[8:] / table[0] == pytest.approx(expected[8:], rel=0.01)
 
 
 def test_exact_weights_have_no_error():
     assert worst_error(exact_weights) == 0
-    assert quality(exact_weights) == np.inf
+    assert quality(exact_weights) == {"worst": np.inf, "mean": np.inf}
     x, seen, v = head_scores(load_heads(fixture(), SMALL)[0])
     assert x.shape == seen.shape == (len(x), len(v))
     assert exact_weights(x)[~seen].max() == 0
@@ -83,7 +87,7 @@ def test_stored_figures():
     assert taylor["um2"] > table["um2"]
     assert taylor["fj_per_score"] > 8 * table["fj_per_score"]
     assert taylor["error"] < table["error"] < UNITS["a table of 16"]["error"]
-    assert min(one["sqnr_db"] for one in UNITS.values()) > 30
+    assert min(one["sqnr_db"]["worst"] for one in UNITS.values()) > 30
     assert len(exponential_table(STORED).splitlines()) == 2 + len(UNITS)
 
 

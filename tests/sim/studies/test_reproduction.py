@@ -8,6 +8,7 @@ import pytest
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.studies.reproduction import SOURCES, STUDY, claims_table, made, reproduction_table
 from fusioncim_sim.studies.reproduction.curves import CURVES, curves_table
+from fusioncim_sim.studies.reproduction.rescale_curve import DIAGONAL, IN_ORDER, TOKENS, counts, rescale_table
 from fusioncim_sim.studies.reproduction.row import Row
 from fusioncim_sim.studies.reproduction.traffic_split import PLACES, saved, split_table
 from fusioncim_sim.studies.study import Request
@@ -116,6 +117,17 @@ def test_curves_have_every_length():
     ours, theirs = (MEASURED["system"]["baselines"]["4096"][name]["cycles"] for name in ("ours", "B1"))
     assert f"{theirs / ours:.2f} (" in line
     assert "| 1.98 times |" in line
+
+
+def test_rescales_over_the_length():
+    stored = STORED["rescales"]
+    assert stored["128"] == counts(128)
+    assert stored["512"][IN_ORDER] == 22200
+    assert stored["512"][DIAGONAL] == 7502
+    assert sorted(map(int, stored)) == [*TOKENS, 1024]
+    exact = sum(layer["exact"]["in_order"] for layer in MEASURED["quality"]["patterns"]["layers"])
+    assert stored["1024"][IN_ORDER] == exact
+    assert len(rescale_table(STORED).splitlines()) == 6
 
 
 def test_more_and_less():

@@ -99,7 +99,7 @@ def exponential_table(exponential: Stored) -> str:
             "shortest period, ns",
             "table, bytes",
             "largest error of a weight",
-            "SQNR of the worst head, dB",
+            "SQNR of the heads, dB: worst, mean",
         ),
         ("---", *("---:" for _ in range(8))),
     ]
@@ -115,7 +115,7 @@ def exponential_table(exponential: Stored) -> str:
                 f"{one['shortest_ns']:.2f}",
                 f"{one['table_bytes']:g}",
                 f"{one['error']:.2%}",
-                f"{one['sqnr_db']:.1f}",
+                f"{one['sqnr_db']['worst']:.1f}, {one['sqnr_db']['mean']:.1f}",
             )
         )
     return markdown(rows)

@@ -23,9 +23,10 @@ def worst_error(weights: Weights) -> float:
     return float(f"{np.abs(found / scale / exact - 1).max():.3g}")
 
 
-def quality(weights: Weights) -> float:
-    """Signal to noise of the outputs of the worst captured head, in dB, if only the weights have an error."""
-    return round(min(_sqnr(head, weights) for head in load_heads(fixture(), SMALL)), 2)
+def quality(weights: Weights) -> dict[str, float]:
+    """Signal to noise of the outputs of the captured heads, in dB, the worst and the mean."""
+    found = [_sqnr(head, weights) for head in load_heads(fixture(), SMALL)]
+    return {"worst": round(min(found), 2), "mean": round(sum(found) / len(found), 2)}
 
 
 def _sqnr(head: Head, weights: Weights) -> float:

@@ -12,6 +12,7 @@ from fusioncim_sim.studies.reproduction.claims import claim_rows
 from fusioncim_sim.studies.reproduction.components import component_rows
 from fusioncim_sim.studies.reproduction.curves import curves_table
 from fusioncim_sim.studies.reproduction.headlines import LENGTHS, headline_rows
+from fusioncim_sim.studies.reproduction.rescale_curve import rescale_curve, rescale_table
 from fusioncim_sim.studies.reproduction.row import Row, rows_table
 from fusioncim_sim.studies.reproduction.traffic_split import split_table, traffic_split
 from fusioncim_sim.studies.study import Request, Stored, Study, Table, read
@@ -22,7 +23,9 @@ SOURCES = ("cost", "rescales", "system", "quality", "exponential")
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Remake everything."""
-    yield "reproduction.json", made(**{name: read(request.output, name) for name in SOURCES})
+    sources = {name: read(request.output, name) for name in SOURCES}
+    rescales = rescale_curve(sources["quality"], request.jobs)
+    yield "reproduction.json", {**made(**sources), "rescales": rescales}
 
 
 def made(cost: Stored, rescales: Stored, system: Stored, quality: Stored, exponential: Stored) -> Mapping[str, Any]:
@@ -55,13 +58,14 @@ def both_tables(reproduction: Stored) -> str:
 
 PAGE = "docs/system.md"
 STUDY = Study(
-    files={"reproduction.json": ("rows", "claims", "split")},
+    files={"reproduction.json": ("rows", "claims", "split", "rescales")},
     measure=measure,
     tables=[
         Table(PAGE, "reproduction", reproduction_table, ["reproduction"]),
         Table(PAGE, "claims", claims_table, ["reproduction"]),
         Table(PAGE, "split", split_table, ["reproduction"]),
         Table(PAGE, "curves", curves_table, ["system"]),
+        Table(PAGE, "rescale_curve", rescale_table, ["reproduction"]),
     ],
     show=both_tables,
 )
