@@ -117,6 +117,8 @@ def test_bytes_by_what_they_are_add_up(name, queries, memory):
     assert sum(effort.memory_by.values()) == pytest.approx(effort.memory)
     assert sum(effort.buffer_by.values()) == pytest.approx(effort.buffer)
     assert min(effort.memory_by.values()) >= 0
+    for kind in (ONCE, AGAIN):  # into the buffer and out of it
+        assert effort.buffer_by[kind] == 2 * effort.memory_by[kind]
     assert effort.memory_by[ONCE] <= 2 * 8 * queries * 128
     assert effort.compute <= effort.cycles
     assert 0 <= effort.waiting < 1
