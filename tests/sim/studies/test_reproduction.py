@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fusioncim.asic.scaling import scale
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.studies.exponential.units import TABLE, TAYLOR
 from fusioncim_sim.studies.reproduction import SOURCES, STUDY, claims_table, made, reproduction_table
@@ -15,6 +16,7 @@ from fusioncim_sim.studies.reproduction.traffic_split import PLACES, saved, spli
 from fusioncim_sim.studies.study import Request
 from fusioncim_sim.studies.system import CORNER, LENGTHS
 from fusioncim_sim.system.effort import AGAIN, KINDS, PARTIAL_SUMS, TRANSPOSES
+from fusioncim_sim.system.energy_table import CORNERS
 
 MEASUREMENTS = Path(__file__).parents[3] / "measurements"
 STORED, *OTHERS = (
@@ -88,6 +90,8 @@ def test_the_exponential():
     taylor, table = units[TAYLOR], units[TABLE]
     assert ROWS["table of the exponential"]["ours"] == table["table_bytes"] == 48
     assert ROWS["area of the exponential for a score per cycle, over ours"]["ours"] > 8
+    power = 6.4e9 * taylor["fj_per_score"] * 1e-15 * scale(CORNERS[CORNER]).energy
+    assert ROWS["power of 128 published exponentials"]["ours"] == pytest.approx(1e3 * power)
     energy = ROWS["energy of the exponential per score, over ours"]["ours"]
     assert energy == pytest.approx(taylor["fj_per_score"] / table["fj_per_score"])
     assert ROWS["nonlinear overhead less: energy of an exponential"]["ours"] == pytest.approx(100 * (1 - 1 / energy))

@@ -1,14 +1,11 @@
 """What else the paper and the article about it claim: ours beside it, or the reason why there is nothing to compare."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.presets import PRESETS
-from fusioncim_sim.studies.exponential.units import FAR, FAR_TABLE, TABLE, TAYLOR
 from fusioncim_sim.studies.reproduction.headlines import fewer_moves
-from fusioncim_sim.studies.reproduction.row import Row
+from fusioncim_sim.studies.reproduction.row import ARTICLE, Row
+from fusioncim_sim.studies.reproduction.softmax_claims import softmax_rows
 from fusioncim_sim.studies.reproduction.traffic_split import SHOWN, saved
 from fusioncim_sim.studies.system import CORNER
 from fusioncim_sim.system.ablation import MECHANISMS, Rescale
@@ -18,8 +15,6 @@ from fusioncim_sim.system.energy_table import LOW_28NM
 from fusioncim_sim.system.published import Published, ratio
 from fusioncim_sim.system.published_designs import published_design
 
-PAPER = PRESETS["paper"].engine
-ARTICLE = "article"
 MACROS = ("IP-CIM", "OP-CIM")
 
 
@@ -34,8 +29,8 @@ def claim_rows(
     return [
         *_over_others(cost),
         *_waiting(split, system),
-        *_softmax(cost, exponential),
-        *_article(rescales, system, exponential),
+        *softmax_rows(cost, exponential),
+        *_article(rescales, system),
         *_split(split),
         Row(
             what="analog sums, currents added along rows or columns",
@@ -94,7 +89,7 @@ def _waiting(split: Mapping[str, Any], system: Mapping[str, Any]) -> list[Row]:
     found = [
         Row(
             what=f"activation access of the latency of {name}, {tokens:,} tokens",
-            where="introduction",
+            where="text",
             published=(60.0, 100.0),
             said="over 60 % above 2,048",
             ours=100 * split[str(tokens)][name]["waiting"],
@@ -107,7 +102,7 @@ def _waiting(split: Mapping[str, Any], system: Mapping[str, Any]) -> list[Row]:
     found.append(
         Row(
             what=f"activation access of the latency of this chip, {SHOWN:,} tokens",
-            where="introduction",
+            where="text",
             ours=100 * shares["memory"],
             unit="%",
             why="engine-cycles that wait for keys, values or queries",
@@ -116,67 +111,17 @@ def _waiting(split: Mapping[str, Any], system: Mapping[str, Any]) -> list[Row]:
     return found
 
 
-def _softmax(cost: Mapping[str, Any], exponential: Mapping[str, Any]) -> list[Row]:
-    """The softmax macro: pace, operations, table, exponential."""
-    scores = PAPER.rows / PAPER.operand_bits * CLOCK_MHZ * 1e-3
-    operations = cost["published"]["softmax"]["tops"] * 1e3 / scores
-    theirs, ours = (exponential["units"][name] for name in (TAYLOR, TABLE))
-
-    area = theirs["um2"] * theirs["cycles_per_score"] / (ours["um2"] * ours["cycles_per_score"])
-    built = "the paper's exponential built as RTL for the comparison, through the same flow"
-    return [
-        Row(
-            what="scores of an engine's softmax",
-            where="Table I",
-            published=(scores, scores),
-            ours=PAPER.softmax_lanes * CLOCK_MHZ * 1e-3,
-            unit="G/s",
-            why="128 rows in 8 cycles on both: 128 units there, 16 lanes of 8 rows each here",
-        ),
-        Row(
-            what="operations per score behind the 0.2 TOPS of the softmax",
-            where="Table I",
-            published=(operations, operations),
-            why="a lane multiplies once, looks up and shifts: nothing that could be counted alike",
-        ),
-        Row(
-            what="table of the exponential",
-            where="softmax macro",
-            published=(128.0, 128.0),
-            ours=ours["table_bytes"],
-            unit="bytes",
-            why=f"{PAPER.lut_size} entries of {PAPER.probability_bits} bits, of which the first is always 1",
-        ),
-        Row(
-            what="area of the exponential for a score per cycle, over ours",
-            where="softmax macro",
-            ours=area,
-            why=f"{built}; eight units against a table and a shifter",
-        ),
-        Row(
-            what="energy of the exponential per score, over ours",
-            where="softmax macro",
-            ours=theirs["fj_per_score"] / ours["fj_per_score"],
-            why=f"{built}, on the same scores of captured heads",
-        ),
-    ]
-
-
-def _article(rescales: Mapping[str, Any], system: Mapping[str, Any], exponential: Mapping[str, Any]) -> list[Row]:
+def _article(rescales: Mapping[str, Any], system: Mapping[str, Any]) -> list[Row]:
     """What the article says beyond the paper."""
-    units = exponential["units"]
-    theirs, ours = units[TAYLOR], units[TABLE]
     layer = system["baselines"][str(SHOWN)]
-    overhead = partial(Row, where=ARTICLE, published=(60.0, 100.0), said="over 60 % less", unit="%")
     return [
-        overhead(
-            what="nonlinear overhead less: energy of an exponential",
-            ours=100 * (1 - ours["fj_per_score"] / theirs["fj_per_score"]),
-            why="a table and a shift against eight Taylor steps",
-        ),
-        overhead(
+        Row(
             what="nonlinear overhead less: moves of a row's reference",
+            where=ARTICLE,
+            published=(60.0, 100.0),
+            said="over 60 % less",
             ours=fewer_moves(rescales),
+            unit="%",
             why="captured heads, against exact online softmax in order; a move is a shift here",
         ),
         *(
@@ -190,7 +135,6 @@ def _article(rescales: Mapping[str, Any], system: Mapping[str, Any], exponential
             )
             for name in BASELINES
         ),
-        *(_precision(units, distance) for distance in FAR),
         *_shares(system),
     ]
 
@@ -210,21 +154,6 @@ def _shares(system: Mapping[str, Any]) -> list[Row]:
         )
         for name in MECHANISMS
     ]
-
-
-def _precision(units: Mapping[str, Any], distance: int) -> Row:
-    """Precision of the exponential by score."""
-    one, two = units[TABLE], units[FAR_TABLE.format(distance=distance)]
-    area, energy = (two[figure] / one[figure] - 1 for figure in ("um2", "fj_per_score"))
-    better = two["sqnr_db"]["mean"] - one["sqnr_db"]["mean"]
-    return Row(
-        what=f"precision of the exponential by score, a small table from 2^-{distance} down: energy more",
-        where=ARTICLE,
-        ours=100 * energy,
-        unit="%",
-        why=f"measured and not taken: {area:+.0%} area of the exponential, {better:+.2f} dB on the captured heads; "
-        "ours is fixed when the chip is generated",
-    )
 
 
 def _split(split: Mapping[str, Any]) -> list[Row]:

@@ -71,4 +71,5 @@ def curves_table(system: Stored) -> str:
 def _ratio(over: float) -> str:
     """As a factor, and as what the chip has less or more."""
     less = 1 - 1 / over
-    return f"{over:.2f} ({abs(less):.0%} {'less' if less >= 0 else 'more'})"
+    share = f"{abs(less):.0%}"
+    return f"{over:.2f}" if share == "0%" else f"{over:.2f} ({share} {'less' if less > 0 else 'more'})"

@@ -6,6 +6,9 @@ from typing import Any
 
 from fusioncim_sim.markdown import markdown
 
+ARTICLE = "article"
+"""Where a claim stands that the article about the paper makes, not the paper."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
