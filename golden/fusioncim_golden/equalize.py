@@ -10,19 +10,36 @@ is; its outputs are multiplied by g with the scale of V, on the host or inside o
 `factor_k` states f and `range_of` states g, for arrays of NumPy and of PyTorch.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fusioncim_golden.quantize import Float
 
 
-def equalize(q: Float, k: Float, v: Float) -> tuple[Float, Float, Float, Float]:
+class Equalized(NamedTuple):
     """Q [heads, queries, columns] and their shared k, v [keys, columns] rewritten, and g [columns]."""
+
+    q: Float
+    k: Float
+    v: Float
+    factor_v: Float
+
+    def outputs(self, found: Float) -> Float:
+        """Outputs on V as it was, of those [.., columns] on the rewritten v."""
+        return found * self.factor_v
+
+
+def equalize(q: Float, k: Float, v: Float, largest_q: Float | None = None) -> Equalized:
+    """Rewrite the queries of one key head, and its keys and values.
+
+    largest_q: [columns], the largest magnitudes of all its query heads where q has not all of them.
+    """
     k = k - k.mean(axis=0)
-    f = factor_k(np.abs(q).max(axis=(0, 1)), np.abs(k).max(axis=0))
+    largest_q = np.abs(q).max(axis=(0, 1)) if largest_q is None else largest_q.copy()
+    f = factor_k(largest_q, np.abs(k).max(axis=0))
     g = range_of(np.abs(v).max(axis=0))
-    return q * f, k / f, v / g, g
+    return Equalized(q * f, k / f, v / g, g)
 
 
 def factor_k(largest_q: Any, largest_k: Any) -> Any:

@@ -130,7 +130,7 @@ def print_page(
         f"{config.operand_bits}-bit Q, K and V,",
         "": f"{config.macs_per_cycle:g} multiply-accumulates per cycle for QK^T and as many for PV, "
         f"{words(order)}, {rule}",
-        "Heads": f"SmolLM2-135M reading Moby-Dick: head dimension {config.columns}, causal",
+        "Heads": f"SmolLM2-135M reading Moby-Dick: head dimension {config.columns}, equalized, causal",
         "Simulator": version,
         "Picture": f"{output / PICTURE}: the pipeline's activity over time, and where rows of O were moved",
     }

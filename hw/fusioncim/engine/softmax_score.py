@@ -8,7 +8,7 @@ Stage 0 takes the row's score, stage 1 multiplies and shifts. Where there are ma
 stage 1 only multiplies, and stage 2 multiplies once more, shifts, and takes off the slope's term.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 
 from fusioncim.engine.softmax_layouts import query_layout, row_address, row_depth

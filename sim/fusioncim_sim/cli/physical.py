@@ -109,6 +109,7 @@ def power(
     liberty: Liberty = None,
     node: Node = None,
     head: Names = None,
+    listed: Annotated[bool, typer.Option("--heads", help="List the captured heads, and end.")] = False,
     tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
     clock_mhz: ClockMhz = 400.0,
     jobs: Processes = None,
@@ -116,8 +117,8 @@ def power(
 ) -> None:
     """Simulate one tile of a captured head on the mapped engine, and say where its energy goes.
 
-    The tile: the last `rows` queries of the first tokens, causal. Heads stand side by side where `columns` is a
-    multiple of their dimension; --head names as many. Exit status 1 if an output bit differs.
+    The tile: the last `rows` queries of the first tokens, causal, of equalized heads. They stand side by side and fill
+    the columns; --head names as many, of any model of --heads. Exit status 1 if an output bit differs.
 
     Example: fusioncim power --head sink --tokens 64 --json power.json
     """
@@ -126,9 +127,15 @@ def power(
     from fusioncim_sim.gates.asic_figures import period_of, read_library
     from fusioncim_sim.gates.gate_level import require_gates
     from fusioncim_sim.gates.power_figures import power_figures
-    from fusioncim_sim.gates.tile_energy import captured_heads, run_tile
-    from fusioncim_sim.screen.power import power_page
+    from fusioncim_sim.gates.tile_energy import run_tile
+    from fusioncim_sim.heads.captured import captured_figures, captured_heads
+    from fusioncim_sim.screen.power import captured_page, power_page
 
+    if listed:
+        results = Results(json_out, "captured")
+        captured_page(results.console, captured_figures())
+        results.write({"captured": captured_figures()})
+        return
     chosen = choose_config(preset, config, changes)
     period = period_of(clock_mhz)
     heads = captured_heads(chosen, head or ())

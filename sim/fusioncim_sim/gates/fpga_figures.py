@@ -10,7 +10,7 @@ from fusioncim.fpga.self_check import SelfCheck
 from fusioncim_golden.config import Config
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.files import to_json
-from fusioncim_sim.gates.stored_job import captured_head, stored_job
+from fusioncim_sim.gates.stored_job import captured_operands, stored_job
 
 BAUD = 115200
 """Of the serial line."""
@@ -18,7 +18,7 @@ BAUD = 115200
 
 def self_check_of(board: Board, config: Config, tokens: int, mhz: float) -> SelfCheck:
     """The engine of a board with a causal job on captured heads; a line per second."""
-    heads = captured_head(config, tokens).quantized(config)
+    heads = captured_operands(config, tokens)
     job = stored_job(config, heads, Job(queries=tokens, keys=tokens))
     clock = board.clock(mhz)
     hertz = (clock.output_mhz if clock else mhz) * 1e6

@@ -8,6 +8,7 @@ from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.heads.captured import model_of
 
 
 def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
@@ -21,6 +22,8 @@ def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
         "fallbacks": fallbacks(library),
         "parameters": result.config.as_dict(),
         "heads": list(result.heads),
+        "models": [model_of(name) for name in result.heads],
+        "equalized": True,
         "tokens": result.tokens,
         "queries": result.queries,
         "period_ns": result.period_ns,

@@ -5,22 +5,20 @@ import numpy as np
 from fusioncim.fpga.self_check import DIGITS, StoredJob
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config, check_range
-from fusioncim_golden.quantize import Heads
+from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
-from fusioncim_sim.heads.read import Head, fixture, load_heads
+from fusioncim_sim.heads.captured import captured, side_by_side, width
+from fusioncim_sim.heads.read import SMOLLM2
 from fusioncim_sim.rtl.stream_words import encode, output_words
 
 
-def captured_head(config: Config, tokens: int) -> Head:
-    """The first tokens of captured heads, side by side; of the last one the columns that are left."""
-    heads = load_heads(fixture(), Config())
-    widest = sum(head.q.shape[1] for head in heads)
-    check_range("columns of captured heads", config.columns, 1, widest)
+def captured_operands(config: Config, tokens: int) -> Heads:
+    """The first tokens of heads of SmolLM2-135M, side by side; of the last one the columns that are left."""
+    heads = captured()[SMOLLM2]
+    check_range("columns of captured heads", config.columns, 1, sum(map(width, heads)))
     check_range("tokens", tokens, 1, min(len(head.q) for head in heads))
-    q, k, v = (
-        np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1)[:, : config.columns] for part in "qkv"
-    )
-    return Head("captured", q, k, v)
+    q, k, v = (x[..., : config.columns] for x in side_by_side(heads, tokens))
+    return quantize(q, k, v, bits=config.operand_bits)
 
 
 def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:

@@ -1,14 +1,15 @@
 """Energy of tiles of real attention on one mapped engine, by unit.
 
 A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand
-side by side where the engine has more columns than a head. The mapped netlist is simulated, every output bit is
-compared with the golden model, and what its nets did gives the energy. Loading of the queries and the drain of the
-outputs are included.
+side by side where the engine has more columns than a head. Operands are those of all these tokens, equalized.
+
+The mapped netlist is simulated, every output bit is compared with the golden model, and what its nets did gives the
+energy. Loading of the queries and the drain of the outputs are included.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,12 +23,12 @@ from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
-from fusioncim_golden.errors import InputError
-from fusioncim_golden.quantize import Heads
+from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
-from fusioncim_sim.heads.judge import Run, choose
-from fusioncim_sim.heads.read import Head, fixture, load_heads
+from fusioncim_sim.heads.captured import side_by_side
+from fusioncim_sim.heads.judge import Run
+from fusioncim_sim.heads.read import Head
 
 UNITS = (
     *("IP-CIM rows", "IP-CIM broadcast and correction", "softmax", "OP-CIM rows", "OP-CIM broadcast"),
@@ -113,23 +114,6 @@ def unit_of(path: Sequence[str]) -> str:
     return UNIT_OF_INSTANCE.get(path[0], "engine") if path else "engine"
 
 
-def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
-    """As many of the captured heads as stand side by side in an engine: those named, or the first ones."""
-    heads = load_heads(fixture(), Config())
-    dimension = heads[0].q.shape[1]
-    parts, rest = divmod(config.columns, dimension)
-    if rest or not parts:
-        raise InputError(
-            f"columns must be a multiple of {dimension}, the dimension of the captured heads, not {config.columns}"
-        )
-    chosen = choose(heads, names) if names else heads[:parts]
-    if len(chosen) != parts:
-        raise InputError(
-            f"{parts} heads of {dimension} columns must be named for {config.columns} columns, not {len(chosen)}"
-        )
-    return chosen
-
-
 def run_tile(
     config: Config,
     library: Library,
@@ -141,9 +125,16 @@ def run_tile(
     jobs: int = 1,
 ) -> TileResult:
     """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
-    head = side_by_side(heads, tiles * config.rows, tokens)
-    job = Job(queries=len(head.q), keys=tokens)
-    return run_job(config, library, [each.name for each in heads], head.quantized(config), job, period_ns, jobs=jobs)
+    whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits)
+    queries = last_queries(whole, tiles * config.rows)
+    job = Job(queries=queries.q.shape[1], keys=tokens)
+    return run_job(config, library, [head.name for head in heads], queries, job, period_ns, jobs=jobs)
+
+
+def last_queries(heads: Heads, count: int) -> Heads:
+    """The last queries, with the scales that they have among all."""
+    names = ("q", "mantissa", "shift", "scale_q")
+    return replace(heads, **{name: getattr(heads, name)[:, -count:] for name in names})
 
 
 def run_job(
@@ -191,12 +182,3 @@ def energy_by_phase(
             energies[unit_of(path)] += energy
         phases[name] = (activity.cycles, {unit: energies[unit] for unit in UNITS})
     return phases
-
-
-def side_by_side(heads: Sequence[Head], queries: int, tokens: int) -> Head:
-    """One head of the columns of all; its queries are the last of the first `tokens`."""
-    shortest = min(min(len(head.q), len(head.k)) for head in heads)
-    if not 1 <= tokens <= shortest:
-        raise InputError(f"tokens must be 1 to {shortest}, the length of the heads, not {tokens}")
-    q, k, v = (np.concatenate([getattr(head, part)[:tokens] for head in heads], axis=1) for part in "qkv")
-    return Head(" ".join(head.name for head in heads), q[max(tokens - queries, 0) :], k, v, heads[0].scales)

@@ -14,7 +14,7 @@ from fusioncim_sim.markdown import markdown
 
 SINK_KEYS = 4  # the keys of an attention sink: Xiao et al., arXiv:2309.17453, keep the first four
 LOCAL_KEYS = 16  # the query's own key and the 15 before it
-MIN_SINK_ENTROPY = 1.0  # bits; a purer sink only copies v[0], which no arithmetic gets wrong
+MIN_ENTROPY = 1.0  # bits; a purer sink or local head only copies one value, which no arithmetic gets wrong
 FIRST_ROW = 64  # statistics skip the rows whose short context makes every head look local and every sink large
 
 Floats = NDArray[np.float32]
@@ -75,8 +75,8 @@ def head_statistics(q: Floats, k: Floats) -> HeadStatistics:
 def select_heads(statistics: Mapping[HeadPlace, HeadStatistics], group_size: int = 3) -> dict[str, HeadPlace]:
     """Name contrasting heads.
 
-    - ``sink``: the largest share on the first keys, among the heads of at least `MIN_SINK_ENTROPY`.
-    - ``local``: the largest share on the last keys.
+    - ``sink``: the largest share on the first keys, among the heads of at least `MIN_ENTROPY` if there are any.
+    - ``local``: the largest share on the last keys, among the same.
     - ``mixed``: the largest `HeadStatistics.balance`.
     - ``wide``: the highest entropy, the flattest weights and so the hardest for low-precision probabilities.
     - ``group0``, ``group1``, ...: the query heads of the key-value head whose entropies lie furthest apart.
@@ -90,10 +90,10 @@ def select_heads(statistics: Mapping[HeadPlace, HeadStatistics], group_size: int
         entropies = [statistics[member].entropy for member in group(head)]
         return max(entropies) - min(entropies)
 
-    blending = [head for head in statistics if statistics[head].entropy >= MIN_SINK_ENTROPY]
+    blending = [head for head in statistics if statistics[head].entropy >= MIN_ENTROPY] or list(statistics)
     names = {
         "sink": max(blending, key=lambda head: statistics[head].sink),
-        "local": max(statistics, key=lambda head: statistics[head].local),
+        "local": max(blending, key=lambda head: statistics[head].local),
         "mixed": max(statistics, key=lambda head: statistics[head].balance),
         "wide": max(statistics, key=lambda head: statistics[head].entropy),
     }

@@ -55,7 +55,8 @@ class HeadResult:
         bit_exact: every output of the RTL is the golden model's; None without RTL.
         mismatches: outputs of the RTL that differ; None without RTL.
         sqnr_floats_db: signal to noise against float64 attention on the floats as read, dB; None if heads are integers.
-        max_error_floats_lsb: largest error against the same, in units of V's least significant bit; None as before.
+        max_error_floats_lsb: largest error against the same, in units of the least significant bit of V's column; None
+            as before.
         sqnr_integers_db: signal to noise against float64 attention on the integers that the engine gets, dB.
         max_error_integers_lsb: largest error against the same, in units of V's least significant bit.
         cycles: of the whole job, from the RTL.
@@ -95,21 +96,22 @@ class HeadResult:
 
 def judge(
     config: Config,
-    name: str,
+    head: Head,
     heads: Heads,
     job: Job,
     run_of: Run | None,
-    unquantized: NDArray[np.float64] | None = None,
 ) -> HeadResult:
-    """Compare a head's run (None: golden only) with the golden model and with float attention.
-
-    unquantized: float attention on the operands before quantization, in V's own units; None for integer heads.
-    """
+    """Compare a run (None: golden only) on a head's operands with the golden model and with float attention."""
     result = golden.run(config, heads, job)
     events = result.events
     reference = dequantized_attention(heads, job)
-    floats = None if unquantized is None else unquantized / heads.scale_v
     out = in_lsb(config, result.out)
+    sqnr_floats = error_floats = None
+    if not head.is_integer:
+        rewritten, exact = head.equalized(), head.unquantized_attention(job)
+        found = rewritten.outputs(out * heads.scale_v)
+        sqnr_floats = sqnr_db(found, exact)
+        error_floats = max_error(*(x / (heads.scale_v * rewritten.factor_v) for x in (found, exact)))
     mismatches = cycles = active = utilization = pace = None
     if run_of is not None:
         mismatches = int(np.count_nonzero(run_of.outputs[0] != result.out))
@@ -117,13 +119,13 @@ def judge(
         utilization = events.scores * config.operand_bits / (cycles * config.rows)
         pace = active / (events.slots * config.update_rank)
     return HeadResult(
-        name=name,
+        name=head.name,
         queries=job.queries,
         keys=job.keys,
         bit_exact=None if mismatches is None else mismatches == 0,
         mismatches=mismatches,
-        sqnr_floats_db=None if floats is None else sqnr_db(out, floats),
-        max_error_floats_lsb=None if floats is None else max_error(out, floats),
+        sqnr_floats_db=sqnr_floats,
+        max_error_floats_lsb=error_floats,
         sqnr_integers_db=sqnr_db(out, reference),
         max_error_integers_lsb=max_error(out, reference),
         cycles=cycles,
@@ -150,7 +152,7 @@ def job_of(head: Head, *, causal: bool = True) -> Job:
 def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResult:
     """Judge what the golden model makes of a head."""
     heads, job = head.quantized(config), job_of(head, causal=causal)
-    return judge(config, head.name, heads, job, None, head.unquantized_attention(job))
+    return judge(config, head, heads, job, None)
 
 
 def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:

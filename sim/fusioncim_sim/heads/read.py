@@ -1,12 +1,13 @@
 """Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or integer.
 
 Integer heads may bring NAME_scale, an array of the three scales of q, k and v. Without it an operand is its integer.
-Float heads must not: they are quantized, and that gives their scales.
-`fixture` is the file of captured heads that comes with the package.
+Float heads must not: they are equalized and quantized, as the PyTorch backend does by default, and that gives their
+scales. They may bring NAME_range, float [tokens, dimension]: the largest magnitudes, up to each token, in the queries
+of all heads that share k and v. Without it a head shares them with no other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_golden.config import POSITION_BITS, RANKS, Config, check_range
+from fusioncim_golden.equalize import Equalized, equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.quantize import Float, Heads, check_float, from_integers, quantize
 from fusioncim_golden.reference import attention
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.npz import Arrays, Header, open_arrays
 
-FIXTURE = "smollm2_heads.npz"
+SMOLLM2, QWEN = "SmolLM2-135M", "Qwen2.5-Coder-1.5B"
+FIXTURES = {SMOLLM2: "smollm2_heads.npz", QWEN: "qwen2.5_heads.npz"}
+"""Files of captured heads that come with the package, by model."""
 MAX_TOKENS = (1 << POSITION_BITS) - 1
 
 
@@ -34,6 +38,7 @@ class Head:
         k: [keys, dimension].
         v: [keys, dimension].
         scales: of q, k and v, for integer operands.
+        range_q: [queries, dimension], up to each query the largest magnitudes of all heads that share k and v, or None.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Head:
     k: NDArray[Any]
     v: NDArray[Any]
     scales: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    range_q: NDArray[Any] | None = None
 
     @property
     def is_integer(self) -> bool:
@@ -49,48 +55,54 @@ class Head:
 
     def first(self, tokens: int) -> "Head":
         """The head's first tokens only."""
-        return Head(self.name, self.q[:tokens], self.k[:tokens], self.v[:tokens], self.scales)
+        range_q = None if self.range_q is None else self.range_q[:tokens]
+        return replace(self, q=self.q[:tokens], k=self.k[:tokens], v=self.v[:tokens], range_q=range_q)
+
+    def equalized(self) -> Equalized:
+        """Float operands rewritten with the factors of the heads that share k and v; q is [1, queries, dimension]."""
+        q, k, v = (x.astype(np.float64) for x in (self.q, self.k, self.v))
+        largest = None if self.range_q is None else self.range_q.max(axis=0).astype(np.float64)
+        return equalize(q[None], k, v, largest)
 
     def quantized(self, config: Config) -> Heads:
-        """Operands for the engine; float keys have their mean taken off first, which softmax does not see."""
+        """Operands for the engine; floats are equalized first."""
         if self.is_integer:
             integers = (x.astype(np.int64) for x in (self.q[None], self.k, self.v))
             scale_q, scale_k, scale_v = self.scales
             return from_integers(*integers, scale_q=scale_q, scale_k=scale_k, scale_v=scale_v)
-        q, k, v = (x.astype(np.float64) for x in (self.q, self.k, self.v))
-        return quantize(q[None], k, v, bits=config.operand_bits, subtract_mean_k=True)
+        rewritten = self.equalized()
+        return quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits)
 
-    def unquantized_attention(self, job: Job) -> Float | None:
-        """Float attention on the operands as read, None for integers."""
-        if self.is_integer:
-            return None
+    def unquantized_attention(self, job: Job) -> Float:
+        """Float attention on floats as read."""
         q, k, v = (x.astype(np.float64) for x in (self.q, self.k, self.v))
         return attention(q[None], k, v, job)
 
 
-def fixture() -> Path:
-    """The heads of SmolLM2-135M that come with the package."""
-    return Path(__file__).parent / "data" / FIXTURE
+def fixture(model: str = SMOLLM2) -> Path:
+    """The captured heads of a model of `FIXTURES`."""
+    return Path(__file__).parent / "data" / FIXTURES[model]
 
 
-def load_heads(path: Path, config: Config) -> list[Head]:
-    """All heads of a file in the order of their names, checked against the configuration."""
+def load_heads(path: Path, config: Config | None = None) -> list[Head]:
+    """All heads of a file in the order of their names, checked against the configuration; None: of any dimension."""
     with open_arrays(path) as arrays:
         names = sorted({name[:-2] for name in arrays.headers if name.endswith(("_q", "_k", "_v"))})
         if not names:
             there = ", ".join(arrays.headers) or "nothing"
             raise InputError(f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {there}")
         for name in arrays.headers:
-            if name.endswith("_scale") and name.removesuffix("_scale") not in names:
-                raise InputError(f"NAME_scale must be of a head of the file ({', '.join(names)}), not {name}")
+            for end in ("_scale", "_range"):
+                if name.endswith(end) and name.removesuffix(end) not in names:
+                    raise InputError(f"NAME{end} must be of a head of the file ({', '.join(names)}), not {name}")
         for name in names:
             if not name.isprintable() or not name.strip():
                 raise InputError(f"the name of a head must be of printable signs, not {name!r}")
             _check_headers(name, arrays.headers, config)
-        return [_head(name, arrays, config) for name in names]
+        return [_head(name, arrays, (config or Config()).operand_bits) for name in names]
 
 
-def _check_headers(name: str, headers: Mapping[str, Header], config: Config) -> None:
+def _check_headers(name: str, headers: Mapping[str, Header], config: Config | None) -> None:
     """Refuse arrays by their shapes and types, before anything is read."""
     for part in "qkv":
         if f"{name}_{part}" not in headers:
@@ -108,7 +120,7 @@ def _check_headers(name: str, headers: Mapping[str, Header], config: Config) -> 
         raise InputError(
             f"{name}_q, {name}_k, {name}_v must have the same dimension, not {', '.join(map(str, dimensions))}"
         )
-    if q.shape[1] != config.columns:
+    if config and q.shape[1] != config.columns:
         raise InputError(
             f"the dimension of {name}_q must be the configuration's columns = {config.columns}"
             f"{_hint(config, q.shape[1])}, not {q.shape[1]}"
@@ -121,6 +133,17 @@ def _check_headers(name: str, headers: Mapping[str, Header], config: Config) -> 
         raise InputError(f"{name}_k and {name}_v must have the same shape, not {k.shape} and {v.shape}")
     if f"{name}_scale" in headers and q.dtype.kind == "f":
         raise InputError(f"{name}_scale must stand beside integer heads (float heads are quantized), not {q.dtype}")
+    if f"{name}_range" in headers:
+        _check_range_header(name, headers[f"{name}_range"], q)
+
+
+def _check_range_header(name: str, header: Header, q: Header) -> None:
+    if q.dtype.kind != "f":
+        raise InputError(f"{name}_range must stand beside float heads (integers are as they are), not {q.dtype}")
+    if header.shape != q.shape or header.dtype.kind != "f":
+        raise InputError(
+            f"{name}_range must be float of the shape of {name}_q = {q.shape}, not {header.shape} of {header.dtype}"
+        )
 
 
 def _hint(config: Config, columns: int) -> str:
@@ -135,8 +158,8 @@ def _hint(config: Config, columns: int) -> str:
     return " (no engine of these operand_bits has as many as this head)"
 
 
-def _head(name: str, arrays: Arrays, config: Config) -> Head:
-    low, high = -(1 << (config.operand_bits - 1)), (1 << (config.operand_bits - 1)) - 1
+def _head(name: str, arrays: Arrays, operand_bits: int) -> Head:
+    low, high = -(1 << (operand_bits - 1)), (1 << (operand_bits - 1)) - 1
     read = {part: arrays.read(f"{name}_{part}") for part in "qkv"}
     for part, x in read.items():
         label = f"{name}_{part}"
@@ -153,4 +176,14 @@ def _head(name: str, arrays: Arrays, config: Config) -> Head:
     scales = arrays.read(f"{name}_scale") if f"{name}_scale" in arrays.headers else np.ones(3)
     if not np.all(np.isfinite(scales) & (scales > 0)):
         raise InputError(f"{name}_scale must be three positive scales (q, k, v), not {scales.tolist()}")
-    return Head(name, **read, scales=(float(scales[0]), float(scales[1]), float(scales[2])))
+    range_q = arrays.read(f"{name}_range") if f"{name}_range" in arrays.headers else None
+    if range_q is not None:
+        check_float(f"{name}_range", range_q)
+        largest = np.maximum.accumulate(np.abs(read["q"]), axis=0)
+        if not np.all(below := range_q >= largest):
+            place = tuple(int(i) for i in np.argwhere(~below)[0])
+            raise InputError(
+                f"{name}_range must be at least the largest magnitudes of {name}_q so far, "
+                f"{largest[place]:g} at {place}, not {range_q[place]:g}"
+            )
+    return Head(name, **read, scales=(float(scales[0]), float(scales[1]), float(scales[2])), range_q=range_q)

@@ -16,7 +16,7 @@ def evaluate(config: Config, head: Head, *, causal: bool = True, rtl: bool = Tru
     """Run one head, on the RTL too if `rtl`, and judge it."""
     heads, job = head.quantized(config), job_of(head, causal=causal)
     run = simulate_jobs(config, [(heads, job)]) if rtl else None
-    return judge(config, head.name, heads, job, run, head.unquantized_attention(job)), run
+    return judge(config, head, heads, job, run), run
 
 
 def evaluate_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:

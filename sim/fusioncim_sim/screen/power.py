@@ -1,6 +1,8 @@
-"""The page of `fusioncim power`: where the energy of a tile goes."""
+"""The pages of `fusioncim power`: where the energy of a tile goes, and which heads there are."""
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from rich.console import Console
 
@@ -9,6 +11,7 @@ from fusioncim.asic.power.power import Energy
 from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.heads.captured import model_of
 from fusioncim_sim.screen.asic import warn
 from fusioncim_sim.screen.tables import table
 
@@ -37,7 +40,8 @@ def power_page(console: Console, result: TileResult, library: Library) -> None:
     console.print(grid)
     exact = f"all {outputs:,} outputs are the golden model's"
     console.print(
-        f"{' + '.join(result.heads)}: the last {result.queries} queries of {result.tokens} tokens, causal; "
+        f"{' + '.join(result.heads)} of {', '.join(dict.fromkeys(map(model_of, result.heads)))}, equalized: "
+        f"the last {result.queries} queries of {result.tokens} tokens, causal; "
         f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
         f"use of the multipliers {result.utilization:.1%}.\n"
         f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
@@ -46,3 +50,12 @@ def power_page(console: Console, result: TileResult, library: Library) -> None:
         soft_wrap=True,
     )
     warn(console, fallbacks(library))
+
+
+def captured_page(console: Console, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row per captured head."""
+    grid = table("head", "columns", "tokens", "model")
+    for name, one in found.items():
+        grid.add_row(name, *(str(one[key]) for key in ("columns", "tokens", "model")))
+    console.print(grid)
+    console.print("Heads that stand side by side must fill the columns of the engine.", soft_wrap=True)

@@ -3,7 +3,7 @@
 Each chip is measured with jobs that use what it has, and with one that does not. Banks are left out of the area.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_golden.sinks import sinks_of
 from fusioncim_golden.slopes import slope_words
+from fusioncim_sim.heads.captured import captured_heads, side_by_side
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
@@ -68,20 +69,20 @@ def area(config: Config, liberty: Path) -> dict[str, float]:
 
 def energy(config: Config, job: str, liberty: Path) -> dict[str, Any]:
     """Energy per multiply-accumulate of a tile, and whether every bit is the golden model's."""
-    from fusioncim_sim.gates.tile_energy import captured_heads, run_job, side_by_side
+    from fusioncim_sim.gates.tile_energy import last_queries, run_job
 
-    head = side_by_side(captured_heads(config), config.rows, TOKENS)
-    task = Job(queries=len(head.q), keys=TOKENS)
-    found = run_job(config, load(liberty), [head.name], operands(config, head, job), task, CLOCK_NS)
+    heads = captured_heads(config)
+    queries = last_queries(operands(config, heads, job), config.rows)
+    task = Job(queries=config.rows, keys=TOKENS)
+    found = run_job(config, load(liberty), [head.name for head in heads], queries, task, CLOCK_NS)
     parts = {unit: round(one.total / found.macs, 2) for unit, one in found.energies.items()}
     return {"fj_per_mac": round(found.energy.total / found.macs, 1), "parts": parts, "bit_exact": found.bit_exact}
 
 
-def operands(config: Config, head: Head, job: str) -> Heads:
-    """The head as a job has it."""
-    q, k, v = (x.astype(np.float64) for x in (head.q, head.k, head.v))
+def operands(config: Config, heads: Sequence[Head], job: str) -> Heads:
+    """Captured heads as a job has them."""
     scaled = config.token_scale_bits if "token" in job else 0
-    found = quantize(q[None], k, v, subtract_mean_k=True, token_scale_bits=scaled)
+    found = quantize(*side_by_side(heads, TOKENS), token_scale_bits=scaled)
     if job == "INT4 cache":
         found = replace(found, k=found.k // 16 * 16, v=found.v // 16 * 16)
     if "slopes" in job:

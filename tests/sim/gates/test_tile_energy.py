@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.config import Config
+from fusioncim_golden.engine import run
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
+from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates import tile_energy as tile
 from fusioncim_sim.gates.gate_level import IDLE
-from fusioncim_sim.gates.tile_energy import UNITS, captured_heads, run_tile, side_by_side, unit_of
+from fusioncim_sim.gates.tile_energy import UNITS, last_queries, run_tile, unit_of
+from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.rtl.engine_bench import PHASES
 
@@ -83,32 +86,13 @@ def test_units_are_found_by_path():
     assert set(paths.values()) == set(UNITS)
 
 
-def test_heads_stand_side_by_side():
-    wide = SMALL.override(columns=128)
-    assert [head.name for head in captured_heads(SMALL)] == ["group0"]
-    assert [head.name for head in captured_heads(wide)] == ["group0", "group1"]
-    heads = captured_heads(wide, ["sink", "wide"])
-    joined = side_by_side(heads, 32, 100)
-    assert joined.name == "sink wide"
-    assert (joined.q.shape, joined.k.shape, joined.v.shape) == ((32, 128), (100, 128), (100, 128))
-    assert np.array_equal(joined.q[:, 64:], heads[1].q[68:100])
-    assert side_by_side(heads, 32, 5).q.shape == (5, 128)
-
-
-REFUSED = {
-    "columns": (SMALL.override(columns=96), (), "columns must be a multiple of 64, .* not 96"),
-    "too few columns": (TINY, (), "columns must be a multiple of 64, .* not 16"),
-    "too many heads": (SMALL, ("sink", "wide"), "1 heads of 64 columns must be named for 64 columns, not 2"),
-    "too few heads": (SMALL.override(columns=128), ("sink",), "2 heads of 64 columns must be named .* not 1"),
-    "unknown head": (SMALL, ("tail",), "the heads of the file are .*, not tail"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_heads_that_do_not_fit_are_refused(case):
-    config, names, message = REFUSED[case]
-    with pytest.raises(InputError, match=message):
-        captured_heads(config, names)
+def test_the_last_queries_are_those_of_all():
+    (head,) = captured_heads(SMALL, ["mixed"])
+    whole = head.first(100).quantized(SMALL)
+    part = last_queries(whole, 32)
+    all_rows, rows = (run(SMALL, heads, Job(queries=heads.q.shape[1], keys=100)).out for heads in (whole, part))
+    assert np.array_equal(rows, all_rows[:, 68:])
+    assert last_queries(whole, 200).q.shape == whole.q.shape
 
 
 @pytest.mark.parametrize("tokens", [0, 513])

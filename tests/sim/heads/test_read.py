@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.config import Config
+from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.reference import attention
+from fusioncim_golden.reference import attention, dequantized_attention
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
 
@@ -27,8 +28,10 @@ def one(x, place, value):
 
 
 INT, FLOAT = arrays(), arrays(dtype=np.float32)
+SO_FAR = np.abs(FLOAT["a_q"][:4, 7]).max()
 COLUMNS = "the dimension of a_q must be the configuration's columns = 64 "
 TOKENS = "the tokens of a_q must be from 1 to 1048575, not 1048576"
+RANGE = "a_range must be float of the shape of a_q = (5, 64), "
 SCALE = "a_scale must be three positive scales (q, k, v), not "
 
 # Changed arrays (None: left out), and the whole message.
@@ -102,6 +105,21 @@ REFUSED = [
         "a_scale must stand beside integer heads (float heads are quantized), not float32",
     ),
     ({"b_scale": np.ones(3)}, "NAME_scale must be of a head of the file (a), not b_scale"),
+    ({"b_range": np.ones(3)}, "NAME_range must be of a head of the file (a), not b_range"),
+    (
+        {"a_range": np.ones((5, 64))},
+        "a_range must stand beside float heads (integers are as they are), not int8",
+    ),
+    (FLOAT | {"a_range": np.ones(64)}, RANGE + "not (64,) of float64"),
+    (FLOAT | {"a_range": np.ones((5, 64), int)}, RANGE + "not (5, 64) of int64"),
+    (
+        FLOAT | {"a_range": np.full((5, 64), np.inf)},
+        "a_range must be finite, but 320 values are not; the first is inf at (0, 0)",
+    ),
+    (
+        FLOAT | {"a_range": one(np.full((5, 64), 100.0), (3, 7), 1.5)},
+        f"a_range must be at least the largest magnitudes of a_q so far, {SO_FAR:g} at (3, 7), not 1.5",
+    ),
 ]
 
 
@@ -131,7 +149,6 @@ def test_integer_heads_keep_their_operands_and_scales(tmp_path, scale, expected)
     content = INT | ({} if scale is None else {"a_scale": np.array(scale)})
     (head,) = load(tmp_path, **content)
     assert head.scales == expected
-    assert head.unquantized_attention(Job(queries=5, keys=5)) is None
     heads = head.quantized(CONFIG)
     for part in "qkv":
         assert np.array_equal(np.squeeze(getattr(heads, part)), INT[f"a_{part}"])
@@ -154,20 +171,48 @@ def test_integers_are_those_of_the_operand_bits(tmp_path):
         load_heads(tmp_path / "heads.npz", config)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_float_heads_are_quantized_without_the_mean_key(tmp_path, dtype):
+def floats(dtype=np.float64):
+    """A head whose keys have an offset and whose columns differ in range."""
     random = np.random.default_rng(1)
-    content = {f"a_{part}": random.normal(size=(n, 64)).astype(dtype) for part, n in (("q", 3), ("k", 7), ("v", 7))}
-    content["a_k"] += 20
+    spread = np.exp(random.normal(size=64))
+    return {
+        "a_q": random.normal(size=(3, 64)).astype(dtype),
+        "a_k": (random.normal(size=(7, 64)) * spread + 20).astype(dtype),
+        "a_v": (random.normal(size=(7, 64)) * spread).astype(dtype),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_float_heads_are_equalized_and_quantized(tmp_path, dtype):
+    content = floats(dtype)
     (head,) = load(tmp_path, **content)
     assert not head.is_integer
     q, k, v = (content[f"a_{part}"].astype(np.float64) for part in "qkv")
     job = Job(queries=3, keys=7)
     assert np.array_equal(head.unquantized_attention(job), attention(q[None], k, v, job))
-    heads = head.quantized(CONFIG)
-    assert np.abs(heads.k * heads.scale_k - (k - k.mean(axis=0))).max() <= heads.scale_k * 0.5001
-    assert heads.scale_k < 0.05
-    assert np.abs(heads.v * heads.scale_v - v).max() <= heads.scale_v * 0.5001
+    heads, expected = head.quantized(CONFIG), equalize(q[None], k, v)
+    for part in "kv":
+        integers, scale = getattr(heads, part), getattr(heads, f"scale_{part}")
+        assert np.abs(integers * scale - getattr(expected, part)).max() <= scale * 0.5001
+    assert (np.abs(heads.v).max(axis=0) == 127).all()
+    assert expected.outputs(dequantized_attention(heads, job) * heads.scale_v) == pytest.approx(
+        attention(q[None], k, v, job), abs=0.02 * np.abs(v).max()
+    )
+
+
+def test_the_range_is_that_of_all_heads_with_the_same_keys(tmp_path):
+    """A head with the largest magnitudes of its group has the keys of the whole group, over its first tokens too."""
+    content, random = floats(), np.random.default_rng(2)
+    others = random.normal(size=(2, 3, 64)) * np.exp(random.normal(size=64))
+    group = np.concatenate([content["a_q"][None], others])
+    (head,) = load(tmp_path, **content, a_range=np.maximum.accumulate(np.abs(group).max(axis=0), axis=0))
+    (alone,) = load(tmp_path, **content)
+    for tokens in (3, 2):
+        expected = equalize(group[:, :tokens], *(content[f"a_{part}"][:tokens] for part in "kv"))
+        found = head.first(tokens).equalized()
+        assert np.array_equal(found.k, expected.k)
+        assert np.array_equal(found.q, expected.q[:1])
+        assert not np.allclose(alone.first(tokens).equalized().k, expected.k)
 
 
 def test_the_first_tokens_are_a_shorter_head(tmp_path):

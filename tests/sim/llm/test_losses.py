@@ -1,6 +1,7 @@
 """Figures of a language model: on models small enough to know the answer, and on SmolLM2 within bounds."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ from fusioncim_sim.studies.quality import measure as quality_measure
 from fusioncim_sim.studies.quality.variants import legal
 from fusioncim_sim.studies.study import Request, run
 
-HEADS = {head.name: head for head in load_heads(fixture(), Config())}
+HEADS = {head.name: replace(head, range_q=None) for head in load_heads(fixture(), Config())}
+"""Each shares its keys with no other query head here."""
 
 
 @pytest.fixture
@@ -138,11 +140,11 @@ def test_an_unknown_scale_is_refused():
 
 @pytest.mark.parametrize("name", ["sink", "local", "wide"])
 def test_moves_are_those_of_the_integer_model(name, causal, parts_of, monkeypatch):
-    """Both count on the same integers, so the heads are not equalized here; every rule that either is asked for."""
+    """Both count on the same integers; every rule that either is asked for."""
     rules = sorted({*patterns.RULES, *rescales.RULES})
     for module in (patterns, rescales):
         monkeypatch.setattr(module, "RULES", rules)
-    watched = Watched(Config(), equal=False)
+    watched = Watched(Config())
     watched(causal, *parts_of(HEADS[name].first(200)), None, 0.125)
     layer = watched.layers[0]
     counted = count_moves(Config(), HEADS[name].first(200))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.equalize import equalize
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import Heads, from_integers, quantize
@@ -83,7 +84,7 @@ def operands(workload: Workload) -> list[Heads]:
 
 
 def captured(workload: Workload) -> list[Heads]:
-    """Captured heads: every group has the keys and values of one, and the queries of its neighbours.
+    """Captured heads, equalized: every group has the keys and values of one, and the queries of its neighbours.
 
     Columns beyond the dimension of a captured head are filled by the next head.
     """
@@ -99,5 +100,6 @@ def captured(workload: Workload) -> list[Heads]:
     for n in range(workload.kv_heads):
         q = np.stack([joined("q", n + m, workload.queries) for m in range(workload.group)])
         k, v = (joined(name, n, workload.keys) for name in "kv")
-        groups.append(quantize(q, k, v, bits=config.operand_bits, subtract_mean_k=True))
+        rewritten = equalize(q, k, v)
+        groups.append(quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits))
     return groups

@@ -18,7 +18,8 @@ from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import job as golden
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
-from fusioncim_sim.gates.tile_energy import TileResult, captured_heads, run_tile
+from fusioncim_sim.gates.tile_energy import TileResult, run_tile
+from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.rtl.chip_run import ChipJob
 from fusioncim_sim.studies.chip.workloads import Workload, captured
 from fusioncim_sim.studies.cost.events import TILES
