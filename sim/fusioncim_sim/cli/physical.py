@@ -83,8 +83,8 @@ def timing(
 
     Example: fusioncim timing --preset tiny --engine --clock-mhz 500
     """
+    from fusioncim.asic.opensta import require_sta
     from fusioncim.asic.synthesis.synth import require_pyosys
-    from fusioncim.asic.timing import require_sta
     from fusioncim.build.workers import cores
     from fusioncim_sim.gates.asic_figures import period_of, read_library, time_design, timing_figures
     from fusioncim_sim.screen.asic import timing_page
@@ -122,6 +122,7 @@ def power(
 
     Example: fusioncim power --head sink --tokens 64 --json power.json
     """
+    from fusioncim.asic.opensta import require_sta
     from fusioncim.asic.synthesis.synth import require_pyosys
     from fusioncim.build.workers import cores
     from fusioncim_sim.gates.asic_figures import period_of, read_library
@@ -140,6 +141,7 @@ def power(
     period = period_of(clock_mhz)
     heads = captured_heads(chosen, head or ())
     require_gates()
+    require_sta()
     require_pyosys()
     results = Results(json_out, "library", "energy_fj", "power_mw")
     library = read_library(liberty, node)

@@ -3,8 +3,8 @@
 A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand
 side by side where the engine has more columns than a head. Operands are those of all these tokens, equalized.
 
-The mapped netlist is simulated, every output bit is compared with the golden model, and what its nets did gives the
-energy. Loading of the queries and the drain of the outputs are included.
+The mapped netlist is simulated, every output bit is compared with the golden model, and what its nets did, with the
+delays of its gates, gives the energy. Loading of the queries and the drain of the outputs are included.
 """
 
 from collections import defaultdict
@@ -15,6 +15,8 @@ from functools import partial
 import numpy as np
 
 from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.delays import delays
+from fusioncim.asic.netlist.net_delays import Delays
 from fusioncim.asic.netlist.netlist import flatten
 from fusioncim.asic.power.activity import Activity
 from fusioncim.asic.power.power import Energy, PowerModel
@@ -152,8 +154,10 @@ def run_job(
     library.require_node_of_banks()
     design = synthesize(Engine(config), library, jobs=jobs)
     flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
+    name = f"{len(flat.cells):,} cells"
     # `run_all` shows how long it takes.
-    name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
+    timed: Delays = run_all({name: partial(delays, flat, library)}, jobs=1, title="delays")[name]
+    simulation = partial(simulate_gates, config, [(queries, job)], design, flat, timed)
     done: tuple[Run, dict[str, Activity]] = run_all({name: simulation}, jobs=1, title="gates")[name]
     run, activities = done
     expected = golden.run(config, queries, job)

@@ -23,6 +23,7 @@ TITLES = {
     "leakage": "leak-\nage",
     "memory": "mem-\nory",
     "memory_leakage": "memory\nleakage",
+    "glitches": "glit-\nches",
 }
 """Columns of the page, by field of `Energy`."""
 
@@ -45,7 +46,7 @@ def power_page(console: Console, result: TileResult, library: Library) -> None:
         f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
         f"use of the multipliers {result.utilization:.1%}.\n"
         f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
-        f"multiply-accumulate; gates looked at once per cycle, no wires.\n"
+        f"multiply-accumulate; gates and their glitches, no wires.\n"
         f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",
         soft_wrap=True,
     )
