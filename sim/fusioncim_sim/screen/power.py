@@ -51,9 +51,9 @@ def power_page(console: Console, result: TileResult, library: Library, wires: Ma
     if wires:
         console.print(
             f"Wires: {wires['total_mm']:,.0f} mm at {wires['ff_um']:g} fF per um on {wires['width_um']:,.0f} x "
-            f"{wires['height_um']:,.0f} um; in clock trees {wires['clock_mm']:,.0f} mm, {wires['clock_buffers']:,} buffers.\n"
-            f"No cell is sized for its wire: {wires['overloaded_nets']:,} nets load their driver with more than the "
-            "library allows.",
+            f"{wires['height_um']:,.0f} um; in clock trees {wires['clock_mm']:,.0f} mm and {wires['clock_buffers']:,} "
+            f"buffers.\nNo cell is sized for its wire: {wires['overloaded_nets']:,} nets load their driver more than "
+            "the library allows.",
             soft_wrap=True,
         )
     warn(console, fallbacks(library))
