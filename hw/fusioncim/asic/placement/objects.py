@@ -3,9 +3,10 @@
 Cells stand in rows of ROW_UM on sites of SITE_UM; a cell has the sites of its area. Their pins are in their middle.
 
 A bank of a compute array is one cell per bit of its words: its cells stand between the gates that take `read_data`
-(`memory_array`). Every other bank is a rigid block as wide as its rows, in pieces of SUBARRAY columns, each with its
-own drivers; the data pins are on its lower edge in the order of the bits, the other pins in the corner of the first
-piece. What runs inside of a bank is in the bank's model.
+(`memory_array`). So is a bank with WIDE times as many bits as words: it is columns side by side, in any order. Every
+other bank is a rigid block as wide as its rows, in pieces of SUBARRAY columns, each with its own drivers; the data pins
+are on its lower edge in the order of the bits, the other pins in the corner of the first piece. What runs inside of a
+bank is in the bank's model.
 """
 
 from collections.abc import Iterator
@@ -25,9 +26,8 @@ ROW_UM, SITE_UM = 1.4, 0.19
 SITE_UM2 = ROW_UM * SITE_UM
 EXACT = 1e-6
 """Sites by which an area may miss a whole number of them."""
-
-Limits = tuple[int, int]
-"""Width and height that a block of a bank may have at most, in sites and rows; the height comes first."""
+WIDE = 16
+"""Bits per word of a bank whose columns stand apart."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,23 @@ class Objects:
     clock_net: Ints
     bit_line: Ints
 
+    @property
+    def blocks(self) -> Ints:
+        """Numbers of the rigid blocks."""
+        return np.flatnonzero(self.height > 1)
+
+    def pins_of(self, chosen: Ints, x: Ints, y: Ints) -> "Ends":
+        """Pins of the chosen objects, whose left and lower edges are at x and y."""
+        number = np.full(len(self.width), -1)
+        number[chosen] = np.arange(len(chosen))
+        at = number[self.pin_object]
+        here = at >= 0
+        return self.pin_net[here], x[at[here]] + self.pin_x[here], y[at[here]] + self.pin_y[here]
+
+
+Ends = tuple[Ints, Floats, Floats]
+"""Net, x and y of pins that have their place, in sites and rows."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -66,8 +83,8 @@ class Piece:
     control: list[int]
 
 
-def objects_of(flat: Flat, library: Library, limits: Limits) -> Objects:
-    """The objects of a netlist; limits: of a piece of a bank."""
+def objects_of(flat: Flat, library: Library) -> Objects:
+    """The objects of a netlist."""
     clocks = clock_nets(flat, library)
     skipped = {ZERO, ONE, *clocks}
     width = [ceil(library.cells[part.kind].area / SITE_UM2 - EXACT) for _, part in flat.cells]
@@ -89,10 +106,11 @@ def objects_of(flat: Flat, library: Library, limits: Limits) -> Objects:
     ]
     for number, (_, part) in enumerate(flat.banks):
         array = bool(part.parameters.get("ARRAY"))
+        apart = array or part.parameters["WIDTH"] >= WIDE * part.parameters["DEPTH"]
         ends += [(len(width), net) for net in part.pins["clk"] if net in clocks]
-        for piece in _cells_of_bank(part) if array else _blocks_of_bank(part, limits):
+        for piece in _cells_of_bank(part) if apart else _blocks_of_bank(part):
             here, columns = len(width), len(piece.data[0]) if piece.data else 0
-            middle = 0.5 if array else 0.0
+            middle = 0.5 if apart else 0.0
             pins += [(here, net, 0.0, middle, 0) for net in piece.control if net not in skipped]
             for port, nets in enumerate(piece.data):
                 pins += [
@@ -143,15 +161,14 @@ def _cells_of_bank(part: Part) -> Iterator[Piece]:
         yield Piece(max(sites, 1), 1, [[nets[n]] for nets in data], _control(part) if n == 0 else [])
 
 
-def _blocks_of_bank(part: Part, limits: Limits) -> Iterator[Piece]:
+def _blocks_of_bank(part: Part) -> Iterator[Piece]:
     """Blocks of the columns of a bank."""
     macro, bits = bank_macro(part.parameters), part.parameters["WIDTH"]
     data = _data(part)
-    widest, highest = limits
     for first in range(0, bits, SUBARRAY):
         columns = min(SUBARRAY, bits - first)
         sites = macro.area_um2 * columns / bits / SITE_UM2
-        width = max(min(ceil(macro.row_um * columns / bits / SITE_UM), widest), ceil(sites / highest))
+        width = ceil(macro.row_um * columns / bits / SITE_UM)
         yield Piece(
             width, ceil(sites / width), [nets[first : first + columns] for nets in data], _control(part) * (not first)
         )
