@@ -4,14 +4,15 @@
     | IP-CIM  |         | OP-CIM |         |    one row of each array is placed alone (`strip`), and stands there as
     | row     |         | row    |         |    often as the array has rows: on top of each other, in several columns
     +---------+         +--------+---------+    where the chip would not be a square otherwise
-    | row     | channel | row    |         |
-    +---------+         +--------+---------+
-    |                                      |    channel and band: everything else; the channel has the area of the
-    | band                                 |    softmax
+    | gap     | channel | gap    |         |    gaps have the area of what is in an array beside its rows, above all
+    +---------+         +--------+---------+    the registers that pass its keys or values on
+    | row     |         | row    |         |
+    +---------+---------+--------+---------+    the channel has the area of the softmax
+    | band                                 |
     +--------------------------------------+
 
-What is not in rows is placed in channel and band, with the pins of the rows where they are. The ports of the engine are
-on the lower edge. A design without arrays is a square.
+What is not in rows is placed in gaps, channel and band, with the pins of the rows where they are. The ports of the
+engine are on the lower edge. A design without arrays is a square.
 """
 
 import re
@@ -33,21 +34,35 @@ from fusioncim.build.workers import run_all
 
 DOWN: Mapping[str, Sequence[str]] = {"ip_cim": ("plane", "write_data"), "op_cim": ("command",)}
 """Arrays of an engine, the left one first, and the ports of their rows that come down the columns."""
-SOFTMAX = "softmax"
+SOFTMAX, LANE = "softmax", "softmax_lane"
+LEAST_GAP = 3
+"""Rows of cells of a gap between rows of an array."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """An array: a row of it, the names of all, and how many stand on top of each other."""
+    """An array: a row of it, the names of all, and how many stand on top of each other.
+
+    Row j of every lane of the softmax gets its keys or values from one register: rows of one j follow each other, up
+    one column and down the next. Below every group of rows a gap of so many rows of cells is left for what brings them
+    their data.
+    """
 
     strip: Strip
     names: Sequence[str]
+    lanes: int
     stacked: int
+    group: int
+    gap: int
 
     @property
     def height(self) -> int:
         """Of the array."""
-        return self.strip.height * self.stacked
+        return self._lower(self.stacked - 1) + self.strip.height
+
+    def _lower(self, n: int) -> int:
+        """Lower edge of a row, from that of the array."""
+        return n * self.strip.height + (n // self.group + 1) * self.gap
 
     @property
     def width(self) -> int:
@@ -55,13 +70,17 @@ class Rows:
         return self.strip.width * ceil(len(self.names) / self.stacked)
 
     def boxes(self, left: int, top: int) -> list[Box]:
-        """Of the rows, the lowest of each column first."""
-        wide, high = self.strip.width, self.strip.height
-        columns = [divmod(n, self.stacked) for n in range(len(self.names))]
-        lowest = top - self.height
-        return [
-            (left + c * wide, left + (c + 1) * wide, lowest + r * high, lowest + (r + 1) * high) for c, r in columns
-        ]
+        """Of the rows by number."""
+        wide, lowest = self.strip.width, top - self.height
+        boxes = {}
+        for n in range(len(self.names)):
+            column, row = divmod(n, self.stacked)
+            lower = lowest + self._lower(self.stacked - 1 - row if column % 2 else row)
+            j, lane = divmod(n, self.lanes)
+            boxes[lane * (len(self.names) // self.lanes) + j] = (
+                left + column * wide, left + (column + 1) * wide, lower, lower + self.strip.height,
+            )  # fmt: skip
+        return [boxes[n] for n in sorted(boxes)]
 
 
 def place_design(
@@ -76,8 +95,9 @@ def place_design(
     }
     strips: list[Strip] = list(run_all(work, jobs=jobs, title="placing").values()) if work else []
     rows = {name: (done, names) for done, (name, (_, names)) in zip(strips, arrays.items(), strict=True)}
+    lanes = sum(part.kind == LANE for part in modules[SOFTMAX].parts) if arrays and SOFTMAX in modules else 1
     name = "everything else" if work else flat.name
-    done: Placement = run_all({name: partial(place_rest, flat, library, rows)}, jobs=1, title="placing")[name]
+    done: Placement = run_all({name: partial(place_rest, flat, library, rows, lanes)}, jobs=1, title="placing")[name]
     return done
 
 
@@ -94,7 +114,7 @@ def arrays_of(modules: Mapping[str, Netlist], top: str) -> dict[str, tuple[str, 
     return found
 
 
-def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Sequence[str]]]) -> Placement:
+def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Sequence[str]]], lanes: int) -> Placement:
     """Stack the rows of the arrays, and place everything else around them. given: a row, and the names of all."""
     objects = objects_of(flat, library)
     paths = [*(path for path, _ in flat.cells), *(flat.banks[n][0] for n in objects.bank[objects.cells :].tolist())]
@@ -104,8 +124,11 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
     fixed = {(name, row): np.array(members[name, row]) for name, (_, names) in given.items() for row in names}
     rest = np.setdiff1d(np.arange(len(paths)), np.concatenate([*fixed.values(), []]).astype(np.int64))
     stands = standing(objects) * objects.height / FILL
-    softmax = float(stands[[n for n in rest.tolist() if paths[n][:1] == (SOFTMAX,)]].sum())
-    arrays, width, height = _sizes(given, float(stands[rest].sum()), softmax)
+    own: dict[str, float] = defaultdict(float)
+    for n in rest.tolist():
+        if paths[n][:1] == (SOFTMAX,) or len(paths[n]) == 1:
+            own[paths[n][0]] += stands[n]
+    arrays, width, height = _sizes(given, lanes, float(stands[rest].sum()), own)
 
     x, y = np.zeros(len(paths), np.int64), np.zeros(len(paths), np.int64)
     boxes: dict[str, list[Box]] = {}
@@ -113,10 +136,11 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
     for name, array in arrays.items():
         left = width - array.width if boxes else 0
         boxes[name] = array.boxes(left, height)
-        for n, (row, (x0, _, y0, _)) in enumerate(zip(array.names, boxes[name], strict=True)):
+        lower = min(box[2] for box in boxes[name])
+        for row, (x0, _, y0, _) in zip(array.names, boxes[name], strict=True):
             here = fixed[name, row]
             x[here], y[here] = array.strip.x + x0, array.strip.y + y0
-            lowest[here] = n % array.stacked == 0
+            lowest[here] = y0 == lower
     wired = np.flatnonzero(lowest[objects.pin_object] | (objects.bit_line == 0))
     ports = _ports(flat, library, width)
     rows = np.setdiff1d(np.arange(len(paths)), rest)
@@ -127,9 +151,12 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
 
 
 def _sizes(
-    given: Mapping[str, tuple[Strip, Sequence[str]]], rest: float, softmax: float
+    given: Mapping[str, tuple[Strip, Sequence[str]]], lanes: int, rest: float, own: Mapping[str, float]
 ) -> tuple[dict[str, Rows], int, int]:
-    """The arrays in columns, and width and height of the chip; rest, softmax: sites of what is not in rows."""
+    """The arrays in columns, and width and height of the chip.
+
+    rest: sites of what is not in rows; own: of that the softmax, and what is directly in an array.
+    """
     square = SITE_UM / ROW_UM  # rows by sites of a square
     area = rest + sum(strip.width * strip.height * len(names) for strip, names in given.values())
     side = sqrt(area * square)
@@ -137,12 +164,15 @@ def _sizes(
     arrays = {}
     for name, (strip, names) in given.items():
         columns = max(1, round(len(names) * strip.height / high))
-        arrays[name] = Rows(strip, names, ceil(len(names) / columns))
+        stacked = ceil(len(names) / columns)
+        gap = own[name] / (strip.width * len(names))  # rows of cells for each row
+        group = min(stacked, ceil(LEAST_GAP / gap)) if gap else stacked
+        arrays[name] = Rows(strip, names, lanes, stacked, group, round(gap * group))
     tall = max((array.height for array in arrays.values()), default=0)
     across = sum(array.width for array in arrays.values())
-    channel = ceil(softmax / tall) if tall else ceil(side / square)
-    beside = sum((tall - array.height) * array.width for array in arrays.values())
-    band = max(ceil((rest - channel * tall - beside) / (across + channel)), 0)
+    channel = ceil(own[SOFTMAX] / tall) if tall else ceil(side / square)
+    rows = sum(strip.width * strip.height * len(names) for strip, names in given.values())
+    band = max(ceil((rest + rows) / (across + channel)) - tall, 0)
     return arrays, across + channel, tall + band
 
 
