@@ -7,7 +7,7 @@ from fusioncim.asic.memory.memory_array import bank_macro
 from fusioncim.asic.netlist.netlist import Netlist, flatten
 from fusioncim.asic.placement import placer
 from fusioncim.asic.placement.floor_plan import DOWN, arrays_of, place_design
-from fusioncim.asic.placement.objects import ROW_UM, SITE_UM2
+from fusioncim.asic.placement.objects import SITE_UM2
 from fusioncim.asic.placement.steiner import half_perimeters
 from fusioncim.asic.placement.strip import UTILIZATION, standing
 from fusioncim.asic.placement.wires import FF_UM, LEAST_FF_UM, MOST_FF_UM, check_ff_um, nets_beyond_limits, wires_of
@@ -106,19 +106,17 @@ def test_every_net_is_at_least_half_the_perimeter_of_its_pins(placement, wires):
     assert pins - clocks - {0, 1} <= set(net.tolist())
 
 
-def test_bit_lines_of_an_array_are_wires_up_to_its_lowest_row_only(placement, wires):
-    nets = [
-        net
-        for path, bank in placement.flat.banks
-        if path == ("ip_cim", "row_0") and bank.parameters.get("ARRAY")
-        for net in bank.pins["write_data"]
-    ]
-    net, _, y = placement.pins
-    upper = min(box[3] for box in placement.arrays["ip_cim"])
-    assert len(nets) == CONFIG.columns * CONFIG.operand_bits
-    assert y[np.isin(net, nets)].max() <= upper * ROW_UM
-    others = [net for path, bank in placement.flat.banks if path[0] == "op_cim" for net in bank.pins["write_data"]]
-    assert y[np.isin(net, others)].max() > upper * ROW_UM
+def test_bit_lines_of_an_array_are_wires_to_its_lowest_rows_only(placement):
+    objects, boxes = placement.objects, placement.arrays["ip_cim"]
+    lowest = min(lower for *_, lower, _ in boxes)
+    assert len({left for left, _, lower, _ in boxes if lower == lowest}) == 1
+    bits = CONFIG.columns * CONFIG.operand_bits
+    assert objects.bit_line.sum() == CONFIG.rows * bits
+    wired = placement.wired[objects.bit_line[placement.wired] == 1]
+    assert len(wired) == bits
+    (row,) = (f"row_{n}" for n, (*_, lower, _) in enumerate(boxes) if lower == lowest)
+    assert set(objects.pin_object[wired].tolist()) <= set(members(placement, ("ip_cim", row)).tolist())
+    assert len(placement.wired) == len(objects.pin_net) - (CONFIG.rows - 1) * bits
 
 
 def test_clock_trees_reach_every_clock_pin(placement, wires, library):
