@@ -1,6 +1,6 @@
 """Power of a mapped netlist from what its nets did: switching, internal, clock and leakage, by module.
 
-    switching  1/2 C V^2 per toggle of a net, C the input pins on it; counted where the net is driven
+    switching  1/2 C V^2 per toggle of a net, C the input pins on it; counted where the net is driven, by a bank too
     internal   the library's energy per toggle of a pin, from its tables at the transition and the load of that pin
     leakage    the library's power by state, weighted with the share of time in that state
 
@@ -158,6 +158,7 @@ class PowerModel:
             table[path] += Energy(*(float(x[n]) for x in (switching, internal, clock, trees, leakage)))
         for n, (path, bank) in enumerate(self.flat.banks):
             table[path] += bank_energy(bank, activity, run_ns)
+            table[path] += Energy(switching=float(net_energy[list(bank.pins["read_data"])].sum()))
             if placed is not None:
                 table[path] += Energy(tree=float(placed.banks[n] * activity.toggles[list(bank.pins["clk"])].sum()))
         for direction, bits in self.flat.ports.values():
