@@ -22,7 +22,7 @@ from fusioncim.asic.netlist.netlist import ONE, Netlist, Part, flatten
 from fusioncim.asic.netlist.netlist_verilog import plain_verilog
 from fusioncim.asic.opensta import without_wires
 from fusioncim.asic.power.activity import Activity
-from fusioncim.asic.power.clock_tree import TREE_LOAD_FF, clock_tree_energy
+from fusioncim.asic.power.clock_tree import TREE_LOAD_FF, TreeEnergy, clock_tree_energy
 from fusioncim.asic.power.power import Energy, PowerModel
 from fusioncim.asic.power.transitions import TRANSITION
 from fusioncim.asic.synthesis.synth import synthesize
@@ -286,6 +286,44 @@ def test_banks_are_paid_by_the_access(library):
     )
     assert energy.memory_leakage == pytest.approx(macro.leakage_nw * 200 * PERIOD * 1e-3)
     assert energy.switching == energy.clock == energy.tree == 0
+
+
+def test_a_bank_pays_for_the_nets_that_it_drives(library):
+    """Without wires its output here drives nothing."""
+    flat = flop_and_bank()
+    toggles = np.zeros(flat.nets, np.int64)
+    toggles[flat.ports["r"][1]] = 60
+    wires = np.zeros(flat.nets)
+    wires[flat.ports["r"][1]] = 4.0
+    energy = PowerModel(flat, library, wires=wires).energies(Activity(200, toggles, toggles), PERIOD)[()]
+    assert energy.switching == 0
+    assert energy.wires == pytest.approx(60 * 0.5 * 1.1**2 * 4.0)
+
+
+def test_wires_are_what_loads_and_slower_edges_add(library):
+    flat = two_gates()
+    toggles = np.arange(flat.nets) * 10
+    activity = Activity(100, toggles, toggles)
+    wires = np.linspace(0, 8, flat.nets)
+    plain, wired = PowerModel(flat, library), PowerModel(flat, library, wires=wires)
+    before, after = (sum(each.energies(activity, PERIOD).values(), Energy()) for each in (plain, wired))
+    assert replace(after, wires=0.0) == before
+    assert before.wires == 0
+    charge = sum(0.5 * 1.1**2 * wires[net] * toggles[net] for net in range(2, flat.nets))
+    assert after.wires > charge
+    assert (wired.wired_transition >= (plain.rise + plain.fall) / 2).all()
+    assert after.total == pytest.approx(before.total + after.wires)
+
+
+def test_a_placed_clock_tree_takes_the_place_of_the_stand_in(library):
+    flat = flop_and_bank()
+    toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
+    toggles[flat.ports["clk"][1]] = 400
+    activity = Activity(200, toggles, high)
+    wires, trees = np.zeros(flat.nets), TreeEnergy(np.array([3.0, 5.0]), np.array([7.0]))
+    energy = PowerModel(flat, library, wires=wires, trees=trees).energies(activity, PERIOD)[()]
+    gate = next(n for n, (_, part) in enumerate(flat.cells) if part.name == "gate")
+    assert energy.tree + energy.wires == pytest.approx(400 * (trees.cells[gate] + trees.banks[0]))
 
 
 def test_a_clock_that_stands_still_costs_nothing(library):
