@@ -8,7 +8,7 @@ For every row (query), with x the log2 score, floor(x) its integer part and f it
                       the block's earlier p shift right by n. So the block is a block-floating-point number 2^b * p.
                       A scale of the value is a factor of its p, and S is the sum of the p without it.
 3. between blocks     each row keeps a reference r and a row sum l. A block is added at exponent e = r - b:
-                      l += S * 2^-e, O += (P V) * 2^-e.
+                      l += S * 2^-e, O += (P V) * 2^-e. O leaves out what lies below 2^-flush, l counts it.
 4. the reference      moves only when b > r + slack: then r becomes b, and l and O shift right by b - r (a rescale).
 5. about to overflow  when l has reached half of its range, r rises by one and l and O are halved with the next block.
 
@@ -31,7 +31,7 @@ class Update(IntEnum):
     """What a row of the OP-CIM macro does with a block."""
 
     SKIP = 0
-    """Nothing: no key is visible, or the block lies below 2^-flush."""
+    """Nothing: no key is visible, or the block lies below 2^-flush. The row sum counts it down to 2^-sum_flush."""
     LOAD = 1
     """O = D aligned: the row's first block."""
     ADD = 2
@@ -153,11 +153,12 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
         full = rows.row_sum >= half
         distance = b - rows.reference - full
         moves = ~rows.empty & (distance > config.slack)
-        adds = ~rows.empty & (distance <= config.slack) & (distance >= -config.flush)
+        counts = ~rows.empty & (distance <= config.slack) & (distance >= -config.sum_flush)
+        adds = counts & (full | (distance >= -config.flush))  # a full row sum is halved together with O
         start = np.where(config.seed & rows.seeded, np.clip(rows.reference - b, 0, config.seed_limit), 0)
         rise = b - rows.reference
         wiped = moves & (rise >= config.accumulator_bits)
-        align = np.where(rows.empty, start, np.where(adds, -distance, 0))
+        align = np.where(rows.empty, start, np.where(counts, -distance, 0))
 
         load, add = seen & (rows.empty | wiped), seen & adds
         move = seen & moves
@@ -168,7 +169,7 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
 
         old = np.where(move, shift_round(rows.row_sum, rise), rows.row_sum >> (add & full))
         new = shift_round(block_sum[..., t], align)
-        active = load | add | move
+        active = load | (seen & counts) | move
         rows.row_sum = np.where(active, np.where(load, 0, old) + new, rows.row_sum)
         rows.reference = np.where(active, b + align, rows.reference)
         rows.empty = rows.empty & ~seen

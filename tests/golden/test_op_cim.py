@@ -44,18 +44,20 @@ def any_config(draw):
 class Play:
     """Rows of one tile fed block by block; every step checks that neither O nor the row sum overflows.
 
-    Members: rows, o [rows, columns], peak (largest |O| as a share of 2^(accumulator_bits - 1)), kinds seen.
+    Members: rows, o [rows, columns], peak (largest |O| as a share of 2^(accumulator_bits - 1)), kinds seen, alone (what
+    the row sum counts and O does not have), error (of O against the rest of the row sum).
     """
 
     def __init__(self, config, rows, columns):
         self.config, self.rows = config, Rows.fresh((rows,))
         self.o, self.peak = np.zeros((rows, columns), np.int64), 0.0
-        self.error = np.zeros(rows)
+        self.error, self.alone = np.zeros(rows), np.zeros(rows)
         self.kinds, self.halvings = set(), 0
 
     def step(self, p, exponent, visible, v, total=None):
         config = self.config
         total = p.sum(axis=-1) if total is None else total
+        before = self.rows.row_sum
         u = merge(config, self.rows, Block(*(x[:, None] for x in (p, exponent, visible, total))))
         kind, shift, halve = u.kind[:, 0], u.shift[:, 0], u.halve[:, 0]
         (row,) = np.nonzero(kind)
@@ -67,6 +69,7 @@ class Play:
         kept = np.where(kind == RESCALE, 0.5 ** np.minimum(shift, 60), np.where(halve, 0.5, 1.0)) * (kind != LOAD)
         moved = (kept < 1) * (kind != LOAD) * (0.5 + last)
         self.error = np.where(kind == 0, self.error, self.error * kept + moved + 0.5 + last)
+        self.alone = self.alone * kept + np.where(kind == 0, (self.rows.row_sum - before) * last, 0)
         self.peak = max(self.peak, np.abs(self.o).max() / 2.0 ** (config.accumulator_bits - 1))
         assert self.o.min() > -(1 << (config.accumulator_bits - 1)), f"O overflows: {config}"
         assert self.o.max() < 1 << (config.accumulator_bits - 1), f"O overflows: {config}"
@@ -131,12 +134,13 @@ def streams(draw, rows=6, columns=5, blocks=40):
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = rows, blocks, config.update_rank
     steps = [0, 0, 1, -1, config.slack, config.slack + 1, -config.flush, -config.flush - 1, config.accumulator_bits]
+    steps += [-config.sum_flush, -config.sum_flush - 1]
     pattern = draw(st.sampled_from(["flat", "climb", "steps", "random"]))
     whole = {
         "flat": np.zeros(shape[:2], np.int64),
         "climb": np.cumsum(random.integers(0, 2, shape[:2]), axis=1),
         "steps": random.choice(steps, shape[:2]),
-        "random": random.integers(-config.flush - 2, config.flush, shape[:2]),
+        "random": random.integers(-config.sum_flush - 2, config.flush, shape[:2]),
     }[pattern]
     top = draw(st.booleans())
     fraction = np.full(shape, (1 << config.fraction_bits) - 1) if top else random.integers(0, 16, shape)
@@ -161,7 +165,7 @@ def test_nothing_overflows_with_scales_per_token_and_o_is_at_most_the_row_sum(st
     for t in range(x.shape[1]):
         play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t], block.total[:, t])
     row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
-    assert np.all(play.o[:, 2] <= row_sum + play.error + 1e-9)
+    assert np.all(play.o[:, 2] <= row_sum - play.alone + play.error + 1e-9)
     assert np.all(play.o[:, 2] >= -play.error - 1e-9)
     together = merge(config, Rows.fresh((x.shape[0],)), block)
     assert np.array_equal(accumulate(config, block.p, together, v), play.o)
@@ -177,7 +181,7 @@ def test_nothing_overflows_and_o_is_the_row_sum_of_what_it_added(stream):
         play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t])
     # Column 2 of V is 1, so O there is the row sum but for the roundings.
     row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
-    assert np.all(np.abs(play.o[:, 2] - row_sum) <= play.error + 1e-9)
+    assert np.all(np.abs(play.o[:, 2] - (row_sum - play.alone)) <= play.error + 1e-9)
     together = merge(config, Rows.fresh((x.shape[0],)), block)
     assert np.array_equal(accumulate(config, block.p, together, v), play.o)
 
@@ -208,7 +212,8 @@ def adversary(config, steps):
     weights = [(lut[-1], True), (lut[0], False)]
     weights += [(most_biased(low, 1), False), (most_biased(high, 1), False)]
     weights += [(most_biased(low, config.update_rank), True)]
-    rules = ["slack", "equal", "flush", "alternate", "climb", "flush_then_largest", "largest_then_flush", "random"]
+    rules = ["slack", "equal", "flush", "alternate", "climb", "flush_then_largest", "largest_then_flush"]
+    rules += ["halve_for_nothing", "random"]
     rule = np.repeat(np.arange(len(rules)), len(weights))
     p = np.zeros((len(rule), config.update_rank), np.int64)
     p[:, 0] = np.tile([w for w, _ in weights], len(rules))
@@ -224,7 +229,7 @@ def adversary(config, steps):
         weakest = ((1 << config.probability_bits) * config.update_rank << config.row_sum_fraction) >> config.flush
         largest = (rule == 5) & (row_sum >= half - weakest) & ~full
         e = np.select(
-            [rule == 0, rule == 1, rule == 2, rule == 3, rule == 4, rule == 5, rule == 6],
+            [rule == n for n in range(8)],
             [
                 config.slack,
                 0,
@@ -233,8 +238,9 @@ def adversary(config, steps):
                 config.slack + (t % 17 == 16),
                 np.where(largest, config.slack, -config.flush),
                 np.where(row_sum < half - block, config.slack, -config.flush),
+                np.where(full, -config.sum_flush, config.slack),
             ],
-            random.integers(-config.flush - 2, config.slack + 1 + (t % 29 == 28), len(rule)),
+            random.integers(-config.sum_flush - 2, config.slack + 1 + (t % 29 == 28), len(rule)),
         )
         now = np.where(largest[:, None], lut[-1], p)
         play.step(now, play.rows.reference + full + e, yes, values(config, random, t))

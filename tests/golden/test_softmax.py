@@ -30,6 +30,7 @@ def score_blocks(draw, config, blocks=6):
     """Log2 scores [blocks, rank] that jump between the exponents that matter, and which keys are visible."""
     home = draw(st.sampled_from([0, 0, 0, -(2**19) + 200, 2**19 - 200]))
     near = [-config.flush - 1, -config.flush, -1, 0, 1, config.slack, config.slack + 1, config.accumulator_bits]
+    near += [-config.sum_flush - 1, -config.sum_flush]
     jump = st.sampled_from(near) | st.integers(-40, 40)
     unit = 1 << config.fraction_bits
     shape = blocks, config.update_rank
@@ -86,11 +87,12 @@ def merge_by_hand(config, blocks, seed=None):
                 row_sum = (0 if wiped else rounded(row_sum, rise)) + total
                 commands.append((LOAD, config.slack, False) if wiped else (RESCALE, rise, False))
                 reference = b
-            elif e <= config.flush:
+            elif e <= config.flush or (halve and e <= config.sum_flush):
                 row_sum = (row_sum >> halve) + rounded(total, e)
                 reference += halve
                 commands.append((ADD, config.slack + e, halve))
             else:
+                row_sum += rounded(total, e) if e <= config.sum_flush else 0
                 commands.append((SKIP, 0, False))
     return commands, reference, row_sum
 

@@ -44,8 +44,8 @@ class Update(NamedTuple):
     """One block into the rows, [jobs, rows].
 
     Members:
-        active: all ones where the block is added.
-        align: right shift of the block.
+        active: all ones where the block is added to O.
+        align: right shift of the block, also where only the row sum counts it.
         move: right shift of O before; 0 is none, -1 a halving, everything else a rescale.
     """
 
@@ -140,9 +140,10 @@ def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update
     rise = exponent - reference
     distance = rise - full
     moves = (config.slack - distance) >> sign
-    active = ~((distance + config.flush) >> sign)
+    counted = ~((distance + config.sum_flush) >> sign)
+    active = ~((distance + config.flush + full * (config.sum_flush - config.flush)) >> sign)
     adds = active ^ moves
-    align = -distance & adds
+    align = -distance & (counted ^ moves)
     wiped = (config.accumulator_bits - 1 - rise) >> sign
     right = (rise | (wiped & sign)).clamp_(max=sign) & moves
     halve = full & adds
@@ -153,5 +154,5 @@ def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update
     reference += (rise & moves) | halve
     old = (((row_sum << 1) >> (right | halve)) - moves) >> 1
     new = (((total << (config.row_sum_fraction + config.slack + 1)) >> (align + config.slack)) + 1) >> 1
-    torch.add(old, new & active, out=row_sum)
+    torch.add(old, new & counted, out=row_sum)
     return Update(active, align, (right & ~first) - halve)

@@ -117,14 +117,15 @@ class SoftmaxLane(wiring.Component):
         full = Signal()
         distance = Signal(signed(REFERENCE_BITS + 2))
         rise = Signal(fits(config.accumulator_bits))
-        load, add, move, wiped = (Signal(name=name) for name in ("load_3", "add_3", "move_3", "wiped_3"))
+        load, add, move, wiped, count = (Signal(name=f"{name}_3") for name in ("load", "add", "move", "wiped", "count"))
         # b - r - full = ~(r + ~b + full), with one adder.
         m.d.comb += [
             *(filled.eq(state.filled & ~control.first), full.eq(state.row_sum[-1])),
             distance.eq(~((Cat(full, state.reference).as_signed() + Cat(full, ~exponent).as_signed()) >> 1)),
             rise.eq(distance[: len(rise)] + full),
             move.eq(seen & filled & (distance > config.slack)),
-            add.eq(seen & filled & (distance <= config.slack) & (distance >= -config.flush)),
+            count.eq(seen & filled & (distance <= config.slack) & (distance >= -config.sum_flush)),
+            add.eq(count & (full | (distance >= -config.flush))),
             wiped.eq(move & (distance >= config.accumulator_bits - full)),
             load.eq((seen & ~filled) | wiped),
         ]
@@ -162,7 +163,7 @@ class SoftmaxLane(wiring.Component):
             m.d.comb += update.shift.eq(config.slack + Mux(load, start, -distance))
         adds = load | add | move
         m.d.comb += [
-            states.write_enable.eq(end & (adds | control.first)),
+            states.write_enable.eq(end & (adds | count | control.first)),
             states.write_address.eq(row_address(config, control.word, control.row)),
             states.write_data.eq(written.as_value()),
             *(self.load.enable.eq(end), self.load.row.eq(control.row)),

@@ -69,6 +69,7 @@ def operands(heads, job):
         scale_q=rows["scale_q"],
         scale_k=torch.tensor([heads.scale_k]),
         scale_v=torch.full((1, heads.v.shape[1]), heads.scale_v),
+        mean_v=torch.zeros(1, heads.v.shape[1]),
     )
 
 
@@ -104,6 +105,7 @@ def test_floats_give_the_integers_and_outputs_of_numpy(shape, equal):
         *(torch.from_numpy(x)[None] for x in (q, k, v)),
         [whole(Job(queries=queries, keys=keys))],
         softmax_scale=columns**-0.5,
+        subtract_mean_v=equal,
         equal=equal,
     )
     out = engine.attend(config, batch).view(kv_heads, queries, group, columns).transpose(1, 2)
@@ -126,6 +128,7 @@ def test_a_scale_per_token_is_that_of_numpy():
         softmax_scale=32**-0.5,
         granularity="token",
         subtract_mean_k=False,
+        subtract_mean_v=False,
     )
     expected = quantize(q, k[0], v[0], granularity="token")
     for name in ("mantissa", "shift"):

@@ -105,7 +105,8 @@ def golden_outputs(attention, q, k, v, sinks=None, slopes=None):
             slopes=None if slopes is None else slope_words(slopes[mine].double().numpy()),
         )
         out = golden.run(config, one, Job(queries=shape[1], keys=len(k[n]), heads=group)).out
-        made.append(out[..., : v.shape[-1]] * (own.factor_v[n] * own.unit_v[n]).numpy() * output_unit(config))
+        unit = (own.factor_v[n] * own.unit_v[n]).numpy() * output_unit(config)
+        made.append(out[..., : v.shape[-1]] * unit + own.mean_v[n].numpy())
     return np.concatenate(made)
 
 
@@ -117,7 +118,7 @@ def test_outputs_are_those_of_the_golden_model(form, terms):
     q, k, v = heads()
     sinks = torch.linspace(-3, 5, 6) if terms == "sinks" else None
     slopes = 2.0 ** -torch.arange(1, 7) if terms == "slopes" else None
-    own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None)
+    own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None, subtract_mean_v=sinks is None)
     attention = replace(attention, factors={0: own})
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     same = golden_outputs(attention, q[0], k[0], v[0], sinks, slopes)
@@ -129,10 +130,10 @@ def test_outputs_are_those_of_the_golden_model(form, terms):
 
 @pytest.mark.parametrize("terms", ["sinks", "slopes"])
 def test_recomputed_outputs_are_those_of_the_golden_model(terms):
-    """With sinks the mean key stays, with slopes it may go."""
+    """With sinks the mean key and value stay, with slopes they may go."""
     q, k, v = heads(shape=(1, 1, 24, 32))
     sinks, slopes = (torch.linspace(-3, 5, 3), None) if terms == "sinks" else (None, 2.0 ** -torch.arange(1, 4))
-    attention = hf.Attention(CONFIG.override(columns=64, alibi=True), equal=False)
+    attention = hf.Attention(CONFIG.override(columns=64, alibi=True), equal=False, subtract_mean_v=False)
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     one = quantize(q[0].double().numpy(), *(x[0, 0].double().numpy() for x in (k, v)), subtract_mean_k=sinks is None)
     one = replace(
@@ -165,7 +166,7 @@ def test_outputs_stay_close_to_floats(cache, error, terms):
     slopes = 2.0 ** -torch.arange(1, 7) if terms == "slopes" else None
     attention = hf.Attention(CONFIG.override(alibi=True), cache=cache)
     if attention.form.bits:
-        own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None)
+        own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None, subtract_mean_v=sinks is None)
         attention = replace(attention, factors={0: own})
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     assert (out - float_outputs(q, k, v, sinks, slopes)).abs().max() < error * v.abs().max()
