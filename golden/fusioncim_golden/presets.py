@@ -37,7 +37,7 @@ PRESETS: Mapping[str, ChipConfig] = {
             probability_bits=7,
             accumulator_bits=23,
             slack=6,
-            flush=9,
+            flush=11,
             schedule="folded",
             drain_rows=2,
         ),

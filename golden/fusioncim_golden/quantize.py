@@ -42,6 +42,7 @@ class Heads:
             scale_k and scale_v are then.
         sinks: int64 [heads] or None: words of the weights of learned sinks, see `sinks`.
         slopes: int64 [heads] or None: words of the slopes, see `slopes`.
+        centred: the values have a mean of 0 over the keys: what a row leaves out counts as a value of 0, see `softmax`.
     """
 
     q: Int
@@ -56,6 +57,7 @@ class Heads:
     token_scales: Int | None = None
     sinks: Int | None = None
     slopes: Int | None = None
+    centred: bool = False
 
 
 def operand_max(bits: int) -> int:

@@ -72,7 +72,9 @@ def calibrated(
     """The attention with the factors of all layers; tokens: int64 [batch, tokens] without padding.
 
     The model computes in `attention` with its cache recomputed, whose subtract_mean_k, subtract_mean_v and equal say
-    what is fixed. Where a layer has learned sinks its mean key and mean value stay. around: what is made of an attention before the model gets it.
+    what is fixed. Where a layer has learned sinks its mean key and mean value stay.
+
+    around: what is made of an attention before the model gets it.
     """
     before = model.config._attn_implementation
     watched = Watched(replace(attention, cache="recomputed"), attention.form)

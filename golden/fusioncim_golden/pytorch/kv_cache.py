@@ -50,6 +50,11 @@ class Factors:
     unit_k: Tensor
     unit_v: Tensor
 
+    @property
+    def centred(self) -> bool:
+        """Whether a mean value was taken off."""
+        return bool(self.mean_v.any())
+
     def check(self, key: Tensor, value: Tensor) -> None:
         """Refuse keys and values of other heads or columns."""
         for name, x, factor in (("keys", key, self.factor_k), ("values", value, self.factor_v)):

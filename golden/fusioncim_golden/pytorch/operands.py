@@ -29,6 +29,7 @@ class Operands:
         scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
             after they were equalized.
         mean_v: float64 [jobs, columns], taken off every value: what outputs are short of.
+        centred: as of `quantize.Heads`, of all jobs.
         token_scales: int32 [jobs, keys, 2] or None: codes of the scales of K and V per token, whose units are scale_k
             and scale_v then.
         sinks, slopes: int64 [jobs, rows] or None: words as of `sinks` and `slopes`.
@@ -52,6 +53,7 @@ class Operands:
     sinks: Tensor | None = None
     slopes: Tensor | None = None
     position: Tensor | None = None
+    centred: bool = False
 
     def outputs(self, out: Tensor, unit: float) -> Tensor:
         """Outputs of a model, float64 [jobs, rows, columns], from those in units of V's scale times `unit`."""
@@ -136,6 +138,7 @@ class Layout:
         token_scales: Tensor | None = None,
         sinks: Tensor | None = None,
         slopes: Tensor | None = None,
+        centred: bool,
     ) -> Operands:
         """The jobs.
 
@@ -167,6 +170,7 @@ class Layout:
             sinks=None if sinks is None else self.of_heads(sinks_of(per_head(sinks))),
             slopes=None if slopes is None else self.of_heads(slope_words(per_head(slopes))),
             position=None if slopes is None else self.position(k.device),
+            centred=centred,
         )
 
     def position(self, device: torch.device) -> Tensor:

@@ -52,7 +52,8 @@ def quantize(
     q, k, v = (torch.where(real, x.double(), 0.0) for real, x in ((queries, q), (keys, k), (keys, v)))
     if (subtract_mean_k or equal) and sinks is None:
         k = torch.where(keys, k - mean(k, keys), 0.0)
-    mean_v = mean(v, keys) * (subtract_mean_v and sinks is None)
+    centred = subtract_mean_v and sinks is None
+    mean_v = mean(v, keys) * centred
     v = torch.where(keys, v - mean_v, 0.0)
     q = layout.grouped(q)
     g = torch.ones(len(k), k.shape[1], v.shape[-1], dtype=torch.float64, device=v.device)
@@ -69,6 +70,7 @@ def quantize(
         mean_v=mean_v[:, :, 0].cpu().numpy(),
         sinks=sinks,
         slopes=slopes,
+        centred=centred,
     )
 
 
@@ -137,9 +139,8 @@ def quantize_cached(
     q = torch.where(layout.real[0], q.double(), 0.0)
     q = layout.grouped(q) * factors.factor_k[:, None, None]
     unit = factors.unit_k.cpu().numpy()[None].repeat(len(q), axis=0)
-    scale_v, mean_v = (
-        x.cpu().numpy()[None].repeat(len(q), axis=0) for x in (factors.factor_v * factors.unit_v[:, None], factors.mean_v)
-    )
+    of_outputs = factors.factor_v * factors.unit_v[:, None], factors.mean_v
+    scale_v, mean_v = (x.cpu().numpy()[None].repeat(len(q), axis=0) for x in of_outputs)
     return layout.operands(
         quantize_queries(q, unit * softmax_scale, OPERAND_BITS, granularity),
         k=k,
@@ -150,4 +151,5 @@ def quantize_cached(
         token_scales=torch.stack([of_k, of_v], dim=-1),
         sinks=sinks,
         slopes=slopes,
+        centred=factors.centred,
     )

@@ -132,16 +132,17 @@ def scaled_block(config: Config, integer: Tensor, twice: Tensor, scales: KeyScal
     return Blocks(p, exponent, total)
 
 
-def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update:
+def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor, *, centred: bool = False) -> Update:
     """Add a block [jobs, rows] to the rows, in place."""
+    flush, reach = (config.centred_flush, config.sum_flush) if centred else (config.flush, config.flush)
     reference, row_sum, before = rows
     sign = torch.iinfo(row_sum.dtype).bits - 1
     full = row_sum >> (config.row_sum_bits - 1)
     rise = exponent - reference
     distance = rise - full
     moves = (config.slack - distance) >> sign
-    counted = ~((distance + config.sum_flush) >> sign)
-    active = ~((distance + config.flush + full * (config.sum_flush - config.flush)) >> sign)
+    counted = ~((distance + reach) >> sign)
+    active = ~((distance + flush + full * (reach - flush)) >> sign)
     adds = active ^ moves
     align = -distance & (counted ^ moves)
     wiped = (config.accumulator_bits - 1 - rise) >> sign

@@ -1,5 +1,7 @@
 """The engine on PyTorch against the NumPy model: every bit of the outputs, and every event that both count."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,16 +72,20 @@ def operands(heads, job):
         scale_k=torch.tensor([heads.scale_k]),
         scale_v=torch.full((1, heads.v.shape[1]), heads.scale_v),
         mean_v=torch.zeros(1, heads.v.shape[1]),
+        centred=heads.centred,
     )
 
 
 def assert_equal(config, heads, job, engines=1):
-    expected = golden.run(config, heads, job, engines)
-    events = Events()
-    out = engine.attend(config, operands(heads, job), engines=engines, events=events)
-    assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
-    for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
-        assert getattr(events, name) == getattr(expected.events, name), name
+    """Also if the values were centred, which is but a rule of what is left out."""
+    for centred in (False, True):
+        own = replace(heads, centred=centred)
+        expected = golden.run(config, own, job, engines)
+        events = Events()
+        out = engine.attend(config, operands(own, job), engines=engines, events=events)
+        assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
+        for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
+            assert getattr(events, name) == getattr(expected.events, name), name
 
 
 @pytest.mark.parametrize("change", CONFIGS, ids=str)
