@@ -120,6 +120,7 @@ def quantize(
     bits: int = 8,
     granularity: str = "head",
     subtract_mean_k: bool = False,
+    centred: bool = False,
     softmax_scale: float | None = None,
     token_scale_bits: int = 0,
 ) -> Heads:
@@ -128,6 +129,7 @@ def quantize(
     granularity: one query scale per head, or one per token. K and V have one scale each, or with the token_scale_bits
     of an engine one per token, rounded up so that nothing is clipped.
     subtract_mean_k: take the mean key off every key; softmax does not change, a common offset no longer eats bits.
+    centred: the values are, as after `equalize`.
     """
     check_choice("granularity", granularity, GRANULARITIES)
     for name, x in (("q", q), ("k", k), ("v", v)):
@@ -161,6 +163,7 @@ def quantize(
         scale_v=scale_v,
         softmax_scale=softmax_scale,
         token_scales=codes,
+        centred=centred,
     )
 
 

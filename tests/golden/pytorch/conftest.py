@@ -66,7 +66,7 @@ def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
     for n in range(len(k)):
         own = q[n * group : (n + 1) * group, real_q], k[n][real_k], v[n][real_k]
         *floats, factor, mean = equalize(*(x.astype(np.float64) for x in own))
-        groups.append(quantize(*floats, softmax_scale=scaling, bits=config.operand_bits))
+        groups.append(quantize(*floats, softmax_scale=scaling, bits=config.operand_bits, centred=True))
         scales += [factor * groups[-1].scale_v] * group
         means += [mean] * group
     chip = SimpleNamespace(engine=config, engines=engines)  # a model may have heads that no chip is made for

@@ -117,7 +117,7 @@ def test_floats_give_the_integers_and_outputs_of_numpy(shape, equal):
     out = engine.attend(config, batch).view(kv_heads, queries, group, columns).transpose(1, 2)
     for n in range(kv_heads):
         parts = q[n * group : (n + 1) * group], k[n], v[n]
-        expected = quantize(*equalize(*parts)[:3]) if equal else quantize(*parts, subtract_mean_k=True)
+        expected = quantize(*equalize(*parts)[:3], centred=True) if equal else quantize(*parts, subtract_mean_k=True)
         assert np.array_equal(batch.k[n].numpy(), expected.k)
         assert np.array_equal(batch.v[n].numpy(), expected.v)
         assert np.array_equal(batch.q[n].view(queries, group, -1).transpose(0, 1).numpy(), expected.q)

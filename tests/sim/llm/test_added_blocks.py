@@ -18,7 +18,7 @@ HEADS = {head.name: head.first(200) for head in load_heads(fixture(), Config())}
 @pytest.mark.parametrize("name", ["sink", "local", "wide"])
 def test_a_layer_adds_what_the_integer_model_adds(name, causal, parts_of):
     head, config = HEADS[name], Config(flush=8)
-    counted = Counted(config, equal=False)
+    counted = Counted(config, equal=False, subtract_mean_v=False)
     counted(causal, *parts_of(head), None, 0.125)
     expected = golden.run(config, head.quantized(config), Job(queries=200, keys=200)).events
     assert counted.layers == [(expected.additions, expected.scores)]
