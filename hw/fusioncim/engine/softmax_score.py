@@ -32,8 +32,8 @@ def score_stages(config: Config) -> int:
     return 3 if config.token_scale_bits > 1 or config.alibi else 2
 
 
-def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[data.View, Signal]:
-    """X and whether the key is visible, as of the stage behind; `lane` is the `SoftmaxLane`."""
+def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[data.View, Signal, Signal]:
+    """X, whether the key is visible, and whether values are centred, of the next stage; `lane` is the `SoftmaxLane`."""
     config, control = lane.config, lane.control
     queries = Bank(depth=row_depth(config), width=query_layout(config).size)
     m.submodules.queries = once(platform, queries)
@@ -54,7 +54,7 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
     product = Signal(signed(config.score_bits + SCALE_BITS - 1))
     m.d.comb += [score.eq(taken - lane.correction), product.eq(score * query.mantissa)]
     least = least_shift(config) - config.fraction_bits
-    visible = Signal(reset_less=True)
+    visible, centred = Signal(reset_less=True), Signal(reset_less=True)
     x = Signal(
         data.StructLayout({"fraction": config.fraction_bits, "integer": signed(REFERENCE_BITS)}), reset_less=True
     )
@@ -62,13 +62,15 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
     if score_stages(config) == 2:
         with m.If(control[1].enable):
             m.d.sync += [x.eq(_aligned(product, least) >> _shift(config, query, control[1])), visible.eq(sees)]
-        return x, visible
+            m.d.sync += centred.eq(query.centred)
+        return x, visible, centred
 
     last = control[2]
     product_2 = Signal.like(product, reset_less=True)
     shift_2 = Signal(_shift(config, query, control[1]).shape(), reset_less=True)
-    visible_2 = Signal(reset_less=True)
+    visible_2, centred_2 = Signal(reset_less=True), Signal(reset_less=True)
     with m.If(control[1].enable):
+        m.d.sync += centred_2.eq(query.centred)
         m.d.sync += [product_2.eq(product), shift_2.eq(_shift(config, query, control[1])), visible_2.eq(sees)]
     if config.token_scale_bits > 1:
         least += FRACTION_BITS
@@ -80,8 +82,8 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
     if config.alibi:
         found -= _slope_term(m, config, query, control)
     with m.If(last.enable):
-        m.d.sync += [x.eq(found), visible.eq(visible_2)]
-    return x, visible
+        m.d.sync += [x.eq(found), visible.eq(visible_2), centred.eq(centred_2)]
+    return x, visible, centred
 
 
 def _shift(config: Config, query: data.View, control: data.View) -> Value:

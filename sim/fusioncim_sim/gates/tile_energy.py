@@ -134,7 +134,7 @@ def run_tile(
     jobs: int = 1,
 ) -> TileResult:
     """Map an engine and run tiles on it. heads: side by side they have the engine's columns; wires: of the engine."""
-    whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits)
+    whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits, centred=True)
     queries = last_queries(whole, tiles * config.rows)
     job = Job(queries=queries.q.shape[1], keys=tokens)
     names = [head.name for head in heads]

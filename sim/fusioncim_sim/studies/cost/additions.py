@@ -118,9 +118,10 @@ def read_additions(directory: Path) -> dict[str, dict[str, float]]:
         if "additions" not in model:
             continue
         additions: dict[str, Any] = model["additions"]
-        if additions["flush"] != PAPER.engine.flush or str(PREFILL) not in additions["per_key"]:
+        flush = PAPER.engine.centred_flush
+        if additions["flush"] != flush or str(PREFILL) not in additions["per_key"]:
             raise InputError(
-                f"the additions must be those of flush {PAPER.engine.flush}, of {PREFILL} tokens among others, not of "
+                f"the additions must be those of flush {flush}, of {PREFILL} tokens among others, not of "
                 f"flush {additions['flush']}, of {', '.join(additions['per_key'])} tokens: {directory / name}.json"
             )
         found[model["model"]] = additions["per_key"]
