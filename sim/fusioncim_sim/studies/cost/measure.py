@@ -13,6 +13,7 @@ from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.heads.read import QWEN, SMOLLM2
 from fusioncim_sim.studies.cost.additions import FEW, FIT_ROWS, SOME, Additions, read_additions
 from fusioncim_sim.studies.cost.events import (
     KINDS,
@@ -26,7 +27,7 @@ from fusioncim_sim.studies.cost.events import (
     of_units,
     overhead,
 )
-from fusioncim_sim.studies.cost.operands import OTHERS, QWEN, SMOLLM2, Operands
+from fusioncim_sim.studies.cost.operands import OTHERS, Operands
 from fusioncim_sim.studies.cost.rows import MODULES, PAPER, PUBLISHED, SCALING, Entry, area_and_leakage, areas_around
 from fusioncim_sim.studies.cost.runs import TOKENS, chip_size, engine_size, size_figures
 from fusioncim_sim.studies.study import Request, Stored
@@ -99,24 +100,26 @@ def entries_around(
 ) -> tuple[dict[str, Entry], dict[str, Line], Deviations]:
     """The table's rows around the engines, their lines over the engines, and how far these are from the last run.
 
-    They are not placed: wires and glitches take as much of their logic as of that of `like`.
+    They are not placed: wires take as much of their logic as of that of `like`.
     """
-    more = [x / like.logic_fj for x in (like.wires_fj, like.glitches_fj)]
     around: dict[str, Entry] = {}
     lines: dict[str, Line] = {}
     deviations: Deviations = {}
     areas = areas_around(design)
+    wires = like.wires_fj / like.logic_fj
     for name in areas:
-        per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
-        logic = line(ENGINES, per_cycle)
-        deviations[name] = {"fj_per_cycle": deviation(logic.at(ENGINES[-1]), per_cycle[-1])}
-        memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
-        wires, glitches = (logic.at(PAPER.engines) * factor for factor in more)
-        around[name] = Entry(*areas[name], logic.at(PAPER.engines), wires, glitches, memory)
+        logic, glitches, banks = (
+            [chips[n][kind].get(name, 0.0) for n in ENGINES] for kind in ("logic", "glitches", "banks")
+        )
+        of_logic, of_glitches = line(ENGINES, logic), line(ENGINES, glitches)
+        predicted, found = (of_logic + of_glitches).at(ENGINES[-1]), logic[-1] + glitches[-1]
+        deviations[name] = {"fj_per_cycle": deviation(predicted, found)}
+        at = PAPER.engines
+        # Shared reads of banks: no line, see docs/cost.md.
+        energies = of_logic.at(at), of_logic.at(at) * wires, of_glitches.at(at), max(banks)
+        around[name] = Entry(*areas[name], *energies)
         if name != BUFFER:  # its accesses are counted
-            full = 1 + sum(more)
-            both = [each * full + chips[n]["memory"].get(name, 0.0) for n, each in zip(ENGINES, per_cycle, strict=True)]
-            lines[name] = line(ENGINES, both)
+            lines[name] = of_logic * (1 + wires) + of_glitches + line(ENGINES, banks)
     return around, lines, deviations
 
 

@@ -14,9 +14,8 @@ from fusioncim_sim.studies.cost.events import KINDS, of_units
 from fusioncim_sim.studies.cost.runs import size_figures
 from fusioncim_sim.system.energy_table import STREAM
 
-SMOLLM2, QWEN = "SmolLM2-135M", "Qwen2.5-1.5B"
 OTHERS: Sequence[Sequence[str]] = (("qwen_sink",), ("qwen_mixed",))
-"""Heads of the second model, each as wide as the array."""
+"""Heads of `QWEN`, each as wide as the array."""
 
 
 class Operands:
