@@ -59,6 +59,7 @@ def test_every_pin_has_one_way_from_the_root_and_no_buffer_too_much(case):
         own = [branch for branch in branches if branch.clock == clock]
         here = np.flatnonzero(given.clock == clock)
         assert sorted(own[-1].pins.tolist()) == here.tolist()
+        assert all(len(branch.pins) > 1 for branch in own[:-1])
         lowest = [
             branch for n, branch in enumerate(own) if not any(set(each.pins) <= set(branch.pins) for each in own[:n])
         ]
@@ -75,6 +76,7 @@ def test_buffers_are_well_filled_and_their_wire_is_short():
     branches = trees(given)
     lowest = [branch for branch in branches if len(branch.pins) < 60]
     assert np.mean([branch.load_ff for branch in lowest]) > 0.7 * TREE_LOAD_FF
+    assert {branch.buffers for branch in lowest} == {1}
     total = sum(branch.wire_um for branch in branches)
     assert total < 1.5 * SPREAD * np.sqrt(2000) * 100
 
