@@ -295,7 +295,7 @@ def test_a_bank_pays_for_the_nets_that_it_drives(library):
     toggles[flat.ports["r"][1]] = 60
     wires = np.zeros(flat.nets)
     wires[flat.ports["r"][1]] = 4.0
-    energy = PowerModel(flat, library, wires=wires).energies(Activity(200, toggles, toggles), PERIOD)[()]
+    energy = PowerModel(flat, library, wires=wires).energies(Activity(200, toggles, toggles, toggles), PERIOD)[()]
     assert energy.switching == 0
     assert energy.wires == pytest.approx(60 * 0.5 * 1.1**2 * 4.0)
 
@@ -303,7 +303,7 @@ def test_a_bank_pays_for_the_nets_that_it_drives(library):
 def test_wires_are_what_loads_and_slower_edges_add(library):
     flat = two_gates()
     toggles = np.arange(flat.nets) * 10
-    activity = Activity(100, toggles, toggles)
+    activity = Activity(100, toggles, toggles, toggles)
     wires = np.linspace(0, 8, flat.nets)
     plain, wired = PowerModel(flat, library), PowerModel(flat, library, wires=wires)
     before, after = (sum(each.energies(activity, PERIOD).values(), Energy()) for each in (plain, wired))
@@ -319,7 +319,7 @@ def test_a_placed_clock_tree_takes_the_place_of_the_stand_in(library):
     flat = flop_and_bank()
     toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
     toggles[flat.ports["clk"][1]] = 400
-    activity = Activity(200, toggles, high)
+    activity = Activity(200, toggles, high, toggles)
     wires, trees = np.zeros(flat.nets), TreeEnergy(np.array([3.0, 5.0]), np.array([7.0]))
     energy = PowerModel(flat, library, wires=wires, trees=trees).energies(activity, PERIOD)[()]
     gate = next(n for n, (_, part) in enumerate(flat.cells) if part.name == "gate")
