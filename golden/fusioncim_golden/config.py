@@ -55,7 +55,7 @@ class Config:
         update_rank: key vectors of a block, summed before one write to O.
         slack: powers of two by which a probability may exceed 1 before the reference moves (0: the integer reference).
         seed: start a tile's references from those that its word ended with.
-        flush: a row's block below 2^-flush of its reference is skipped.
+        flush: a row's block below 2^-flush of its reference is skipped; see `centred_flush`.
         schedule: order of the key blocks, a name of `key_order.ORDERS`.
         output_bits: 16 (8 of them fraction bits) or 8, in units of V's least significant bit.
         drain_rows: rows of a finished tile that leave at the same time (1, 2 or 4).
@@ -219,6 +219,16 @@ class Config:
     def shift_max(self) -> int:
         """Largest shift field of an O update: an aligned block or a rescaled accumulator."""
         return max(self.slack + self.flush, self.accumulator_bits - 1)
+
+    @property
+    def centred_flush(self) -> int:
+        """`flush` where values are centred: with two powers of two less the error is the same (docs/decisions.md)."""
+        return max(self.flush - 2, 1)
+
+    @property
+    def sum_flush(self) -> int:
+        """The row sum counts no block below 2^-sum_flush of the reference: what a shift field reaches."""
+        return self.shift_max - self.slack
 
     @property
     def lut(self) -> tuple[int, ...]:

@@ -185,7 +185,7 @@ def trace(config: Config, heads: Heads, job: Job, engines: int = 1) -> Iterator[
             block = probabilities(config, x, visible, of_v)
             place = tile.engine, tile.word
             rows = Rows.fresh((config.rows,)) if tile.fresh else state[place].next_tile()
-            updates = merge(config, rows, block)
+            updates = merge(config, rows, block, centred=heads.centred)
             o = accumulate(config, block.p, updates, v[position])
             state[place] = rows
             yield TileTrace(tile, group, score, x, block, updates, rows, o)

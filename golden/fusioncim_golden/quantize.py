@@ -42,6 +42,7 @@ class Heads:
             scale_k and scale_v are then.
         sinks: int64 [heads] or None: words of the weights of learned sinks, see `sinks`.
         slopes: int64 [heads] or None: words of the slopes, see `slopes`.
+        centred: the values have a mean of 0 over the keys: what a row leaves out counts as a value of 0, see `softmax`.
     """
 
     q: Int
@@ -56,6 +57,7 @@ class Heads:
     token_scales: Int | None = None
     sinks: Int | None = None
     slopes: Int | None = None
+    centred: bool = False
 
 
 def operand_max(bits: int) -> int:
@@ -118,6 +120,7 @@ def quantize(
     bits: int = 8,
     granularity: str = "head",
     subtract_mean_k: bool = False,
+    centred: bool = False,
     softmax_scale: float | None = None,
     token_scale_bits: int = 0,
 ) -> Heads:
@@ -126,6 +129,7 @@ def quantize(
     granularity: one query scale per head, or one per token. K and V have one scale each, or with the token_scale_bits
     of an engine one per token, rounded up so that nothing is clipped.
     subtract_mean_k: take the mean key off every key; softmax does not change, a common offset no longer eats bits.
+    centred: the values are, as after `equalize`.
     """
     check_choice("granularity", granularity, GRANULARITIES)
     for name, x in (("q", q), ("k", k), ("v", v)):
@@ -159,6 +163,7 @@ def quantize(
         scale_v=scale_v,
         softmax_scale=softmax_scale,
         token_scales=codes,
+        centred=centred,
     )
 
 

@@ -1,7 +1,8 @@
 """The scale table of a job: which score scales mantissa / 2^shift there are, and how a word of the table holds one.
 
-A word has 32 bits: the mantissa in bits 7..0, the shift in bits 12..8, zeros above. A scale is legal if no score of the
-configuration makes a log2 score of more than REFERENCE_BITS integer bits:
+A word has 32 bits: the mantissa in bits 7..0, the shift in bits 12..8, and in bit 13 whether the head's values are
+centred, see `softmax`. Above are zeros. A scale is legal if no score of the configuration makes a log2 score of more
+than REFERENCE_BITS integer bits:
 
     2^7 <= mantissa < 2^8,  0 <= shift < 2^5,  largest score * mantissa < 2^(REFERENCE_BITS - 1 + shift)
 
@@ -17,6 +18,8 @@ from fusioncim_golden.config import REFERENCE_BITS, SCALE_BITS, SCALE_SHIFT_BITS
 LEAST_MANTISSA = 1 << (SCALE_BITS - 1)
 MOST_MANTISSA = (1 << SCALE_BITS) - 1
 MOST_SHIFT = (1 << SCALE_SHIFT_BITS) - 1
+CENTRED_BIT = SCALE_BITS + SCALE_SHIFT_BITS
+"""Set where values are centred."""
 
 
 def largest_score(config: Config) -> int:
@@ -52,14 +55,14 @@ def on_grid(c: NDArray[np.float64], *, up: bool) -> tuple[Int, Int]:
     return np.where(carry > 0, LEAST_MANTISSA, mantissa), SCALE_BITS - exponent.astype(np.int64) - carry
 
 
-def pack_scales(mantissa: Int, shift: Int) -> Int:
+def pack_scales(mantissa: Int, shift: Int, centred: Bool | bool = False) -> Int:
     """Words of the table."""
-    return mantissa | shift << SCALE_BITS
+    return mantissa | shift << SCALE_BITS | np.asarray(centred, np.int64) << CENTRED_BIT
 
 
 def legal_scales(config: Config, words: Int, *, slopes: bool = False) -> Bool:
     """Which words of a table, 0 <= word < 2^32, the chip accepts, in a job with slopes or without."""
-    mantissa, shift = words & MOST_MANTISSA, words >> SCALE_BITS
+    mantissa, shift = words & MOST_MANTISSA, (words & ~(1 << CENTRED_BIT)) >> SCALE_BITS
     room = np.int64(1) << (score_room(slopes=slopes) + np.minimum(shift, MOST_SHIFT))
     fits = largest_score(config) * mantissa < room
     return (mantissa >= LEAST_MANTISSA) & (shift <= MOST_SHIFT) & fits

@@ -8,9 +8,12 @@ For every row (query), with x the log2 score, floor(x) its integer part and f it
                       the block's earlier p shift right by n. So the block is a block-floating-point number 2^b * p.
                       A scale of the value is a factor of its p, and S is the sum of the p without it.
 3. between blocks     each row keeps a reference r and a row sum l. A block is added at exponent e = r - b:
-                      l += S * 2^-e, O += (P V) * 2^-e.
+                      l += S * 2^-e, O += (P V) * 2^-e. A block below 2^-flush is skipped.
 4. the reference      moves only when b > r + slack: then r becomes b, and l and O shift right by b - r (a rescale).
 5. about to overflow  when l has reached half of its range, r rises by one and l and O are halved with the next block.
+
+Where values are centred (their mean is taken off, and added to the outputs), what is left out should count as a value
+of 0. Then O leaves out what lies below 2^-centred_flush, and l counts it all the same, down to 2^-sum_flush.
 
 Neither a multiplier nor an exponential is needed to rescale, p never loses bits to a reference far above it, and p = 0
 where a key is masked. Round, shift and limits: docs/arithmetic.md. Online softmax: Milakov & Gimelshein,
@@ -141,8 +144,9 @@ def probabilities(config: Config, x: Int, visible: Bool, codes: Int | None = Non
     return Block(p, exponent, seen, p.sum(axis=-1) if codes is None else total)
 
 
-def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
+def merge(config: Config, rows: Rows, blocks: Block, *, centred: bool = False) -> Updates:
     """Walk the blocks [..., blocks] in order; update `rows` [...] in place and return the commands to the OP-CIM."""
+    flush, reach = (config.centred_flush, config.sum_flush) if centred else (config.flush, config.flush)
     shape = blocks.exponent.shape
     kind, shift = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     halve, rescale = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
@@ -153,11 +157,12 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
         full = rows.row_sum >= half
         distance = b - rows.reference - full
         moves = ~rows.empty & (distance > config.slack)
-        adds = ~rows.empty & (distance <= config.slack) & (distance >= -config.flush)
+        counts = ~rows.empty & (distance <= config.slack) & (distance >= -reach)
+        adds = counts & (full | (distance >= -flush))  # a full row sum is halved together with O
         start = np.where(config.seed & rows.seeded, np.clip(rows.reference - b, 0, config.seed_limit), 0)
         rise = b - rows.reference
         wiped = moves & (rise >= config.accumulator_bits)
-        align = np.where(rows.empty, start, np.where(adds, -distance, 0))
+        align = np.where(rows.empty, start, np.where(counts, -distance, 0))
 
         load, add = seen & (rows.empty | wiped), seen & adds
         move = seen & moves
@@ -168,7 +173,7 @@ def merge(config: Config, rows: Rows, blocks: Block) -> Updates:
 
         old = np.where(move, shift_round(rows.row_sum, rise), rows.row_sum >> (add & full))
         new = shift_round(block_sum[..., t], align)
-        active = load | add | move
+        active = load | (seen & counts) | move
         rows.row_sum = np.where(active, np.where(load, 0, old) + new, rows.row_sum)
         rows.reference = np.where(active, b + align, rows.reference)
         rows.empty = rows.empty & ~seen

@@ -44,19 +44,22 @@ def any_config(draw):
 class Play:
     """Rows of one tile fed block by block; every step checks that neither O nor the row sum overflows.
 
-    Members: rows, o [rows, columns], peak (largest |O| as a share of 2^(accumulator_bits - 1)), kinds seen.
+    Members: rows, o [rows, columns], peak (largest |O| as a share of 2^(accumulator_bits - 1)), kinds seen, alone (what
+    the row sum counts and O does not have), error (of O against the rest of the row sum).
     """
 
-    def __init__(self, config, rows, columns):
-        self.config, self.rows = config, Rows.fresh((rows,))
+    def __init__(self, config, rows, columns, centred):
+        self.config, self.rows, self.centred = config, Rows.fresh((rows,)), centred
         self.o, self.peak = np.zeros((rows, columns), np.int64), 0.0
-        self.error = np.zeros(rows)
+        self.error, self.alone = np.zeros(rows), np.zeros(rows)
         self.kinds, self.halvings = set(), 0
 
     def step(self, p, exponent, visible, v, total=None):
         config = self.config
         total = p.sum(axis=-1) if total is None else total
-        u = merge(config, self.rows, Block(*(x[:, None] for x in (p, exponent, visible, total))))
+        before = self.rows.row_sum
+        block = Block(*(x[:, None] for x in (p, exponent, visible, total)))
+        u = merge(config, self.rows, block, centred=self.centred)
         kind, shift, halve = u.kind[:, 0], u.shift[:, 0], u.halve[:, 0]
         (row,) = np.nonzero(kind)
         self.o[row] = update(config, self.o[row], p[row] @ v, kind[row], shift[row], halve[row])
@@ -67,6 +70,8 @@ class Play:
         kept = np.where(kind == RESCALE, 0.5 ** np.minimum(shift, 60), np.where(halve, 0.5, 1.0)) * (kind != LOAD)
         moved = (kept < 1) * (kind != LOAD) * (0.5 + last)
         self.error = np.where(kind == 0, self.error, self.error * kept + moved + 0.5 + last)
+        self.alone = self.alone * kept + np.where(kind == 0, (self.rows.row_sum - before) * last, 0)
+        assert self.centred or not self.alone.any()
         self.peak = max(self.peak, np.abs(self.o).max() / 2.0 ** (config.accumulator_bits - 1))
         assert self.o.min() > -(1 << (config.accumulator_bits - 1)), f"O overflows: {config}"
         assert self.o.max() < 1 << (config.accumulator_bits - 1), f"O overflows: {config}"
@@ -131,12 +136,13 @@ def streams(draw, rows=6, columns=5, blocks=40):
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = rows, blocks, config.update_rank
     steps = [0, 0, 1, -1, config.slack, config.slack + 1, -config.flush, -config.flush - 1, config.accumulator_bits]
+    steps += [-config.sum_flush, -config.sum_flush - 1]
     pattern = draw(st.sampled_from(["flat", "climb", "steps", "random"]))
     whole = {
         "flat": np.zeros(shape[:2], np.int64),
         "climb": np.cumsum(random.integers(0, 2, shape[:2]), axis=1),
         "steps": random.choice(steps, shape[:2]),
-        "random": random.integers(-config.flush - 2, config.flush, shape[:2]),
+        "random": random.integers(-config.sum_flush - 2, config.flush, shape[:2]),
     }[pattern]
     top = draw(st.booleans())
     fraction = np.full(shape, (1 << config.fraction_bits) - 1) if top else random.integers(0, 16, shape)
@@ -148,37 +154,39 @@ def streams(draw, rows=6, columns=5, blocks=40):
     return config, x, visible, v
 
 
-@given(streams(), st.sampled_from([1, 8]), st.sampled_from([0x7F, 0xFF, 0x7FF]), st.integers(0, 2**32 - 1))
+@given(
+    streams(), st.sampled_from([1, 8]), st.sampled_from([0x7F, 0xFF, 0x7FF]), st.booleans(), st.integers(0, 2**32 - 1)
+)
 @settings(max_examples=150)
-def test_nothing_overflows_with_scales_per_token_and_o_is_at_most_the_row_sum(stream, bits, code, seed):
+def test_nothing_overflows_with_scales_per_token_and_o_is_at_most_the_row_sum(stream, bits, code, centred, seed):
     config, x, visible, v = stream
     config = config.override(token_scale_bits=bits)
     random = np.random.default_rng(seed)
     # Some tokens with the largest of all scales, the others with smaller ones.
     codes = np.where(random.random(x.shape[1:]) < 0.5, 0x7F, random.integers(code + 1, size=x.shape[1:]))
     block = probabilities(config, x, visible, codes)
-    play = Play(config, x.shape[0], v.shape[-1])
+    play = Play(config, x.shape[0], v.shape[-1], centred)
     for t in range(x.shape[1]):
         play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t], block.total[:, t])
     row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
-    assert np.all(play.o[:, 2] <= row_sum + play.error + 1e-9)
+    assert np.all(play.o[:, 2] <= row_sum - play.alone + play.error + 1e-9)
     assert np.all(play.o[:, 2] >= -play.error - 1e-9)
-    together = merge(config, Rows.fresh((x.shape[0],)), block)
+    together = merge(config, Rows.fresh((x.shape[0],)), block, centred=centred)
     assert np.array_equal(accumulate(config, block.p, together, v), play.o)
 
 
-@given(streams())
+@given(streams(), st.booleans())
 @settings(max_examples=150)
-def test_nothing_overflows_and_o_is_the_row_sum_of_what_it_added(stream):
+def test_nothing_overflows_and_o_is_the_row_sum_of_what_it_added(stream, centred):
     config, x, visible, v = stream
     block = probabilities(config, x, visible)
-    play = Play(config, x.shape[0], v.shape[-1])
+    play = Play(config, x.shape[0], v.shape[-1], centred)
     for t in range(x.shape[1]):
         play.step(block.p[:, t], block.exponent[:, t], block.visible[:, t], v[t])
     # Column 2 of V is 1, so O there is the row sum but for the roundings.
     row_sum = play.rows.row_sum / 2.0 ** (config.row_sum_fraction + config.dropped_bits)
-    assert np.all(np.abs(play.o[:, 2] - row_sum) <= play.error + 1e-9)
-    together = merge(config, Rows.fresh((x.shape[0],)), block)
+    assert np.all(np.abs(play.o[:, 2] - (row_sum - play.alone)) <= play.error + 1e-9)
+    together = merge(config, Rows.fresh((x.shape[0],)), block, centred=centred)
     assert np.array_equal(accumulate(config, block.p, together, v), play.o)
 
 
@@ -193,10 +201,10 @@ def values(config, random, t):
     return columns
 
 
-def adversary(config, steps):
+def adversary(config, steps, centred):
     """Rows that choose each block from their own state: every exponent rule with every kind of probability."""
     lut = np.array(config.lut)
-    align = config.flush + config.dropped_bits
+    align = (config.centred_flush if centred else config.flush) + config.dropped_bits
 
     def most_biased(value, count):
         exact = np.abs(lut * value * count) / 2.0**align
@@ -208,43 +216,47 @@ def adversary(config, steps):
     weights = [(lut[-1], True), (lut[0], False)]
     weights += [(most_biased(low, 1), False), (most_biased(high, 1), False)]
     weights += [(most_biased(low, config.update_rank), True)]
-    rules = ["slack", "equal", "flush", "alternate", "climb", "flush_then_largest", "largest_then_flush", "random"]
+    rules = ["slack", "equal", "flush", "alternate", "climb", "flush_then_largest", "largest_then_flush"]
+    rules += ["halve_for_nothing", "random"]
     rule = np.repeat(np.arange(len(rules)), len(weights))
     p = np.zeros((len(rule), config.update_rank), np.int64)
     p[:, 0] = np.tile([w for w, _ in weights], len(rules))
     p[:, 1:] = np.tile([w * everywhere for w, everywhere in weights], len(rules))[:, None]
     random = np.random.default_rng(config.accumulator_bits)
-    play = Play(config, len(rule), 6)
+    play = Play(config, len(rule), 6, centred)
+    flush = config.centred_flush if centred else config.flush
     yes = np.ones(len(rule), bool)
     half = 1 << (config.row_sum_bits - 1)
     block = (config.update_rank * ((1 << config.probability_bits) - 1)) << (config.slack + config.row_sum_fraction)
     for t in range(steps):
         row_sum = play.rows.row_sum
         full = row_sum >= half
-        weakest = ((1 << config.probability_bits) * config.update_rank << config.row_sum_fraction) >> config.flush
+        weakest = ((1 << config.probability_bits) * config.update_rank << config.row_sum_fraction) >> flush
         largest = (rule == 5) & (row_sum >= half - weakest) & ~full
         e = np.select(
-            [rule == 0, rule == 1, rule == 2, rule == 3, rule == 4, rule == 5, rule == 6],
+            [rule == n for n in range(8)],
             [
                 config.slack,
                 0,
-                -config.flush,
-                config.slack if t & 1 else -config.flush,
+                -flush,
+                config.slack if t & 1 else -flush,
                 config.slack + (t % 17 == 16),
-                np.where(largest, config.slack, -config.flush),
-                np.where(row_sum < half - block, config.slack, -config.flush),
+                np.where(largest, config.slack, -flush),
+                np.where(row_sum < half - block, config.slack, -flush),
+                np.where(full, -config.sum_flush, config.slack),
             ],
-            random.integers(-config.flush - 2, config.slack + 1 + (t % 29 == 28), len(rule)),
+            random.integers(-flush - 2, config.slack + 1 + (t % 29 == 28), len(rule)),
         )
         now = np.where(largest[:, None], lut[-1], p)
         play.step(now, play.rows.reference + full + e, yes, values(config, random, t))
     return play
 
 
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("operand_bits", [4, 8])
 @pytest.mark.parametrize("slack", [0, 4, 6])
 @pytest.mark.parametrize(("p", "acc", "rank"), [(6, 16, 8), (8, 16, 4), (12, 16, 1), (9, 20, 4), (9, 24, 4)])
-def test_no_adversary_makes_an_accumulator_overflow(p, acc, rank, slack, operand_bits):
+def test_no_adversary_makes_an_accumulator_overflow(p, acc, rank, slack, operand_bits, centred):
     config = Config(
         probability_bits=p,
         accumulator_bits=acc,
@@ -254,7 +266,7 @@ def test_no_adversary_makes_an_accumulator_overflow(p, acc, rank, slack, operand
         flush=1,
         softmax_lanes=8,
     )
-    play = adversary(widest(config), 400)
+    play = adversary(widest(config), 400, centred)
     assert play.kinds >= {LOAD, ADD, RESCALE}
     assert play.halvings > 0
     assert play.peak > 0.5, "the adversary is too weak to test anything"
@@ -272,7 +284,7 @@ def test_no_adversary_makes_an_accumulator_overflow(p, acc, rank, slack, operand
 )
 def test_thousands_of_biased_roundings_do_not_overflow(p, acc, rank, slack, steps, peak):
     config = Config(probability_bits=p, accumulator_bits=acc, update_rank=rank, slack=slack, flush=1, softmax_lanes=8)
-    assert adversary(widest(config), steps).peak > peak
+    assert adversary(widest(config), steps, centred=False).peak > peak
 
 
 def test_a_zero_probability_adds_nothing():

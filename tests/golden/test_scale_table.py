@@ -59,7 +59,8 @@ def test_a_job_with_slopes_has_one_bit_less():
 def test_bits_above_the_shift_are_refused():
     config = PRESETS["small"].engine
     good = int(pack_scales(np.array(200), np.array(12)))
-    words = np.array([good, *(good | 1 << bit for bit in range(13, 32)), (1 << 32) - 1, 0, 0xFF])
+    words = np.array([good, *(good | 1 << bit for bit in range(14, 32)), (1 << 32) - 1, 0, 0xFF])
+    assert legal_scales(config, np.array(good | 1 << 13))
     assert legal_scales(config, words).tolist() == [True] + [False] * (len(words) - 1)
 
 

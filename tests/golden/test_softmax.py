@@ -30,6 +30,7 @@ def score_blocks(draw, config, blocks=6):
     """Log2 scores [blocks, rank] that jump between the exponents that matter, and which keys are visible."""
     home = draw(st.sampled_from([0, 0, 0, -(2**19) + 200, 2**19 - 200]))
     near = [-config.flush - 1, -config.flush, -1, 0, 1, config.slack, config.slack + 1, config.accumulator_bits]
+    near += [-config.sum_flush - 1, -config.sum_flush, -config.centred_flush, -config.centred_flush - 1]
     jump = st.sampled_from(near) | st.integers(-40, 40)
     unit = 1 << config.fraction_bits
     shape = blocks, config.update_rank
@@ -66,9 +67,11 @@ def block_by_hand(config, x, visible, codes=None):
     return p, exponent, total if codes is not None else sum(p)
 
 
-def merge_by_hand(config, blocks, seed=None):
+def merge_by_hand(config, blocks, seed=None, centred=False):
     """The rule between blocks, each (sum of p, b or None): commands (kind, shift, halve), reference and row sum."""
     commands, reference, row_sum = [], None, 0
+    flush = config.centred_flush if centred else config.flush
+    reach = max(config.slack + config.flush, config.accumulator_bits - 1) - config.slack
     for total, b in blocks:
         total <<= config.row_sum_fraction
         if b is None:
@@ -86,11 +89,12 @@ def merge_by_hand(config, blocks, seed=None):
                 row_sum = (0 if wiped else rounded(row_sum, rise)) + total
                 commands.append((LOAD, config.slack, False) if wiped else (RESCALE, rise, False))
                 reference = b
-            elif e <= config.flush:
+            elif e <= flush or (centred and halve and e <= reach):
                 row_sum = (row_sum >> halve) + rounded(total, e)
                 reference += halve
                 commands.append((ADD, config.slack + e, halve))
             else:
+                row_sum += rounded(total, e) if centred and e <= reach else 0
                 commands.append((SKIP, 0, False))
     return commands, reference, row_sum
 
@@ -154,16 +158,17 @@ def test_the_scale_of_a_key_is_a_factor_of_its_log2_score(score, mantissa, shift
     assert x[0] == floor(score * mantissa * scale * Fraction(2**config.fraction_bits, 2**shift))
 
 
-@given(st.data(), configs, st.none() | st.integers(-30, 30))
-def test_rows_follow_the_rule_block_by_block(data, config, seed):
+@given(st.data(), configs, st.none() | st.integers(-30, 30), st.booleans())
+def test_rows_follow_the_rule_block_by_block(data, config, seed, centred):
     x, visible = data.draw(score_blocks(config, blocks=20))
     block = probabilities(config, x, visible)
     exponents = [int(b) if seen else None for b, seen in zip(block.exponent, block.visible, strict=True)]
-    commands, reference, row_sum = merge_by_hand(config, zip(block.total.tolist(), exponents, strict=True), seed)
+    sums = zip(block.total.tolist(), exponents, strict=True)
+    commands, reference, row_sum = merge_by_hand(config, sums, seed, centred)
     rows = Rows.fresh((1,))
     if seed is not None:
         rows = Rows(rows.empty, np.array([seed]), rows.row_sum, np.array([True]))
-    updates = merge(config, rows, one_row(block))
+    updates = merge(config, rows, one_row(block), centred=centred)
     assert list(zip(updates.kind[0], updates.shift[0], updates.halve[0], strict=True)) == commands
     assert rows.empty[0] == (reference is None)
     if reference is not None:

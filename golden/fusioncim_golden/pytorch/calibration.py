@@ -53,8 +53,16 @@ class Watched:
     ) -> tuple[Tensor, None]:
         """As `Attention`."""
         own = self.attention
-        mean = own.subtract_mean_k and rest.get("s_aux") is None
-        self.found[module.layer_idx] = factors(query, key, value, self.form, subtract_mean_k=mean, equal=own.equal)
+        sinks = rest.get("s_aux") is not None
+        self.found[module.layer_idx] = factors(
+            query,
+            key,
+            value,
+            self.form,
+            subtract_mean_k=own.subtract_mean_k and not sinks,
+            subtract_mean_v=own.subtract_mean_v and not sinks,
+            equal=own.equal,
+        )
         return own(module, query, key, value, mask, scaling, **rest)
 
 
@@ -63,8 +71,10 @@ def calibrated(
 ) -> Attention:
     """The attention with the factors of all layers; tokens: int64 [batch, tokens] without padding.
 
-    The model computes in `attention` with its cache recomputed, whose subtract_mean_k and equal say what is fixed.
-    Where a layer has learned sinks its mean key stays. around: what is made of an attention before the model gets it.
+    The model computes in `attention` with its cache recomputed, whose subtract_mean_k, subtract_mean_v and equal say
+    what is fixed. Where a layer has learned sinks its mean key and mean value stay.
+
+    around: what is made of an attention before the model gets it.
     """
     before = model.config._attn_implementation
     watched = Watched(replace(attention, cache="recomputed"), attention.form)
@@ -79,19 +89,26 @@ def calibrated(
 
 
 def factors(
-    query: Tensor, key: Tensor, value: Tensor, form: Format, *, subtract_mean_k: bool = True, equal: bool = True
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    form: Format,
+    *,
+    subtract_mean_k: bool = True,
+    subtract_mean_v: bool = True,
+    equal: bool = True,
 ) -> Factors:
     """Of a layer: query [batch, heads, tokens, columns], key and value [batch, key heads, tokens, columns]."""
     heads = key.shape[1]
     q, k, v = (x.double() for x in (query, key, value))
-    mean = k.mean(dim=(0, 2)) * subtract_mean_k
-    k = k - mean[:, None]
-    f, g = torch.ones_like(mean), torch.ones_like(v[0, :, 0])
+    mean_k, mean_v = k.mean(dim=(0, 2)) * subtract_mean_k, v.mean(dim=(0, 2)) * subtract_mean_v
+    k, v = k - mean_k[:, None], v - mean_v[:, None]
+    f, g = torch.ones_like(mean_k), torch.ones_like(mean_v)
     if equal:
         largest_q = q.unflatten(1, (heads, -1)).abs().amax(dim=(0, 2, 3))
         f, g = factor_k(largest_q, k.abs().amax(dim=(0, 2))), range_of(v.abs().amax(dim=(0, 2)))
     units = (unit(x / factor[:, None], form, room) for x, factor, room in ((k, f, ROOM_K), (v, g, ROOM_V)))
-    return Factors(mean, f, g, *units)
+    return Factors(mean_k, mean_v, f, g, *units)
 
 
 def unit(x: Tensor, form: Format, room: float) -> Tensor:

@@ -124,7 +124,8 @@ def walk(config: Config, part: Part) -> Iterator[Step]:
         block = probabilities(config, x.view(len(x), config.update_rank, -1, x.shape[-1]), table, of_v)
         state = Rows(*(None if each is None else chunk.of(each) for each in rows))
         exponent, total = (each.to(rows.row_sum.dtype).unbind(dim=1) for each in (block.exponent, block.total))
-        updates = [merge(config, state, *each) for each in zip(exponent, total, strict=True)]
+        blocks = zip(exponent, total, strict=True)
+        updates = [merge(config, state, *each, centred=operands.centred) for each in blocks]
         active, align, move = (torch.stack(each).to(torch.int32) for each in zip(*updates, strict=True))
         yield Step(part, chunk, block, active, align, move)
 

@@ -59,16 +59,18 @@ class Attention:
         config: the engine, by default that of the preset `paper`. Heads of fewer columns are filled up with zeros; for
             wider ones it gets as many columns as they have.
         granularity: one query scale per head or per token.
-        subtract_mean_k: take the mean key off all keys before they are quantized.
+        subtract_mean_k, subtract_mean_v: take the mean key off all keys, the mean value off all values, before they are
+            quantized. A row's output gets the mean value back. Not in layers with learned sinks.
         equal: rewrite q, k and v as of `equalize` before they are quantized.
         engines: how many share the rows, where the order of the key blocks is folded.
         cache: a name of CACHES. Of per_token the config must have token_scale_bits.
-        factors: what is fixed of every layer of such a cache, by its index: what subtract_mean_k and equal do is in it.
+        factors: what is fixed of every layer of such a cache, by its index: what the subtract_ and equal do is in it.
     """
 
     config: Config = DEFAULT_CONFIG
     granularity: str = "head"
     subtract_mean_k: bool = True
+    subtract_mean_v: bool = True
     equal: bool = True
     engines: int = 1
     cache: str = "recomputed"
@@ -140,7 +142,7 @@ class Attention:
             return quantize_cached(query, key, value, segments, form=self.form, factors=factors, **terms)
         if stored:
             raise InputError("keys must be floats, as no cache of this attention stores them, not those of another one")
-        own: dict[str, Any] = {"subtract_mean_k": self.subtract_mean_k, "equal": self.equal}
+        own = {name: getattr(self, name) for name in ("subtract_mean_k", "subtract_mean_v", "equal")}
         return quantize(query, key, value, segments, bits=self.config.operand_bits, **own, **terms)
 
     def factors_of(self, module: Any) -> Factors:
@@ -162,7 +164,7 @@ class Attention:
             for segment in operands.segments:
                 check_positions(segment.job)
         out = engine.attend(chosen, operands, engines=self.engines)
-        return out * (operands.scale_v * engine.output_unit(chosen))[:, None]
+        return operands.outputs(out, engine.output_unit(chosen))
 
 
 @torch.compiler.disable

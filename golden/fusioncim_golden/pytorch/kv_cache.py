@@ -1,11 +1,11 @@
 """A KV cache that is quantized once, when a token is written: integers, and scales of K and V per token and key head.
 
-    stored K = round((K - mean) / (f * scale)),   stored V = round(V / (g * scale))
+    stored K = round((K - mean_k) / (f * scale)),   stored V = round((V - mean_v) / (g * scale))
 
-mean, f and g are those of `equalize`, scale is a code of `token_scale` times a unit, rounded up. All but the code are
+f and g are those of `equalize`, scale is a code of `token_scale` times a unit, rounded up. All but the code are
 `Factors`, which are fixed before the first token. They are constants of a key head: q f takes the factor f, q times the
-mean key is a constant of a row, and g and V's unit are factors of the outputs, so that all three can be folded into the
-projections of the model. A token that is larger than V's unit allows is clipped.
+mean key is a constant of a row, g and V's unit are factors of the outputs, and the mean value is a constant of them, so
+that all can be folded into the projections of the model. A token that is larger than V's unit allows is clipped.
 
 A stored token is a row of bytes: its operands, 4-bit ones two to a byte with the lower one in the low bits, then the
 code in two bytes, the lower one first. An INT4 operand counts as 16 times itself.
@@ -37,16 +37,23 @@ class Factors:
 
     Members:
         mean_k: [key heads, columns], taken off every key.
+        mean_v: [key heads, columns of v], taken off every value.
         factor_k: f [key heads, columns].
         factor_v: g [key heads, columns of v].
         unit_k, unit_v: [key heads], of the scales per token.
     """
 
     mean_k: Tensor
+    mean_v: Tensor
     factor_k: Tensor
     factor_v: Tensor
     unit_k: Tensor
     unit_v: Tensor
+
+    @property
+    def centred(self) -> bool:
+        """Whether a mean value was taken off."""
+        return bool(self.mean_v.any())
 
     def check(self, key: Tensor, value: Tensor) -> None:
         """Refuse keys and values of other heads or columns."""
@@ -100,7 +107,7 @@ def written(form: Format, factors: Factors, key: Tensor, value: Tensor) -> tuple
     """Keys and values of a model [batch, key heads, tokens, columns] as they are stored."""
     factors.check(key, value)
     k = (key.double() - factors.mean_k[:, None]) / factors.factor_k[:, None]
-    v = value.double() / factors.factor_v[:, None]
+    v = (value.double() - factors.mean_v[:, None]) / factors.factor_v[:, None]
     for name, x in (("k", k), ("v", v)):
         if not x.isfinite().all():
             raise InputError(f"{name} must be finite, but it holds {x[~x.isfinite()][0]:g}")

@@ -28,6 +28,8 @@ class Operands:
         group: query heads of a job.
         scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
             after they were equalized.
+        mean_v: float64 [jobs, columns], taken off every value: what outputs are short of.
+        centred: as of `quantize.Heads`, of all jobs.
         token_scales: int32 [jobs, keys, 2] or None: codes of the scales of K and V per token, whose units are scale_k
             and scale_v then.
         sinks, slopes: int64 [jobs, rows] or None: words as of `sinks` and `slopes`.
@@ -46,10 +48,17 @@ class Operands:
     scale_q: Tensor
     scale_k: Tensor
     scale_v: Tensor
+    mean_v: Tensor
     token_scales: Tensor | None = None
     sinks: Tensor | None = None
     slopes: Tensor | None = None
     position: Tensor | None = None
+    centred: bool = False
+
+    def outputs(self, out: Tensor, unit: float) -> Tensor:
+        """Outputs of a model, float64 [jobs, rows, columns], from those in units of V's scale times `unit`."""
+        seen = (self.low < self.high)[..., None]
+        return out * (self.scale_v * unit)[:, None] + self.mean_v[:, None] * seen
 
     def rows(self, of: Callable[[Tensor], Tensor], used: Tensor) -> "Operands":
         """Other rows, `of` what is [jobs, rows, ..]; those that are not used see no key."""
@@ -125,14 +134,16 @@ class Layout:
         v: Tensor,
         scale_k: np.ndarray,
         scale_v: np.ndarray,
+        mean_v: np.ndarray,
         token_scales: Tensor | None = None,
         sinks: Tensor | None = None,
         slopes: Tensor | None = None,
+        centred: bool,
     ) -> Operands:
         """The jobs.
 
         k, v, token_scales: [batch, key heads, keys, ..].
-        scale_k: [batch, key heads]; scale_v: [batch, key heads, columns].
+        scale_k: [batch, key heads]; scale_v, mean_v: [batch, key heads, columns].
         sinks, slopes: as the model has them [heads].
         """
         _, kv_heads, group, _ = self.shape
@@ -154,10 +165,12 @@ class Layout:
             scale_q=self.rows(queries.scale),
             scale_k=self.per_job(scale_k),
             scale_v=self.per_job(scale_v),
+            mean_v=self.per_job(mean_v),
             token_scales=None if token_scales is None else self.of_keys.gather(token_scales),
             sinks=None if sinks is None else self.of_heads(sinks_of(per_head(sinks))),
             slopes=None if slopes is None else self.of_heads(slope_words(per_head(slopes))),
             position=None if slopes is None else self.position(k.device),
+            centred=centred,
         )
 
     def position(self, device: torch.device) -> Tensor:

@@ -5,8 +5,8 @@ is a job of the chip, and the sequences that are packed in it are those of its t
 in NumPy by the same functions. Sums over keys have no fixed order here, so that a mean key may differ in its last bit
 of float64.
 
-With learned sinks the mean key stays: q times it is a constant of a row, which softmax cancels only where every weight
-of the row has it, and a sink has none.
+With learned sinks the mean key and the mean value stay. q times the mean key is a constant of a row, which softmax
+cancels only where every weight of the row has it, and a sink has none. The weights of the values do not sum to 1 then.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,7 @@ def quantize(
     bits: int = 8,
     granularity: str = "head",
     subtract_mean_k: bool = True,
+    subtract_mean_v: bool = True,
     equal: bool = False,
     sinks: Tensor | None = None,
     slopes: Tensor | None = None,
@@ -50,7 +51,10 @@ def quantize(
     queries, keys = layout.real
     q, k, v = (torch.where(real, x.double(), 0.0) for real, x in ((queries, q), (keys, k), (keys, v)))
     if (subtract_mean_k or equal) and sinks is None:
-        k = torch.where(keys, k - k.sum(dim=2, keepdim=True) / keys.sum(dim=2, keepdim=True), 0.0)
+        k = torch.where(keys, k - mean(k, keys), 0.0)
+    centred = subtract_mean_v and sinks is None
+    mean_v = mean(v, keys) * centred
+    v = torch.where(keys, v - mean_v, 0.0)
     q = layout.grouped(q)
     g = torch.ones(len(k), k.shape[1], v.shape[-1], dtype=torch.float64, device=v.device)
     if equal:
@@ -63,9 +67,16 @@ def quantize(
         v=integers(v, scale_v[..., None, None], bits),
         scale_k=scale_k,
         scale_v=g.cpu().numpy() * scale_v[..., None],
+        mean_v=mean_v[:, :, 0].cpu().numpy(),
         sinks=sinks,
         slopes=slopes,
+        centred=centred,
     )
+
+
+def mean(x: Tensor, keys: Tensor) -> Tensor:
+    """Mean [batch, key heads, 1, columns] of x over keys, which are [batch, 1, keys, 1]."""
+    return x.sum(dim=2, keepdim=True) / keys.sum(dim=2, keepdim=True).clamp(min=1)
 
 
 def quantize_queries(q: Tensor, unit: np.ndarray, bits: int, granularity: str) -> Queries:
@@ -116,8 +127,11 @@ def quantize_cached(
     slopes: Tensor | None = None,
 ) -> Operands:
     """Quantize the queries over stored k and v, see `kv_cache`; the rest as of `quantize`."""
-    if sinks is not None and factors.mean_k.any():
-        raise InputError("a cache of a layer with learned sinks must keep its mean key: calibrate it with its sinks")
+    for name, taken in (("key", factors.mean_k), ("value", factors.mean_v)):
+        if sinks is not None and taken.any():
+            raise InputError(
+                f"a cache of a layer with learned sinks must keep its mean {name}: calibrate it with its sinks"
+            )
     (k, of_k), (v, of_v) = form.read(k), form.read(v)
     factors.check(k, v)
     check_shapes(q, k, v)
@@ -125,14 +139,17 @@ def quantize_cached(
     q = torch.where(layout.real[0], q.double(), 0.0)
     q = layout.grouped(q) * factors.factor_k[:, None, None]
     unit = factors.unit_k.cpu().numpy()[None].repeat(len(q), axis=0)
-    scale_v = (factors.factor_v * factors.unit_v[:, None]).cpu().numpy()[None].repeat(len(q), axis=0)
+    of_outputs = factors.factor_v * factors.unit_v[:, None], factors.mean_v
+    scale_v, mean_v = (x.cpu().numpy()[None].repeat(len(q), axis=0) for x in of_outputs)
     return layout.operands(
         quantize_queries(q, unit * softmax_scale, OPERAND_BITS, granularity),
         k=k,
         v=v,
         scale_k=unit,
         scale_v=scale_v,
+        mean_v=mean_v,
         token_scales=torch.stack([of_k, of_v], dim=-1),
         sinks=sinks,
         slopes=slopes,
+        centred=factors.centred,
     )

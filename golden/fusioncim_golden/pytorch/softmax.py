@@ -44,8 +44,8 @@ class Update(NamedTuple):
     """One block into the rows, [jobs, rows].
 
     Members:
-        active: all ones where the block is added.
-        align: right shift of the block.
+        active: all ones where the block is added to O.
+        align: right shift of the block, also where only the row sum counts it.
         move: right shift of O before; 0 is none, -1 a halving, everything else a rescale.
     """
 
@@ -132,17 +132,19 @@ def scaled_block(config: Config, integer: Tensor, twice: Tensor, scales: KeyScal
     return Blocks(p, exponent, total)
 
 
-def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update:
+def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor, *, centred: bool = False) -> Update:
     """Add a block [jobs, rows] to the rows, in place."""
+    flush, reach = (config.centred_flush, config.sum_flush) if centred else (config.flush, config.flush)
     reference, row_sum, before = rows
     sign = torch.iinfo(row_sum.dtype).bits - 1
     full = row_sum >> (config.row_sum_bits - 1)
     rise = exponent - reference
     distance = rise - full
     moves = (config.slack - distance) >> sign
-    active = ~((distance + config.flush) >> sign)
+    counted = ~((distance + reach) >> sign)
+    active = ~((distance + flush + full * (reach - flush)) >> sign)
     adds = active ^ moves
-    align = -distance & adds
+    align = -distance & (counted ^ moves)
     wiped = (config.accumulator_bits - 1 - rise) >> sign
     right = (rise | (wiped & sign)).clamp_(max=sign) & moves
     halve = full & adds
@@ -153,5 +155,5 @@ def merge(config: Config, rows: Rows, exponent: Tensor, total: Tensor) -> Update
     reference += (rise & moves) | halve
     old = (((row_sum << 1) >> (right | halve)) - moves) >> 1
     new = (((total << (config.row_sum_fraction + config.slack + 1)) >> (align + config.slack)) + 1) >> 1
-    torch.add(old, new & active, out=row_sum)
+    torch.add(old, new & counted, out=row_sum)
     return Update(active, align, (right & ~first) - halve)

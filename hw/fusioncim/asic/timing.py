@@ -8,26 +8,18 @@ no load.
 """
 
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusioncim.asic.cells.cell_library import Library
-from fusioncim.asic.memory.memory_array import bank_macro, macro_of_shape
-from fusioncim.asic.memory.memory_liberty import liberty_view, macro_name
-from fusioncim.asic.netlist.loads import PortLoads, port_loads
+from fusioncim.asic.memory.memory_array import macro_of_shape
 from fusioncim.asic.netlist.mapped_design import Design
-from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist, Part
-from fusioncim.asic.netlist.netlist_verilog import instance_name, plain_verilog
-from fusioncim.build.program import run_program
+from fusioncim.asic.netlist.module_liberty import module_liberty
+from fusioncim.asic.netlist.netlist import Netlist, Part
+from fusioncim.asic.netlist.netlist_verilog import instance_name, plain_verilog, view_name
+from fusioncim.asic.opensta import run_sta
 from fusioncim.package import IO_SHARE
-from fusioncim_golden.errors import InputError
-
-LIMIT_S = 1800
-"""A timing run that takes longer is an error."""
 
 PATH = r"(\S+)(?: \(\S+\))?\s+(\S+)(?: \(\S+\))?\s+(-?[\d.]+)\s*"
 """A line of OpenSTA's summary: start, end, slack."""
@@ -103,39 +95,27 @@ class Timing:
 
 def analyse(design: Design, sdc: str, period_ns: float) -> Timing:
     """Time a design under constraints, which say the period too."""
-    require_sta()
     netlists = {name: design.netlist(name) for name in design.order}
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        (place / "design.v").write_text(
-            "".join(_pruned(each, netlists) for each in netlists.values()), encoding="utf-8"
-        )
-        (place / "copies.lib").write_text(copies_liberty(netlists, design.library), encoding="utf-8")
         (place / "top.sdc").write_text(sdc, encoding="utf-8")
-        (place / "cells.lib").write_text(
-            without_wires(design.library.path.read_text(errors="replace", encoding="utf-8")), encoding="utf-8"
+        text = run_sta(
+            place,
+            design.top,
+            "".join(_pruned(each, netlists) for each in netlists.values()),
+            design.library,
+            banks=design.banks(),
+            others=module_liberty({f"{name}{SUFFIX}": name for name in netlists}, netlists, design.library),
+            commands=[
+                f"read_sdc {place}/top.sdc",
+                f"report_checks -path_delay max -format summary -digits 4 -group_count 1000000 > {place}/summary",
+                CRITICAL.format(place=place, path=PATH, share=IO_SHARE),
+            ],
+            writes="summary",
         )
-        libraries = [place / "cells.lib", place / "copies.lib"]
-        macros = [macro_of_shape(shape) for shape in sorted(design.banks())]
-        for macro in macros:
-            libraries.append(place / f"{macro_name(macro)}.lib")
-            libraries[-1].write_text(liberty_view(macro_name(macro), macro), encoding="utf-8")
-        commands = [
-            *(f"read_liberty {path}" for path in libraries),
-            "set_cmd_units -time ns -capacitance fF",  # not those of the first library
-            f"read_verilog {place}/design.v",
-            f"link_design {design.top}",
-            f"read_sdc {place}/top.sdc",
-            f"report_checks -path_delay max -format summary -digits 4 -group_count 1000000 > {place}/summary",
-            CRITICAL.format(place=place, path=PATH, share=IO_SHARE),
-        ]
-        (place / "run.tcl").write_text("\n".join(commands), encoding="utf-8")
-        text = _sta(place / "run.tcl")
-        errors = re.findall(r"^(?:Error|Warning): .*(?:not found|syntax|missing|black box).*$", text, re.MULTILINE)
-        if errors or not (place / "summary").exists():
-            raise RuntimeError(f"OpenSTA could not time {design.top}: {(errors or [text[-1000:]])[0]}")
         paths = _slowest((place / "summary").read_text(encoding="utf-8"), design, netlists, period_ns)
-    return Timing(design.top, period_ns, paths, text.strip(), max((macro.cycle_ns for macro in macros), default=0.0))
+    bank_ns = max((macro_of_shape(shape).cycle_ns for shape in design.banks()), default=0.0)
+    return Timing(design.top, period_ns, paths, text.strip(), bank_ns)
 
 
 def _slowest(summary: str, design: Design, netlists: Mapping[str, Netlist], period_ns: float) -> list[Slowest]:
@@ -168,11 +148,6 @@ def _module(pin: str, top: str, netlists: Mapping[str, Netlist]) -> str:
     return module
 
 
-def without_wires(liberty: str) -> str:
-    """A Liberty file without its wire load model, which OpenSTA would put on every net."""
-    return re.sub(r"(?m)^\s*default_wire_load\s*:.*$", "", liberty)
-
-
 def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
     """A module's netlist with one instance of every kind; banks by the names of their Liberty views."""
     first: dict[str, Part] = {}
@@ -180,57 +155,6 @@ def _pruned(netlist: Netlist, modules: Iterable[str]) -> str:
         first.setdefault(part.kind, part)
 
     def kind(part: Part) -> str:
-        if part.kind == SRAM_MODULE:
-            return macro_name(bank_macro(part.parameters))
-        return part.kind + SUFFIX if part.kind in modules and part is not first[part.kind] else part.kind
+        return part.kind + SUFFIX if part.kind in modules and part is not first[part.kind] else view_name(part)
 
     return plain_verilog(netlist, kind)
-
-
-def copies_liberty(netlists: Mapping[str, Netlist], library: Library) -> str:
-    """A Liberty file of cells with the ports and the input capacitances of modules, in the library's units."""
-    head = library.path.read_text(errors="replace", encoding="utf-8")
-    units = re.findall(r"^\s*(?:time_unit|leakage_power_unit|voltage_unit|current_unit|pulling_resistance_unit)\s*:.*$",
-                       head, re.MULTILINE)  # fmt: skip
-    units += re.findall(
-        r"^\s*(?:capacitive_load_unit\s*\(|(?:input|output|slew)\w*_pct_\w+\s*:).*$", head, re.MULTILINE
-    )
-    cache: dict[str, PortLoads] = {}
-    types: set[int] = set()
-    cells = []
-    for name, netlist in netlists.items():
-        loads = port_loads(netlists, name, library, cache)
-        pins = []
-        for port, (direction, bits) in netlist.ports.items():
-            types.add(len(bits))
-            each = "".join(
-                f"      pin({port}[{n}]) {{ capacitance : {load:.6g}; }}\n"
-                for n, load in enumerate(loads.get(port, ()))
-            )
-            one = f" capacitance : {loads[port][0]:.6g};" if port in loads else ""
-            if len(bits) == 1:
-                pins.append(f"    pin({port}) {{ direction : {direction};{one} }}\n")
-            else:
-                pins.append(f"    bus({port}) {{ bus_type : bits{len(bits)}; direction : {direction};\n{each}    }}\n")
-        cells.append(f"  cell({name}{SUFFIX}) {{ area : 0; dont_touch : true;\n{''.join(pins)}  }}\n")
-    buses = "".join(
-        f"  type(bits{n}) {{ base_type : array; data_type : bit; bit_width : {n}; bit_from : {n - 1}; bit_to : 0; "
-        "downto : true; }\n"
-        for n in sorted(types)
-    )
-    return f"library(copies) {{\n  delay_model : table_lookup;\n{chr(10).join(units)}\n{buses}{''.join(cells)}}}\n"
-
-
-def require_sta() -> None:
-    """Refuse to start without OpenSTA."""
-    if not shutil.which("sta"):
-        raise InputError("OpenSTA is missing (sta must be on PATH): install it with 'apt-get install opensta'")
-
-
-def _sta(script: Path) -> str:
-    """What OpenSTA prints."""
-    try:
-        done = run_program(["sta", "-no_init", "-no_splash", "-exit", str(script)], limit_s=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"timing took more than {LIMIT_S} s") from None
-    return done.stdout + done.stderr

@@ -16,7 +16,7 @@ from fusioncim.verilog.emit import once
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import SCALE_BITS, SCALE_SHIFT_BITS, Config
 from fusioncim_golden.limits import MAX_HEADS, SCALE_BYTES
-from fusioncim_golden.scale_table import MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
+from fusioncim_golden.scale_table import CENTRED_BIT, MOST_MANTISSA, MOST_SHIFT, least_shift, most_mantissa
 from fusioncim_golden.sinks import SINK_LOG2_BITS
 from fusioncim_golden.slopes import LEAST_SLOPE_SHIFT
 
@@ -28,16 +28,16 @@ def tables_of(config: Config) -> tuple[str, ...]:
 
 def kept_scale_layout() -> data.StructLayout:
     """What is kept of a word of the scale table; legal: it is a scale; the mantissa's top bit is 1."""
-    return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "legal": 1})
+    return data.StructLayout({"mantissa": SCALE_BITS - 1, "shift": SCALE_SHIFT_BITS, "centred": 1, "legal": 1})
 
 
 def kept_scale(config: Config, word: Value, error: Value, slopes: Value) -> Value:
     """A word of the scale table, as it is kept; error: it could not be read; slopes: the job has some."""
-    mantissa, shift = word[:SCALE_BITS], word[SCALE_BITS:]
+    mantissa, shift, above = word[:SCALE_BITS], word[SCALE_BITS:CENTRED_BIT], word[CENTRED_BIT + 1 :]
     fits = _scale_fits(config, mantissa, shift, slopes=False)
     if config.alibi:
         fits = Mux(slopes, _scale_fits(config, mantissa, shift, slopes=True), fits)
-    return Cat(mantissa[:-1], shift[:SCALE_SHIFT_BITS], mantissa[-1] & (shift <= MOST_SHIFT) & fits & ~error)
+    return Cat(mantissa[:-1], shift, word[CENTRED_BIT], mantissa[-1] & ~above.any() & fits & ~error)
 
 
 def _scale_fits(config: Config, mantissa: Value, shift: Value, *, slopes: bool) -> Value:
@@ -78,7 +78,7 @@ class HeadTables(wiring.Component):
         beat_valid, beat, beat_last, beat_error: they come, in the order of `tables_of`.
         complete: that is the last beat of the last one.
         read_enable, head: a query head of the job.
-        mantissa, shift: its score scale.
+        mantissa, shift: its score scale; centred: its values are.
         sink: its sink, all 0 without one.
         slope: its slope, all 0 without one; of an engine that takes slopes.
         legal: all of its words are.
@@ -100,6 +100,7 @@ class HeadTables(wiring.Component):
                 "head": In(HEAD_BITS),
                 "mantissa": Out(SCALE_BITS),
                 "shift": Out(SCALE_SHIFT_BITS),
+                "centred": Out(1),
                 "sink": Out(sink_layout(config.engine)),
                 **slope,
                 "legal": Out(1),
@@ -131,7 +132,7 @@ class HeadTables(wiring.Component):
         m.d.comb += [
             *(self.legal.eq(Cat(legal).all()), self.sink.eq(kept["sinks"])),
             self.mantissa.eq(Cat(kept["scales"][: SCALE_BITS - 1], Const(1, 1))),
-            self.shift.eq(kept["scales"][SCALE_BITS - 1 :]),
+            Cat(self.shift, self.centred).eq(kept["scales"][SCALE_BITS - 1 :]),
         ]
         if chip.engine.alibi:
             m.d.comb += self.slope.eq(kept["slopes"])

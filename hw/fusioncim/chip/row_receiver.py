@@ -166,7 +166,7 @@ class RowReceiver(wiring.Component):
         m.d.comb += [
             *(self.query.data.as_value().eq(vector.as_value()), self.query.query.low.eq(now.keys.low)),
             self.query.query.high.eq(now.keys.high),
-            *(self.query.query.mantissa.eq(tables.mantissa), self.query.query.shift.eq(tables.shift)),
+            *(self.query.query[name].eq(getattr(tables, name)) for name in ("mantissa", "shift", "centred")),
             self.query.sink.eq(tables.sink),
             *(self.query.query[name].eq(value) for name, value in slope.items()),
             self.loaded.eq(self.query_valid.any() & now.final),

@@ -141,7 +141,8 @@ def _scaled(lane: wiring.Component, control: data.View, mantissa: Value) -> Valu
     if lane.config.token_scale_bits == 1:
         product = mantissa << (LEAST_SHIFT - 1)
     else:
-        product = mantissa * Cat(control.scales.value.fraction, Const(1, 1))
+        factor = Mux(control.scaled, mantissa, 0)  # still in a job without scales
+        product = factor * Cat(control.scales.value.fraction, Const(1, 1))
     return Mux(control.scaled, shift_round(product, Const(LEAST_SHIFT)), mantissa)
 
 

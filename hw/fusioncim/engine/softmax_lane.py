@@ -91,11 +91,14 @@ class SoftmaxLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        x, visible = log2_score(m, platform, self)
-        self._merge(m, platform, probabilities(m, platform, self, x, visible))
+        x, visible, centred = log2_score(m, platform, self)
+        centred_3, table = Signal(reset_less=True), self.control[score_stages(self.config)]
+        with m.If(table.enable & table.last):
+            m.d.sync += centred_3.eq(centred)
+        self._merge(m, platform, probabilities(m, platform, self, x, visible), centred_3)
         return m
 
-    def _merge(self, m: Module, platform: object, block: RowBlock) -> None:
+    def _merge(self, m: Module, platform: object, block: RowBlock, centred: Signal) -> None:
         """Last stage: choose the update, move reference and row sum, command the OP-CIM row."""
         config = self.config
         p, exponent, seen = block.p, block.exponent, block.seen
@@ -117,14 +120,17 @@ class SoftmaxLane(wiring.Component):
         full = Signal()
         distance = Signal(signed(REFERENCE_BITS + 2))
         rise = Signal(fits(config.accumulator_bits))
-        load, add, move, wiped = (Signal(name=name) for name in ("load_3", "add_3", "move_3", "wiped_3"))
+        names = ("load", "add", "move", "wiped", "near", "count")
+        load, add, move, wiped, near, count = (Signal(name=f"{name}_3") for name in names)
         # b - r - full = ~(r + ~b + full), with one adder.
         m.d.comb += [
             *(filled.eq(state.filled & ~control.first), full.eq(state.row_sum[-1])),
             distance.eq(~((Cat(full, state.reference).as_signed() + Cat(full, ~exponent).as_signed()) >> 1)),
             rise.eq(distance[: len(rise)] + full),
             move.eq(seen & filled & (distance > config.slack)),
-            add.eq(seen & filled & (distance <= config.slack) & (distance >= -config.flush)),
+            near.eq(seen & filled & (distance <= config.slack)),
+            count.eq(near & centred & (distance >= -config.sum_flush)),
+            add.eq((near & (distance >= Mux(centred, -config.centred_flush, -config.flush))) | (count & full)),
             wiped.eq(move & (distance >= config.accumulator_bits - full)),
             load.eq((seen & ~filled) | wiped),
         ]
@@ -162,7 +168,7 @@ class SoftmaxLane(wiring.Component):
             m.d.comb += update.shift.eq(config.slack + Mux(load, start, -distance))
         adds = load | add | move
         m.d.comb += [
-            states.write_enable.eq(end & (adds | control.first)),
+            states.write_enable.eq(end & (adds | count | control.first)),
             states.write_address.eq(row_address(config, control.word, control.row)),
             states.write_data.eq(written.as_value()),
             *(self.load.enable.eq(end), self.load.row.eq(control.row)),

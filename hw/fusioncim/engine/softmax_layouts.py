@@ -61,6 +61,7 @@ def query_layout(config: Config) -> data.StructLayout:
     Members:
         mantissa, shift: score scale mantissa / 2^shift.
         low, high: it sees the keys from low to high - 1.
+        centred: the values are.
         slope, slope_shift: slope / 2^slope_shift is what a score loses per key of distance, on a chip with alibi.
         position: of the query, there.
     """
@@ -71,6 +72,7 @@ def query_layout(config: Config) -> data.StructLayout:
             "shift": SCALE_SHIFT_BITS,
             "low": POSITION_BITS,
             "high": POSITION_BITS,
+            "centred": 1,
             **(slope if config.alibi else {}),
         }
     )

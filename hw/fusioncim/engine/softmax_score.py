@@ -8,7 +8,7 @@ Stage 0 takes the row's score, stage 1 multiplies and shifts. Where there are ma
 stage 1 only multiplies, and stage 2 multiplies once more, shifts, and takes off the slope's term.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 
 from fusioncim.engine.softmax_layouts import query_layout, row_address, row_depth
@@ -32,8 +32,8 @@ def score_stages(config: Config) -> int:
     return 3 if config.token_scale_bits > 1 or config.alibi else 2
 
 
-def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[data.View, Signal]:
-    """X and whether the key is visible, as of the stage behind; `lane` is the `SoftmaxLane`."""
+def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[data.View, Signal, Signal]:
+    """X, whether the key is visible, and whether values are centred, of the next stage; `lane` is the `SoftmaxLane`."""
     config, control = lane.config, lane.control
     queries = Bank(depth=row_depth(config), width=query_layout(config).size)
     m.submodules.queries = once(platform, queries)
@@ -54,7 +54,7 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
     product = Signal(signed(config.score_bits + SCALE_BITS - 1))
     m.d.comb += [score.eq(taken - lane.correction), product.eq(score * query.mantissa)]
     least = least_shift(config) - config.fraction_bits
-    visible = Signal(reset_less=True)
+    visible, centred = Signal(reset_less=True), Signal(reset_less=True)
     x = Signal(
         data.StructLayout({"fraction": config.fraction_bits, "integer": signed(REFERENCE_BITS)}), reset_less=True
     )
@@ -62,25 +62,28 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
     if score_stages(config) == 2:
         with m.If(control[1].enable):
             m.d.sync += [x.eq(_aligned(product, least) >> _shift(config, query, control[1])), visible.eq(sees)]
-        return x, visible
+            m.d.sync += centred.eq(query.centred)
+        return x, visible, centred
 
     last = control[2]
     product_2 = Signal.like(product, reset_less=True)
     shift_2 = Signal(_shift(config, query, control[1]).shape(), reset_less=True)
-    visible_2 = Signal(reset_less=True)
+    visible_2, centred_2 = Signal(reset_less=True), Signal(reset_less=True)
     with m.If(control[1].enable):
+        m.d.sync += centred_2.eq(query.centred)
         m.d.sync += [product_2.eq(product), shift_2.eq(_shift(config, query, control[1])), visible_2.eq(sees)]
     if config.token_scale_bits > 1:
         least += FRACTION_BITS
-        scaled = product_2 * Cat(last.scales.key.fraction, Const(1, 1))
+        more = Mux(last.scaled, product_2, 0).as_signed()  # still in a job without scales
+        scaled = (product_2 << FRACTION_BITS) + more * last.scales.key.fraction
     else:
         scaled = product_2
     found: Value = _aligned(scaled, least) >> shift_2
     if config.alibi:
         found -= _slope_term(m, config, query, control)
     with m.If(last.enable):
-        m.d.sync += [x.eq(found), visible.eq(visible_2)]
-    return x, visible
+        m.d.sync += [x.eq(found), visible.eq(visible_2), centred.eq(centred_2)]
+    return x, visible, centred
 
 
 def _shift(config: Config, query: data.View, control: data.View) -> Value:

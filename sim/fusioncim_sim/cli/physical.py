@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
     Changes,
     ClockMhz,
@@ -83,8 +84,8 @@ def timing(
 
     Example: fusioncim timing --preset tiny --engine --clock-mhz 500
     """
+    from fusioncim.asic.opensta import require_sta
     from fusioncim.asic.synthesis.synth import require_pyosys
-    from fusioncim.asic.timing import require_sta
     from fusioncim.build.workers import cores
     from fusioncim_sim.gates.asic_figures import period_of, read_library, time_design, timing_figures
     from fusioncim_sim.screen.asic import timing_page
@@ -112,6 +113,13 @@ def power(
     listed: Annotated[bool, typer.Option("--heads", help="List the captured heads, and end.")] = False,
     tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
     clock_mhz: ClockMhz = 400.0,
+    wires: Annotated[bool, typer.Option("--wires", help="Place the engine, and count its wires (minutes).")] = False,
+    wire_ff_um: Annotated[
+        float | None, typer.Option(help="Capacitance of wires, fF per um; 0.09 to 0.18 in the sources. Default: 0.1.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for the figures, and a picture of the placement.")
+    ] = None,
     jobs: Processes = None,
     json_out: JsonOut = None,
 ) -> None:
@@ -120,14 +128,18 @@ def power(
     The tile: the last `rows` queries of the first tokens, causal, of equalized heads. They stand side by side and fill
     the columns; --head names as many, of any model of --heads. Exit status 1 if an output bit differs.
 
-    Example: fusioncim power --head sink --tokens 64 --json power.json
+    Example: fusioncim power --head sink --tokens 64 --wires --output build/power
     """
+    from fusioncim.asic.opensta import require_sta
+    from fusioncim.asic.placement.placer import require_placer
+    from fusioncim.asic.placement.wires import FF_UM, check_ff_um
     from fusioncim.asic.synthesis.synth import require_pyosys
     from fusioncim.build.workers import cores
+    from fusioncim_sim.files import check_directory, to_json, write_directory
     from fusioncim_sim.gates.asic_figures import period_of, read_library
     from fusioncim_sim.gates.gate_level import require_gates
     from fusioncim_sim.gates.power_figures import power_figures
-    from fusioncim_sim.gates.tile_energy import run_tile
+    from fusioncim_sim.gates.tile_energy import engine_wires, run_tile
     from fusioncim_sim.heads.captured import captured_figures, captured_heads
     from fusioncim_sim.screen.power import captured_page, power_page
 
@@ -138,14 +150,34 @@ def power(
         return
     chosen = choose_config(preset, config, changes)
     period = period_of(clock_mhz)
+    if wire_ff_um is not None:
+        check_ff_um(wire_ff_um)
+        if not wires:
+            raise InputError("--wire-ff-um must come with --wires")
     heads = captured_heads(chosen, head or ())
     require_gates()
+    require_sta()
     require_pyosys()
+    if wires:
+        require_placer()
+    if output:
+        check_directory(output)
     results = Results(json_out, "library", "energy_fj", "power_mw")
     library = read_library(liberty, node)
-    result = run_tile(chosen, library, heads, tokens, period, jobs=jobs or cores())
-    power_page(results.console, result, library)
-    results.write(power_figures(result, library))
+    processes = jobs or cores()
+    placed = engine_wires(chosen, library, wire_ff_um or FF_UM, jobs=processes) if wires else None
+    result = run_tile(chosen, library, heads, tokens, period, wires=placed, jobs=processes)
+    figures = power_figures(result, library, placed)
+    power_page(results.console, result, library, figures["wires"])
+    if output:
+        from fusioncim_sim.pages.placement_picture import draw_placement
+
+        files = {"power.json": to_json(figures)} | (
+            {"placement.png": draw_placement(placed.placement)} if placed else {}
+        )
+        write_directory(output, files, chosen.as_dict())
+        results.say(f"{output}: {len(files)} files")
+    results.write(figures)
     if not result.bit_exact:
         raise typer.Exit(1)
 

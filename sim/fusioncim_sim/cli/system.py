@@ -24,7 +24,7 @@ def evaluate(
     model: Annotated[
         str,
         typer.Option(
-            help="Language model: llama3-8b, llama3-70b, llama2-7b, gpt3-175b, bert-base, deepseek-v3, "
+            help="Language model: llama3-8b, llama3-70b, llama2-7b, gpt3-175b, next-gpt, bert-base, deepseek-v3, "
             "a Hugging Face config.json, or the directory of one."
         ),
     ] = "llama3-8b",

@@ -14,6 +14,7 @@ import numpy as np
 
 from fusioncim.asic.cells.cell_verilog import cells_verilog
 from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.net_delays import Delays
 from fusioncim.asic.netlist.netlist import Flat
 from fusioncim.asic.netlist.netlist_verilog import flat_verilog
 from fusioncim.asic.power.activity import Activity
@@ -33,6 +34,7 @@ from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.programs import compile_icarus, compile_step
 from fusioncim_sim.rtl.runner import Program
 from fusioncim_sim.rtl.simulators import require_icarus
+from fusioncim_sim.rtl.stream import CLOCK_NS
 
 COUNTER = Path(__file__).with_name("toggles.c")
 TOGGLES = "FUSIONCIM_TOGGLES"
@@ -41,22 +43,31 @@ IDLE = 100
 
 
 def simulate_gates(
-    config: Config, jobs: Sequence[tuple[Heads, Job]], design: Design, flat: Flat
+    config: Config, jobs: Sequence[tuple[Heads, Job]], design: Design, flat: Flat, delays: Delays | None = None
 ) -> tuple[Run, dict[str, Activity]]:
     """Run jobs back to back on the flat netlist of a mapped engine; activities by `engine_bench.PHASES`."""
-    with counting(build_gates(design, flat), flat) as (program, counted):
+    with counting(build_gates(design, flat, delays), flat) as (program, counted):
         run = simulate_jobs(config, jobs, program=program, idle=IDLE)
-        return run, dict(zip(PHASES, read_activities(counted, flat.nets), strict=True))
+        return run, dict(zip(PHASES, read_activities(counted, flat.nets, delays), strict=True))
 
 
 def simulate_chip_gates(
-    chip: ChipConfig, jobs: Sequence[ChipJob], design: Design, flat: Flat, *, cycles: int
+    chip: ChipConfig,
+    jobs: Sequence[ChipJob],
+    design: Design,
+    flat: Flat,
+    *,
+    cycles: int,
+    delays: Delays | None = None,
 ) -> tuple[ChipRun, Activity]:
-    """Run jobs on the flat netlist of a mapped chip, in which the boxes, its engines, are RTL."""
+    """Run jobs on the flat netlist of a mapped chip, in which the boxes, its engines, are RTL.
+
+    What leaves an engine has no delay, and no edges but its toggles.
+    """
     _, engines = cached_verilog(Engine(chip.engine))
-    with counting(build_gates(design, flat, engines), flat) as (program, counted):
+    with counting(build_gates(design, flat, delays, engines), flat) as (program, counted):
         run = simulate_chip(chip, jobs, cycles=cycles, program=program)
-        (activity,) = read_activities(counted, flat.nets)
+        (activity,) = read_activities(counted, flat.nets, delays)
         return run, activity
 
 
@@ -69,23 +80,36 @@ def counting(place: Path, flat: Flat) -> Iterator[tuple[Program, Path]]:
         yield Program(place, flat.name, options, {TOGGLES: counted.name}, {counted.name: counted}), counted
 
 
-def read_activities(path: Path, nets: int) -> list[Activity]:
-    """What `toggles.c` wrote, by phase."""
+def read_activities(path: Path, nets: int, delays: Delays | None = None) -> list[Activity]:
+    """What `toggles.c` wrote, by phase.
+
+    Edges of nets without a delay are their toggles: in between the simulator takes several steps at one time.
+    """
     with path.open(encoding="utf-8") as file:
         cycles = [int(word) for word in file.readline().split()]
         table = np.loadtxt(file, dtype=np.int64, ndmin=2)
+    delayed = delays.rise > 0 if delays else np.zeros(nets, bool)
     activities = []
     for phase, length in enumerate(cycles):
-        toggles, high = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
-        toggles[table[:, 0]], high[table[:, 0]] = table[:, 1 + 2 * phase], table[:, 2 + 2 * phase]
+        toggles, high, edges = (np.zeros(nets, np.int64) for _ in range(3))
+        for column, counts in enumerate((toggles, high, edges)):
+            counts[table[:, 0]] = table[:, 1 + 3 * phase + column]
         high[1] = length
-        activities.append(Activity(length, toggles, high))
+        activities.append(Activity(length, toggles, high, np.where(delayed, edges, toggles)))
     return activities
 
 
-def build_gates(design: Design, flat: Flat, boxes: str = "") -> Path:
-    """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes."""
-    text = flat_verilog(flat, design.library)
+def build_gates(design: Design, flat: Flat, delays: Delays | None = None, boxes: str = "") -> Path:
+    """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes.
+
+    Errors: a path is longer than half of the benches' clock period, when `toggles.c` looks.
+    """
+    if delays and delays.longest_ns > CLOCK_NS / 2:
+        raise InputError(
+            f"the longest path of {flat.name} must take at most {CLOCK_NS / 2:g} ns in a simulation with delays, "
+            f"not {delays.longest_ns:g}"
+        )
+    text = flat_verilog(flat, design.library, delays)
     models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
     boxes, bank = without_comments(boxes), without_comments(SRAM.read_text(encoding="utf-8"))
     key = short_hash(text, models, boxes, bank, require_icarus())

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fusioncim.asic.memory.memory_array import bank_macro, macro_of_shape
+from fusioncim.asic.memory.memory_array import macro_of_shape
 from fusioncim.asic.memory.memory_liberty import liberty_view, macro_name
 from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist
-from fusioncim.asic.netlist.netlist_verilog import plain_verilog
+from fusioncim.asic.netlist.netlist_verilog import plain_verilog, view_name
 from fusioncim.lib.bank import SRAM
 from fusioncim_sim.files import to_json
 
@@ -32,9 +32,7 @@ def netlist_files(design: Design, figures: Mapping[str, Any]) -> dict[str, bytes
 
 def module_verilog(netlist: Netlist) -> str:
     """A mapped module as Verilog, whose banks have the names of their views."""
-    return plain_verilog(
-        netlist, lambda part: macro_name(bank_macro(part.parameters)) if part.kind == SRAM_MODULE else part.kind
-    )
+    return plain_verilog(netlist, view_name)
 
 
 def bank_verilog(macro: Macro) -> str:

@@ -5,14 +5,16 @@ from dataclasses import asdict
 from typing import Any
 
 from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.placement.wires import Wires
 from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.gates.wire_figures import wire_figures
 from fusioncim_sim.heads.captured import model_of
 
 
-def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
-    """Everything that `fusioncim power` finds."""
+def power_figures(result: TileResult, library: Library, wires: Wires | None = None) -> dict[str, Any]:
+    """Everything that `fusioncim power` finds; wires: that are in the energies."""
 
     def energies(energy: Any) -> Mapping[str, float]:
         return {name: round(value, 1) for name, value in asdict(energy).items()}
@@ -36,4 +38,5 @@ def power_figures(result: TileResult, library: Library) -> dict[str, Any]:
         "total_fj": round(result.energy.total, 1),
         "fj_per_mac": round(result.energy.total / (len(ARRAYS) * result.macs), 2),
         "power_mw": round(result.power_mw, 4),
+        "wires": wire_figures(wires, library) if wires else None,
     }

@@ -18,7 +18,7 @@ def captured_operands(config: Config, tokens: int) -> Heads:
     check_range("columns of captured heads", config.columns, 1, sum(map(width, heads)))
     check_range("tokens", tokens, 1, min(len(head.q) for head in heads))
     q, k, v = (x[..., : config.columns] for x in side_by_side(heads, tokens))
-    return quantize(q, k, v, bits=config.operand_bits)
+    return quantize(q, k, v, bits=config.operand_bits, centred=True)
 
 
 def stored_job(config: Config, heads: Heads, job: Job) -> StoredJob:

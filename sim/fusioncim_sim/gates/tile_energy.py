@@ -3,8 +3,8 @@
 A tile is `rows` queries; together they are the last ones of the first `tokens` tokens of a head, causal. Heads stand
 side by side where the engine has more columns than a head. Operands are those of all these tokens, equalized.
 
-The mapped netlist is simulated, every output bit is compared with the golden model, and what its nets did gives the
-energy. Loading of the queries and the drain of the outputs are included.
+The mapped netlist is simulated, every output bit is compared with the golden model, and what its nets did, with the
+delays of its gates, gives the energy. Loading of the queries and the drain of the outputs are included.
 """
 
 from collections import defaultdict
@@ -15,7 +15,13 @@ from functools import partial
 import numpy as np
 
 from fusioncim.asic.cells.cell_library import Library
-from fusioncim.asic.netlist.netlist import flatten
+from fusioncim.asic.delays import delays
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.net_delays import Delays
+from fusioncim.asic.netlist.netlist import Flat, flatten
+from fusioncim.asic.placement.floor_plan import place_design
+from fusioncim.asic.placement.placer import require_placer
+from fusioncim.asic.placement.wires import FF_UM, Wires, check_ff_um, wires_of
 from fusioncim.asic.power.activity import Activity
 from fusioncim.asic.power.power import Energy, PowerModel
 from fusioncim.asic.synthesis.synth import synthesize
@@ -60,6 +66,7 @@ class TileResult:
         macs: unmasked multiply-accumulates of QK^T; PV has as many.
         additions: blocks that rows add to O; all others are skipped.
         mismatches: outputs that are not the golden model's.
+        wire_ff_um: capacitance of the wires in these energies, None without wires.
         phases: cycles and energies by `UNITS` of each of `engine_bench.PHASES`; what comes after the last output is
             `idle`, and in none of the sums.
     """
@@ -74,6 +81,7 @@ class TileResult:
     additions: int
     mismatches: int
     phases: dict[str, tuple[int, dict[str, Energy]]]
+    wire_ff_um: float | None = None
 
     @property
     def energies(self) -> dict[str, Energy]:
@@ -122,13 +130,15 @@ def run_tile(
     period_ns: float,
     *,
     tiles: int = 1,
+    wires: Wires | None = None,
     jobs: int = 1,
 ) -> TileResult:
-    """Map an engine and run tiles on it. heads: side by side they have the engine's columns."""
-    whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits)
+    """Map an engine and run tiles on it. heads: side by side they have the engine's columns; wires: of the engine."""
+    whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits, centred=True)
     queries = last_queries(whole, tiles * config.rows)
     job = Job(queries=queries.q.shape[1], keys=tokens)
-    return run_job(config, library, [head.name for head in heads], queries, job, period_ns, jobs=jobs)
+    names = [head.name for head in heads]
+    return run_job(config, library, names, queries, job, period_ns, wires=wires, jobs=jobs)
 
 
 def last_queries(heads: Heads, count: int) -> Heads:
@@ -145,15 +155,15 @@ def run_job(
     job: Job,
     period_ns: float,
     *,
+    wires: Wires | None = None,
     jobs: int = 1,
 ) -> TileResult:
-    """Map an engine and run a job on it; names: of the heads."""
-    library.require_power()
-    library.require_node_of_banks()
-    design = synthesize(Engine(config), library, jobs=jobs)
-    flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
+    """Map an engine and run a job on it; names: of the heads; wires: of the engine (`engine_wires`)."""
+    design, flat = _mapped(config, library, jobs)
+    name, capacitance = f"{len(flat.cells):,} cells", wires.capacitance(library) if wires else None
     # `run_all` shows how long it takes.
-    name, simulation = f"{len(flat.cells):,} cells", partial(simulate_gates, config, [(queries, job)], design, flat)
+    timed: Delays = run_all({name: partial(delays, flat, library, capacitance)}, jobs=1, title="delays")[name]
+    simulation = partial(simulate_gates, config, [(queries, job)], design, flat, timed)
     done: tuple[Run, dict[str, Activity]] = run_all({name: simulation}, jobs=1, title="gates")[name]
     run, activities = done
     expected = golden.run(config, queries, job)
@@ -167,8 +177,31 @@ def run_job(
         macs=expected.events.scores * config.columns,
         additions=expected.events.additions,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
-        phases=energy_by_phase(PowerModel(flat, library), activities, period_ns),
+        phases=energy_by_phase(_model(flat, library, wires), activities, period_ns),
+        wire_ff_um=wires.ff_um if wires else None,
     )
+
+
+def engine_wires(config: Config, library: Library, ff_um: float = FF_UM, *, jobs: int = 1) -> Wires:
+    """Map an engine and place it: its wires."""
+    require_placer()
+    check_ff_um(ff_um)
+    design, flat = _mapped(config, library, jobs)
+    placement = place_design({name: design.netlist(name) for name in design.order}, flat, library, jobs=jobs)
+    return wires_of(placement, library, ff_um)
+
+
+def _mapped(config: Config, library: Library, jobs: int) -> tuple[Design, Flat]:
+    library.require_power()
+    library.require_node_of_banks()
+    design = synthesize(Engine(config), library, jobs=jobs)
+    return design, flatten({name: design.netlist(name) for name in design.order}, design.top)
+
+
+def _model(flat: Flat, library: Library, wires: Wires | None) -> PowerModel:
+    if wires is None:
+        return PowerModel(flat, library)
+    return PowerModel(flat, library, wires=wires.capacitance(library), trees=wires.trees.energy)
 
 
 def energy_by_phase(

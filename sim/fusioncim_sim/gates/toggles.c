@@ -1,13 +1,16 @@
 /* Counts what the nets of a flat netlist do, as a VPI module of Icarus Verilog.
  *
  * Nets n<number> of the top module are looked at once per cycle, at the falling edge of `clk`: a toggle is a difference
- * from the cycle before, whatever happened in between. Nets c<number> carry clocks: each of their edges counts. Changes
- * to or from an unknown value do not count.
+ * from the cycle before, whatever happened in between. Beside it the edges between two looks are counted. Nets c<number>
+ * carry clocks: each of their edges is a toggle.
+ *
+ * A toggle to or from an unknown value does not count. An edge is one from 0 to 1 or back, also through an unknown value;
+ * none counts after a look that saw an unknown one.
  *
  * The top module is that of cocotb. Cycles are counted apart by phase: the bench, which runs in this process, sets
  * $FUSIONCIM_PHASE to 0 (as it is when not set), 1, .. Written to the file $FUSIONCIM_TOGGLES: a line with the cycles of
- * every phase, then a line for every net with its number and for every phase toggles and high, the cycles in which it was
- * 1 when looked at.
+ * every phase, then a line for every net with its number and for every phase toggles, high (the cycles in which it was
+ * 1 when looked at) and edges.
  */
 
 #include <stdint.h>
@@ -23,8 +26,10 @@ typedef struct {
   uint32_t number;
   uint32_t toggles[PHASES];
   uint32_t high[PHASES];
+  uint32_t edges[PHASES];
+  uint32_t fresh; /* edges since the last look */
   uint32_t since; /* cycle of the last change, or the first of the phase */
-  unsigned char value, touched, clock;
+  unsigned char value, known, touched, clock; /* when looked at; the last known one */
 } net_t;
 
 static net_t *nets;
@@ -58,12 +63,18 @@ static void end_phase(void) {
 
 static PLI_INT32 changed(p_cb_data data) {
   net_t *net = (net_t *)data->user_data;
+  unsigned char value = value_of(net->handle);
   if (net->clock) {
-    take(net, value_of(net->handle));
-  } else if (!net->touched) {
+    take(net, value);
+    return 0;
+  }
+  if (!net->touched) {
     net->touched = 1;
     touched[touched_count++] = net;
   }
+  if (value == UNKNOWN) return 0;
+  if (net->known != UNKNOWN && net->known != value) net->fresh++;
+  net->known = value;
   return 0;
 }
 
@@ -77,8 +88,10 @@ static PLI_INT32 look(p_cb_data data) {
     if (phases <= phase) phases = phase + 1;
   }
   for (uint32_t n = 0; n < touched_count; n++) {
-    touched[n]->touched = 0;
-    take(touched[n], value_of(touched[n]->handle));
+    net_t *net = touched[n];
+    if (net->value != UNKNOWN) net->edges[phase] += net->fresh;
+    take(net, value_of(net->handle));
+    net->fresh = net->touched = 0;
   }
   touched_count = 0;
   cycle++;
@@ -118,7 +131,8 @@ static PLI_INT32 start(p_cb_data data) {
     unsigned long number = strtoul(name + 1, &end, 10);
     if ((name[0] != 'n' && name[0] != 'c') || end == name + 1 || *end) continue;
     if (count == room) nets = realloc(nets, (room *= 2) * sizeof *nets);
-    nets[count++] = (net_t){.handle = handle, .number = number, .clock = name[0] == 'c', .value = UNKNOWN};
+    nets[count++] = (net_t){.handle = handle, .number = number, .clock = name[0] == 'c', .value = UNKNOWN,
+                            .known = UNKNOWN};
   }
   touched = malloc((count + 1) * sizeof *touched);
   if (!clock_handle) {
@@ -143,7 +157,8 @@ static PLI_INT32 finish(p_cb_data data) {
   for (unsigned k = 0; k < phases; k++) fprintf(file, k ? " %u" : "%u", cycles[k]);
   for (uint32_t n = 0; n < count; n++) {
     fprintf(file, "\n%u", nets[n].number);
-    for (unsigned k = 0; k < phases; k++) fprintf(file, " %u %u", nets[n].toggles[k], nets[n].high[k]);
+    for (unsigned k = 0; k < phases; k++)
+      fprintf(file, " %u %u %u", nets[n].toggles[k], nets[n].high[k], nets[n].edges[k]);
   }
   fprintf(file, "\n");
   fclose(file);

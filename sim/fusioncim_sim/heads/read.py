@@ -65,13 +65,13 @@ class Head:
         return equalize(q[None], k, v, largest)
 
     def quantized(self, config: Config) -> Heads:
-        """Operands for the engine; floats are equalized first."""
+        """Operands for the engine; floats are equalized first, so their values are centred."""
         if self.is_integer:
             integers = (x.astype(np.int64) for x in (self.q[None], self.k, self.v))
             scale_q, scale_k, scale_v = self.scales
             return from_integers(*integers, scale_q=scale_q, scale_k=scale_k, scale_v=scale_v)
         rewritten = self.equalized()
-        return quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits)
+        return quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits, centred=True)
 
     def unquantized_attention(self, job: Job) -> Float:
         """Float attention on floats as read."""

@@ -1,8 +1,9 @@
 """Blocks of keys that the rows of the OP-CIM add to O, in all heads of a model that reads, by the length of the text.
 
-A row skips a block that lies below 2^-flush of the row's reference as a whole, and takes next to no energy for it. The
-more keys a row sees, the larger is the part of them that does. The model keeps its own float attention; beside it every
-layer's operands are quantized as the engine does and its rows walked under the schedule of the chip.
+Values are centred, so a row skips a block that lies below 2^-centred_flush of the row's reference as a whole, and takes
+next to no energy for it. The more keys a row sees, the larger is the part of them that does. The model keeps its own
+float attention; beside it every layer's operands are quantized as the engine does and its rows walked under the
+schedule of the chip.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def measure_additions(
     done = run_all(work, jobs=jobs, title="additions")
     config = attention.config
     return {
-        "flush": config.flush,
+        "flush": config.centred_flush,
         "schedule": config.schedule,
         "engines": attention.engines,
         "per_key": {str(n): round(done[f"{n} tokens"], 5) for n in lengths},

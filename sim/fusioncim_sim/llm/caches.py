@@ -120,6 +120,6 @@ def attentions(
     for name in names:
         cache, bits, fixed = CACHES[name]
         config = base.config.override(token_scale_bits=bits)
-        own = replace(base, config=config, cache=cache, subtract_mean_k=fixed, equal=fixed)
+        own = replace(base, config=config, cache=cache, subtract_mean_k=fixed, subtract_mean_v=fixed, equal=fixed)
         found[name] = calibrated(model, tokens, own, around)
     return found

@@ -92,7 +92,7 @@ def same_operands(operands: Operands, token_scale_bits: int = 0) -> Tensor:
         rest = {"is_causal": True}  # without a mask: half of the time
     out = attend(q, *(x[:, None] for x in (k, v)), **rest, scale=1.0, enable_gqa=True)
     out = out.transpose(1, 2).flatten(1, 2)
-    return out.double() * (operands.low < operands.high)[..., None] * operands.scale_v[:, None]
+    return operands.outputs(out.double() * (operands.low < operands.high)[..., None], 1.0)
 
 
 class Nudged(Attention):

@@ -13,7 +13,9 @@ from fusioncim_sim.files import check_place, is_stream, write_file
 from fusioncim_sim.pages import charts
 from fusioncim_sim.studies.calibration.cases import CASES
 from fusioncim_sim.studies.cost.tables import HEADS, cost_table
-from fusioncim_sim.studies.reproduction import reproduction_table
+from fusioncim_sim.studies.reproduction import claims_table, reproduction_table
+from fusioncim_sim.studies.reproduction.curves import curves_table
+from fusioncim_sim.studies.reproduction.traffic_split import split_table
 from fusioncim_sim.studies.sensitivity import sensitivity_table, turns_table
 from fusioncim_sim.studies.study import read
 from fusioncim_sim.studies.system import ablation_table, baseline_table, system_table
@@ -21,7 +23,7 @@ from fusioncim_sim.system.dram import CONTROLLER_NS, DRAMS
 from fusioncim_sim.system.explore import RESULTS, read_results
 from fusioncim_sim.system.models import MODELS
 from fusioncim_sim.system.pareto import front, lines
-from fusioncim_sim.system.published import published_table
+from fusioncim_sim.system.published_designs import published_table
 
 INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
 MARK = "<!-- FusionCIM report -->"
@@ -69,7 +71,8 @@ def page(data: Mapping[str, Mapping[str, Any]], explored: Sequence[Mapping[str, 
         "Cost": _cost(data["cost"]),
         "Models": _models(data["system"]),
         "Baselines": _baselines(data["system"]),
-        "Reproduction": table(reproduction_table(data["reproduction"])),
+        "Reproduction": table(reproduction_table(data["reproduction"])) + table(curves_table(data["system"])),
+        "Claims": table(claims_table(data["reproduction"])) + table(split_table(data["reproduction"])),
         "Ablation": _ablation(data["system"]),
         "Sensitivity": _sensitivity(data["sensitivity"]),
         "Pareto front": _pareto(explored),

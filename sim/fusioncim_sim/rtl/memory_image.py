@@ -111,7 +111,8 @@ class Image:
         mantissa, shift = (
             np.concatenate([getattr(group, name)[:, 0] for group in groups]) for name in ("mantissa", "shift")
         )
-        _put(memory, job.scales, pack_scales(mantissa, shift).astype("<u4").tobytes())
+        centred = np.concatenate([np.full(len(group.q), group.centred) for group in groups])
+        _put(memory, job.scales, pack_scales(mantissa, shift, centred).astype("<u4").tobytes())
         if intervals is not None:
             _put(memory, job.intervals, intervals.astype("<u4").tobytes())
 

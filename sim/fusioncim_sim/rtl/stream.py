@@ -15,7 +15,8 @@ from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, gather, wi
 
 from fusioncim_golden.arith import Int
 
-CLOCK_NS = 2
+CLOCK_NS = 10
+"""Period of the benches' clock: half of it is longer than the paths of a netlist with delays."""
 
 Stall = Callable[[], bool]
 """Called once per cycle: True to pause in this cycle."""

@@ -71,7 +71,7 @@ def query_word(config: Config, heads: Heads, head: int, query: int, keys: tuple[
     layout = query_row_layout(config)
     word = pack_vector(heads.q[head, query], config.operand_bits) << layout["data"].offset
     info = {"mantissa": int(heads.mantissa[head, query]), "shift": int(heads.shift[head, query])}
-    info |= {"low": keys[0], "high": keys[1]}
+    info |= {"low": keys[0], "high": keys[1], "centred": int(heads.centred)}
     if config.alibi:
         info |= slope_fields(0 if heads.slopes is None else int(heads.slopes[head]), position)
     sink = 0 if heads.sinks is None else int(heads.sinks[head]) >> (SINK_BITS - sink_layout(config).size)

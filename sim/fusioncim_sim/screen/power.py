@@ -23,13 +23,15 @@ TITLES = {
     "leakage": "leak-\nage",
     "memory": "mem-\nory",
     "memory_leakage": "memory\nleakage",
+    "wires": "wires",
+    "glitches": "glit-\nches",
 }
 """Columns of the page, by field of `Energy`."""
 
 
-def power_page(console: Console, result: TileResult, library: Library) -> None:
-    """Energy by unit and kind."""
-    names = [field.name for field in fields(Energy)]
+def power_page(console: Console, result: TileResult, library: Library, wires: Mapping[str, Any] | None = None) -> None:
+    """Energy by unit and kind; wires: their figures, if the energies have any."""
+    names = [field.name for field in fields(Energy) if wires or field.name != "wires"]
     macs = len(ARRAYS) * result.macs
     grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
     total = result.energy.total
@@ -45,10 +47,18 @@ def power_page(console: Console, result: TileResult, library: Library) -> None:
         f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
         f"use of the multipliers {result.utilization:.1%}.\n"
         f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
-        f"multiply-accumulate; gates looked at once per cycle, no wires.\n"
+        f"multiply-accumulate; gates and their glitches, {'with' if wires else 'no'} wires.\n"
         f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",
         soft_wrap=True,
     )
+    if wires:
+        console.print(
+            f"Wires: {wires['total_mm']:,.0f} mm at {wires['ff_um']:g} fF per um on {wires['width_um']:,.0f} x "
+            f"{wires['height_um']:,.0f} um; in clock trees {wires['clock_mm']:,.0f} mm and {wires['clock_buffers']:,} "
+            f"buffers.\nNo cell is sized for its wire: {wires['overloaded_nets']:,} nets load their driver more than "
+            "the library allows.",
+            soft_wrap=True,
+        )
     warn(console, fallbacks(library))
 
 

@@ -15,14 +15,11 @@ from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.cells.liberty import default_liberty, load
 from fusioncim.asic.memory.memory_array import bank_macro
 from fusioncim.asic.memory.memory_model import Macro
-from fusioncim.asic.netlist.mapped_design import Design
-from fusioncim.asic.netlist.netlist import Flat, flatten
-from fusioncim.asic.power.power import Energy, PowerModel
+from fusioncim.asic.power.power import Energy
 from fusioncim.asic.synthesis.bank_logic import BANKS
 from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
 from fusioncim.lib.bank import Bank
-from fusioncim.verilog.emit import used
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
@@ -77,11 +74,16 @@ def of_macro(macro: Macro) -> dict[str, float]:
 
 def measure_cells(shape: Mapping[str, Any], banks: str, library: Library, count: int = ACCESSES) -> dict[str, float]:
     """Area and energies of a mapped bank. idle_fj: clock and its tree in a cycle without an access."""
+    from fusioncim_sim.gates.played import PlayedUnit
+
     design = synthesize(Bank(**shape), library, banks=banks)
-    flat = flatten({name: design.netlist(name) for name in design.order}, design.top)
-    model = PowerModel(flat, library)
-    fill, read, write = (simulate(shape, design, flat, model, kind, count) for kind in ("fill", "read", "write"))
-    short, long = (simulate(shape, design, flat, model, "none", number) for number in (count, 2 * count))
+    unit = PlayedUnit(Bank(**shape), design)
+
+    def played(kind: str, number: int) -> Energy:
+        return unit.energy(accesses(shape, kind, number), PERIOD_NS)
+
+    fill, read, write = (played(kind, count) for kind in ("fill", "read", "write"))
+    short, long = (played("none", number) for number in (count, 2 * count))
     cycles = 2 * count  # that the longer one has more
     return {
         "um2": design.area(),
@@ -100,19 +102,6 @@ def rounded(values: Mapping[str, float]) -> dict[str, float]:
 def dynamic(energy: Energy) -> float:
     """All but leakage, in fJ."""
     return energy.switching + energy.internal + energy.clock + energy.tree
-
-
-def simulate(shape: Mapping[str, Any], design: Design, flat: Flat, model: PowerModel, kind: str, count: int) -> Energy:
-    """Energy of a run with `count` accesses."""
-    from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
-    from fusioncim_sim.rtl.runner import run
-
-    bank = Bank(**shape)
-    used(bank)
-    with counting(build_gates(design, flat), flat) as (program, counted):
-        run(bank, "fusioncim_sim.rtl.bank_bench", "runs_accesses", accesses(shape, kind, count), program=program)
-        (activity,) = read_activities(counted, flat.nets)
-    return sum(model.energies(activity, PERIOD_NS).values(), Energy())
 
 
 def accesses(shape: Mapping[str, Any], kind: str, count: int) -> dict[str, list[str]]:

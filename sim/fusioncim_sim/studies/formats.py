@@ -27,8 +27,8 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 PAPER = PRESETS["paper"].engine
-SMALL = PRESETS["small"].override(rows=8, softmax_lanes=1).engine
-"""An engine of the captured heads' dimension with as few rows as a lane has."""
+SMALL = PAPER.override(rows=8, softmax_lanes=1)
+"""The same with as few rows as a lane has."""
 TOKENS, CLOCK_NS = 256, 2.5
 CHIPS: Mapping[str, Mapping[str, Any]] = {
     "neither": {},
@@ -82,7 +82,7 @@ def energy(config: Config, job: str, liberty: Path) -> dict[str, Any]:
 def operands(config: Config, heads: Sequence[Head], job: str) -> Heads:
     """Captured heads as a job has them."""
     scaled = config.token_scale_bits if "token" in job else 0
-    found = quantize(*side_by_side(heads, TOKENS), token_scale_bits=scaled)
+    found = quantize(*side_by_side(heads, TOKENS), token_scale_bits=scaled, centred="sinks" not in job)
     if job == "INT4 cache":
         found = replace(found, k=found.k // 16 * 16, v=found.v // 16 * 16)
     if "slopes" in job:

@@ -54,6 +54,11 @@ SUBJECTS: Mapping[str, Subject] = {
     "formats": Subject(
         about="what numbers of real caches cost an engine in area and energy", time="many minutes", extra="sim,synth"
     ),
+    "exponential": Subject(
+        about="the published exponential beside that of a lane in area, energy and error",
+        time="minutes",
+        extra="sim,synth",
+    ),
     "timing": Subject(about="all presets against the clock", time="minutes", extra="synth"),
     "calibration": Subject(
         about="counters of the RTL, to which the model behind evaluate is held", time="minutes", extra="sim"
@@ -63,7 +68,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "roofline": Subject(
         about="short prompts, decode steps and batches over the least cycles that they can take", time="a minute"
     ),
-    "reproduction": Subject(about="the published figures beside ours", time="seconds"),
+    "reproduction": Subject(about="the published figures and claims beside ours", time="a minute"),
     "masks": Subject(about="what windows, chunks and other masks cost", time="minutes"),
     "paging": Subject(about="what keys and values in pages cost", time="minutes"),
     "sensitivity": Subject(about="how the comparison depends on what it assumes", time="minutes"),

@@ -19,7 +19,8 @@ from fusioncim_sim.system.energy_table import NOMINAL_28NM, corner, default_tabl
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.model_table import models_table
 from fusioncim_sim.system.models import model
-from fusioncim_sim.system.published import A100_WATTS, a100_seconds, published_table
+from fusioncim_sim.system.published import A100_WATTS, a100_seconds
+from fusioncim_sim.system.published_designs import published_table
 from fusioncim_sim.system.workload import Phase
 
 PAPER = PRESETS["paper"]
@@ -34,6 +35,7 @@ CASES: Mapping[str, tuple[str, Phase]] = {
     "llama3-70b, 8,192": ("llama3-70b", Phase(tokens=8192)),
     "llama2-7b, 4,096": ("llama2-7b", Phase(tokens=4096)),
     "gpt3-175b, 2,048": ("gpt3-175b", Phase(tokens=2048)),
+    "next-gpt, 4,096": ("next-gpt", Phase(tokens=4096)),
     "bert-base, 512": ("bert-base", Phase(tokens=512)),
 }
 
@@ -101,10 +103,22 @@ def compared(tokens: int) -> dict[str, Any]:
 
 def llama(tokens: int) -> tuple[Evaluation, Attention]:
     """A layer of LLaMA-3-8B on the chip, and as the baselines take it."""
-    table, this, memory = read_table(default_table()), model("llama3-8b"), dram(MEMORY)
-    ours = evaluate(PAPER, this, Phase(tokens=tokens), dram=memory, table=table, at=corner(CORNER))
-    clock = ours.clock_mhz
-    return ours, Attention(chip=PAPER, model=this, dram=memory, clock_mhz=clock, queries=tokens, start=0, keys=tokens)
+    where, table = attention(tokens), read_table(default_table())
+    ours = evaluate(PAPER, where.model, Phase(tokens=tokens), dram=where.dram, table=table, at=corner(CORNER))
+    return ours, where
+
+
+def attention(tokens: int) -> Attention:
+    """A layer of LLaMA-3-8B as the baselines take it."""
+    return Attention(
+        chip=PAPER,
+        model=model("llama3-8b"),
+        dram=dram(MEMORY),
+        clock_mhz=CLOCK_MHZ,
+        queries=tokens,
+        start=0,
+        keys=tokens,
+    )
 
 
 def ablated(tokens: int, rescales: Path) -> dict[str, Any]:

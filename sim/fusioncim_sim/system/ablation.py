@@ -28,7 +28,8 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.input_file import read_file
 from fusioncim_sim.heads.rescales import rule_name
-from fusioncim_sim.system.baselines import PROBABILITY_BYTES, SCORE_BYTES, Attention, Effort, baseline, energy_of
+from fusioncim_sim.system.baselines import PROBABILITY_BYTES, SCORE_BYTES, Attention, baseline, energy_of
+from fusioncim_sim.system.effort import Effort
 from fusioncim_sim.system.energy_table import EnergyTable
 from fusioncim_sim.system.model import Evaluation
 

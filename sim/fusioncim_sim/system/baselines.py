@@ -18,7 +18,7 @@ windows; then come the next ones, and keys and values are read again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
@@ -32,6 +32,7 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_sim.system.dram import Dram
+from fusioncim_sim.system.effort import OUTPUTS, PARTIAL_SUMS, QUERIES, SCORES, Effort
 from fusioncim_sim.system.energy import buffer_bank
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
 from fusioncim_sim.system.models import Model, scores
@@ -40,39 +41,6 @@ from fusioncim_sim.system.workload import check_fits
 SCORE_BYTES, PROBABILITY_BYTES = 2, 1
 PARTIAL_BYTES, STATE_BYTES = 3, 8
 """Of an element of a partial output; of a row's maximum and sum."""
-
-
-@dataclass
-class Effort:
-    """What a layer takes.
-
-    Members:
-        cycles: from begin to end
-        array: busy cycles of an array of rows x columns, of all engines
-        values: those of `array` that multiply values
-        softmax: busy cycles of an engine's softmax, of all engines
-        weights: rows of weights that are written
-        transposed: bytes through the transposing buffer
-        memory: bytes between the chip and memory
-        buffer: bytes read from and written into the global buffer
-        phases: cycles by phase
-    """
-
-    cycles: float = 0.0
-    array: float = 0.0
-    values: float = 0.0
-    softmax: float = 0.0
-    weights: float = 0.0
-    transposed: float = 0.0
-    memory: float = 0.0
-    buffer: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)
-
-    def phase(self, name: str, compute: float, reads: float, writes: float, bytes_per_cycle: float) -> None:
-        """A phase takes as long as the slowest of its computation, its reads and its writes."""
-        self.phases[name] = max(compute, reads / bytes_per_cycle, writes / bytes_per_cycle)
-        self.cycles += self.phases[name]
-        self.memory += reads + writes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +155,15 @@ def _three_phases(this: Attention, *, blocks: float, spill: bool) -> Effort:
     effort.array += heads * 2 * tiles * bits
     effort.weights += heads * 2 * blocks * ceil(seen / (2 * engine.rows)) * engine.columns
     effort.transposed += heads * blocks * seen * vector
-    effort.buffer += heads * (SCORE_BYTES * inside + 2 * blocks * seen * vector + 2 * this.rows * vector)
+    effort.moves(QUERIES, memory=heads * this.rows * vector, buffer=2 * heads * this.rows * vector)
+    effort.moves_keys(2 * heads * blocks * seen * vector, 2 * heads * this.keys * vector)
+    both = heads * (SCORE_BYTES + PROBABILITY_BYTES)
+    effort.moves(SCORES, memory=2 * both * outside, buffer=2 * both * inside)
 
     compute = heads / parallel * this.pairs / (engine.softmax_lanes * engines)
     reads, spilled = SCORE_BYTES * outside, PROBABILITY_BYTES * outside
     effort.phase("softmax", compute, heads * reads, heads * spilled, this.bytes_per_cycle)
     effort.softmax += heads * this.pairs / engine.softmax_lanes
-    effort.buffer += heads * (SCORE_BYTES + PROBABILITY_BYTES) * inside
 
     engines, windows, tiles = this.tiled(engine.rows)
     parallel = this.parallel(engines)
@@ -204,9 +174,9 @@ def _three_phases(this: Attention, *, blocks: float, spill: bool) -> Effort:
     effort.array += heads * tiles * bits
     effort.values += heads * tiles * bits
     effort.weights += heads * blocks * ceil(seen / engine.rows) * engine.rows
-    partial = engine.columns * PARTIAL_BYTES
-    effort.buffer += heads * (PROBABILITY_BYTES * inside + 2 * blocks * seen * vector)
-    effort.buffer += heads * this.rows * (2 * (again - 1) * partial + 2 * chip.output_bytes)
+    effort.moves(PARTIAL_SUMS, buffer=heads * this.rows * 2 * (again - 1) * engine.columns * PARTIAL_BYTES)
+    outputs = heads * this.rows * chip.output_bytes
+    effort.moves(OUTPUTS, memory=outputs, buffer=2 * outputs)
     return effort
 
 
@@ -230,9 +200,11 @@ def pipelined(this: Attention) -> Effort:
     effort.values = heads * tiles * bits
     effort.softmax = heads * this.pairs / engine.softmax_lanes
     effort.weights = heads * blocks * ceil(seen / engine.rows) * 2 * engine.rows
-    queries = this.rows * vector + windows * vector
-    sums = 2 * windows * partial if several else 0.0
-    effort.buffer = heads * (4 * blocks * seen * vector + queries + sums + 2 * this.rows * chip.output_bytes)
+    queries, outputs = heads * this.rows * vector, heads * this.rows * chip.output_bytes
+    effort.moves(QUERIES, memory=queries, buffer=queries + heads * windows * vector)
+    effort.moves_keys(2 * heads * blocks * seen * vector, 2 * heads * this.keys * vector)
+    effort.moves(PARTIAL_SUMS, buffer=heads * 2 * windows * partial if several else 0.0)
+    effort.moves(OUTPUTS, memory=outputs, buffer=2 * outputs)
     return effort
 
 

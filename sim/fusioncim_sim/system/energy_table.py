@@ -224,8 +224,8 @@ def read_table(path: Path) -> EnergyTable:
 
 
 def _event(part: Mapping[str, Any]) -> Event:
-    """Of the logic and the banks of a part together."""
-    kinds = [{event: Line(**part[kind][event]) for event in EVENTS} for kind in ("logic", "banks")]
+    """Of all that takes energy in a part together."""
+    kinds = [{event: Line(**kind[event]) for event in EVENTS} for kind in part.values()]
     return Event(*(Line(*(sum(getattr(kind[event], c) for kind in kinds) for c in "ab")) for event in EVENTS))
 
 

@@ -14,7 +14,7 @@ from fusioncim_sim.system.energy_table import DRAM, EnergyTable
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.models import Model, scores
-from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, check_fits
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase, check_chunk, check_fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,7 @@ def evaluate(
     """
     check_clock(clock_mhz)
     check_fits(chip, model)
+    check_chunk(model, phase.chunk)
     if table:
         table.check(chip)
     layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz), cache=cache)

@@ -78,6 +78,16 @@ MODELS: Mapping[str, Model] = {
         _plain("llama3-70b", 80, 64, 8, 128, "The Llama 3 herd of models, arXiv:2407.21783, table 3"),
         _plain("llama2-7b", 32, 32, 32, 128, "Llama 2, arXiv:2307.09288; meta-llama/Llama-2-7b-hf, config.json"),
         _plain("gpt3-175b", 96, 96, 96, 128, "Language models are few-shot learners, arXiv:2005.14165, table 2.1"),
+        _plain(
+            "next-gpt",
+            32,
+            32,
+            32,
+            128,
+            "NExT-GPT, arXiv:2309.05519: Vicuna 7B; before it the 256 patches that ImageBind makes of an image, seeing "
+            "each other",
+            mask=Mask(prefix=256),
+        ),
         _plain("bert-base", 12, 12, 12, 64, "BERT, arXiv:1810.04805, section 3", mask=FULL),
         Model(
             name="deepseek-v3",

@@ -125,6 +125,12 @@ def check_fits(chip: ChipConfig, this: Model) -> None:
         )
 
 
+def check_chunk(this: Model, chunk: int | None) -> None:
+    """Refuse chunks that would divide a prefix whose tokens see each other."""
+    if chunk is not None and chunk < this.mask.prefix:
+        raise InputError(f"a chunk of {this.name} must hold its prefix of {this.mask.prefix} tokens, not {chunk}")
+
+
 def job_of(
     chip: ChipConfig,
     this: Model,

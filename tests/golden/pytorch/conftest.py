@@ -45,10 +45,11 @@ def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
 
     columns, group = max(q.shape[-1], v.shape[-1]), len(q) // len(k)
     config = fitting(preset("paper").alone() if config is None else config, columns)
-    sequences, tables, row, key = [], [], 0, 0
+    sequences, tables, seen, row, key = [], [], [], 0, 0
     for queries, keys, rest in parts:
         job = Job(queries=len(queries), keys=len(keys), **rest)
         tables.append(np.tile([0, job.keys], (job.queries, 1)) if job.intervals is None else job.intervals)
+        seen.append(np.less(*job.interval(np.arange(job.queries))))
         sequences.append(
             Sequence(
                 queries=job.queries,
@@ -61,16 +62,18 @@ def batch_outputs(q, k, v, scaling, parts, config=None, engines=1):
         )
         row, key = row + job.queries, key + job.keys
     real_q, real_k = (np.concatenate([part[n] for part in parts]) for n in range(2))
-    groups, scales = [], []
+    groups, scales, means = [], [], []
     for n in range(len(k)):
         own = q[n * group : (n + 1) * group, real_q], k[n][real_k], v[n][real_k]
-        *floats, factor = equalize(*(x.astype(np.float64) for x in own))
-        groups.append(quantize(*floats, softmax_scale=scaling, bits=config.operand_bits))
+        *floats, factor, mean = equalize(*(x.astype(np.float64) for x in own))
+        groups.append(quantize(*floats, softmax_scale=scaling, bits=config.operand_bits, centred=True))
         scales += [factor * groups[-1].scale_v] * group
+        means += [mean] * group
     chip = SimpleNamespace(engine=config, engines=engines)  # a model may have heads that no chip is made for
     made = run_batch(chip, groups, sequences, intervals=np.concatenate(tables)).out
     out = np.zeros((*q.shape[:-1], v.shape[-1]))
-    out[:, real_q] = in_lsb(config, made) * np.array(scales)[:, None]
+    taken = np.array(means)[:, None] * np.concatenate(seen)[:, None]
+    out[:, real_q] = in_lsb(config, made) * np.array(scales)[:, None] + taken
     return out
 
 

@@ -1,5 +1,7 @@
 """The engine on PyTorch against the NumPy model: every bit of the outputs, and every event that both count."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -69,16 +71,21 @@ def operands(heads, job):
         scale_q=rows["scale_q"],
         scale_k=torch.tensor([heads.scale_k]),
         scale_v=torch.full((1, heads.v.shape[1]), heads.scale_v),
+        mean_v=torch.zeros(1, heads.v.shape[1]),
+        centred=heads.centred,
     )
 
 
 def assert_equal(config, heads, job, engines=1):
-    expected = golden.run(config, heads, job, engines)
-    events = Events()
-    out = engine.attend(config, operands(heads, job), engines=engines, events=events)
-    assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
-    for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
-        assert getattr(events, name) == getattr(expected.events, name), name
+    """Also if the values were centred, which is but a rule of what is left out."""
+    for centred in (False, True):
+        own = replace(heads, centred=centred)
+        expected = golden.run(config, own, job, engines)
+        events = Events()
+        out = engine.attend(config, operands(own, job), engines=engines, events=events)
+        assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
+        for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
+            assert getattr(events, name) == getattr(expected.events, name), name
 
 
 @pytest.mark.parametrize("change", CONFIGS, ids=str)
@@ -104,12 +111,13 @@ def test_floats_give_the_integers_and_outputs_of_numpy(shape, equal):
         *(torch.from_numpy(x)[None] for x in (q, k, v)),
         [whole(Job(queries=queries, keys=keys))],
         softmax_scale=columns**-0.5,
+        subtract_mean_v=equal,
         equal=equal,
     )
     out = engine.attend(config, batch).view(kv_heads, queries, group, columns).transpose(1, 2)
     for n in range(kv_heads):
         parts = q[n * group : (n + 1) * group], k[n], v[n]
-        expected = quantize(*equalize(*parts)[:3]) if equal else quantize(*parts, subtract_mean_k=True)
+        expected = quantize(*equalize(*parts)[:3], centred=True) if equal else quantize(*parts, subtract_mean_k=True)
         assert np.array_equal(batch.k[n].numpy(), expected.k)
         assert np.array_equal(batch.v[n].numpy(), expected.v)
         assert np.array_equal(batch.q[n].view(queries, group, -1).transpose(0, 1).numpy(), expected.q)
@@ -126,6 +134,7 @@ def test_a_scale_per_token_is_that_of_numpy():
         softmax_scale=32**-0.5,
         granularity="token",
         subtract_mean_k=False,
+        subtract_mean_v=False,
     )
     expected = quantize(q, k[0], v[0], granularity="token")
     for name in ("mantissa", "shift"):

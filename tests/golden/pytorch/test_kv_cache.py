@@ -64,11 +64,12 @@ def test_what_is_written_never_changes(cache):
 def test_a_token_is_what_it_was_but_for_rounding(form):
     q, k, v = heads()
     own = factors(q, k, v, form)
-    for x, stored, unit in zip((k, v), written(form, own, k, v), (own.unit_k, own.unit_v), strict=True):
+    sides = (k, own.mean_k, own.factor_k, own.unit_k), (v, own.mean_v, own.factor_v, own.unit_v)
+    for (x, mean, factor, unit), stored in zip(sides, written(form, own, k, v), strict=True):
         operands, codes = form.read(stored)
         scale = unit[:, None] * torch.from_numpy(code_values(codes.long().numpy(), form.token_scale_bits))
         back = operands * scale[..., None]
-        want = (k.double() - own.mean_k[:, None]) / own.factor_k[:, None] if x is k else v / own.factor_v[:, None]
+        want = (x.double() - mean[:, None]) / factor[:, None]
         assert ((back - want).abs() <= scale[..., None] * form.step / 2 * (1 + 1e-9)).all()
         assert operands.abs().max() <= form.largest()
         assert not (operands % form.step).any()
@@ -101,11 +102,13 @@ def golden_outputs(attention, q, k, v, sinks=None, slopes=None):
             scale_v=1.0,
             softmax_scale=1.0,
             token_scales=np.stack([of_k[n], of_v[n]], axis=-1),
+            centred=own.centred,
             sinks=None if sinks is None else sinks_of(sinks[mine].double().numpy()),
             slopes=None if slopes is None else slope_words(slopes[mine].double().numpy()),
         )
         out = golden.run(config, one, Job(queries=shape[1], keys=len(k[n]), heads=group)).out
-        made.append(out[..., : v.shape[-1]] * (own.factor_v[n] * own.unit_v[n]).numpy() * output_unit(config))
+        unit = (own.factor_v[n] * own.unit_v[n]).numpy() * output_unit(config)
+        made.append(out[..., : v.shape[-1]] * unit + own.mean_v[n].numpy())
     return np.concatenate(made)
 
 
@@ -117,7 +120,7 @@ def test_outputs_are_those_of_the_golden_model(form, terms):
     q, k, v = heads()
     sinks = torch.linspace(-3, 5, 6) if terms == "sinks" else None
     slopes = 2.0 ** -torch.arange(1, 7) if terms == "slopes" else None
-    own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None)
+    own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None, subtract_mean_v=sinks is None)
     attention = replace(attention, factors={0: own})
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     same = golden_outputs(attention, q[0], k[0], v[0], sinks, slopes)
@@ -129,10 +132,10 @@ def test_outputs_are_those_of_the_golden_model(form, terms):
 
 @pytest.mark.parametrize("terms", ["sinks", "slopes"])
 def test_recomputed_outputs_are_those_of_the_golden_model(terms):
-    """With sinks the mean key stays, with slopes it may go."""
+    """With sinks the mean key and value stay, with slopes they may go."""
     q, k, v = heads(shape=(1, 1, 24, 32))
     sinks, slopes = (torch.linspace(-3, 5, 3), None) if terms == "sinks" else (None, 2.0 ** -torch.arange(1, 4))
-    attention = hf.Attention(CONFIG.override(columns=64, alibi=True), equal=False)
+    attention = hf.Attention(CONFIG.override(columns=64, alibi=True), equal=False, subtract_mean_v=False)
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     one = quantize(q[0].double().numpy(), *(x[0, 0].double().numpy() for x in (k, v)), subtract_mean_k=sinks is None)
     one = replace(
@@ -165,7 +168,7 @@ def test_outputs_stay_close_to_floats(cache, error, terms):
     slopes = 2.0 ** -torch.arange(1, 7) if terms == "slopes" else None
     attention = hf.Attention(CONFIG.override(alibi=True), cache=cache)
     if attention.form.bits:
-        own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None)
+        own = factors(q, k, v, attention.form, subtract_mean_k=sinks is None, subtract_mean_v=sinks is None)
         attention = replace(attention, factors={0: own})
     out, _ = attention(Layer().eval(), q, k, v, None, s_aux=sinks, alibi_slopes=slopes)
     assert (out - float_outputs(q, k, v, sinks, slopes)).abs().max() < error * v.abs().max()
@@ -199,7 +202,7 @@ def test_a_model_with_sinks_keeps_its_mean_key(kind):
     ids = tokens()
     own = model(ids).logits
     attention = calibrated(model, tokens(2, 40, 3), hf.Attention(CONFIG, cache="int8_per_token"))
-    assert not any(each.mean_k.any() for each in attention.factors.values())
+    assert not any(mean.any() for each in attention.factors.values() for mean in (each.mean_k, each.mean_v))
     hf.register("cached", attention)
     model.set_attn_implementation("cached")
     stored = model(ids, past_key_values=attention.empty_cache()).logits
@@ -217,8 +220,9 @@ def test_padding_takes_no_part(cache):
     """Distances count from the first token, and the sinks of a row are those of its head."""
     q, k, v = heads(shape=(1, 2, 24, 32))
     attention = hf.Attention(CONFIG.override(alibi=True), cache=cache)
-    own = factors(q, k, v, attention.form, subtract_mean_k=False) if attention.form.bits else None
-    attention = replace(attention, factors={} if own is None else {0: own})
+    if attention.form.bits:
+        own = factors(q, k, v, attention.form, subtract_mean_k=False, subtract_mean_v=False)
+        attention = replace(attention, factors={0: own})
     terms = {"s_aux": torch.linspace(-3, 5, 6), "alibi_slopes": 2.0 ** -torch.arange(1, 7)}
     alone, _ = attention(Layer().eval(), *(x[:, :, 7:] for x in (q, k, v)), None, **terms)
     mask = torch.ones(24, 24, dtype=torch.bool).tril() & (torch.arange(24) >= 7)

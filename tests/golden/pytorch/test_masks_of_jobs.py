@@ -52,6 +52,7 @@ def same_as_golden(config, batch, engines):
         segments,
         softmax_scale=config.columns**-0.5,
         subtract_mean_k=False,
+        subtract_mean_v=False,
     )
     events, total = Events(), golden.Events()
     out = engine.attend(config, operands, engines=engines, events=events)
@@ -160,10 +161,10 @@ def test_sequences_that_are_packed_in_a_row_are_a_job_of_the_chip(number):
     operands = quantize_batch(*floats, segments, softmax_scale=0.125, bits=chip.engine.operand_bits)
     out = engine.attend(chip.engine, operands, engines=chip.engines)
     parts = [
-        (q[n * group : (n + 1) * group, real_q], k[n, real_k] - k[n, real_k].mean(axis=0), v[n, real_k])
+        (q[n * group : (n + 1) * group, real_q], *(x[n, real_k] - x[n, real_k].mean(axis=0) for x in (k, v)))
         for n in range(2)
     ]
-    groups = [quantize(*each, softmax_scale=0.125, bits=chip.engine.operand_bits) for each in parts]
+    groups = [quantize(*each, softmax_scale=0.125, bits=chip.engine.operand_bits, centred=True) for each in parts]
     table, sequences, row, key = [], [], 0, 0
     for job in (each.job for each in segments):
         table.append(np.tile([0, tokens], (job.queries, 1)) if job.intervals is None else job.intervals)

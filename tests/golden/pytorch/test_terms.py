@@ -93,6 +93,7 @@ def operands(heads: Heads, job: Job) -> Operands:
         scale_q=rows(heads.scale_q.T),
         scale_k=torch.ones(1),
         scale_v=torch.ones(1, 64),
+        mean_v=torch.zeros(1, 64),
         token_scales=None if heads.token_scales is None else torch.from_numpy(heads.token_scales)[None].int(),
         sinks=rows(heads.sinks),
         slopes=rows(heads.slopes),

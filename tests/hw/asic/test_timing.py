@@ -9,10 +9,10 @@ from fusioncim.asic import timing
 from fusioncim.asic.memory.memory_array import macro_of_shape
 from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.netlist.netlist import Netlist, Part
+from fusioncim.asic.opensta import without_wires
 from fusioncim.asic.synthesis.synth import synthesize
-from fusioncim.asic.timing import analyse, require_sta
+from fusioncim.asic.timing import analyse
 from fusioncim.engine.engine import Engine
-from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
 
 IO_NS = delivery.IO_SHARE * 2.5
@@ -91,7 +91,7 @@ def test_other_units_give_the_same_timing(small_library, small_library_rescaled)
 def test_wires_have_no_load(library, nangate, tmp_path):
     """The default wire load of the library is left out."""
     assert "default_wire_load" in nangate.head
-    assert "default_wire_load" not in timing.without_wires(nangate.head)
+    assert "default_wire_load" not in without_wires(nangate.head)
     load = library.cells["INV_X1"].pins["A"].capacitance
     report = analyse(design(library), SDC, 2.5).report
     (line,) = (line for line in report.splitlines() if "i0/ZN" in line)
@@ -126,11 +126,3 @@ def test_copies_need_not_be_timed(library, monkeypatch):
 def test_constraints_that_do_not_fit_are_an_error(library):
     with pytest.raises(RuntimeError, match=r"OpenSTA could not time chain: .*port 'b' not found"):
         analyse(design(library), SDC.replace("get_ports a", "get_ports b"), 2.5)
-
-
-def test_a_missing_opensta_is_named(without, library):
-    without("env")
-    with pytest.raises(InputError, match=r"OpenSTA is missing .* install it with 'apt-get install opensta'"):
-        require_sta()
-    with pytest.raises(InputError, match="OpenSTA is missing"):
-        analyse(design(library), SDC, 2.5)

@@ -41,7 +41,7 @@ from fusioncim_sim.rtl.axi_memory import (
 )
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, Source, pack, reset, within
+from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Source, pack, reset, within
 
 TAG = unsigned(8)
 
@@ -697,7 +697,7 @@ async def finds_broken_rules(dut):
         )
         driver = cocotb.start_soon(drive(port, cycles))
         with pytest.raises(AssertionError if words else SimTimeoutError, match=words):
-            await with_timeout(watch(dut, port, fields, check), 20, "ns")
+            await with_timeout(watch(dut, port, fields, check), 10 * CLOCK_NS, "ns")
         await driver
         await ClockCycles(dut.clk, 2)
 

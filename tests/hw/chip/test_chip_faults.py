@@ -150,7 +150,7 @@ async def judges_scale_words(dut):
 
 def test_a_word_that_is_no_scale_ends_its_job_alone():
     words = [
-        *(0, 0xFF, 1 << 31, (1 << 32) - 1, 1 << 13 | LEAST << 8 | 200, 1 << 31 | LEAST << 8 | 200),
+        *(0, 0xFF, 1 << 31, (1 << 32) - 1, 1 << 14 | LEAST << 8 | 200, 1 << 31 | LEAST << 8 | 200),
         *(mantissa | LEAST + 3 << 8 for mantissa in (0, 1, 64, 127)),
         *(mantissa | shift << 8 for mantissa in (128, 255) for shift in (0, LEAST - 1)),
     ]

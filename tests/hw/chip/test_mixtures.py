@@ -103,13 +103,13 @@ def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared, kv_bits
 
 
 def besides(rng, heads, names):
-    """The heads with scales per token, sinks or slopes; some heads have no sink or slope all the same."""
+    """The heads, some centred, with scales per token, sinks or slopes; some heads have none all the same."""
     some = {
         "token_scales": rng.integers(0, 1 << int(rng.choice([8, 10, 16])), (len(heads.k), 2)),
         "sinks": np.where(rng.random(len(heads.q)) < 0.8, sinks_of(rng.normal(0, 6, len(heads.q))), 0),
         "slopes": np.where(rng.random(len(heads.q)) < 0.8, slope_words(rng.uniform(1 / 256, 1, len(heads.q))), 0),
     }
-    return replace(heads, **{name: some[name] for name in names})
+    return replace(heads, **{name: some[name] for name in names}, centred=bool(rng.random() < 0.5))
 
 
 def random_job(rng, chip):

@@ -110,8 +110,8 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_configurations(name):
     config = TINY.override(**CONFIGS[name])
-    job = Job(queries=29, keys=29)
-    assert_bit_exact(config, [(random_heads(config, 29, 29, sharpness=4.0), job)])
+    job, heads = Job(queries=29, keys=29), random_heads(config, 29, 29, sharpness=4.0)
+    assert_bit_exact(config, [(heads, job), (replace(heads, centred=True), job)])
 
 
 @pytest.mark.parametrize("schedule", ["diagonal_first", "sink_first"])
@@ -219,6 +219,7 @@ def test_random_jobs_on_random_configurations(seed):
         words_per_pass=int(rng.integers(1, config.words + 1)),
     )
     heads = random_heads(config, queries, keys, job.heads, seed, sharpness=float(choose(1.0, 4.0, 12.0)))
+    heads = replace(heads, centred=bool(seed & 1))
     stall = {port: choose("never", "randomly", "bursts") for port in PORTS}
     assert_bit_exact(config, [(heads, job)], stall=stall, seed=seed)
 

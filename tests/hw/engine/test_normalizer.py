@@ -18,7 +18,7 @@ from fusioncim_golden.sinks import PRESENT, SINK_BITS
 from fusioncim_golden.softmax import Rows
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, unpack_vector, within
+from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Sink, Source, pack, reset, unpack_vector, within
 from fusioncim_sim.rtl.stream_words import bands, beat_marks, output_lse, output_rows
 
 SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}
@@ -168,7 +168,7 @@ async def matches_golden(dut):
                 lse.append([above >> marks + 32 * n & 0xFFFFFFFF for n in range(config.drain_rows)])
 
     def cycle():
-        return round(get_sim_time("ns")) // 2
+        return round(get_sim_time("ns")) // CLOCK_NS
 
     await reset(dut)
     cocotb.start_soon(memories())

@@ -144,12 +144,17 @@ def test_softmax(this):
     run(Softmax(config), Path(__file__).stem, "matches_golden", this, path=Path(__file__).parent)
 
 
+def lowest(config):
+    """The last distances that O and the row sum add, and the first ones that they do not."""
+    return [-n - past for n in (config.flush, config.centred_flush, config.sum_flush) for past in (0, 1)]
+
+
 # By scenario: how far a block's exponent lies above the reference (one more if the row sum is about to overflow).
 DISTANCES = {
-    "edges": lambda c: [c.slack, c.slack + 1, -c.flush, -c.flush - 1, 0, 1],
+    "edges": lambda c: [c.slack, c.slack + 1, *lowest(c), 0, 1],
     "moves": lambda c: [c.accumulator_bits - 1, c.accumulator_bits, c.accumulator_bits + 1, c.slack + 1, -1],
     "full": lambda c: [c.slack, c.slack, c.slack, c.slack - 1],
-    "full edges": lambda c: [c.slack] * 9 + [c.slack + 1, -c.flush, -c.flush - 1],
+    "full edges": lambda c: [c.slack] * 18 + [c.slack + 1, *lowest(c)],
     "below": lambda c: [0, 1, -1, c.slack],
 }
 
@@ -158,8 +163,8 @@ DISTANCES = {
 class Tile:
     """Rows of a word past all blocks, and what the golden model makes of them.
 
-    Members: score [rows, blocks, rank], mantissa, shift, low, high [rows], position [blocks, rank]; slopes and place
-    [rows], words and positions of the rows; codes [blocks, rank, 2] or None; the rest.
+    Members: score [rows, blocks, rank], mantissa, shift, low, high, centred [rows], position [blocks, rank]; slopes and
+    place [rows], words and positions of the rows; codes [blocks, rank, 2] or None; the rest.
     """
 
     word: int
@@ -169,6 +174,7 @@ class Tile:
     shift: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    centred: np.ndarray
     position: np.ndarray
     slopes: np.ndarray
     place: np.ndarray
@@ -189,7 +195,7 @@ def of_keys_and_values(codes):
     return (None, None) if codes is None else np.moveaxis(codes, -1, 0)
 
 
-def following_scores(rng, config, rows, position, high, scenario, codes):
+def following_scores(rng, config, rows, position, high, scenario, codes, *, centred):
     """Scores whose blocks keep given distances from the reference. In units of 1 / 8: the scale is 1 / 8.
 
     codes: of the values of all blocks, or None.
@@ -210,7 +216,8 @@ def following_scores(rng, config, rows, position, high, scenario, codes):
         score[:, t] = np.maximum((target[:, None] - below) * 8 + fraction, -8 * limit)
         x = log2_score(config, score[:, t], np.int64(128), np.int64(10))
         own = None if codes is None else codes[t]
-        merge(config, rows, probabilities(config, x[:, None], (position[t] < high[:, None])[:, None], own))
+        block = probabilities(config, x[:, None], (position[t] < high[:, None])[:, None], own)
+        merge(config, rows, block, centred=centred)
     return score
 
 
@@ -236,6 +243,7 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
         low[config.rows // 2 :] = rng.integers(keys + 1, size=config.rows - config.rows // 2)
     # The least shift with which no log2 score exceeds the reference's range.
     least = max((largest * 255).bit_length() - (REFERENCE_BITS - 1), 0) + config.alibi
+    centred = bool(rng.random() < 0.5)
     codes = None
     if config.token_scale_bits and rng.random() < 0.8:
         codes = rng.choice([0x07F, 0x7FF, 0, -1, -1, -1], (*position.shape, 2))
@@ -250,7 +258,8 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
         if codes is not None:  # the scale of all keys, 1/2, is made up for by that of the scores
             codes[..., 0] = 0
             shift[:] = 9
-        score = following_scores(rng, config, rows, position, high, scenario, of_keys_and_values(codes)[1])
+        of_values = of_keys_and_values(codes)[1]
+        score = following_scores(rng, config, rows, position, high, scenario, of_values, centred=centred)
     elif scenario == "limits":
         mantissa[:] = 255
         shift[:] = least
@@ -266,8 +275,9 @@ def make_tile(rng, config, state, word, scenario, fresh, blocks):
     x -= slope_term(config, slopes[:, None, None], np.abs(place[:, None, None] - position))
     assert np.abs(x >> config.fraction_bits).max() < 1 << (REFERENCE_BITS - 1)
     block = probabilities(config, x, sees(position, low[:, None, None], high[:, None, None]), of_values)
-    updates = merge(config, rows, block)
-    return Tile(word, fresh, score, mantissa, shift, low, high, position, slopes, place, codes, block, updates, rows)
+    updates = merge(config, rows, block, centred=centred)
+    of_rows = (mantissa, shift, low, high, np.full(config.rows, centred))
+    return Tile(word, fresh, score, *of_rows, position, slopes, place, codes, block, updates, rows)
 
 
 def place_cycles(rng, config, passes, gaps):
@@ -358,7 +368,7 @@ def stimulus(rng, config, passes, writes, reads, end):
         inputs[f"score__{i}"] = (score[:, i] & (2 * half - 1)).tolist()
     for n in range(end):
         i, tile = entries.get(n, (int(rng.integers(config.rows)), None))
-        query = {"mantissa": 1, "shift": 1, "low": 0, "high": 1}
+        query = {"mantissa": 1, "shift": 1, "low": 0, "high": 1, "centred": 0}
         if tile:
             query = {name: int(getattr(tile, name)[i]) for name in query}
         if tile and config.alibi:

@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -179,7 +179,7 @@ def test_timing_says_whether_the_clock_is_reached(place):
 
 def tile(mismatches=0):
     config = Config()
-    energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(7))) for n, unit in enumerate(UNITS)}
+    energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(len(fields(Energy))))) for n, unit in enumerate(UNITS)}
     return TileResult(
         config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, additions=9,
         mismatches=mismatches, phases={"stream": (110, energies), "idle": (7, energies)},

@@ -51,6 +51,8 @@ def test_gates_give_the_bits_of_the_golden_model(library, monkeypatch):
     assert tuple(result.energies) == UNITS
     assert all(energy.total > 0 for energy in result.energies.values())
     assert result.energies["IP-CIM rows"].memory > 0
+    assert all(energy.glitches >= 0 for energy in result.energies.values())
+    assert 0.05 * result.energy.logic < result.energy.glitches < 0.5 * result.energy.logic
     assert result.energy.total == pytest.approx(sum(energy.total for energy in result.energies.values()))
     assert result.power_mw == pytest.approx(result.energy.total / (result.clock_cycles * 2.5) * 1e-3)
 

@@ -61,7 +61,7 @@ def test_without_a_mask_the_layer_decides(causal, mask, parts_of):
 
 def test_same_operands_are_dequantized_attention_of_the_job(job, mask, causal, parts_of):
     parts = parts_of(HEADS["mixed"])
-    out, _ = SameOperands(equal=False)(causal, *parts, mask, 0.125)
+    out, _ = SameOperands(equal=False, subtract_mean_v=False)(causal, *parts, mask, 0.125)
     heads = quantize(parts[0][0].double().numpy(), *(x[0, 0].double().numpy() for x in parts[1:]), subtract_mean_k=True)
     exact = dequantized_attention(heads, job) * heads.scale_v
     assert out[0].transpose(0, 1).numpy() == pytest.approx(exact, abs=2e-5 * np.abs(exact).max())
@@ -79,7 +79,7 @@ def test_the_error_is_added_to_attention_with_the_same_mask(mask, causal, parts_
 def test_row_maxima_and_rescales_are_of_the_keys_that_a_row_sees(order, job, mask, causal, parts_of):
     config = Config(schedule=order, rows=16, softmax_lanes=2)
     parts = parts_of(HEADS["mixed"])
-    operands = SameOperands(config, equal=False).quantized(causal, *parts, mask, 0.125, {})
+    operands = SameOperands(config, equal=False, subtract_mean_v=False).quantized(causal, *parts, mask, 0.125, {})
     found, place = exact_rescales(config, operands)
     heads = quantize(parts[0][0].double().numpy(), *(x[0, 0].double().numpy() for x in parts[1:]), subtract_mean_k=True)
     tiles = golden.trace(config, heads, job)

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[3]
 MEASUREMENTS = ROOT / "measurements"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 SECTIONS = (
-    *("Architecture", "Cost", "Models", "Baselines", "Reproduction", "Ablation", "Sensitivity", "Pareto front"),
-    *("Calibration", "Sources"),
+    *("Architecture", "Cost", "Models", "Baselines", "Reproduction", "Claims", "Ablation", "Sensitivity"),
+    *("Pareto front", "Calibration", "Sources"),
 )
 
 

@@ -1,6 +1,4 @@
-"""The baselines: their arithmetic on hand-made sizes, their bounds, and published figures."""
-
-from dataclasses import replace
+"""The baselines: their arithmetic on hand-made sizes, and their bounds."""
 
 import pytest
 
@@ -10,7 +8,6 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.system.baselines import (
     BASELINES,
     Attention,
-    Effort,
     _blocked,
     _spilled,
     baseline,
@@ -19,9 +16,9 @@ from fusioncim_sim.system.baselines import (
     pipelined,
 )
 from fusioncim_sim.system.dram import dram
+from fusioncim_sim.system.effort import AGAIN, KINDS, ONCE, PARTIAL_SUMS, SCORES, Effort
 from fusioncim_sim.system.energy_table import corner, default_table, read_table
 from fusioncim_sim.system.models import changed, model
-from fusioncim_sim.system.published import PUBLISHED, a100_seconds, ratio
 
 PAPER = PRESETS["paper"]
 TABLE = read_table(default_table())
@@ -112,6 +109,35 @@ def test_the_faster_way_counts(queries):
 
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("queries", [100, 1024, 4096])
+@pytest.mark.parametrize("memory", ["hbm2", "lpddr4"])
+def test_bytes_by_what_they_are_add_up(name, queries, memory):
+    this = attention(queries, this=model("llama3-8b"), memory=memory)
+    effort = baseline(name, this)
+    assert set(effort.memory_by) == set(effort.buffer_by) <= set(KINDS)
+    assert sum(effort.memory_by.values()) == pytest.approx(effort.memory)
+    assert sum(effort.buffer_by.values()) == pytest.approx(effort.buffer)
+    assert min(effort.memory_by.values()) >= 0
+    for kind in (ONCE, AGAIN):  # into the buffer and out of it
+        assert effort.buffer_by[kind] == 2 * effort.memory_by[kind]
+    assert effort.memory_by[ONCE] <= 2 * 8 * queries * 128
+    assert effort.compute <= effort.cycles
+    assert 0 <= effort.waiting < 1
+
+
+def test_what_is_read_again_and_what_waits():
+    """All keys fit into the arrays of a pipeline at 1,024 tokens: nothing again, no partial sums. Not so at 4,096."""
+    short, long = (pipelined(attention(n, mask=FULL)) for n in (1024, 4096))
+    assert short.buffer_by[AGAIN] == short.buffer_by[PARTIAL_SUMS] == 0
+    assert long.buffer_by[AGAIN] > long.buffer_by[ONCE]
+    assert long.buffer_by[PARTIAL_SUMS] > 0
+    assert _spilled(attention(1024)).buffer_by[SCORES] == _blocked(attention(1024)).memory_by[SCORES] == 0
+    fast, slow = (_spilled(attention(1024, memory=memory)) for memory in ("hbm2", "lpddr4"))
+    assert fast.compute == slow.compute
+    assert fast.waiting < slow.waiting
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("queries", [100, 1024, 4096])
 def test_no_multiplier_does_more_than_it_can(name, queries):
     """Unmasked work fits into the busy array cycles, and those into all cycles."""
     this = attention(queries, this=model("llama3-8b"))
@@ -137,28 +163,6 @@ def test_energy_of_an_effort():
     assert energy_of(Effort(cycles=400e6), TABLE, this, at)["leakage"] == pytest.approx(TABLE.leakage(PAPER) * 1e-3)
     with pytest.raises(InputError, match="another configuration"):
         energy_of(Effort(), TABLE, attention(64, chip=PAPER.override(words=8)), at)
-
-
-def test_levels_are_not_mixed():
-    paper, *others = PUBLISHED
-    macro = next(each for each in others if each.level == "macro")
-    with pytest.raises(InputError, match="figures of a system are not compared with those of a macro"):
-        ratio(paper, macro, "tops_per_w")
-    trancim = next(each for each in others if each.name == "TranCIM")
-    assert ratio(paper, trancim, "tops_per_w") == pytest.approx(2.0)
-    assert ratio(paper, replace(trancim, tops_per_w=None), "tops_per_w") is None
-    with pytest.raises(InputError, match="level must be one of macro, core, system, not chip"):
-        replace(paper, level="chip")
-
-
-def test_every_published_row_has_a_source():
-    assert all(each.source and each.precision and each.node for each in PUBLISHED)
-    assert len({each.name for each in PUBLISHED}) == len(PUBLISHED) == 8
-
-
-def test_a_roofline():
-    assert a100_seconds(312e12, 0) == 1
-    assert a100_seconds(1, 2039e9) == 1
 
 
 def test_a_second_read_port_is_refused():

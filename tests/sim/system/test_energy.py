@@ -133,7 +133,7 @@ def test_energy_of_an_engine_that_always_streams_is_the_cost_tables():
     for name in ENGINE_PARTS:
         row = data["table"][name]["measured"]
         watts = found[name] / (cycles / 400e6) / 16
-        assert watts * 1e3 == pytest.approx(row["logic_mw"] + row["bank_mw"], rel=0.01), name
+        assert watts * 1e3 == pytest.approx(row["logic_mw"] + row["banks_mw"], rel=0.01), name
 
 
 @pytest.mark.parametrize(

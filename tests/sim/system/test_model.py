@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.mask import FULL
+from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.studies.system import CASES, case, compared
@@ -48,6 +48,16 @@ def test_shares_are_of_all_engine_cycles(name):
     assert result.shares["padded"] == 0
     used = 2 * 32 * result.model.key_size * result.pairs // 32
     assert result.macs == used
+
+
+def test_an_image_before_the_text():
+    """The 256 patches see each other: 256 * 255 / 2 scores of a head more than without an image."""
+    image, text = (evaluated(name="next-gpt", changes=changes, tokens=512) for changes in ((), {"mask": CAUSAL}))
+    assert image.pairs - text.pairs == 32 * 256 * 255 // 2
+    assert image.counters.mac_cycles > text.counters.mac_cycles
+    assert evaluated(name="next-gpt", tokens=512, chunk=256).pairs == image.pairs
+    with pytest.raises(InputError, match=r"^a chunk of next-gpt must hold its prefix of 256 tokens, not 255$"):
+        evaluated(name="next-gpt", tokens=512, chunk=255)
 
 
 def test_a_layer_is_a_job_and_the_model_its_layers():

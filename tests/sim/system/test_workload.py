@@ -26,6 +26,7 @@ def test_the_models_are_those_of_their_papers():
         "llama3-70b": (80, 64, 8, 128, 128),
         "llama2-7b": (32, 32, 32, 128, 128),
         "gpt3-175b": (96, 96, 96, 128, 128),
+        "next-gpt": (32, 32, 32, 128, 128),
         "bert-base": (12, 12, 12, 64, 64),
         "deepseek-v3": (61, 128, 1, 576, 512),
     }

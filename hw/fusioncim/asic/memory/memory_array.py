@@ -149,7 +149,7 @@ class ArrayMacro(Macro):
     @property
     def access_ns(self) -> float:
         """Clock edge to read data: register, select line as a chain of fan-out-4 stages, local node."""
-        load = min(self.width, SUBARRAY) * (self._row_um / self.width * WIRE_FF_UM + GATE_FF)
+        load = min(self.width, SUBARRAY) * (self.row_um / self.width * WIRE_FF_UM + GATE_FF)
         effort = max(load / PRECHARGE.ff * self._drivers, 4)
         return LATCH_NS + FO4_NS * (log(effort, 4) + 1) + self._node_ff * SUPPLY_V / 2 / CELL_CURRENT_UA
 

@@ -135,7 +135,7 @@ class Macro:
         return 1.0 if self.shared else 1 + READ_PORT * self.reads
 
     @property
-    def _row_um(self) -> float:
+    def row_um(self) -> float:
         """Length of a row."""
         return self._columns * self._cell * CELL_UM2[45] / CELL_HEIGHT_UM
 
@@ -195,12 +195,12 @@ class Macro:
     @property
     def _row_fj(self) -> float:
         """Two control lines along a row and the address across it, with the driver of each piece of the word line."""
-        line = self._row_um * WIRE_FF_UM * BUFFERED * SUPPLY_V**2
+        line = self.row_um * WIRE_FF_UM * BUFFERED * SUPPLY_V**2
         return (2 + RANDOM * self.address_bits) * line + ceil(self._columns / SUBARRAY) * DRIVER.ff * 2 * SUPPLY_V**2
 
     def _word_line_fj(self, gates: int) -> float:
         """A word line with so many gates per cell."""
-        return (self._row_um * WIRE_FF_UM + self._columns * gates * GATE_FF) * BUFFERED * SUPPLY_V**2
+        return (self.row_um * WIRE_FF_UM + self._columns * gates * GATE_FF) * BUFFERED * SUPPLY_V**2
 
     @property
     def _bit_line_ff(self) -> float:
@@ -270,7 +270,7 @@ class Macro:
     def access_ns(self) -> float:
         """Clock edge to read data: decoder of fan-out-4 stages, bit line, latch, and the way there and back."""
         piece = min(self._columns, SUBARRAY)
-        load = piece * (self._row_um / self._columns * WIRE_FF_UM + 2 * GATE_FF)
+        load = piece * (self.row_um / self._columns * WIRE_FF_UM + 2 * GATE_FF)
         effort = max(load / PRECHARGE.ff * self._drivers, 4)
         return FO4_NS * log(effort, 4) + self._bit_line_ns + LATCH_NS + 2 * self.tree_mm * TREE_NS_MM
 

@@ -185,6 +185,13 @@ def flatten(modules: Mapping[str, Netlist], top: str, keep: Collection[str] = ()
     return Flat(top, ends, cells, banks, boxes, len(dense))
 
 
+def output_pins(part: Part, library: Library) -> Sequence[str]:
+    """Output pins of a cell or a bank; none of a box."""
+    if part.kind == SRAM_MODULE:
+        return ("read_data",)
+    return library.cells[part.kind].outputs if part.kind in library.cells else ()
+
+
 def clock_nets(flat: Flat, library: Library) -> set[int]:
     """Nets on the clock pins of cells and banks."""
     nets = {net for _, part in flat.banks for net in part.pins["clk"]}

@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 from fusioncim.asic.cells.boolean import substituted
 from fusioncim.asic.cells.cell_library import Library
-from fusioncim.asic.netlist.netlist import ONE, ZERO, Flat, Netlist, Part, clock_nets
+from fusioncim.asic.memory.memory_array import bank_macro
+from fusioncim.asic.memory.memory_liberty import macro_name
+from fusioncim.asic.netlist.net_delays import Delays
+from fusioncim.asic.netlist.netlist import ONE, SRAM_MODULE, ZERO, Flat, Netlist, Part, clock_nets, output_pins
 
 KEYWORDS = frozenset({"begin", "buf", "case", "end", "input", "large", "output", "reg", "release", "small", "wire"})
 """Of Verilog, those that a port might be called by."""
@@ -14,6 +17,11 @@ KEYWORDS = frozenset({"begin", "buf", "case", "end", "input", "large", "output",
 def instance_name(part: Part, number: int) -> str:
     """Name of the part `number` of a module in plain Verilog."""
     return part.name if re.fullmatch(r"[A-Za-z]\w*", part.name) else f"g{number}"
+
+
+def view_name(part: Part) -> str:
+    """Type of a part where banks have the names of their views."""
+    return macro_name(bank_macro(part.parameters)) if part.kind == SRAM_MODULE else part.kind
 
 
 def escaped(port: str) -> str:
@@ -53,14 +61,16 @@ def plain_verilog(netlist: Netlist, kinds: Callable[[Part], str]) -> str:
     return "\n".join([*lines, *assigns, "endmodule", ""])
 
 
-def flat_verilog(flat: Flat, library: Library) -> str:
+def flat_verilog(flat: Flat, library: Library, delays: Delays | None = None) -> str:
     """The flat design for simulation; net number n is `n<n>`, or `c<n>` if it is a clock's.
 
     Gates are their library functions, other cells and banks are instances: a simulator is half as fast again as on
-    instances of everything.
+    instances of everything. delays: in ns, the unit of time of the simulation.
     """
     clocks = clock_nets(flat, library)
     names = ["1'b0", "1'b1", *(f"{'c' if net in clocks else 'n'}{net}" for net in range(2, flat.nets))]
+    rise, fall = (delays.rise.tolist(), delays.fall.tolist()) if delays else ([0.0] * flat.nets,) * 2
+    after = [f"#({up:.3f},{down:.3f}) " if up or down else "" for up, down in zip(rise, fall, strict=True)]
     ports = [
         f"  {direction} {f'[{len(bits) - 1}:0] ' * (len(bits) > 1)}{port}"
         for port, (direction, bits) in flat.ports.items()
@@ -76,12 +86,19 @@ def flat_verilog(flat: Flat, library: Library) -> str:
             for pin, bits in part.pins.items()
             if bits
         }
+        driven = {pin: part.pins[pin] for pin in output_pins(part, library) if pin in pins}
         cell = library.cells.get(part.kind)
         if cell and cell.kind == "comb":
-            driven = [pin for pin in cell.outputs if pin in pins]
-            lines += [f"  assign {pins[pin]} = {substituted(cell.pins[pin].function, pins)};" for pin in driven]
-        else:
-            values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
-            ends = ", ".join(f".{pin}({nets})" for pin, nets in pins.items())
-            lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({ends});")
+            for pin, (net,) in driven.items():
+                function = substituted(cell.pins[pin].function, pins)
+                lines.append(f"  assign {after[net]}{names[net]} = {function};")
+            continue
+        for pin, bits in driven.items():
+            if any(after[bit] for bit in bits):
+                pins[pin] = f"g{number}_{pin}"
+                lines.append(f"  wire [{len(bits) - 1}:0] {pins[pin]};")
+                lines += [f"  assign {after[bit]}{names[bit]} = {pins[pin]}[{n}];" for n, bit in enumerate(bits)]
+        values = ", ".join(f".{key}({value})" for key, value in part.parameters.items())
+        ends = ", ".join(f".{pin}({nets})" for pin, nets in pins.items())
+        lines.append(f"  {part.kind} {f'#({values}) ' if values else ''}g{number} ({ends});")
     return "\n".join([*lines, "endmodule", ""])

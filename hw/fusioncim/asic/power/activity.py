@@ -20,16 +20,23 @@ class Activity:
 
     Members:
         cycles: of the run.
-        toggles: by net number.
+        toggles: by net number; once per cycle at most, but for clocks.
         high: cycles in which it was 1, by net number.
+        edges: by net number, toggles and the two edges of every glitch.
     """
 
     cycles: int
     toggles: Ints
     high: Ints
+    edges: Ints
 
     def __add__(self, other: "Activity") -> "Activity":
-        return Activity(self.cycles + other.cycles, self.toggles + other.toggles, self.high + other.high)
+        return Activity(
+            self.cycles + other.cycles,
+            self.toggles + other.toggles,
+            self.high + other.high,
+            self.edges + other.edges,
+        )
 
 
 class States:

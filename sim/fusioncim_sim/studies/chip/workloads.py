@@ -101,5 +101,5 @@ def captured(workload: Workload) -> list[Heads]:
         q = np.stack([joined("q", n + m, workload.queries) for m in range(workload.group)])
         k, v = (joined(name, n, workload.keys) for name in "kv")
         rewritten = equalize(q, k, v)
-        groups.append(quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits))
+        groups.append(quantize(rewritten.q, rewritten.k, rewritten.v, bits=config.operand_bits, centred=True))
     return groups

@@ -11,7 +11,7 @@ from fusioncim_golden.errors import InputError
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.tile_energy import TileResult
 from fusioncim_sim.heads.read import fixture, load_heads
-from fusioncim_sim.studies.cost.events import PREFILL, SIZES, busy_cycles, deviation, line, of_units
+from fusioncim_sim.studies.cost.events import KINDS, PREFILL, SIZES, busy_cycles, deviation, line, of_units
 from fusioncim_sim.studies.cost.rows import PAPER
 from fusioncim_sim.studies.cost.runs import size_figures
 from fusioncim_sim.studies.study import read
@@ -44,7 +44,7 @@ class Additions:
         self.engines, self.few, self.some, self.models = engines, few, some, models
         fit = few, engines[FIT_ROWS]
         rates = [self.rate(run) for run in fit]
-        self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in ("logic", "banks")}
+        self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in KINDS}
         self.heads = added_per_key()
 
     @staticmethod
@@ -54,7 +54,7 @@ class Additions:
 
     def measured(self, kind: str, run: TileResult) -> float:
         """Energy per row and cycle of work."""
-        return of_units(run, [self.UNIT], banks=kind == "banks")[STREAM] / run.config.rows
+        return of_units(run, [self.UNIT], kind)[STREAM] / run.config.rows
 
     def predicted(self, kind: str, run: TileResult) -> float:
         """The same from its additions."""
@@ -118,9 +118,10 @@ def read_additions(directory: Path) -> dict[str, dict[str, float]]:
         if "additions" not in model:
             continue
         additions: dict[str, Any] = model["additions"]
-        if additions["flush"] != PAPER.engine.flush or str(PREFILL) not in additions["per_key"]:
+        flush = PAPER.engine.centred_flush
+        if additions["flush"] != flush or str(PREFILL) not in additions["per_key"]:
             raise InputError(
-                f"the additions must be those of flush {PAPER.engine.flush}, of {PREFILL} tokens among others, not of "
+                f"the additions must be those of flush {flush}, of {PREFILL} tokens among others, not of "
                 f"flush {additions['flush']}, of {', '.join(additions['per_key'])} tokens: {directory / name}.json"
             )
         found[model["model"]] = additions["per_key"]

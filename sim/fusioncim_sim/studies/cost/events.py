@@ -1,7 +1,8 @@
 """Energies per event from gate-level runs of engines: lines over the rows, and how well they predict another run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from fusioncim.asic.power.power import Energy
 from fusioncim_sim.gates.tile_energy import TileResult
 from fusioncim_sim.studies.cost.rows import PAPER
 from fusioncim_sim.system.energy_table import EVENTS, STREAM, Line
@@ -16,6 +17,15 @@ TILE_KEYS = PREFILL // 2
 """Keys that a tile sees, the mean. Its load and drain are spread over them."""
 OVERHEAD = ("IP-CIM broadcast and correction", "OP-CIM broadcast", "controller", "engine")
 """Units that are control and broadcast."""
+
+
+KINDS: Mapping[str, Callable[[Energy], float]] = {
+    "logic": lambda energy: energy.logic - energy.leakage - energy.wires - energy.glitches,
+    "wires": lambda energy: energy.wires,
+    "glitches": lambda energy: energy.glitches,
+    "banks": lambda energy: energy.memory,
+}
+"""What takes the energy of an event; leakage is power."""
 
 
 def line(sizes: Sequence[float], values: Sequence[float]) -> Line:
@@ -34,12 +44,11 @@ def busy_cycles(run: TileResult) -> float:
     return run.macs / run.config.macs_per_cycle
 
 
-def of_units(run: TileResult, units: Iterable[str], *, banks: bool) -> dict[str, float]:
-    """`EVENTS` of units, of their banks or of everything else."""
+def of_units(run: TileResult, units: Iterable[str], kind: str) -> dict[str, float]:
+    """`EVENTS` of units, of one of `KINDS`."""
 
     def dynamic(phase: str) -> float:
-        energies = [run.phases[phase][1][unit] for unit in units]
-        return sum(each.memory if banks else each.logic - each.leakage for each in energies)
+        return sum(KINDS[kind](run.phases[phase][1][unit]) for unit in units)
 
     cycles = {phase: run.phases[phase][0] for phase in run.phases}
     idle = dynamic("idle") / cycles["idle"]

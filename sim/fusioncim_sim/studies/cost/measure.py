@@ -13,8 +13,10 @@ from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.heads.read import QWEN, SMOLLM2
 from fusioncim_sim.studies.cost.additions import FEW, FIT_ROWS, SOME, Additions, read_additions
 from fusioncim_sim.studies.cost.events import (
+    KINDS,
     SIZES,
     TILE_KEYS,
     TILES,
@@ -25,6 +27,7 @@ from fusioncim_sim.studies.cost.events import (
     of_units,
     overhead,
 )
+from fusioncim_sim.studies.cost.operands import OTHERS, Operands
 from fusioncim_sim.studies.cost.rows import MODULES, PAPER, PUBLISHED, SCALING, Entry, area_and_leakage, areas_around
 from fusioncim_sim.studies.cost.runs import TOKENS, chip_size, engine_size, size_figures
 from fusioncim_sim.studies.study import Request, Stored
@@ -37,7 +40,7 @@ STILL = ("normalizer",)
 the normalizer it is one row's O, which passes the multiplexer before it."""
 
 Kinds = dict[str, dict[str, Line]]
-"""Lines of the events by what takes the energy, logic and banks."""
+"""Lines of the events by `KINDS`."""
 Deviations = dict[str, dict[str, float]]
 
 
@@ -51,23 +54,26 @@ def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: 
     """Everything that cost.json holds; added: see `read_additions`."""
     design = synthesize(Chip(PAPER), load(liberty), jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
-    work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME)}
+    work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME, *OTHERS)}
     work |= {f"{engines} engines": partial(chip_size, liberty, engines) for engines in reversed(ENGINES)}
     done = run_all(work, jobs=jobs, title="gate-level runs")
     engines = {rows: done[f"{rows} rows"] for rows in SIZES}
     chips = {count: done[f"{count} engines"] for count in ENGINES}
-    few, some = (done[" ".join(names)] for names in (FEW, SOME))
-    return summarize(design, engines, Additions(engines, few, some, added), chips)
+    few, some, *others = (done[" ".join(names)] for names in (FEW, SOME, *OTHERS))
+    operands = Operands(engines[FIT_ROWS], {SMOLLM2: [engines[FIT_ROWS], few, some], QWEN: others})
+    return summarize(design, engines, Additions(engines, few, some, added), operands, chips)
 
 
-def lines_of_engines(engines: Mapping[int, TileResult], additions: Additions) -> tuple[dict[str, Kinds], Deviations]:
+def lines_of_engines(
+    engines: Mapping[int, TileResult], additions: Additions, operands: Operands
+) -> tuple[dict[str, Kinds], Deviations]:
     """Energies of the parts of an engine, lines over its rows, and how far they are from the last run in percent."""
     events: dict[str, Kinds] = {}
     deviations: Deviations = {}
     for name, units in ROWS.items():
         events[name] = {}
-        for kind in ("logic", "banks"):
-            values = [of_units(engines[rows], units, banks=kind == "banks") for rows in SIZES]
+        for kind in KINDS:
+            values = [of_units(engines[rows], units, kind) for rows in SIZES]
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
             if name in STILL:
                 lines[STREAM] = Line(max(each[STREAM] for each in values), 0.0)
@@ -79,6 +85,8 @@ def lines_of_engines(engines: Mapping[int, TileResult], additions: Additions) ->
                 predicted[STREAM] = rest.at(SIZES[-1]) + SIZES[-1] * additions.predicted(kind, last)
                 lines[STREAM] = rest + Line(0.0, additions.of_table(kind))
                 deviations[f"{additions.UNIT}, {kind}"] = additions.deviations(kind)
+            if operands.UNIT in units:
+                lines[STREAM] += Line(0.0, operands.more(kind))
             events[name][kind] = lines
             deviations[f"{name}, {kind}"] = {
                 **{event: deviation(predicted[event], values[-1][event]) for event in EVENTS},
@@ -88,37 +96,49 @@ def lines_of_engines(engines: Mapping[int, TileResult], additions: Additions) ->
 
 
 def entries_around(
-    design: Design, chips: Mapping[int, Mapping[str, Any]]
+    design: Design, chips: Mapping[int, Mapping[str, Any]], like: Entry
 ) -> tuple[dict[str, Entry], dict[str, Line], Deviations]:
-    """The table's rows around the engines, their lines over the engines, and how far these are from the last run."""
+    """The table's rows around the engines, their lines over the engines, and how far these are from the last run.
+
+    They are not placed: wires take as much of their logic as of that of `like`.
+    """
     around: dict[str, Entry] = {}
     lines: dict[str, Line] = {}
     deviations: Deviations = {}
     areas = areas_around(design)
+    wires = like.wires_fj / like.logic_fj
     for name in areas:
-        per_cycle = [chips[n]["logic"].get(name, 0.0) for n in ENGINES]
-        logic = line(ENGINES, per_cycle)
-        deviations[name] = {"fj_per_cycle": deviation(logic.at(ENGINES[-1]), per_cycle[-1])}
-        memory = max(chips[n]["memory"].get(name, 0.0) for n in ENGINES)  # shared reads: no line, see docs/cost.md
-        around[name] = Entry(*areas[name], logic.at(PAPER.engines), memory)
+        logic, glitches, banks = (
+            [chips[n][kind].get(name, 0.0) for n in ENGINES] for kind in ("logic", "glitches", "banks")
+        )
+        of_logic, of_glitches = line(ENGINES, logic), line(ENGINES, glitches)
+        predicted, found = (of_logic + of_glitches).at(ENGINES[-1]), logic[-1] + glitches[-1]
+        deviations[name] = {"fj_per_cycle": deviation(predicted, found)}
+        at = PAPER.engines
+        # Shared reads of banks: no line, see docs/cost.md.
+        energies = of_logic.at(at), of_logic.at(at) * wires, of_glitches.at(at), max(banks)
+        around[name] = Entry(*areas[name], *energies)
         if name != BUFFER:  # its accesses are counted
-            both = [each + chips[n]["memory"].get(name, 0.0) for n, each in zip(ENGINES, per_cycle, strict=True)]
-            lines[name] = line(ENGINES, both)
+            lines[name] = of_logic * (1 + wires) + of_glitches + line(ENGINES, banks)
     return around, lines, deviations
 
 
 def summarize(
-    design: Design, engines: Mapping[int, TileResult], additions: Additions, chips: Mapping[int, Mapping[str, Any]]
+    design: Design,
+    engines: Mapping[int, TileResult],
+    additions: Additions,
+    operands: Operands,
+    chips: Mapping[int, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The table from the mapped chip and the runs."""
-    events, deviations = lines_of_engines(engines, additions)
+    events, deviations = lines_of_engines(engines, additions, operands)
     parts = {
         name: Entry(
             *area_and_leakage(design, MODULES[name]), *(full_use(kinds[kind], PAPER.engine.rows) for kind in kinds)
         )
         for name, kinds in events.items()
     }
-    around, lines_around, deviations_around = entries_around(design, chips)
+    around, lines_around, deviations_around = entries_around(design, chips, parts["control"])
     engine = sum(parts.values(), Entry())
     system = sum(around.values(), engine * PAPER.engines)
     table = {**parts, "hybrid engine": engine, **around, "system": system}
@@ -130,6 +150,7 @@ def summarize(
         "parameters": PAPER.as_dict(),
         "keys_per_tile": TILE_KEYS,
         "additions": additions.as_dict(),
+        "operands": operands.as_dict(),
         "events": {
             name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
             for name, kinds in events.items()
@@ -138,9 +159,7 @@ def summarize(
         "engine": {"tokens": TOKENS, "tiles": TILES, "sizes": {str(n): size_figures(engines[n]) for n in SIZES}},
         "around": {str(n): chips[n] for n in ENGINES},
         "deviation_percent": deviations | deviations_around,
-        "overhead_percent": round(
-            100 * overhead(engines) / sum(part.logic_fj + part.bank_fj for part in parts.values()), 1
-        ),
+        "overhead_percent": round(100 * overhead(engines) / sum(part.dynamic_fj for part in parts.values()), 1),
         "table": {name: entry.as_dict(name) for name, entry in table.items()},
         "scaling": {name: asdict(factors) for name, factors in SCALING.items()},
         "published": PUBLISHED,

@@ -50,13 +50,20 @@ AROUND: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table: areas in um2, leakage in mW, energies of logic and of accesses to banks in fJ per cycle."""
+    """A row of the table: areas in um2, leakage in mW, and energies of `events.KINDS` in fJ per cycle."""
 
     logic_um2: float = 0.0
     bank_um2: float = 0.0
     leakage_mw: float = 0.0
     logic_fj: float = 0.0
-    bank_fj: float = 0.0
+    wires_fj: float = 0.0
+    glitches_fj: float = 0.0
+    banks_fj: float = 0.0
+
+    @property
+    def dynamic_fj(self) -> float:
+        """All of them."""
+        return self.logic_fj + self.wires_fj + self.glitches_fj + self.banks_fj
 
     def __add__(self, other: "Entry") -> "Entry":
         return Entry(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -73,7 +80,9 @@ class Entry:
             mm2 = (self.logic_um2 + self.bank_um2) * area * 1e-6
             parts = {
                 "logic_mw": self.logic_fj * per_cycle * energy,
-                "bank_mw": self.bank_fj * per_cycle * energy,
+                "wires_mw": self.wires_fj * per_cycle * energy,
+                "glitches_mw": self.glitches_fj * per_cycle * energy,
+                "banks_mw": self.banks_fj * per_cycle * energy,
                 "leakage_mw": self.leakage_mw * energy,
             }
             mw = sum(parts.values())

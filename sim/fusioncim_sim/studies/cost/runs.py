@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusioncim.asic.cells.liberty import load
+from fusioncim.asic.delays import delays
 from fusioncim.asic.netlist.loads import port_loads
 from fusioncim.asic.netlist.netlist import flatten
 from fusioncim.asic.power.power import Energy, PowerModel
@@ -18,11 +19,11 @@ from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import job as golden
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
-from fusioncim_sim.gates.tile_energy import TileResult, run_tile
+from fusioncim_sim.gates.tile_energy import TileResult, engine_wires, run_tile
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.rtl.chip_run import ChipJob
 from fusioncim_sim.studies.chip.workloads import Workload, captured
-from fusioncim_sim.studies.cost.events import TILES
+from fusioncim_sim.studies.cost.events import KINDS, TILES
 from fusioncim_sim.studies.cost.rows import PAPER, row_around
 
 TOKENS = 128
@@ -31,13 +32,15 @@ PERIOD_NS = 1000 / CLOCK_MHZ
 
 
 def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResult:
-    """A run of an engine with these rows on captured heads, all of them or those of these names."""
+    """A run of a placed engine with these rows on captured heads, the first ones or those of these names."""
     config = PAPER.engine.override(rows=rows, softmax_lanes=rows // PAPER.engine.operand_bits)
-    return run_tile(config, load(liberty), captured_heads(config, names), TOKENS, PERIOD_NS, tiles=TILES)
+    library, heads = load(liberty), captured_heads(config, names)
+    wires = engine_wires(config, library)
+    return run_tile(config, library, heads, TOKENS, PERIOD_NS, tiles=TILES, wires=wires)
 
 
 def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
-    """A run of a chip with engines as RTL: energies of logic and banks in fJ per cycle, by row of the table."""
+    """A run of a chip with engines as RTL: energies in fJ per cycle by row of the table, of logic, glitches, banks."""
     library = load(liberty)
     chip = PAPER.override(engines=engines, rows=8, softmax_lanes=1)
     design = synthesize(Chip(chip), library)
@@ -52,7 +55,8 @@ def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
         captured=True,
     )
     groups = captured(workload)
-    run, activity = simulate_chip_gates(chip, [ChipJob(groups=groups, mask=CAUSAL)], design, flat, cycles=1_000_000)
+    jobs, timed = [ChipJob(groups=groups, mask=CAUSAL)], delays(flat, library, boxes=netlists)
+    run, activity = simulate_chip_gates(chip, jobs, design, flat, cycles=1_000_000, delays=timed)
     mismatches = int(np.count_nonzero(run.outputs[0] != golden.run(chip, groups, mask=CAUSAL).out))
     model = PowerModel(flat, library, {"engine": port_loads(netlists, "engine", library, {})})
     energies: dict[str, Energy] = defaultdict(Energy)
@@ -63,8 +67,10 @@ def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
         "cells": len(flat.cells),
         "cycles": busy,
         "mismatches": mismatches,
-        "logic": {name: round((each.logic - each.leakage) / busy, 1) for name, each in energies.items()},
-        "memory": {name: round(each.memory / busy, 1) for name, each in energies.items()},
+        **{
+            kind: {name: round(KINDS[kind](each) / busy, 1) for name, each in energies.items()}
+            for kind in ("logic", "glitches", "banks")
+        },
     }
 
 

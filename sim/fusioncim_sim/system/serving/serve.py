@@ -26,7 +26,7 @@ from fusioncim_sim.system.roofline import roofline
 from fusioncim_sim.system.serving.closed_loop import CHUNK, SLOTS, closed_loop
 from fusioncim_sim.system.serving.metrics import LayerStep, Loop, Served
 from fusioncim_sim.system.serving.trace import Trace
-from fusioncim_sim.system.workload import CONTIGUOUS, Cache, batch_of, check_fits
+from fusioncim_sim.system.workload import CONTIGUOUS, Cache, batch_of, check_chunk, check_fits
 
 PIECES = 32
 """Pieces that the steps are done in, for each kind of layer."""
@@ -56,6 +56,8 @@ def serve(
     check_clock(clock_mhz)
     if table:
         table.check(chip)
+    for kind in model.kinds:
+        check_chunk(kind, chunk)
     steps = closed_loop(trace.requests, slots, chunk)
     sizes = [tuple(share.size for share in step) for step in steps]
     distinct = list(dict.fromkeys(sizes))

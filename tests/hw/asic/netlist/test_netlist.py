@@ -4,9 +4,11 @@ import json
 import subprocess
 from itertools import product
 
+import numpy as np
 import pytest
 
 from fusioncim.asic.cells.cell_verilog import cells_verilog
+from fusioncim.asic.netlist.net_delays import Delays
 from fusioncim.asic.netlist.netlist import ONE, ZERO, Netlist, Part, flatten, read_netlist
 from fusioncim.asic.netlist.netlist_verilog import flat_verilog, plain_verilog
 from fusioncim_golden.errors import InputError
@@ -93,6 +95,36 @@ def test_clock_nets_are_named_apart(library):
     (clk,), (d,), (q,) = (flat.ports[name][1] for name in ("clk", "d", "q"))
     text = flat_verilog(flat, library)
     assert f".CK(c{clk}), .D(n{d}), .Q(n{q})" in text
+
+
+def test_delays_stand_before_what_drives_a_net(library):
+    """Flip-flops and banks drive a wire of their own, which the net follows."""
+    bank = {"clk": [2], "write_enable": [3], "write_address": [3], "write_data": [3, 3], "read_enable": [3],
+            "read_address": [3], "read_data": [6, 7]}  # fmt: skip
+    parts = [
+        Part("f", "DFF_X1", {"CK": [2], "D": [3], "Q": [4]}),
+        Part("i", "INV_X1", {"A": [4], "ZN": [5]}),
+        Part("b", "fusioncim_sram", bank, {"DEPTH": 2, "WIDTH": 2, "READS": 1}),
+    ]
+    ports = {"clk": ("input", [2]), "d": ("input", [3]), "z": ("output", [5, 6, 7])}
+    flat = flatten({"top": Netlist("top", ports, parts, 8)}, "top")
+    (clk,), (d,), (z, low, high) = (flat.ports[name][1] for name in ("clk", "d", "z"))
+    (q,) = flat.cells[0][1].pins["Q"]
+    rise = np.zeros(flat.nets)
+    rise[[q, z, low, high]] = 0.1, 0.012, 0.3, 0.4
+    text = flat_verilog(flat, library, Delays(rise, rise / 2, 0.2))
+    for line in (
+        f"  assign #(0.012,0.006) n{z} = (~n{q});",
+        "  wire [0:0] g0_Q;",
+        f"  assign #(0.100,0.050) n{q} = g0_Q[0];",
+        f"  DFF_X1 g0 (.CK(c{clk}), .D(n{d}), .Q(g0_Q));",
+        "  wire [1:0] g2_read_data;",
+        f"  assign #(0.300,0.150) n{low} = g2_read_data[0];",
+        f"  assign #(0.400,0.200) n{high} = g2_read_data[1];",
+        f"  assign c{clk} = clk;",
+    ):
+        assert line in text.splitlines()
+    assert ".read_data(g2_read_data)" in text
 
 
 def test_depth_counts_cells_between_registers(library):

@@ -16,7 +16,7 @@ def states(library, part, toggles, high):
     ports = {f"p{net}": ("input", [net]) for net in (CLOCK, D, Q)}
     flat = flatten({"one": Netlist("one", ports, [part], 5)}, "one")
     nets = {net: flat.ports[f"p{net}"][1][0] for net in (CLOCK, D, Q)}
-    activity = Activity(CYCLES, np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64))
+    activity = Activity(CYCLES, *(np.zeros(flat.nets, np.int64) for _ in range(3)))
     for net, number in nets.items():
         activity.toggles[number], activity.high[number] = toggles.get(net, 0), high.get(net, 0)
     (group,) = grouped(flat, library)
@@ -44,6 +44,7 @@ def test_pins_of_a_gate_are_independent(library):
 
 
 def test_activities_of_runs_add_up():
-    one = Activity(3, np.array([1, 2]), np.array([0, 3]))
+    one = Activity(3, np.array([1, 2]), np.array([0, 3]), np.array([1, 4]))
     both = one + one
     assert (both.cycles, both.toggles.tolist(), both.high.tolist()) == (6, [2, 4], [0, 6])
+    assert both.edges.tolist() == [2, 8]

@@ -20,12 +20,12 @@ from fusioncim.asic.cells.table_lookup import lookup, toggle_energy
 from fusioncim.asic.memory.memory_model import Macro
 from fusioncim.asic.netlist.netlist import ONE, Netlist, Part, flatten
 from fusioncim.asic.netlist.netlist_verilog import plain_verilog
+from fusioncim.asic.opensta import without_wires
 from fusioncim.asic.power.activity import Activity
-from fusioncim.asic.power.clock_tree import TREE_LOAD_FF, clock_tree_energy
+from fusioncim.asic.power.clock_tree import TREE_LOAD_FF, TreeEnergy, clock_tree_energy
 from fusioncim.asic.power.power import Energy, PowerModel
 from fusioncim.asic.power.transitions import TRANSITION
 from fusioncim.asic.synthesis.synth import synthesize
-from fusioncim.asic.timing import without_wires
 from fusioncim.engine.kv_buffer import BitPlanes
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim_golden.errors import InputError
@@ -58,7 +58,8 @@ def one_of_each(library):
 
 def uniform(flat, library, toggles, duty):
     """The same activity on all nets but those of clocks."""
-    activity = Activity(CYCLES, np.full(flat.nets, round(toggles * CYCLES)), np.full(flat.nets, round(duty * CYCLES)))
+    edges = np.full(flat.nets, round(toggles * CYCLES))
+    activity = Activity(CYCLES, edges, np.full(flat.nets, round(duty * CYCLES)), edges)
     clocks = PowerModel(flat, library).clocks
     clocks |= {net for _, part in flat.cells if library.cells[part.kind].kind == "icg" for net in part.pins["GCK"]}
     activity.toggles[list(clocks)] = 2 * CYCLES
@@ -218,7 +219,7 @@ def test_two_gates_by_hand(library):
     toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
     toggles[[a, b, c, y, z]] = 40, 10, 20, 30, 50
     high[[ONE, a, b, c, y, z]] = 100, 50, 80, 25, 60, 70
-    energies = PowerModel(flat, library).energies(Activity(100, toggles, high), PERIOD)
+    energies = PowerModel(flat, library).energies(Activity(100, toggles, high, toggles), PERIOD)
     assert set(energies) == {()}
     nand, xor = library.cells["NAND2_X1"], library.cells["XOR2_X1"]
 
@@ -278,7 +279,7 @@ def test_banks_are_paid_by_the_access(library):
     flat = flop_and_bank()
     toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
     high[flat.ports["we"][1]], high[flat.ports["re"][1]] = 30, 70
-    energy = PowerModel(flat, library).energies(Activity(200, toggles, high), PERIOD)[()]
+    energy = PowerModel(flat, library).energies(Activity(200, toggles, high, toggles), PERIOD)[()]
     macro = Macro(2, 1)
     assert energy.memory == pytest.approx(
         30 * macro.write_energy_fj + 70 * macro.read_energy_fj + 200 * macro.idle_energy_fj
@@ -287,20 +288,78 @@ def test_banks_are_paid_by_the_access(library):
     assert energy.switching == energy.clock == energy.tree == 0
 
 
+def test_a_bank_pays_for_the_nets_that_it_drives(library):
+    """Without wires its output here drives nothing."""
+    flat = flop_and_bank()
+    toggles = np.zeros(flat.nets, np.int64)
+    toggles[flat.ports["r"][1]] = 60
+    wires = np.zeros(flat.nets)
+    wires[flat.ports["r"][1]] = 4.0
+    energy = PowerModel(flat, library, wires=wires).energies(Activity(200, toggles, toggles, toggles), PERIOD)[()]
+    assert energy.switching == 0
+    assert energy.wires == pytest.approx(60 * 0.5 * 1.1**2 * 4.0)
+
+
+def test_wires_are_what_loads_and_slower_edges_add(library):
+    flat = two_gates()
+    toggles = np.arange(flat.nets) * 10
+    activity = Activity(100, toggles, toggles, toggles)
+    wires = np.linspace(0, 8, flat.nets)
+    plain, wired = PowerModel(flat, library), PowerModel(flat, library, wires=wires)
+    before, after = (sum(each.energies(activity, PERIOD).values(), Energy()) for each in (plain, wired))
+    assert replace(after, wires=0.0) == before
+    assert before.wires == 0
+    charge = sum(0.5 * 1.1**2 * wires[net] * toggles[net] for net in range(2, flat.nets))
+    assert after.wires > charge
+    assert (wired.wired_transition >= (plain.rise + plain.fall) / 2).all()
+    assert after.total == pytest.approx(before.total + after.wires)
+
+
+def test_a_placed_clock_tree_takes_the_place_of_the_stand_in(library):
+    flat = flop_and_bank()
+    toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
+    toggles[flat.ports["clk"][1]] = 400
+    activity = Activity(200, toggles, high, toggles)
+    wires, trees = np.zeros(flat.nets), TreeEnergy(np.array([3.0, 5.0]), np.array([7.0]))
+    energy = PowerModel(flat, library, wires=wires, trees=trees).energies(activity, PERIOD)[()]
+    gate = next(n for n, (_, part) in enumerate(flat.cells) if part.name == "gate")
+    assert energy.tree + energy.wires == pytest.approx(400 * (trees.cells[gate] + trees.banks[0]))
+
+
 def test_a_clock_that_stands_still_costs_nothing(library):
     """The flip-flop pays for its own edges, the clock gate for all."""
     flat = flop_and_bank()
     toggles, high = np.zeros(flat.nets, np.int64), np.zeros(flat.nets, np.int64)
     toggles[flat.ports["clk"][1]] = 400
     model = PowerModel(flat, library)
-    off = model.energies(Activity(200, toggles.copy(), high), PERIOD)[()]
+    off = model.energies(Activity(200, toggles.copy(), high, toggles.copy()), PERIOD)[()]
     (gated,) = next(part for _, part in flat.cells if part.name == "flop").pins["CK"]
     toggles[gated] = 400
-    on = model.energies(Activity(200, toggles, high), PERIOD)[()]
+    on = model.energies(Activity(200, toggles, high, toggles), PERIOD)[()]
     pin = library.cells["DFF_X1"].pins["CK"].capacitance
     assert on.tree - off.tree == pytest.approx(pin / TREE_LOAD_FF * clock_tree_energy(library, TREE_LOAD_FF) * 400)
     assert on.clock - off.clock > 400 * 0.5 * 1.1**2 * pin
     assert off.clock > 0
+
+
+def test_glitches_are_what_edges_add(library):
+    """Everything else is as if nets changed once per cycle; the sum is that of a run whose toggles are the edges."""
+    flat = two_gates()
+    toggles = np.arange(flat.nets) * 10
+    edges = toggles.copy()
+    (z,) = flat.ports["z"][1]
+    edges[z] += 24
+    model = PowerModel(flat, library)
+    settled, full, both = (
+        model.energies(Activity(100, one, toggles, two), PERIOD)[()]
+        for one, two in ((toggles, toggles), (edges, edges), (toggles, edges))
+    )
+    assert settled.glitches == full.glitches == 0
+    assert replace(both, glitches=0.0) == settled
+    assert both.logic == pytest.approx(full.logic)
+    inner = settled.internal + both.glitches - full.switching + settled.switching
+    assert full.internal == pytest.approx(inner)
+    assert both.glitches > 24 * 0.5 * 1.1**2 * model.load[z]
 
 
 def test_other_units_give_the_same_power(small_library, small_library_rescaled):
@@ -308,7 +367,7 @@ def test_other_units_give_the_same_power(small_library, small_library_rescaled):
     for each in (small_library, small_library_rescaled):
         flat = two_gates()
         toggles = np.arange(flat.nets) * 10
-        found.append(PowerModel(flat, each).energies(Activity(100, toggles, toggles), PERIOD)[()])
+        found.append(PowerModel(flat, each).energies(Activity(100, toggles, toggles, toggles), PERIOD)[()])
         found.append(Energy(tree=clock_tree_energy(each, TREE_LOAD_FF)))
     for one, other in zip(found[:2], found[2:], strict=True):
         for name in ("switching", "internal", "leakage", "tree"):
@@ -342,7 +401,7 @@ def test_negative_energy_in_all_is_refused(nangate, tmp_path):
     flat = two_gates()
     toggles = np.arange(flat.nets) * 10
     with pytest.raises(InputError, match=r"internal energy of all cells must be at least 0, not -\d+.* fJ: .*gain.lib"):
-        PowerModel(flat, load(path)).energies(Activity(100, toggles, toggles), PERIOD)
+        PowerModel(flat, load(path)).energies(Activity(100, toggles, toggles, toggles), PERIOD)
 
 
 def test_an_activity_of_another_netlist_is_refused(library):
@@ -350,7 +409,7 @@ def test_an_activity_of_another_netlist_is_refused(library):
     model = PowerModel(flat, library)
     short = np.zeros(flat.nets - 1, np.int64)
     with pytest.raises(InputError, match=f"that of the netlist, with {flat.nets} nets, not {flat.nets - 1}"):
-        model.energies(Activity(10, short, short), PERIOD)
+        model.energies(Activity(10, short, short, short), PERIOD)
     none = np.zeros(flat.nets, np.int64)
     with pytest.raises(InputError, match="at least one cycle, not 0"):
-        model.energies(Activity(0, none, none), PERIOD)
+        model.energies(Activity(0, none, none, none), PERIOD)

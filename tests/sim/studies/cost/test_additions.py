@@ -33,7 +33,7 @@ def test_heads_add_what_the_golden_model_adds() -> None:
 
 def quality_file(path: Path, model: str, per_key: dict[str, float], **changes: object) -> None:
     path.write_text(
-        json.dumps({"model": model, "additions": {"flush": 11, "per_key": per_key, **changes}}), encoding="utf-8"
+        json.dumps({"model": model, "additions": {"flush": 9, "per_key": per_key, **changes}}), encoding="utf-8"
     )
 
 
@@ -48,10 +48,10 @@ def test_additions_of_another_preset_or_length_are_refused(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"must hold what a model adds to O .*, not so in"):
         read_additions(tmp_path)
     quality_file(tmp_path / "quality.json", "a", {"512": 0.12})
-    with pytest.raises(InputError, match="of 4096 tokens among others, not of flush 11, of 512 tokens"):
+    with pytest.raises(InputError, match="of 4096 tokens among others, not of flush 9, of 512 tokens"):
         read_additions(tmp_path)
     quality_file(tmp_path / "quality.json", "a", {"4096": 0.06}, flush=14)
-    with pytest.raises(InputError, match=r"of flush 11, .* not of flush 14"):
+    with pytest.raises(InputError, match=r"of flush 9, .* not of flush 14"):
         read_additions(tmp_path)
 
 

@@ -35,7 +35,7 @@ def test_a_third_size_confirms_the_lines() -> None:
     deviations, whole = STORED["deviation_percent"], STORED["table"]["hybrid engine"]["measured"]["mw"]
     for name in ROWS:
         row = STORED["table"][name]["measured"]
-        for kind, mw in (("logic", row["logic_mw"]), ("banks", row["bank_mw"])):
+        for kind, mw in (("logic", row["logic_mw"]), ("banks", row["banks_mw"])):
             if mw > whole / 200:
                 assert abs(deviations[f"{name}, {kind}"]["full_use"]) <= 3
     assert all(abs(deviations[name]["fj_per_cycle"]) <= 3 for name in {*AROUND.values(), "chip control"})

@@ -14,7 +14,7 @@ STORED = json.loads((Path(__file__).parents[4] / "measurements" / "cost.json").r
 
 def test_entry_in_units_of_the_table() -> None:
     """1,000 fJ per cycle at 400 MHz are 0.4 mW."""
-    entry = Entry(logic_um2=1e6, bank_um2=5e5, leakage_mw=0.1, logic_fj=1000.0, bank_fj=500.0)
+    entry = Entry(logic_um2=1e6, bank_um2=5e5, leakage_mw=0.1, logic_fj=1000.0, banks_fj=500.0)
     row = entry.as_dict("IP-CIM")["measured"]
     assert row["mw"] == pytest.approx(0.4 + 0.2 + 0.1)
     assert row["mm2"] == pytest.approx(1.5)

@@ -1,6 +1,6 @@
-"""The cocotb bench of a bank: plays accesses.
+"""The cocotb bench of small units that cannot stall: plays a table of inputs.
 
-Run by `studies.banks`, which makes the case from its `accesses`.
+Run by `gates.played`; the case is the table.
 """
 
 from typing import Any
@@ -12,6 +12,6 @@ from fusioncim_sim.rtl.replay import play
 
 
 @cocotb.test()
-async def runs_accesses(dut: Any) -> None:
+async def plays(dut: Any) -> None:
     """Play the table, whose values are hexadecimal."""
     await play(dut, {name: [int(x, 16) for x in values] for name, values in case().items()}, [])

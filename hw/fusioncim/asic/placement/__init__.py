@@ -1,0 +1,1 @@
+"""Where cells stand on the chip, and what the wires between them add."""
