@@ -11,6 +11,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from tests.sim.gates.placed_by_hand import wires_by_hand
 from typer.testing import CliRunner
 
 from fusioncim.asic.cells.cell_verilog import cells_verilog
@@ -23,6 +24,7 @@ from fusioncim_golden.presets import preset
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.gates.asic_figures import macs_per_cycle
 from fusioncim_sim.gates.tile_energy import UNITS, TileResult
+from fusioncim_sim.gates.wire_figures import wire_figures
 
 TINY = ("--preset", "tiny")
 
@@ -207,8 +209,45 @@ def test_power_prints_and_writes_what_it_found(mismatches, place, monkeypatch):
     assert data["fj_per_mac"] == pytest.approx(energy.total / 100, abs=0.01)
     assert data["power_mw"] == pytest.approx(energy.total / (110 * 2.0) * 1e-3, abs=1e-4)
     assert ("NO, 3 of 2,048 outputs differ" if mismatches else "all 2,048 outputs are") in result.stdout
-    for unit in ("IP-CIM rows", "key/value buffer", "normalizer", f"{energy.total / 100:,.1f}", "500 MHz"):
+    for unit in ("IP-CIM rows", "key/value buffer", "normalizer", f"{energy.total / 100:,.1f}", "500 MHz", "no wires"):
         assert unit in result.stdout
+    assert data["wires"] is None
+    assert "Wires:" not in result.stdout
+
+
+def test_power_with_wires_places_the_engine(place, monkeypatch, small_library):
+    asked = []
+
+    def run_tile(*_, wires, **__):
+        asked.append(wires.ff_um)
+        return tile()
+
+    monkeypatch.setattr("fusioncim_sim.gates.tile_energy.run_tile", run_tile)
+    monkeypatch.setattr("fusioncim.asic.placement.placer.importlib.util.find_spec", lambda _: True)
+    monkeypatch.setattr(
+        "fusioncim_sim.gates.tile_energy.engine_wires",
+        lambda config, library, ff_um, **_: wires_by_hand(small_library, ff_um),
+    )
+    options = ("--wires", "--wire-ff-um", "0.18", "--output", "out", "--json", "out.json")
+    result = fusioncim("power", *options)
+    assert result.exit_code == 0, result.output
+    assert asked == [0.18]
+    data = json.loads((place / "out.json").read_text(encoding="utf-8"))
+    assert data["wires"] == json.loads(json.dumps(wire_figures(wires_by_hand(small_library, 0.18), small_library)))
+    assert "with wires" in result.stdout
+    assert f"Wires: {data['wires']['total_mm']:,.0f} mm at 0.18 fF per um" in result.stdout
+    assert json.loads((place / "out/power.json").read_text(encoding="utf-8")) == data
+    assert (place / "out/placement.png").read_bytes().startswith(b"\x89PNG")
+
+    fusioncim("power", "--wires", "--output", "out")
+    assert asked == [0.18, 0.1]
+
+
+def test_wires_need_the_extra(place, monkeypatch):
+    monkeypatch.setattr("fusioncim.asic.placement.placer.importlib.util.find_spec", lambda _: None)
+    ends_with_one_line(
+        fusioncim("power", "--wires"), "coloquinte is missing: install it with pip install 'fusioncim[place]'"
+    )
 
 
 BAD = {
@@ -233,6 +272,12 @@ BAD = {
     "unknown preset": (("synth", "--preset", "huge"), "not huge"),
     "columns": (("power", "--preset", "tiny"), "columns must be a multiple of 64"),
     "tokens": (("power", "--tokens", "600"), "tokens must be 1 to 512, the length of the heads, not 600"),
+    "wires without a source": (
+        ("power", "--wires", "--wire-ff-um", "0"),
+        "capacitance of wires must be above 0 and at most 1 fF per um, not 0",
+    ),
+    "capacitance without wires": (("power", "--wire-ff-um", "0.1"), "--wire-ff-um must come with --wires"),
+    "power onto another's": (("power", "--output", "full"), "not written by fusioncim"),
     "power without tables": (("power", "--liberty", "bare.lib"), "must have internal_power tables"),
 }
 
