@@ -35,6 +35,7 @@ class Subject:
 SUBJECTS: Mapping[str, Subject] = {
     "engine": Subject(about="cycles of single engines, on the RTL", time="minutes", extra="sim"),
     "accuracy": Subject(about="error of captured heads", time="seconds"),
+    "centred": Subject(about="what may be left out of heads whose values are centred", time="minutes"),
     "rescales": Subject(about="how often captured heads move the reference of a row", time="minutes"),
     "chip": Subject(
         about="utilization and traffic of whole chips, cost of generating them, speed of simulation",
@@ -49,7 +50,9 @@ SUBJECTS: Mapping[str, Subject] = {
         about="banks as macros, latches and flip-flops in area and energy", time="many minutes", extra="sim,synth"
     ),
     "cost": Subject(
-        about="area and power of every part of the published chip, from gates", time="half an hour", extra="sim,synth"
+        about="area and power of every part of the published chip, from gates",
+        time="an hour",
+        extra="place,sim,synth",
     ),
     "formats": Subject(
         about="what numbers of real caches cost an engine in area and energy", time="many minutes", extra="sim,synth"
