@@ -29,7 +29,7 @@ typedef struct {
   uint32_t edges[PHASES];
   uint32_t fresh; /* edges since the last look */
   uint32_t since; /* cycle of the last change, or the first of the phase */
-  unsigned char value, known, touched, clock; /* when looked at; the last known one */
+  unsigned char value, now, known, touched, clock; /* when looked at; the last one; the last known one */
 } net_t;
 
 static net_t *nets;
@@ -63,7 +63,7 @@ static void end_phase(void) {
 
 static PLI_INT32 changed(p_cb_data data) {
   net_t *net = (net_t *)data->user_data;
-  unsigned char value = value_of(net->handle);
+  unsigned char value = net->now = value_of(net->handle);
   if (net->clock) {
     take(net, value);
     return 0;
@@ -90,7 +90,7 @@ static PLI_INT32 look(p_cb_data data) {
   for (uint32_t n = 0; n < touched_count; n++) {
     net_t *net = touched[n];
     if (net->value != UNKNOWN) net->edges[phase] += net->fresh;
-    take(net, value_of(net->handle));
+    take(net, net->now);
     net->fresh = net->touched = 0;
   }
   touched_count = 0;
@@ -132,7 +132,7 @@ static PLI_INT32 start(p_cb_data data) {
     if ((name[0] != 'n' && name[0] != 'c') || end == name + 1 || *end) continue;
     if (count == room) nets = realloc(nets, (room *= 2) * sizeof *nets);
     nets[count++] = (net_t){.handle = handle, .number = number, .clock = name[0] == 'c', .value = UNKNOWN,
-                            .known = UNKNOWN};
+                            .now = UNKNOWN, .known = UNKNOWN};
   }
   touched = malloc((count + 1) * sizeof *touched);
   if (!clock_handle) {
