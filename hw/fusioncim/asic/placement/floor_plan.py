@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from math import ceil, sqrt
 
 import numpy as np
@@ -38,8 +37,6 @@ DOWN: Mapping[str, Sequence[str]] = {"ip_cim": ("plane", "write_data"), "op_cim"
 SOFTMAX, LANE = "softmax", "softmax_lane"
 LEAST_GAP = 3
 """Rows of cells of a gap between rows of an array."""
-MOST_COLUMNS = 16
-"""Of rows of an array beside each other."""
 
 
 @dataclass(frozen=True)
@@ -156,27 +153,27 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
 def _sizes(
     given: Mapping[str, tuple[Strip, Sequence[str]]], lanes: int, rest: float, own: Mapping[str, float]
 ) -> tuple[dict[str, Rows], int, int]:
-    """The arrays, and width and height of the chip, in as many columns as make its edges the shortest.
+    """The arrays in columns, and width and height of the chip.
 
     rest: sites of what is not in rows; own: of that the softmax, and what is directly in an array.
     """
     square = SITE_UM / ROW_UM  # rows by sites of a square
-    if not given:
-        return {}, ceil(sqrt(rest / square)), ceil(sqrt(rest * square))
+    area = rest + sum(strip.width * strip.height * len(names) for strip, names in given.values())
+    side = sqrt(area * square)
+    high = max(side - rest * square / side, 1)
+    arrays = {}
+    for name, (strip, names) in given.items():
+        columns = max(1, round(len(names) * strip.height / high))
+        stacked = ceil(len(names) / columns)
+        gap = own[name] / (strip.width * len(names))  # rows of cells for each row
+        group = min(stacked, ceil(LEAST_GAP / gap)) if gap else stacked
+        arrays[name] = Rows(strip, names, lanes, stacked, group, round(gap * group))
+    tall = max((array.height for array in arrays.values()), default=0)
+    across = sum(array.width for array in arrays.values())
+    channel = ceil(own[SOFTMAX] / tall) if tall else ceil(side / square)
     rows = sum(strip.width * strip.height * len(names) for strip, names in given.values())
-    found = []
-    for columns in product(*(range(1, min(len(names), MOST_COLUMNS) + 1) for _, names in given.values())):
-        arrays = {}
-        for (name, (strip, names)), number in zip(given.items(), columns, strict=True):
-            stacked = ceil(len(names) / number)
-            gap = own[name] / (strip.width * len(names))  # rows of cells for each row
-            group = min(stacked, ceil(LEAST_GAP / gap)) if gap else stacked
-            arrays[name] = Rows(strip, names, lanes, stacked, group, round(gap * group))
-        tall = max(array.height for array in arrays.values())
-        width = sum(array.width for array in arrays.values()) + ceil(own[SOFTMAX] / tall)
-        height = max(ceil((rest + rows) / width), tall)
-        found.append((width * square + height, columns, (arrays, width, height)))
-    return min(found, key=lambda each: each[:2])[2]
+    band = max(ceil((rest + rows) / (across + channel)) - tall, 0)
+    return arrays, across + channel, tall + band
 
 
 def _ports(flat: Flat, library: Library, width: int) -> Ends:

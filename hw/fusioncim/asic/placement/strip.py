@@ -18,10 +18,10 @@ from fusioncim.asic.netlist.netlist import Flat
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM, Ends, Objects, objects_of
 from fusioncim.asic.placement.placer import Box, Problem, place
 
-STRIP = 40
+STRIP = 28
 """Rows of cells of a row of an array without blocks. The wires of `paper` with 8 rows take 202, 158, 150 and 173 fJ per
-multiply-accumulate with 20, 28, 40 and 56 of them. A row of `paper` with blocks has 64 rows of cells here; as high as
-40, 48 or 56 it has 44, 35 or 14 % more wire."""
+multiply-accumulate with 20, 28, 40 and 56 of them; with 24 rows they are 8.0 m long with 28, 9.0 m with 40. A row of
+`paper` with blocks has 64 rows of cells here; as high as 40, 48 or 56 it has 44, 35 or 14 % more wire."""
 UTILIZATION = 0.70
 """Area of cells in that which they stand on."""
 FILL = 0.95
