@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from fusioncim_sim.studies.cost.events import deviation, full_use, full_use_of, line
+from fusioncim_sim.studies.cost.events import KINDS, deviation, full_use, full_use_of, line
 from fusioncim_sim.studies.cost.rows import AROUND
 from fusioncim_sim.system.energy_table import ROWS, Line
 
@@ -35,7 +35,7 @@ def test_a_third_size_confirms_the_lines() -> None:
     deviations, whole = STORED["deviation_percent"], STORED["table"]["hybrid engine"]["measured"]["mw"]
     for name in ROWS:
         row = STORED["table"][name]["measured"]
-        for kind, mw in (("logic", row["logic_mw"]), ("banks", row["banks_mw"])):
-            if mw > whole / 200:
+        for kind in KINDS:
+            if row[f"{kind}_mw"] > whole / 200:
                 assert abs(deviations[f"{name}, {kind}"]["full_use"]) <= 3
     assert all(abs(deviations[name]["fj_per_cycle"]) <= 3 for name in {*AROUND.values(), "chip control"})

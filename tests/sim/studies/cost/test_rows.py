@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fusioncim.asic.scaling import Point, scale
+from fusioncim_sim.studies.cost.events import KINDS
 from fusioncim_sim.studies.cost.rows import AROUND, Entry, row_around
 from fusioncim_sim.system.energy_table import LOW_28NM, ROWS
 
@@ -14,9 +15,12 @@ STORED = json.loads((Path(__file__).parents[4] / "measurements" / "cost.json").r
 
 def test_entry_in_units_of_the_table() -> None:
     """1,000 fJ per cycle at 400 MHz are 0.4 mW."""
-    entry = Entry(logic_um2=1e6, bank_um2=5e5, leakage_mw=0.1, logic_fj=1000.0, banks_fj=500.0)
+    entry = Entry(
+        logic_um2=1e6, bank_um2=5e5, leakage_mw=0.1, logic_fj=700.0, wires_fj=200.0, glitches_fj=100.0, banks_fj=500.0
+    )
     row = entry.as_dict("IP-CIM")["measured"]
     assert row["mw"] == pytest.approx(0.4 + 0.2 + 0.1)
+    assert [row[f"{kind}_mw"] for kind in KINDS] == pytest.approx([0.28, 0.08, 0.04, 0.2])
     assert row["mm2"] == pytest.approx(1.5)
     assert row["tops"] == pytest.approx(1.6384)
     assert row["fj_per_operation"] == pytest.approx(0.7 / 1.6384, rel=1e-4)
