@@ -40,8 +40,10 @@ class Additions:
         few: TileResult,
         some: TileResult,
         models: Mapping[str, Mapping[str, float]],
+        growth: float,
     ) -> None:
-        self.engines, self.few, self.some, self.models = engines, few, some, models
+        """growth: of the wires of a row in the published size."""
+        self.engines, self.few, self.some, self.models, self.growth = engines, few, some, models, growth
         fit = few, engines[FIT_ROWS]
         rates = [self.rate(run) for run in fit]
         self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in KINDS}
@@ -61,8 +63,8 @@ class Additions:
         return self.lines[kind].at(self.rate(run))
 
     def of(self, kind: str, per_key: float) -> float:
-        """Energy per row and cycle of work if a row adds so many blocks per key that it sees."""
-        return self.lines[kind].at(per_key / PAPER.engine.operand_bits)
+        """Energy per row and cycle of work if a row adds so many blocks per key that it sees, in the published size."""
+        return self.lines[kind].at(per_key / PAPER.engine.operand_bits) * (self.growth if kind == "wires" else 1)
 
     def of_table(self, kind: str) -> float:
         """That of the table."""

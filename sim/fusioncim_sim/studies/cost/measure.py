@@ -1,6 +1,6 @@
 """Measures cost.json: maps the chip, runs its parts at gate level, and puts the table together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from fusioncim_sim.studies.cost.events import (
 )
 from fusioncim_sim.studies.cost.operands import OTHERS, Operands
 from fusioncim_sim.studies.cost.rows import MODULES, PAPER, PUBLISHED, SCALING, Entry, area_and_leakage, areas_around
-from fusioncim_sim.studies.cost.runs import TOKENS, chip_size, engine_size, size_figures
+from fusioncim_sim.studies.cost.runs import TOKENS, chip_size, engine_size, size_figures, wire_lengths
 from fusioncim_sim.studies.study import Request, Stored
 from fusioncim_sim.system.energy_table import BUFFER, EVENTS, ROWS, STREAM, Line
 
@@ -42,6 +42,8 @@ the normalizer it is one row's O, which passes the multiplexer before it."""
 Kinds = dict[str, dict[str, Line]]
 """Lines of the events by `KINDS`."""
 Deviations = dict[str, dict[str, float]]
+Lengths = Mapping[int, Mapping[str, float]]
+"""Wires in mm by rows of the engine and unit."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -55,24 +57,35 @@ def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: 
     design = synthesize(Chip(PAPER), load(liberty), jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
     work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME, *OTHERS)}
+    work |= {f"wires of {rows} rows": partial(wire_lengths, liberty, rows) for rows in (PAPER.engine.rows, SIZES[-1])}
     work |= {f"{engines} engines": partial(chip_size, liberty, engines) for engines in reversed(ENGINES)}
     done = run_all(work, jobs=jobs, title="gate-level runs")
     engines = {rows: done[f"{rows} rows"] for rows in SIZES}
     chips = {count: done[f"{count} engines"] for count in ENGINES}
     few, some, *others = (done[" ".join(names)] for names in (FEW, SOME, *OTHERS))
     operands = Operands(engines[FIT_ROWS], {SMOLLM2: [engines[FIT_ROWS], few, some], QWEN: others})
-    return summarize(design, engines, Additions(engines, few, some, added), operands, chips)
+    lengths = {rows: done[f"wires of {rows} rows"] for rows in (SIZES[-1], PAPER.engine.rows)}
+    additions = Additions(engines, few, some, added, growth_of_row(lengths, Additions.UNIT))
+    return summarize(design, engines, additions, operands, lengths, chips)
 
 
 def lines_of_engines(
-    engines: Mapping[int, TileResult], additions: Additions, operands: Operands
+    engines: Mapping[int, TileResult], additions: Additions, operands: Operands, lengths: Lengths
 ) -> tuple[dict[str, Kinds], Deviations]:
-    """Energies of the parts of an engine, lines over its rows, and how far they are from the last run in percent."""
+    """Energies of the parts of an engine, lines over its rows, and how far they are from the last run in percent.
+
+    Wires are no lines through the sizes that were run: the array of the published size is folded. They are lines from
+    the last run to what it takes if all wires of a unit grow as those of the published size do.
+    """
     events: dict[str, Kinds] = {}
     deviations: Deviations = {}
+    engine = [0.0, 0.0]
     for name, units in ROWS.items():
         events[name] = {}
         for kind in KINDS:
+            if kind == "wires":
+                events[name][kind] = lines_of_wires(engines[SIZES[-1]], units, additions, operands, lengths)
+                continue
             values = [of_units(engines[rows], units, kind) for rows in SIZES]
             lines = {event: line(SIZES, [each[event] for each in values]) for event in EVENTS}
             if name in STILL:
@@ -92,7 +105,32 @@ def lines_of_engines(
                 **{event: deviation(predicted[event], values[-1][event]) for event in EVENTS},
                 "full_use": deviation(full_use_of(predicted), full_use_of(values[-1])),
             }
+            engine = [a + full_use_of(b) for a, b in zip(engine, (predicted, values[-1]), strict=True)]
+    deviations["hybrid engine"] = {"full_use": deviation(*engine)}
     return events, deviations
+
+
+def growth_of_row(lengths: Lengths, unit: str) -> float:
+    """How much longer the wires of a row are in the published size."""
+    (few, before), (many, after) = sorted(lengths.items())
+    return after[unit] / many / (before[unit] / few)
+
+
+def lines_of_wires(
+    run: TileResult, units: Iterable[str], additions: Additions, operands: Operands, lengths: Lengths
+) -> dict[str, Line]:
+    """Energies of the wires of units, lines through the run and the published size."""
+    rows = run.config.rows, PAPER.engine.rows
+    total = {event: Line(0.0, 0.0) for event in EVENTS}
+    for unit in units:
+        found, growth = of_units(run, [unit], "wires"), lengths[rows[1]][unit] / lengths[rows[0]][unit]
+        lines = {event: line(rows, (found[event], found[event] * growth)) for event in EVENTS}
+        if unit == additions.UNIT:
+            lines[STREAM] = Line(0.0, additions.of_table("wires"))
+        if unit == operands.UNIT:
+            lines[STREAM] += Line(0.0, operands.more("wires") * growth_of_row(lengths, unit))
+        total = {event: total[event] + lines[event] for event in EVENTS}
+    return total
 
 
 def entries_around(
@@ -128,18 +166,19 @@ def summarize(
     engines: Mapping[int, TileResult],
     additions: Additions,
     operands: Operands,
+    lengths: Lengths,
     chips: Mapping[int, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The table from the mapped chip and the runs."""
-    events, deviations = lines_of_engines(engines, additions, operands)
+    events, deviations = lines_of_engines(engines, additions, operands, lengths)
     parts = {
         name: Entry(
             *area_and_leakage(design, MODULES[name]), *(full_use(kinds[kind], PAPER.engine.rows) for kind in kinds)
         )
         for name, kinds in events.items()
     }
-    around, lines_around, deviations_around = entries_around(design, chips, parts["control"])
     engine = sum(parts.values(), Entry())
+    around, lines_around, deviations_around = entries_around(design, chips, engine)
     system = sum(around.values(), engine * PAPER.engines)
     table = {**parts, "hybrid engine": engine, **around, "system": system}
     return {
@@ -151,6 +190,7 @@ def summarize(
         "keys_per_tile": TILE_KEYS,
         "additions": additions.as_dict(),
         "operands": operands.as_dict(),
+        "wires_mm": {str(rows): dict(units) for rows, units in lengths.items()},
         "events": {
             name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
             for name, kinds in events.items()

@@ -17,9 +17,11 @@ from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden import job as golden
+from fusioncim_golden.config import Config
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
 from fusioncim_sim.gates.tile_energy import TileResult, engine_wires, run_tile
+from fusioncim_sim.gates.wire_figures import wire_figures
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.rtl.chip_run import ChipJob
 from fusioncim_sim.studies.chip.workloads import Workload, captured
@@ -33,10 +35,22 @@ PERIOD_NS = 1000 / CLOCK_MHZ
 
 def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResult:
     """A run of a placed engine with these rows on captured heads, the first ones or those of these names."""
-    config = PAPER.engine.override(rows=rows, softmax_lanes=rows // PAPER.engine.operand_bits)
+    config = engine_of(rows)
     library, heads = load(liberty), captured_heads(config, names)
     wires = engine_wires(config, library)
     return run_tile(config, library, heads, TOKENS, PERIOD_NS, tiles=TILES, wires=wires)
+
+
+def wire_lengths(liberty: Path, rows: int) -> dict[str, float]:
+    """Wires of a placed engine with these rows in mm, by the unit that drives them."""
+    library = load(liberty)
+    found = wire_figures(engine_wires(engine_of(rows), library), library)
+    return {unit: one["total_mm"] for unit, one in found["units"].items()}
+
+
+def engine_of(rows: int) -> Config:
+    """The engine of `PAPER` with other rows."""
+    return PAPER.engine.override(rows=rows, softmax_lanes=rows // PAPER.engine.operand_bits)
 
 
 def chip_size(liberty: Path, engines: int) -> dict[str, Any]:
