@@ -32,25 +32,10 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
+from fusioncim_sim.gates.units import UNITS, unit_of
 from fusioncim_sim.heads.captured import side_by_side
 from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.heads.read import Head
-
-UNITS = (
-    *("IP-CIM rows", "IP-CIM broadcast and correction", "softmax", "OP-CIM rows", "OP-CIM broadcast"),
-    *("key/value buffer", "controller", "normalizer", "engine"),
-)
-"""Parts of an engine; `engine` is what lies between the others, and the nets of the input ports."""
-
-UNIT_OF_INSTANCE = {
-    "ip_cim": "IP-CIM broadcast and correction",
-    "softmax": "softmax",
-    "op_cim": "OP-CIM broadcast",
-    "kv_buffer": "key/value buffer",
-    "controller": "controller",
-    "normalizer": "normalizer",
-}
-UNIT_OF_ROWS = {"ip_cim": "IP-CIM rows", "op_cim": "OP-CIM rows"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +98,6 @@ class TileResult:
     def power_mw(self) -> float:
         """Mean power."""
         return self.energy.total / (self.clock_cycles * self.period_ns) * 1e-3
-
-
-def unit_of(path: Sequence[str]) -> str:
-    """The unit of `UNITS` that a module belongs to, by its path of instances in an engine."""
-    if len(path) > 1 and path[0] in UNIT_OF_ROWS and path[1].startswith("row_"):
-        return UNIT_OF_ROWS[path[0]]
-    return UNIT_OF_INSTANCE.get(path[0], "engine") if path else "engine"
 
 
 def run_tile(

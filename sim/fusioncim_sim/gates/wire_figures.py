@@ -12,7 +12,7 @@ from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.cells.table_lookup import Ints
 from fusioncim.asic.netlist.netlist import Flat
 from fusioncim.asic.placement.wires import Wires, nets_beyond_limits
-from fusioncim_sim.gates.tile_energy import UNITS, unit_of
+from fusioncim_sim.gates.units import UNITS, unit_of
 
 
 def unit_of_nets(flat: Flat, library: Library) -> Ints:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM
 from fusioncim.asic.placement.placement import Placement
-from fusioncim_sim.gates.tile_energy import UNITS, unit_of
+from fusioncim_sim.gates.units import UNITS, unit_of
 
 COLOURS = {
     "IP-CIM rows": "#0072B2",

@@ -382,8 +382,8 @@ def numbers() -> Iterator[Row]:
     for more, said in {
         ("--tokens", "0"): "--tokens",
         ("--head", "tail"): "not tail",
-        ("--head", "sink", "--head", "wide"): "must be named",
-        ("--set", "columns=96"): "columns must be a multiple of 64",
+        ("--head", "sink", "--head", "wide"): "must have columns = 64, not 128",
+        ("--set", "columns=96"): "captured heads side by side must have columns = 96, not 64",
         ("--jobs", "0"): "--jobs",
         ("--wire-ff-um", "0.1"): "must come with --wires",
         ("--wires", "--wire-ff-um", "-0.1"): "above 0 and at most 1 fF per um, not -0.1",

@@ -23,7 +23,8 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.presets import preset
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.gates.asic_figures import macs_per_cycle
-from fusioncim_sim.gates.tile_energy import UNITS, TileResult
+from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.gates.units import UNITS
 from fusioncim_sim.gates.wire_figures import wire_figures
 
 TINY = ("--preset", "tiny")
@@ -270,7 +271,7 @@ BAD = {
     "no node": (("synth", "--node", "0"), "--node"),
     "unknown head": (("power", "--head", "tail"), "not tail"),
     "unknown preset": (("synth", "--preset", "huge"), "not huge"),
-    "columns": (("power", "--preset", "tiny"), "columns must be a multiple of 64"),
+    "columns": (("power", "--preset", "tiny"), "captured heads side by side must have columns = 16, not 64"),
     "tokens": (("power", "--tokens", "600"), "tokens must be 1 to 512, the length of the heads, not 600"),
     "wires without a source": (
         ("power", "--wires", "--wire-ff-um", "0"),

@@ -10,7 +10,8 @@ from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates import tile_energy as tile
 from fusioncim_sim.gates.gate_level import IDLE
-from fusioncim_sim.gates.tile_energy import UNITS, last_queries, run_tile, unit_of
+from fusioncim_sim.gates.tile_energy import last_queries, run_tile
+from fusioncim_sim.gates.units import UNITS, unit_of
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.rtl.engine_bench import PHASES

@@ -4,7 +4,7 @@ import pytest
 from tests.sim.gates.placed_by_hand import FLAT, wires_by_hand
 
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM
-from fusioncim_sim.gates.tile_energy import UNITS
+from fusioncim_sim.gates.units import UNITS
 from fusioncim_sim.gates.wire_figures import unit_of_nets, wire_figures
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from tests.sim.gates.placed_by_hand import placement_by_hand
 
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM
-from fusioncim_sim.gates.tile_energy import UNITS
+from fusioncim_sim.gates.units import UNITS
 from fusioncim_sim.pages.placement_picture import COLOURS, draw_placement, pixels
 
 

@@ -133,7 +133,8 @@ def test_clock_trees_reach_every_clock_pin(placement, wires, library):
 def test_wires_make_the_energy_larger_and_in_proportion(placement, wires, library):
     flat = placement.flat
     rng = np.random.default_rng(0)
-    activity = Activity(100, rng.integers(0, 50, flat.nets), rng.integers(0, 100, flat.nets))
+    toggles = rng.integers(0, 50, flat.nets)
+    activity = Activity(100, toggles, rng.integers(0, 100, flat.nets), toggles)
     activity.toggles[wires.trees.nets] = 200
     activity.toggles[:2] = 0
 
