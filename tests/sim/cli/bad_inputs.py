@@ -386,9 +386,9 @@ def numbers() -> Iterator[Row]:
         ("--set", "columns=96"): "captured heads side by side must have columns = 96, not 64",
         ("--jobs", "0"): "--jobs",
         ("--wire-ff-um", "0.1"): "must come with --wires",
-        ("--wires", "--wire-ff-um", "-0.1"): "above 0 and at most 1 fF per um, not -0.1",
-        ("--wires", "--wire-ff-um", "nan"): "above 0 and at most 1 fF per um, not nan",
-        ("--wires", "--wire-ff-um", "inf"): "above 0 and at most 1 fF per um, not inf",
+        ("--wires", "--wire-ff-um", "-0.1"): "from 0.01 to 1 fF per um, not -0.1",
+        ("--wires", "--wire-ff-um", "nan"): "from 0.01 to 1 fF per um, not nan",
+        ("--wires", "--wire-ff-um", "inf"): "from 0.01 to 1 fF per um, not inf",
         ("--wires", "--wire-ff-um", "much"): "--wire-ff-um",
     }.items():
         yield Row(f"power {' '.join(more)}", ("power", *more), said)

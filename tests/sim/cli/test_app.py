@@ -318,6 +318,7 @@ NUMBERS = {
     "synth": ("--jobs", "--node"),
     "timing": ("--jobs", "--node", "--clock-mhz"),
     "power": ("--jobs", "--node", "--clock-mhz", "--tokens"),
+    "power --wires": ("--wire-ff-um",),
     "fpga": ("--clock-mhz", "--tokens"),
     "demo": ("--tokens", "--jobs"),
     "quality": ("--window", "--tokens", "--jobs"),

@@ -275,7 +275,7 @@ BAD = {
     "tokens": (("power", "--tokens", "600"), "tokens must be 1 to 512, the length of the heads, not 600"),
     "wires without a source": (
         ("power", "--wires", "--wire-ff-um", "0"),
-        "capacitance of wires must be above 0 and at most 1 fF per um, not 0",
+        "capacitance of wires must be from 0.01 to 1 fF per um, not 0",
     ),
     "capacitance without wires": (("power", "--wire-ff-um", "0.1"), "--wire-ff-um must come with --wires"),
     "power onto another's": (("power", "--output", "full"), "not written by fusioncim"),

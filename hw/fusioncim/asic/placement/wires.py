@@ -60,8 +60,8 @@ class Wires:
 
 def check_ff_um(ff_um: float) -> None:
     """Refuse a capacitance of wires that no source is near to."""
-    if not 0 < ff_um <= 1:
-        raise InputError(f"the capacitance of wires must be above 0 and at most 1 fF per um, not {ff_um:g}")
+    if not 0.01 <= ff_um <= 1:
+        raise InputError(f"the capacitance of wires must be from 0.01 to 1 fF per um, not {ff_um:g}")
 
 
 def wires_of(placement: Placement, library: Library, ff_um: float = FF_UM) -> Wires:

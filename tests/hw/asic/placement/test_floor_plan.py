@@ -176,7 +176,7 @@ def test_arrays_are_found_by_the_names_of_their_rows(design):
 
 @pytest.mark.parametrize("ff_um", [0, -0.1, 1.5, float("nan")])
 def test_a_capacitance_without_a_source_is_refused(ff_um):
-    with pytest.raises(InputError, match=f"above 0 and at most 1 fF per um, not {ff_um:g}"):
+    with pytest.raises(InputError, match=f"from 0.01 to 1 fF per um, not {ff_um:g}"):
         check_ff_um(ff_um)
 
 
