@@ -40,7 +40,7 @@ def cost_table(cost: Stored) -> str:
         row = cost["table"][name]
         paper = cost["published"].get(name, {})
         cells = [_cell(row[corner], name) for corner in corners]
-        cells.insert(1, f"{power_mw(row['measured'], CELLS):,.3g} mW")
+        cells.insert(1, f"{power_mw(row['measured'], CELLS):,.0f} mW")
         rows.append((name, *cells, _cell(paper, name)))
     return markdown(rows)
 
@@ -60,14 +60,16 @@ def tokens_of_table(cost: Stored) -> int:
     return 2 * int(cost["keys_per_tile"])
 
 
+ALL = ("logic", "wires", "glitches", "banks")
+"""Kinds of energy, in the order of a page."""
 CELLS = ("logic", "banks")
-"""Kinds of energy without wires and glitches."""
+"""Those without wires and glitches."""
 
 
 def of_table(cost: Stored) -> dict[str, float]:
     """What the rows of the table's OP-CIM take by the multiply-accumulate, in fJ, by kind."""
     found: dict[str, float] = cost["additions"]["lengths"][str(tokens_of_table(cost))]["fj_per_mac"]
-    return found
+    return {kind: found[kind] for kind in ALL}
 
 
 def more_mw(cost: Stored, per_mac: Mapping[str, float]) -> dict[str, float]:
@@ -145,13 +147,13 @@ def figures_of(cost: Stored, per_mac: Mapping[str, float], kinds: Iterable[str])
 def additions_table(cost: Stored) -> str:
     """What captured heads, and language models by length, add to O, and what that takes."""
     rows = [
-        ("heads", "blocks added per eight keys", *(f"{kind}, fJ per MAC" for kind in of_table(cost)), "engine, TOPS/W"),
-        ("---", *["---:"] * (2 + len(of_table(cost)))),
+        ("heads", "blocks added per eight keys", *(f"{kind}, fJ per MAC" for kind in ALL), "engine, TOPS/W"),
+        ("---", *["---:"] * (2 + len(ALL))),
     ]
     found = cost["additions"]
     lengths = {f"language models, {int(n):,} tokens": found["lengths"][n] for n in sorted(found["lengths"], key=int)}
     for name, one in {**found["heads"], **lengths}.items():
         per_mac = one["fj_per_mac"]
-        cells = *(f"{fj:.0f}" for fj in per_mac.values()), tops_per_w(cost, per_mac)
+        cells = *(f"{per_mac[kind]:.0f}" for kind in ALL), tops_per_w(cost, per_mac)
         rows.append((name, f"{8 * one['per_key']:.2f}", *cells))
     return markdown(rows)
