@@ -20,6 +20,7 @@ import numpy as np
 from fusioncim_golden.quantize import Float
 
 SMALLEST = 1e-60
+"""Magnitudes up to it count as 0: no float32 is near it, and quotients of larger ones are finite."""
 
 
 class Equalized(NamedTuple):
@@ -55,9 +56,6 @@ def factor_k(largest_q: Any, largest_k: Any) -> Any:
 
 
 def range_of(largest: Any) -> Any:
-    """The factor g: the largest magnitudes, and 1 where a column is all zero, which is written into the array.
-
-    Zero is what no float32 is near: quotients of other ranges are finite.
-    """
+    """The factor g: the largest magnitudes, and 1 where a column is all zero (`SMALLEST`), written into the array."""
     largest[~(largest > SMALLEST)] = 1.0
     return largest

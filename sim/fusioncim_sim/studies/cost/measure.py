@@ -123,12 +123,12 @@ def lines_of_wires(
     rows = run.config.rows, PAPER.engine.rows
     total = {event: Line(0.0, 0.0) for event in EVENTS}
     for unit in units:
-        found, growth = of_units(run, [unit], "wires"), lengths[rows[1]][unit] / lengths[rows[0]][unit]
-        lines = {event: line(rows, (found[event], found[event] * growth)) for event in EVENTS}
+        found, growth = of_units(run, [unit], "wires"), growth_of_row(lengths, unit)
+        lines = {event: line(rows, (x, x * growth * rows[1] / rows[0])) for event, x in found.items()}
         if unit == additions.UNIT:
             lines[STREAM] = Line(0.0, additions.of_table("wires"))
         if unit == operands.UNIT:
-            lines[STREAM] += Line(0.0, operands.more("wires") * growth_of_row(lengths, unit))
+            lines[STREAM] += Line(0.0, operands.more("wires") * growth)
         total = {event: total[event] + lines[event] for event in EVENTS}
     return total
 

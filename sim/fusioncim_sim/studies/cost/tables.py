@@ -115,11 +115,12 @@ def figures_of(cost: Stored, per_mac: Mapping[str, float], kinds: Iterable[str])
     table = {name: dict(row["measured"]) for name, row in cost["table"].items()}
     engine, softmax, normalizer = table["hybrid engine"], table["softmax"], table["normalizer"]
     gmacs = table["IP-CIM"]["tops"] / 2 * 1e3  # 10^9 per second, of one macro
+    more = more_mw(cost, per_mac)
     for row in (table["OP-CIM"], engine):
-        for kind, more in more_mw(cost, per_mac).items():
-            row[f"{kind}_mw"] += more
+        for kind, mw in more.items():
+            row[f"{kind}_mw"] += mw
     dynamic = sum(engine[f"{kind}_mw"] for kind in per_mac)
-    overhead = cost["overhead_percent"] * (1 - sum(more_mw(cost, per_mac).values()) / dynamic)
+    overhead = cost["overhead_percent"] * (1 - sum(more.values()) / dynamic)
     for row in table.values():
         row["mw"] = power_mw(row, kinds)
 
