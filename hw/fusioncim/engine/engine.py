@@ -103,7 +103,7 @@ class Engine(wiring.Component):
             *(getattr(ip.take, name).eq(getattr(control.control, name)) for name in ("enable", "row", "word")),
             soft.control.eq(control.control),
             *(soft.correction[n].eq(ip.correction[n]) for n in range(config.softmax_lanes)),
-            *(soft.score[i].eq(ip.score[i]) for i in range(config.rows)),
+            *(soft.score[n].eq(ip.score[n]) for n in range(config.softmax_lanes)),
             *(op.load[n].eq(soft.load[n]) for n in range(config.softmax_lanes)),
             # Outputs.
             *(op.command.enable.eq(control.pv_enable), op.command.word.eq(control.pv_word)),

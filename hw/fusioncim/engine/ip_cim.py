@@ -13,14 +13,17 @@ row and word: they are summed when the query is written, kept in a bank per soft
 
 Planes come most significant first, so that the shift-and-add at the edge of a row is Horner's rule: one adder, no
 shifter. Row j of every softmax lane works j cycles behind row 0 (the planes ripple through that many registers), which
-brings the scores to the lane one after the other and needs no holding register per row.
+brings the scores to the lane one after the other and needs no holding register per row. A row shows its score in the
+cycle in which the lane takes it and 0 in all others: its long wires move once per key, not with every plane.
 """
+
+from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.lib.arith import fits, pipelined, tree_sum
+from fusioncim.lib.arith import fits, one_hot, pipelined, tree, tree_sum
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
@@ -79,7 +82,8 @@ class IpCimRow(wiring.Component):
         enable, first, plane: this cycle's bit-plane.
         read, word: fetch a word; it multiplies from the next cycle on.
         write_enable, write_word, write_data: bank write port, operands as magnitude and, in the highest bit, sign.
-        score: score plus correction, until the next key's first partial sum.
+        take: show the score.
+        score: score plus correction, until the next key's first partial sum; 0 without `take`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -95,6 +99,7 @@ class IpCimRow(wiring.Component):
                 "write_enable": In(1),
                 "write_word": In(word),
                 "write_data": In(config.columns * config.operand_bits),
+                "take": In(1),
                 "score": Out(signed(config.score_bits)),
             }
         )
@@ -124,7 +129,7 @@ class IpCimRow(wiring.Component):
         with m.If(self.enable):
             m.d.sync += missing.eq(total)
         score = Signal.like(self.score, reset_less=True)
-        m.d.comb += self.score.eq(score)
+        m.d.comb += self.score.eq(Mux(self.take, score, 0))
         with m.If(valid):
             m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
         return m
@@ -210,14 +215,14 @@ def symmetric(x: Value) -> Value:
 class IpCim(wiring.Component):
     """All rows, the plane registers that skew them, and the corrections.
 
-    Throughput: a key per operand_bits cycles. Latency: row i with j = i mod rows_per_lane shows the score of a key j +
-    3 cycles after the key's last plane was on `command`. This unit cannot stall.
+    Throughput: a key per operand_bits cycles. Latency: row i with j = i mod rows_per_lane has the score of a key j + 3
+    cycles after the key's last plane was on `command`. This unit cannot stall.
 
     Members:
         command: bit-planes.
         write: a query.
         take: the rows whose scores are taken in this cycle.
-        score: of all rows, too large by their correction.
+        score: of every lane's row that is taken, too large by its correction; 0 if none is.
         correction: of every lane's row that was taken one cycle before; to be subtracted.
     """
 
@@ -228,7 +233,7 @@ class IpCim(wiring.Component):
                 "command": In(plane_command_layout(config)),
                 "write": In(query_write_layout(config)),
                 "take": In(take_layout(config)),
-                "score": Out(signed(config.score_bits)).array(config.rows),
+                "score": Out(signed(config.score_bits)).array(config.softmax_lanes),
                 "correction": Out(correction_shape(config)).array(config.softmax_lanes),
             }
         )
@@ -259,18 +264,24 @@ class IpCim(wiring.Component):
             x = symmetric(self.write.data.word_select(n, bits))
             magnitude = Mux(x[-1], -x[:-1], x[:-1])[: bits - 1]
             m.d.comb += stored.word_select(n, bits).eq(Cat(magnitude, x[-1]))
+        takes = one_hot(self.take.enable, self.take.row, config.rows_per_lane)
+        scores = []
         for i in range(config.rows):
             row = IpCimRow(config)
             j = i % config.rows_per_lane + 1
             stage = stages[j]
+            scores.append(row.score)
             m.submodules[f"row_{i}"] = once(platform, row)
             m.d.comb += [
                 *(row.enable.eq(enables[j]), row.first.eq(stage.first), row.plane.eq(stage.plane)),
                 *(row.read.eq(stage.read), row.word.eq(stage.word)),
                 row.write_enable.eq(self.write.enable & (self.write.row == i)),
                 *(row.write_word.eq(self.write.word), row.write_data.eq(stored)),
-                self.score[i].eq(row.score),
+                row.take.eq(takes[j - 1]),
             ]
+        for n in range(config.softmax_lanes):
+            own = scores[n * config.rows_per_lane : (n + 1) * config.rows_per_lane]
+            m.d.comb += self.score[n].eq(tree(or_, own))
 
         correction = Correction(config)
         m.submodules.correction = once(platform, correction)

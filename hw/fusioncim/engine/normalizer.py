@@ -191,6 +191,7 @@ class Normalizer(wiring.Component):
                 with m.If(advance):
                     m.d.sync += mark.eq(marks[-1])
                 marks.append(mark)
+        m.d.comb += self.drain.show.eq(valid[1])
         m.d.comb += self.done.eq(one_hot(advance & valid[1] & last[1], stages[1].word, config.words))
         for n, u in product(range(config.drain_rows), range(config.units)):
             unit = NormalizerUnit(config)

@@ -8,20 +8,21 @@ and the element goes back to the bank in place. The dot product goes by the bits
 p0, p1, p0 + p1 for every bit, and which one (`choice_layout`) is decoded once for all rows. Probabilities that are zero
 switch nothing. Either the block or the old value is shifted, never both, so that one
 shifter serves for the block's exponent and for the rescale; it is shared by update_rank multipliers. A rescale takes no
-extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches.
+extra cycle and holds up no other row. A row whose command is SKIP neither reads, writes nor switches: the choices stop
+at its edge.
 
 Row j of every softmax lane works j cycles behind row 0, like its probabilities. The drain port reads a word while
 another one accumulates.
 """
 
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.lib.arith import add_shift_round, chosen, fits, pipelined, tree_sum
+from fusioncim.lib.arith import add_shift_round, chosen, fits, pipelined, tree, tree_sum
 from fusioncim.lib.bank import Bank, address_shape
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import Config
@@ -99,6 +100,7 @@ def drain_layout(config: Config) -> data.StructLayout:
         enable: which rows of the band.
         band: its number, from the tile's first rows on.
         word, column: which elements.
+        show: the elements that were read last are looked at.
     """
     return data.StructLayout(
         {
@@ -106,6 +108,7 @@ def drain_layout(config: Config) -> data.StructLayout:
             "band": address_shape(config.rows // config.drain_rows),
             "word": address_shape(config.words),
             "column": address_shape(config.block_cycles),
+            "show": 1,
         }
     )
 
@@ -122,7 +125,8 @@ class OpCimRow(wiring.Component):
         command: this cycle's values; the block's first column comes no earlier than one cycle after its load.
         write_word, write_column: those of the last enabled command before this cycle's.
         drain_enable, drain_word, drain_column: read units' elements.
-        drain_data: the elements one cycle later, held.
+        show: they are looked at.
+        drain_data: the elements one cycle later, held; 0 without `show`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -137,6 +141,7 @@ class OpCimRow(wiring.Component):
                 "drain_enable": In(1),
                 "drain_word": In(address_shape(config.words)),
                 "drain_column": In(address_shape(config.block_cycles)),
+                "show": In(1),
                 "drain_data": Out(config.units * config.accumulator_bits),
             }
         )
@@ -167,7 +172,7 @@ class OpCimRow(wiring.Component):
                 bank.read_address[0].eq(Mux(drains, self.drain_column, self.command.column)),
             ]
         outputs = [bank.read_data[0] for bank in banks]
-        m.d.comb += self.drain_data.eq(Array(outputs)[drained])
+        m.d.comb += self.drain_data.eq(Mux(self.show, Array(outputs)[drained], 0))
         before = Signal(config.units * width)
         m.d.comb += before.eq(Array(outputs)[self.write_word])
 
@@ -185,12 +190,13 @@ class OpCimRow(wiring.Component):
                 halve.eq((block.kind == Update.ADD) & block.halve),
             ]
 
+        choice = data.View(choice_layout(config), Mux(active, self.command.choice.as_value(), 0))
         sums = self._sums(block)
         results = []
         for u in range(config.units):
             d = Signal(signed(config.dot_bits), name=f"d_{u}", reset_less=True)
             with m.If(active):
-                m.d.sync += d.eq(self._dot_product(sums, self.command.choice[u], moves))
+                m.d.sync += d.eq(self._dot_product(sums, choice[u], moves))
             old = before.word_select(u, width).as_signed()
             high = d << config.slack
             aligned = Signal(signed(max(len(high), width)), name=f"aligned_{u}")
@@ -244,7 +250,7 @@ class OpCim(wiring.Component):
         load: every lane's update of a row. That of row j comes at most j cycles after the block's first column.
         command: a column of the block's values.
         drain: read the elements of a band's rows.
-        drain_data: those of each row one cycle after drain.enable, held.
+        drain_data: those of each row one cycle after drain.enable, held; 0 without drain.show.
     """
 
     def __init__(self, config: Config) -> None:
@@ -275,6 +281,7 @@ class OpCim(wiring.Component):
         drained = Signal(address_shape(config.rows // config.drain_rows))
         with m.If(self.drain.enable.any()):
             m.d.sync += drained.eq(self.drain.band)
+        shows = [self.drain.show & (drained == n) for n in range(config.rows // config.drain_rows)]
         outputs = []
         for i in range(config.rows):
             lane, j = divmod(i, config.rows_per_lane)
@@ -290,10 +297,10 @@ class OpCim(wiring.Component):
                 *(row.write_word.eq(word[j + 2]), row.write_column.eq(column[j + 2])),
                 row.drain_enable.eq(self.drain.enable[n] & (self.drain.band == band)),
                 *(row.drain_word.eq(self.drain.word), row.drain_column.eq(self.drain.column)),
+                row.show.eq(shows[band]),
             ]
-        bands = [drained == n for n in range(config.rows // config.drain_rows)]
         for n in range(config.drain_rows):
-            m.d.comb += self.drain_data[n].eq(chosen(bands, outputs[n :: config.drain_rows]))
+            m.d.comb += self.drain_data[n].eq(tree(or_, outputs[n :: config.drain_rows]))
         return m
 
     def _decoded(self, m: Module, stage: data.View, enable: Signal, n: int) -> data.View:

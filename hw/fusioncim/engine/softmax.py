@@ -27,7 +27,7 @@ class Softmax(wiring.Component):
 
     Members:
         control: of stage 0.
-        score: of all rows, too large by their correction.
+        score: of every lane's row that is taken, too large by its correction.
         correction: of every lane's row that was taken one cycle before.
         write_enable, write_row, write_word, write_query: a row's query.
         load: command of every lane to an OP-CIM row.
@@ -41,7 +41,7 @@ class Softmax(wiring.Component):
         super().__init__(
             {
                 "control": In(control_layout(config)),
-                "score": In(signed(config.score_bits)).array(config.rows),
+                "score": In(signed(config.score_bits)).array(config.softmax_lanes),
                 "correction": In(correction_shape(config)).array(config.softmax_lanes),
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows)),
@@ -75,11 +75,10 @@ class Softmax(wiring.Component):
             m.submodules[f"lane_{n}"] = once(platform, lane)
             m.d.comb += [lane.control[k].eq(controls[k]) for k in range(count)]
             m.d.comb += [lane.control[k].enable.eq(enables[k]) for k in range(count)]
-            m.d.comb += [lane.score[j].eq(self.score[n * per_lane + j]) for j in range(per_lane)]
             write_lane, write_row = self._place(self.write_row)
             drain_lane, drain_row = self._place(self.drain_row)
             m.d.comb += [
-                lane.correction.eq(self.correction[n]),
+                *(lane.score.eq(self.score[n]), lane.correction.eq(self.correction[n])),
                 *(self.load[n].eq(lane.load), lane.write_enable.eq(self.write_enable & (write_lane == n))),
                 *(lane.write_row.eq(write_row), lane.write_word.eq(self.write_word), lane.write_query.eq(query)),
                 lane.drain_enable.eq(self.drain_enable & (drain_lane == n)),

@@ -60,7 +60,7 @@ class SoftmaxLane(wiring.Component):
 
     Members:
         control: of every stage.
-        score: of the lane's rows, too large by their correction.
+        score: of the row that is taken, too large by its correction.
         correction: of the row that was taken one cycle before.
         write_enable, write_row, write_word, write_query: a row's query; its shift is the excess over least_shift.
         load: command to an OP-CIM row.
@@ -74,7 +74,7 @@ class SoftmaxLane(wiring.Component):
         super().__init__(
             {
                 "control": In(control_layout(config)).array(stages(config)),
-                "score": In(signed(config.score_bits)).array(config.rows_per_lane),
+                "score": In(signed(config.score_bits)),
                 "correction": In(correction_shape(config)),
                 "write_enable": In(1),
                 "write_row": In(address_shape(config.rows_per_lane)),
@@ -174,7 +174,8 @@ class SoftmaxLane(wiring.Component):
             *(self.load.enable.eq(end), self.load.row.eq(control.row)),
             update.kind.eq(Mux(load, Update.LOAD, Mux(rescale, Update.RESCALE, Mux(add, Update.ADD, Update.SKIP)))),
             update.halve.eq(add & full),
-            *(update.p[n].eq(Mux(adds, each, 0)) for n, each in enumerate(reversed(p))),
+            # The long wires to the rows hold still but where a block ends.
+            *(update.p[n].eq(Mux(end & adds, each, 0)) for n, each in enumerate(reversed(p))),
             *(self.events.update.eq(end), self.events.rescale.eq(end & move)),
             *(self.events.halve.eq(end & update.halve), self.events.zero.eq(end & ~adds)),
         ]

@@ -12,7 +12,6 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 
 from fusioncim.engine.softmax_layouts import query_layout, row_address, row_depth
-from fusioncim.lib.arith import one_hot, selected
 from fusioncim.lib.bank import Bank
 from fusioncim.verilog.emit import once
 from fusioncim_golden.config import (
@@ -45,9 +44,8 @@ def log2_score(m: Module, platform: object, lane: wiring.Component) -> tuple[dat
         queries.read_address[0].eq(row_address(config, control[0].word, control[0].row)),
     ]
     taken = Signal(signed(config.score_bits), reset_less=True)
-    select = one_hot(1, control[0].row, config.rows_per_lane)  # in every lane: eight lines to all would be slow
     with m.If(control[0].enable):
-        m.d.sync += taken.eq(selected(select, lane.score).as_signed())
+        m.d.sync += taken.eq(lane.score)
 
     query = data.View(query_layout(config), queries.read_data[0])
     score = Signal(signed(config.score_bits))

@@ -325,7 +325,7 @@ def stimulus(rng, config, passes, writes, reads, end):
     """The input ports, cycle by cycle, with garbage where nothing counts."""
     per_lane, lanes, score_bits = config.rows_per_lane, config.softmax_lanes, config.score_bits
     half = 1 << (score_bits - 1)
-    score = rng.integers(-half, half, (end, config.rows))
+    score = rng.integers(-half, half, (end, lanes))
     most = config.columns * ((1 << (config.operand_bits - 1)) - 1)
     correction = rng.integers(most + 1, size=(end, lanes))
     control = [{} for _ in range(end)]
@@ -336,7 +336,7 @@ def stimulus(rng, config, passes, writes, reads, end):
             offset = rng.choice([0, most, rng.integers(most + 1)], wanted.shape)
             for j in range(per_lane):
                 correction[cycle + 1 + j] = offset[:, j]
-                score[cycle + j, j::per_lane] = wanted[:, j] + offset[:, j]
+                score[cycle + j] = wanted[:, j] + offset[:, j]
                 control[cycle + j] = {
                     "enable": 1, "row": j, "index": n, "last": int(n == config.update_rank - 1), "first": int(t == 0),
                     "fresh": tile.fresh, "word": tile.word, "position": int(tile.position[t, n]),
@@ -364,8 +364,7 @@ def stimulus(rng, config, passes, writes, reads, end):
     }  # fmt: skip
     for lane in range(lanes):
         inputs[f"correction__{lane}"] = correction[:, lane].tolist()
-    for i in range(config.rows):
-        inputs[f"score__{i}"] = (score[:, i] & (2 * half - 1)).tolist()
+        inputs[f"score__{lane}"] = (score[:, lane] & (2 * half - 1)).tolist()
     for n in range(end):
         i, tile = entries.get(n, (int(rng.integers(config.rows)), None))
         query = {"mantissa": 1, "shift": 1, "low": 0, "high": 1, "centred": 0}
