@@ -9,7 +9,7 @@ delays of its gates, gives the energy. Loading of the queries and the drain of t
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -33,6 +33,7 @@ from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
 from fusioncim_sim.gates.units import UNITS, unit_of
+from fusioncim_sim.gates.wire_classes import by_class
 from fusioncim_sim.heads.captured import side_by_side
 from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.heads.read import Head
@@ -52,6 +53,7 @@ class TileResult:
         additions: blocks that rows add to O; all others are skipped.
         mismatches: outputs that are not the golden model's.
         wire_ff_um: capacitance of the wires in these energies, None without wires.
+        moved_mm: length of wires times their edges in the phase `stream`, by `wire_classes`; empty without wires.
         phases: cycles and energies by `UNITS` of each of `engine_bench.PHASES`; what comes after the last output is
             `idle`, and in none of the sums.
     """
@@ -67,6 +69,7 @@ class TileResult:
     mismatches: int
     phases: dict[str, tuple[int, dict[str, Energy]]]
     wire_ff_um: float | None = None
+    moved_mm: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def energies(self) -> dict[str, Energy]:
@@ -157,6 +160,7 @@ def run_job(
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
         phases=energy_by_phase(_model(flat, library, wires), activities, period_ns),
         wire_ff_um=wires.ff_um if wires else None,
+        moved_mm=by_class(flat, library, wires.length * activities["stream"].edges / 1000) if wires else {},
     )
 
 

@@ -1,24 +1,24 @@
 """The floor plan of an engine, and the places of all its cells.
 
     +---------+---------+------------------+
-    | IP-CIM  |         | OP-CIM |         |    one row of each array is placed alone (`strip`), and stands there as
+    | IP-CIM  | lane    | OP-CIM |         |    one row of each array is placed alone (`strip`), and stands there as
     | row     |         | row    |         |    often as the array has rows: on top of each other, in several columns
-    +---------+         +--------+---------+    where the chip would not be a square otherwise
-    | gap     | channel | gap    |         |    gaps have the area of what is in an array beside its rows, above all
-    +---------+         +--------+---------+    the registers that pass its keys or values on
-    | row     |         | row    |         |
-    +---------+---------+--------+---------+    the channel has the area of the softmax
+    +---------+---------+--------+---------+    where the chip would not be a square otherwise
+    | gap     | gap     | gap    |         |    gaps have the area of what is in an array beside its rows, above all
+    +---------+---------+--------+---------+    the registers that pass its keys or values on
+    | row     | lane    | row    |         |    so do the lanes of the softmax between them, evenly over their height
+    +---------+---------+--------+---------+
     | band                                 |
     +--------------------------------------+
 
-What is not in rows is placed in gaps, channel and band, with the pins of the rows where they are. The ports of the
-engine are on the lower edge. A design without arrays is a square.
+What is in no row is placed in gaps and band, with the pins of the rows where they are. The ports of the engine are on
+the lower edge. A design without arrays is a square.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, sqrt
 
@@ -32,9 +32,14 @@ from fusioncim.asic.placement.placer import Box, require_placer
 from fusioncim.asic.placement.strip import FILL, STRIP, Strip, free_boxes, joined, place_row, placed, standing
 from fusioncim.build.workers import run_all
 
-DOWN: Mapping[str, Sequence[str]] = {"ip_cim": ("plane", "write_data"), "op_cim": ("command",)}
-"""Arrays of an engine, the left one first, and the ports of their rows that come down the columns."""
-SOFTMAX, LANE = "softmax", "softmax_lane"
+SOFTMAX = "softmax"
+DOWN: Mapping[str, Sequence[str]] = {
+    "ip_cim": ("plane", "write_data"),
+    SOFTMAX: ("control", "score", "correction", "load"),
+    "op_cim": ("command",),
+}
+"""Arrays of an engine from left to right, and what the ports of their rows begin with that come down the columns. The
+rows of the softmax are its lanes."""
 LEAST_GAP = 3
 """Rows of cells of a gap between rows of an array."""
 
@@ -95,9 +100,8 @@ def place_design(
     }
     strips: list[Strip] = list(run_all(work, jobs=jobs, title="placing").values()) if work else []
     rows = {name: (done, names) for done, (name, (_, names)) in zip(strips, arrays.items(), strict=True)}
-    lanes = sum(part.kind == LANE for part in modules[SOFTMAX].parts) if arrays and SOFTMAX in modules else 1
     name = "everything else" if work else flat.name
-    done: Placement = run_all({name: partial(place_rest, flat, library, rows, lanes)}, jobs=1, title="placing")[name]
+    done: Placement = run_all({name: partial(place_rest, flat, library, rows)}, jobs=1, title="placing")[name]
     return done
 
 
@@ -107,14 +111,14 @@ def arrays_of(modules: Mapping[str, Netlist], top: str) -> dict[str, tuple[str, 
     found = {}
     for name in DOWN:
         parts = modules[below[name]].parts if below.get(name) in modules else ()
-        rows = {int(m[1]): part for part in parts if (m := re.fullmatch(r"row_(\d+)", part.name))}
+        rows = {int(m[1]): part for part in parts if (m := re.fullmatch(r"(?:row|lane)_(\d+)", part.name))}
         kinds = {part.kind for part in rows.values()}
         if len(kinds) == 1:
             found[name] = (kinds.pop(), [rows[n].name for n in sorted(rows)])
     return found
 
 
-def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Sequence[str]]], lanes: int) -> Placement:
+def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Sequence[str]]]) -> Placement:
     """Stack the rows of the arrays, and place everything else around them. given: a row, and the names of all."""
     objects = objects_of(flat, library)
     paths = [*(path for path, _ in flat.cells), *(flat.banks[n][0] for n in objects.bank[objects.cells :].tolist())]
@@ -126,16 +130,17 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
     stands = standing(objects) * objects.height / FILL
     own: dict[str, float] = defaultdict(float)
     for n in rest.tolist():
-        if paths[n][:1] == (SOFTMAX,) or len(paths[n]) == 1:
+        if len(paths[n]) == 1:
             own[paths[n][0]] += stands[n]
-    arrays, width, height = _sizes(given, lanes, float(stands[rest].sum()), own)
+    arrays, width, height = _sizes(given, float(stands[rest].sum()), own)
 
     x, y = np.zeros(len(paths), np.int64), np.zeros(len(paths), np.int64)
     boxes: dict[str, list[Box]] = {}
     lowest = np.ones(len(paths), bool)
+    left = 0
     for name, array in arrays.items():
-        left = width - array.width if boxes else 0
         boxes[name] = array.boxes(left, height)
+        left += array.width
         lower = min(box[2] for box in boxes[name])
         for row, (x0, _, y0, _) in zip(array.names, boxes[name], strict=True):
             here = fixed[name, row]
@@ -151,16 +156,17 @@ def place_rest(flat: Flat, library: Library, given: Mapping[str, tuple[Strip, Se
 
 
 def _sizes(
-    given: Mapping[str, tuple[Strip, Sequence[str]]], lanes: int, rest: float, own: Mapping[str, float]
+    given: Mapping[str, tuple[Strip, Sequence[str]]], rest: float, own: Mapping[str, float]
 ) -> tuple[dict[str, Rows], int, int]:
     """The arrays in columns, and width and height of the chip.
 
-    rest: sites of what is not in rows; own: of that the softmax, and what is directly in an array.
+    rest: sites of what is not in rows; own: of what is directly in an array.
     """
     square = SITE_UM / ROW_UM  # rows by sites of a square
     area = rest + sum(strip.width * strip.height * len(names) for strip, names in given.values())
     side = sqrt(area * square)
     high = max(side - rest * square / side, 1)
+    lanes = len(given[SOFTMAX][1]) if SOFTMAX in given else 1
     arrays = {}
     for name, (strip, names) in given.items():
         columns = max(1, round(len(names) * strip.height / high))
@@ -169,11 +175,11 @@ def _sizes(
         group = min(stacked, ceil(LEAST_GAP / gap)) if gap else stacked
         arrays[name] = Rows(strip, names, lanes, stacked, group, round(gap * group))
     tall = max((array.height for array in arrays.values()), default=0)
-    across = sum(array.width for array in arrays.values())
-    channel = ceil(own[SOFTMAX] / tall) if tall else ceil(side / square)
-    rows = sum(strip.width * strip.height * len(names) for strip, names in given.values())
-    band = max(ceil((rest + rows) / (across + channel)) - tall, 0)
-    return arrays, across + channel, tall + band
+    if SOFTMAX in arrays:
+        free = tall // arrays[SOFTMAX].stacked - arrays[SOFTMAX].strip.height
+        arrays[SOFTMAX] = replace(arrays[SOFTMAX], group=1, gap=max(free, 0))
+    across = sum(array.width for array in arrays.values()) or ceil(side / square)
+    return arrays, across, max(ceil(area / across), tall)
 
 
 def _ports(flat: Flat, library: Library, width: int) -> Ends:

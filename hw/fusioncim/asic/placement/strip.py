@@ -46,7 +46,7 @@ class Strip:
 
 
 def place_row(flat: Flat, library: Library, down: Sequence[str], *, left: bool, strip: int = STRIP) -> Strip:
-    """Place a row of an array. down: ports along the columns; left: the channel is on its right side."""
+    """Place a row of an array. down: how ports along the columns begin; left: its other ports are on its right side."""
     objects = objects_of(flat, library)
     sites = standing(objects) @ objects.height / FILL
     width, height = ceil(sites / strip), strip
@@ -73,12 +73,13 @@ def _ports(flat: Flat, down: Sequence[str], side: int, width: int, height: int) 
     nets: list[int] = []
     x: list[float] = []
     y: list[float] = []
-    for port in down:
+    along = [port for port in flat.ports if port.startswith(tuple(down))]
+    for port in along:
         bits = flat.ports[port][1]
         nets += bits
         x += [(n + 0.5) / len(bits) * width for n in range(len(bits))]
         y += [height / 2] * len(bits)
-    aside = [net for port, (_, bits) in flat.ports.items() if port not in down for net in bits]
+    aside = [net for port, (_, bits) in flat.ports.items() if port not in along for net in bits]
     nets += aside
     x += [float(side)] * len(aside)
     y += [(n + 0.5) / len(aside) * height for n in range(len(aside))]

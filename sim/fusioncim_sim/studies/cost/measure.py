@@ -13,6 +13,7 @@ from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_sim.gates.tile_energy import TileResult
+from fusioncim_sim.gates.wire_classes import growth, units_of
 from fusioncim_sim.heads.read import QWEN, SMOLLM2
 from fusioncim_sim.studies.cost.additions import FEW, FIT_ROWS, SOME, Additions, read_additions
 from fusioncim_sim.studies.cost.events import (
@@ -43,7 +44,7 @@ Kinds = dict[str, dict[str, Line]]
 """Lines of the events by `KINDS`."""
 Deviations = dict[str, dict[str, float]]
 Lengths = Mapping[int, Mapping[str, float]]
-"""Wires in mm by rows of the engine and unit."""
+"""Wires in mm by rows of the engine and class (`wire_classes`)."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -65,7 +66,7 @@ def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: 
     few, some, *others = (done[" ".join(names)] for names in (FEW, SOME, *OTHERS))
     operands = Operands(engines[FIT_ROWS], {SMOLLM2: [engines[FIT_ROWS], few, some], QWEN: others})
     lengths = {rows: done[f"wires of {rows} rows"] for rows in (SIZES[-1], PAPER.engine.rows)}
-    additions = Additions(engines, few, some, added, growth_of_row(lengths, Additions.UNIT))
+    additions = Additions(engines, few, some, added, growth_of_row(engines[SIZES[-1]], lengths, Additions.UNIT))
     return summarize(design, engines, additions, operands, lengths, chips)
 
 
@@ -75,7 +76,7 @@ def lines_of_engines(
     """Energies of the parts of an engine, lines over its rows, and how far they are from the last run in percent.
 
     Wires are no lines through the sizes that were run: the array of the published size is folded. They are lines from
-    the last run to what it takes if all wires of a unit grow as those of the published size do.
+    the last run to what it takes if the wires of a class have as many edges per mm in the published size.
     """
     events: dict[str, Kinds] = {}
     deviations: Deviations = {}
@@ -110,10 +111,10 @@ def lines_of_engines(
     return events, deviations
 
 
-def growth_of_row(lengths: Lengths, unit: str) -> float:
-    """How much longer the wires of a row are in the published size."""
+def growth_of_row(run: TileResult, lengths: Lengths, unit: str) -> float:
+    """How many times as much the wires of a unit take per row in the published size."""
     (few, before), (many, after) = sorted(lengths.items())
-    return after[unit] / many / (before[unit] / few)
+    return growth(unit, run.moved_mm, before, after) * few / many
 
 
 def lines_of_wires(
@@ -123,7 +124,7 @@ def lines_of_wires(
     rows = run.config.rows, PAPER.engine.rows
     total = {event: Line(0.0, 0.0) for event in EVENTS}
     for unit in units:
-        found, growth = of_units(run, [unit], "wires"), growth_of_row(lengths, unit)
+        found, growth = of_units(run, [unit], "wires"), growth_of_row(run, lengths, unit)
         lines = {event: line(rows, (x, x * growth * rows[1] / rows[0])) for event, x in found.items()}
         if unit == additions.UNIT:
             lines[STREAM] = Line(0.0, additions.of_table("wires"))
@@ -190,7 +191,14 @@ def summarize(
         "keys_per_tile": TILE_KEYS,
         "additions": additions.as_dict(),
         "operands": operands.as_dict(),
-        "wires_mm": {str(rows): dict(units) for rows, units in lengths.items()},
+        "wires_mm": {
+            str(rows): {name: round(mm, 1) for name, mm in units_of(each).items()} for rows, each in lengths.items()
+        },
+        "wires_growth": {
+            unit: round(growth_of_row(engines[SIZES[-1]], lengths, unit), 3)
+            for units in ROWS.values()
+            for unit in units
+        },
         "events": {
             name: {kind: {event: each.rounded() for event, each in lines.items()} for kind, lines in kinds.items()}
             for name, kinds in events.items()

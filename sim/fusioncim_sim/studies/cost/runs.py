@@ -21,7 +21,7 @@ from fusioncim_golden.config import Config
 from fusioncim_golden.mask import CAUSAL
 from fusioncim_sim.gates.gate_level import simulate_chip_gates
 from fusioncim_sim.gates.tile_energy import TileResult, engine_wires, run_tile
-from fusioncim_sim.gates.wire_figures import wire_figures
+from fusioncim_sim.gates.wire_classes import by_class
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.rtl.chip_run import ChipJob
 from fusioncim_sim.studies.chip.workloads import Workload, captured
@@ -42,10 +42,10 @@ def engine_size(liberty: Path, rows: int, names: Sequence[str] = ()) -> TileResu
 
 
 def wire_lengths(liberty: Path, rows: int) -> dict[str, float]:
-    """Wires of a placed engine with these rows in mm, by the unit that drives them."""
+    """Wires of a placed engine with these rows in mm, by `wire_classes`."""
     library = load(liberty)
-    found = wire_figures(engine_wires(engine_of(rows), library), library)
-    return {unit: one["total_mm"] for unit, one in found["units"].items()}
+    wires = engine_wires(engine_of(rows), library)
+    return by_class(wires.placement.flat, library, wires.length / 1000)
 
 
 def engine_of(rows: int) -> Config:

@@ -6,7 +6,7 @@ import pytest
 from fusioncim.asic.memory.memory_array import bank_macro
 from fusioncim.asic.netlist.netlist import Netlist, flatten
 from fusioncim.asic.placement import placer
-from fusioncim.asic.placement.floor_plan import DOWN, arrays_of, place_design
+from fusioncim.asic.placement.floor_plan import DOWN, SOFTMAX, arrays_of, place_design
 from fusioncim.asic.placement.objects import SITE_UM2
 from fusioncim.asic.placement.steiner import half_perimeters
 from fusioncim.asic.placement.strip import UTILIZATION, standing
@@ -77,11 +77,12 @@ def test_objects_have_the_areas_of_cells_and_banks(placement, library):
 def test_rows_are_copies_of_each_other_that_fill_their_boxes(placement):
     for array in DOWN:
         boxes = np.array(placement.arrays[array])
-        assert len(boxes) == CONFIG.rows
-        assert len({tuple(box) for box in boxes.tolist()}) == CONFIG.rows
-        first = members(placement, (array, "row_0"))
+        row_name, count = ("lane", CONFIG.softmax_lanes) if array == SOFTMAX else ("row", CONFIG.rows)
+        assert len(boxes) == count
+        assert len({tuple(box) for box in boxes.tolist()}) == count
+        first = members(placement, (array, f"{row_name}_0"))
         for row, (left, right, lower, upper) in enumerate(boxes.tolist()):
-            here = members(placement, (array, f"row_{row}"))
+            here = members(placement, (array, f"{row_name}_{row}"))
             assert (placement.x[here] - left == placement.x[first] - boxes[0, 0]).all()
             assert (placement.y[here] - lower == placement.y[first] - boxes[0, 2]).all()
             assert left <= placement.x[here].min()
@@ -90,7 +91,7 @@ def test_rows_are_copies_of_each_other_that_fill_their_boxes(placement):
             assert (placement.y + placement.objects.height)[here].max() <= upper
         sizes = np.unique(boxes[:, 1::2] - boxes[:, ::2], axis=0)
         assert len(sizes) == 1
-        assert (array == "op_cim") or sizes[0, 1] == STRIP
+        assert array != "ip_cim" or sizes[0, 1] == STRIP
 
 
 def test_every_net_is_at_least_half_the_perimeter_of_its_pins(placement, wires):
