@@ -171,7 +171,10 @@ def test_a_design_without_arrays_is_a_square(design, library):
 def test_arrays_are_found_by_the_names_of_their_rows(design):
     found = arrays_of(design, "engine")
     rows = [f"row_{n}" for n in range(CONFIG.rows)]
-    assert found == {"ip_cim": ("ip_cim_row", rows), "op_cim": ("op_cim_row", rows)}
+    lanes = [f"lane_{n}" for n in range(CONFIG.softmax_lanes)]
+    assert found == {
+        "ip_cim": ("ip_cim_row", rows), "softmax": ("softmax_lane", lanes), "op_cim": ("op_cim_row", rows),
+    }  # fmt: skip
     assert arrays_of({"top": Netlist("top", {}, [], 2)}, "top") == {}
 
 
