@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
+from tests.cases import part
 
 from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
@@ -107,7 +108,13 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+SHORT = (
+    *("in_order", "seeded_beyond_flush", "rank_1", "rank_8", "int4", "one_row_per_lane", "narrow_accumulator"),
+    *("wide_accumulator", "short_probability", "int8_output", "three_words", "four_of_twelve_rows_leave"),
+)
+
+
+@pytest.mark.parametrize("name", part(CONFIGS, *SHORT))
 def test_configurations(name):
     config = TINY.override(**CONFIGS[name])
     job, heads = Job(queries=29, keys=29), random_heads(config, 29, 29, sharpness=4.0)
