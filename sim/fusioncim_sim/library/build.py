@@ -16,6 +16,8 @@ from fusioncim.lib.bank import SRAM
 from fusioncim.package import to_toml
 from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.files import check_file
 from fusioncim_sim.rtl.programs import BLOCKS, verilate
 from fusioncim_sim.rtl.simulators import require_verilator
 
@@ -39,7 +41,7 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
 
     threads: that evaluate the chip. trace: it can write what its signals do, which costs speed.
     """
-    tools = [require_verilator(), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
+    tools = [require_verilator(""), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
     name, text = cached_verilog(Chip(chip))
     text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
     parts = [text, bank, defines(chip, trace), *(source.read_text(encoding="utf-8") for source in SOURCES), *tools]
@@ -59,6 +61,14 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
             verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, objects, blocks=() if trace else BLOCKS)
             shutil.copyfile(HEADER, scratch / HEADER.name)
     return place / LIBRARY
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place where no library can be written, or where something else is that would be lost."""
+    if path.suffix != ".so":
+        raise InputError(f"the output file must end in .so, not {path}")
+    check_file(path, b"fusioncim_model_open")
+    check_file(path.with_name(HEADER.name), b"FUSIONCIM_MODEL_H")
 
 
 def defines(chip: ChipConfig, trace: bool) -> str:

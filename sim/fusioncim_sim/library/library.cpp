@@ -55,7 +55,7 @@ struct fusioncim_model {
     }
 
     ~fusioncim_model() {
-        top_.final();
+        if (edges_) top_.final();  // which a chip that never ran does not survive
 #if FUSIONCIM_TRACE
         if (trace_) trace_->close();
 #endif
