@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,18 @@ def is_stream(path: Path) -> bool:
 
 def check_json(path: Path, keys: Iterable[str]) -> None:
     """Refuse a path whose directory is missing, or that exists and is no JSON file with these keys."""
+    _check_file(path, lambda content: set(keys) <= set(json.loads(content)))
+
+
+def check_file(path: Path, sign: bytes) -> None:
+    """Refuse a path whose directory is missing, or that exists and is no file that has these bytes somewhere."""
+    if is_stream(path):
+        raise InputError(f"the output must be a file, not {path}")
+    _check_file(path, lambda content: sign in content)
+
+
+def _check_file(path: Path, written: Callable[[bytes], bool]) -> None:
+    """Refuse a path whose directory is missing, or that exists and whose content was not written by this command."""
     if is_stream(path):
         return
     if not path.parent.is_dir():
@@ -61,7 +73,7 @@ def check_json(path: Path, keys: Iterable[str]) -> None:
     if not path.exists():
         return
     try:
-        ours = set(keys) <= set(json.loads(path.read_bytes()))
+        ours = written(path.read_bytes())
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli import generate, measure, physical, quality, simulate, system
+from fusioncim_sim.cli import generate, library, measure, physical, quality, simulate, system
 from fusioncim_sim.cli.errors import Commands
 from fusioncim_sim.cli.verbosity import Quiet, Verbose, set_verbosity, with_verbosity
 
@@ -39,6 +39,7 @@ def main(
 for command in (
     generate.info,
     generate.generate,
+    library.build_model,
     simulate.simulate,
     physical.synth,
     physical.timing,

@@ -16,7 +16,8 @@ from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import AxiMemory, Fault
 from fusioncim_sim.rtl.case import case
-from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
+from fusioncim_sim.rtl.driver import Driver
+from fusioncim_sim.rtl.job_queue import ended, run_all
 from fusioncim_sim.rtl.memory_image import Image
 from fusioncim_sim.rtl.stream import STALLS, reset, within
 
@@ -76,13 +77,9 @@ class Bench:
 
     async def status(self, number: int) -> Status:
         """How a job ended."""
-        try:
-            await self.driver.wait(number)
-        except JobError as error:
-            self.sequences.append(error.sequence)
-            return error.status
-        self.sequences.append(0)
-        return Status.OK
+        status, sequence = await ended(self.driver, number)
+        self.sequences.append(sequence)
+        return status
 
 
 @cocotb.test()
@@ -91,20 +88,14 @@ async def runs_jobs(dut: Any) -> None:
     this = case()
     bench = Bench(dut, this)
     await reset(dut)
-    statuses: list[Status] = []
+    endings: list[tuple[Status, int]] = []
 
-    async def run_all() -> None:
-        await bench.driver.connect()
-        await bench.driver.put("IRQ_ENABLE", done=1, error=1)
+    async def work() -> None:
         assert dut.irq.value == 0
-        pending: list[int] = []
-        for image in bench.images:
-            if len(pending) == RESULTS:
-                statuses.append(await bench.status(pending.pop(0)))
-            pending.append(await bench.driver.submit(image.address))
-        statuses.extend([await bench.status(number) for number in pending])
+        endings.extend(await run_all(bench.driver, [image.address for image in bench.images]))
 
-    await within(dut, this["cycles"], run_all())
+    await within(dut, this["cycles"], work())
+    statuses, sequences = zip(*endings, strict=True)
     failed = any(status != Status.OK for status in statuses)
     assert dut.irq.value == 1
     assert await bench.driver.get("IRQ_STATUS", "done") == 1
@@ -112,5 +103,5 @@ async def runs_jobs(dut: Any) -> None:
     await bench.driver.put("IRQ_STATUS", done=1, error=1)
     assert dut.irq.value == 0
     counters = await bench.driver.counters()
-    outcome = {"statuses": statuses, "sequences": bench.sequences, "counters": counters}
+    outcome = {"statuses": statuses, "sequences": sequences, "counters": counters}
     Path(this["out"]).write_text(json.dumps(outcome), encoding="utf-8")

@@ -1,12 +1,13 @@
 """Runs jobs on the whole chip: the RTL on a third-party memory, compared bit for bit with the golden model."""
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fusioncim.build.cache import build_root
 from fusioncim.chip.chip import Chip
@@ -88,6 +89,55 @@ def prepare(chip: ChipConfig, jobs: Sequence[ChipJob], file: Path) -> list[Image
     return images
 
 
+@dataclass(frozen=True)
+class PlacedJobs:
+    """Jobs in a memory that a chip runs on.
+
+    Members:
+        images: by job, where it lies.
+        descriptors: by job, what its record says.
+        before: file of the memory as it was.
+        after: file of the memory that the chip works on.
+    """
+
+    images: list[Image]
+    descriptors: list[Descriptor]
+    before: Path
+    after: Path
+
+    def found(self, statuses: Sequence[Status], sequences: Sequence[int], counters: Mapping[str, int]) -> ChipRun:
+        """What the chip did; it leaves the memory without outputs."""
+        memory = contents(self.after)
+        outputs = [image.outputs(memory) for image in self.images]
+        lse = [image.lse(memory) for image in self.images]
+        for image in self.images:
+            image.clear_outputs(memory)
+        stray = differences(self.before, self.after)
+        return ChipRun(self.images, list(statuses), list(sequences), outputs, lse, dict(counters), stray)
+
+
+Change: TypeAlias = Callable[[int, Descriptor], Descriptor]
+"""Another descriptor for job n."""
+
+
+def unchanged(_: int, descriptor: Descriptor) -> Descriptor:
+    """The job as it is."""
+    return descriptor
+
+
+@contextlib.contextmanager
+def placed_jobs(chip: ChipConfig, jobs: Sequence[ChipJob], change: Change = unchanged) -> Iterator[PlacedJobs]:
+    """The jobs in a memory of their own, as long as the block runs."""
+    with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
+        before, after = Path(scratch) / "before.bin", Path(scratch) / "memory.bin"
+        images = prepare(chip, jobs, before)
+        descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
+        for image, job in zip(images, descriptors, strict=True):
+            image.write_record(contents(before), job)
+        copy(before, after)
+        yield PlacedJobs(images, descriptors, before, after)
+
+
 def simulate_chip(
     chip: ChipConfig,
     jobs: Sequence[ChipJob],
@@ -97,7 +147,7 @@ def simulate_chip(
     latency: int = 30,
     share: float = 1.0,
     faults: Callable[[Sequence[Descriptor]], Sequence[Fault]] = lambda _: (),
-    change: Callable[[int, Descriptor], Descriptor] = lambda _, descriptor: descriptor,
+    change: Change = unchanged,
     cycles: int = 1_000_000,
     bench: tuple[str, str] = ("fusioncim_sim.rtl.chip_bench", "runs_jobs"),
     path: Path | None = None,
@@ -112,36 +162,25 @@ def simulate_chip(
     bench, where its module is, and what it finds in its case besides. simulator: of `SIMULATORS`. program: instead of
     the chip's own.
     """
-    with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
-        folder = Path(scratch)
-        before, after = folder / "before.bin", folder / "memory.bin"
-        images = prepare(chip, jobs, before)
-        descriptors = [change(n, image.descriptor) for n, image in enumerate(images)]
-        for image, job in zip(images, descriptors, strict=True):
-            image.write_record(contents(before), job)
-        copy(before, after)
+    with placed_jobs(chip, jobs, change) as placed:
         case = {
             "chip": chip.as_dict(),
             "images": [
                 replace(image, work=replace(image.work, job=job)).as_dict()
-                for image, job in zip(images, descriptors, strict=True)
+                for image, job in zip(placed.images, placed.descriptors, strict=True)
             ],
-            "memory": "memory.bin",
+            "memory": placed.after.name,
             "out": "out.json",
             "stall": stall,
             "seed": seed,
             "latency": latency,
             "share": share,
-            "faults": [asdict(fault) | {"response": fault.response.name} for fault in faults(descriptors)],
+            "faults": [asdict(fault) | {"response": fault.response.name} for fault in faults(placed.descriptors)],
             "cycles": cycles,
             **(extra or {}),
         }
+        folder = placed.after.parent
         run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator, program=program)
         outcome = json.loads((folder / "out.json").read_text(encoding="utf-8"))
         statuses = [Status(code) for code in outcome["statuses"]]
-        outputs = [image.outputs(contents(after)) for image in images]
-        lse = [image.lse(contents(after)) for image in images]
-        for image in images:
-            image.clear_outputs(contents(after))
-        sequences = outcome.get("sequences", [])
-        return ChipRun(images, statuses, sequences, outputs, lse, outcome["counters"], differences(before, after))
+        return placed.found(statuses, outcome.get("sequences", []), outcome["counters"])

@@ -69,31 +69,55 @@ def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),)) 
 def compile_verilator(place: Path, top: str, visible: Sequence[str], library: Path) -> None:
     """Compile TOP.v in a directory to the program `simulation`.
 
-    library: directory of Verilator's own object files, which take longer to compile than a small design.
+    library: as of `verilate`.
+    """
+    libraries = cocotb_config.libs_dir
+    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    options = [
+        *VERILATOR_FLAGS,
+        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
+    ]
+    verilate(place, top, "simulation", options, main, MAKE_FLAGS, library, visible=visible)
+
+
+def verilate(
+    place: Path,
+    top: str,
+    output: str,
+    options: Sequence[str],
+    main: Path,
+    make_flags: Sequence[str],
+    library: Path,
+    *,
+    visible: Sequence[str] = (),
+    blocks: Sequence[str] = BLOCKS,
+) -> None:
+    """Compile TOP.v in a directory, and C++ that uses it, to a file of the directory.
+
+    main: the C++. options, make_flags: of Verilator and of its makefile. library: directory of Verilator's own object
+    files of these flags, which take longer to compile than a small design. visible: see `build`. blocks: modules that
+    are compiled once for all their instances.
     """
     text = (place / f"{top}.v").read_text(encoding="utf-8")
-    blocks = [block for block in BLOCKS if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
+    blocks = [block for block in blocks if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
     lines = ["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks)]
     for module, signal in (name.split(".") for name in visible):
         lines.append(f'public_flat_rw -module "{module}" -var "{signal}"')
     (place / "options.vlt").write_text("\n".join([*lines, ""]), encoding="utf-8")
     objects = place / "objects"
     objects.mkdir()
-    libraries = cocotb_config.libs_dir
-    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    verilate = [
+    command = [
         *(str(verilator_program()), "--cc", "--exe", "--prefix", "Vtop", "--top-module", top),
-        *("-Mdir", "objects", "-o", str(place / "simulation")),
+        *("-Mdir", "objects", "-o", str(place / output)),
         *(["--hierarchical"] if blocks else []),
-        *VERILATOR_FLAGS,
-        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
+        *options,
         *("options.vlt", f"{top}.v", str(SRAM), str(main)),
     ]
-    compile_step(place, verilate)
+    compile_step(place, command)
     with contextlib.suppress(FileNotFoundError):
         shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
     makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
-    compile_step(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *MAKE_FLAGS])
+    compile_step(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *make_flags])
     with filled_once(library) as scratch:
         if scratch:
             for file in objects.glob("verilated*.o"):

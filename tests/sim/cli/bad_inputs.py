@@ -40,6 +40,8 @@ def files() -> dict[str, bytes]:
         "good.toml": b"rows = 16\n",
         "other.json": b'{"heads": 1}',
         "notes.txt": b"x",
+        "mine.so": b"x",
+        "header/fusioncim_model.h": b"x",
     }
     found |= {"full/notes.txt": b"mine", "model/notes.txt": b"", "page.html": b"<p>mine</p>", "empty.lib": b""}
     found |= {
@@ -73,11 +75,12 @@ CHIP_COMMANDS = {
     "timing": ("timing",),
     "power": ("power",),
     "evaluate": EVALUATE,
+    "build-model": ("build-model", "-o", "new.so"),
     "engine": ("generate", "--engine", "-o", "new"),
     "quality": ("quality", "--quick"),
 }
 """Commands that take --preset, --config and --set; those of one engine do not look at the chip."""
-OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate")
+OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate", "build-model")
 
 JSON_COMMANDS = {
     "info": ("info",),
@@ -98,7 +101,7 @@ OUTPUT_COMMANDS = {
     "explore": EXPLORE,
 }
 COMMANDS = (
-    *("info", "generate", "simulate", "synth", "timing", "power", "fpga"),
+    *("info", "generate", "build-model", "simulate", "synth", "timing", "power", "fpga"),
     *("evaluate", "explore", "report", "demo", "quality", "measure", "capture"),
 )
 INTEGERS = (
@@ -208,6 +211,15 @@ def outputs() -> Iterator[Row]:
             LONG: "File name too long",
         }.items():
             yield Row(f"{command} json {path[:20]}", (*start, "--json", path), said)
+    for path, said in {
+        "none/new.so": "the directory of the output file must exist, not so for none/new.so",
+        "new.dll": "the output file must end in .so, not new.dll",
+        "full": "the output file must end in .so, not full",
+        "-": "the output file must end in .so, not -",
+        "mine.so": "exists and was not written by this command; remove it or name another: mine.so",
+        "header/new.so": "remove it or name another: header/fusioncim_model.h",
+    }.items():
+        yield Row(f"build-model {path}", ("build-model", *TINY, "-o", path), said)
     for command, start in OUTPUT_COMMANDS.items():
         for path, said in {
             "notes.txt": "",

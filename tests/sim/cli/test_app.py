@@ -301,6 +301,7 @@ def test_generation_does_not_depend_on_hash_order(place):
 
 NUMBERS = {
     "simulate heads.npz --simulator golden": ("--tokens", "--jobs"),
+    "build-model": ("--threads",),
     "evaluate": (
         "--tokens",
         "--chunk",
@@ -332,9 +333,9 @@ def test_every_option_with_a_number_is_tried():
         numbers = {
             "--" + name.replace("_", "-") for name, hint in hints.items() if {int, float} & {hint, *get_args(hint)}
         }
-        tried = {each for line, options in NUMBERS.items() if line.split()[0] == command.callback.__name__
-                 for each in options}  # fmt: skip
-        assert numbers == tried, command.callback.__name__
+        name = command.callback.__name__.replace("_", "-")
+        tried = {each for line, options in NUMBERS.items() if line.split()[0] == name for each in options}
+        assert numbers == tried, name
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1e-9", "1e30", "nan", "inf", "many", ""])

@@ -71,7 +71,7 @@ for command in sys.argv[1:]:
 
 
 def test_every_help_is_shown(tmp_path):
-    names = [command.callback.__name__ for command in app.registered_commands]
+    names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
     done = fusioncim(tmp_path, *names, program=(sys.executable, "-c", HELP))
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()

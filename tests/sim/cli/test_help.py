@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fusioncim_sim.cli.app import app
 
-COMMANDS = {command.callback.__name__: command.callback for command in app.registered_commands}
+COMMANDS = {command.callback.__name__.replace("_", "-"): command.callback for command in app.registered_commands}
 PARAMETERS = {
     name: {option: parameter for parameter in command.params for option in parameter.opts}
     for name, command in get_command(app).commands.items()

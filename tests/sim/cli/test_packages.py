@@ -20,7 +20,7 @@ from fusioncim_sim.cli.errors import EXTRA_OF
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--preset", "tiny", "--jobs", "1")
-COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
 
 # Packages that pyproject.toml asks for, beside those that every command imports. What runs in a process of its own, as
 # Yosys does, does not count.
@@ -44,6 +44,7 @@ NEEDED = {
     ("simulate", "heads.npz", *TINY): "sim",
     ("demo",): "sim",
     ("measure", "engine"): "sim",
+    ("build-model",): "sim",
     ("power",): "sim",
     ("synth",): "synth",
     ("timing",): "synth",

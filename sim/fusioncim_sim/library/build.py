@@ -1,0 +1,88 @@
+"""Builds the library of a chip: its Verilog compiled by Verilator, with the memory and the bus of library.cpp.
+
+A library is found again by what it is compiled from, and appears whole or not at all.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
+from fusioncim.chip.chip import Chip
+from fusioncim.chip.registers import REGISTER_ADDRESS_BITS
+from fusioncim.lib.bank import SRAM
+from fusioncim.package import to_toml
+from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.errors import InputError
+from fusioncim_sim.files import check_file
+from fusioncim_sim.rtl.programs import BLOCKS, verilate
+from fusioncim_sim.rtl.simulators import require_verilator
+
+LIBRARY = "libfusioncim.so"
+HERE = Path(__file__).parent
+HEADER = HERE / "fusioncim_model.h"
+SOURCE = HERE / "library.cpp"
+SOURCES = (HEADER, SOURCE, HERE / "memory.hpp", HERE / "exported.map")
+
+OPTIONS = (
+    *("--timescale", "1ns/1ns", "-Wno-fatal", "-Wno-lint", "--x-assign", "fast", "--x-initial", "fast"),
+    "+define+SYNTHESIS",  # without what only marks words as undefined
+)
+COMPILER = ("-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-std=gnu++17")
+LINKER = ("-shared", "-Wl,-Bsymbolic", f"-Wl,--version-script={HERE / 'exported.map'}", "-pthread")
+MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
+
+
+def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) -> Path:
+    """The library of a chip, a file of the build directory.
+
+    threads: that evaluate the chip. trace: it can write what its signals do, which costs speed.
+    """
+    tools = [require_verilator(""), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
+    name, text = cached_verilog(Chip(chip))
+    text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
+    parts = [text, bank, defines(chip, trace), *(source.read_text(encoding="utf-8") for source in SOURCES), *tools]
+    place = build_root() / "libraries" / f"{name}-{short_hash(*parts)}"
+    with filled_once(place) as scratch:
+        if scratch:
+            (scratch / f"{name}.v").write_text(text, encoding="utf-8")
+            (scratch / "chip_config.h").write_text(defines(chip, trace), encoding="utf-8")
+            options = [
+                *OPTIONS,
+                *(["--threads", str(threads)] if threads > 1 else []),
+                *(["--trace-fst"] if trace else []),
+                *("-CFLAGS", " ".join([*COMPILER, f"-I{HERE}", f"-I{scratch}"])),
+                *("-LDFLAGS", " ".join([*LINKER, *(["-lz"] if trace else [])])),
+            ]
+            objects = place.with_name(f"verilator-{short_hash(*tools)}")
+            verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, objects, blocks=() if trace else BLOCKS)
+            shutil.copyfile(HEADER, scratch / HEADER.name)
+    return place / LIBRARY
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place where no library can be written, or where something else is that would be lost."""
+    if path.suffix != ".so":
+        raise InputError(f"the output file must end in .so, not {path}")
+    check_file(path, b"fusioncim_model_open")
+    check_file(path.with_name(HEADER.name), b"FUSIONCIM_MODEL_H")
+
+
+def defines(chip: ChipConfig, trace: bool) -> str:
+    """What library.cpp must know of a chip, as C."""
+    values = {
+        "BUS_BYTES": chip.bus_bytes,
+        "READ_PORTS": chip.read_ports,
+        "ADDRESS_BITS": chip.address_bits,
+        "REGISTER_ADDRESS_BITS": REGISTER_ADDRESS_BITS,
+        "BURST_BEATS": BURST_BEATS,
+        "BURST": INCREMENTING,
+        "CACHE": NORMAL_BUFFERABLE,
+        "PROT": DATA_NONSECURE,
+        "TRACE": int(trace),
+        "CONFIG": json.dumps(to_toml(chip.as_dict())),
+    }
+    return "".join(f"#define FUSIONCIM_{name} {value}\n" for name, value in values.items())

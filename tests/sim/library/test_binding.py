@@ -1,0 +1,187 @@
+"""The library of a chip through its C interface: what it answers, and what it refuses."""
+
+import asyncio
+import subprocess
+
+import numpy as np
+import pytest
+
+from fusioncim.chip.registers import registers
+from fusioncim.package import to_toml
+from fusioncim_golden.errors import InputError
+from fusioncim_golden.limits import JOB_BYTES
+from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import from_integers
+from fusioncim_golden.status import Status
+from fusioncim_sim.library.binding import ChipModel, ModelError, Registers
+from fusioncim_sim.library.build import HEADER, build_library
+from fusioncim_sim.rtl.chip_run import ChipJob
+from fusioncim_sim.rtl.driver import Driver
+from fusioncim_sim.rtl.job_queue import run_all
+
+TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
+ID = registers()["ID"]
+
+
+@pytest.fixture(scope="module")
+def library():
+    return build_library(TINY)
+
+
+@pytest.fixture
+def model(library):
+    with ChipModel(library, TINY) as found:
+        yield found
+
+
+def test_registers_are_read_and_written(model):
+    assert model.read(ID.offset) == next(iter(ID.fields.values())).reset
+    enable = registers()["IRQ_ENABLE"].offset
+    model.write(enable, 3)
+    assert model.read(enable) == 3
+    assert not model.error
+
+
+def test_a_register_that_is_none_is_refused(model):
+    for access in (model.read, lambda offset: model.write(offset, 1)):
+        with pytest.raises(ModelError, match="there is no such register at the offset 4092"):
+            access(4092)
+        for offset in (2, 4096):
+            with pytest.raises(ModelError, match=f"offset must be a multiple of 4 below 4096, not {offset}"):
+                access(offset)
+
+
+def test_the_clock_runs_for_so_many_cycles(model):
+    assert model.cycles == 0
+    assert not model.run(100)
+    assert model.cycles == 100
+    assert not model.run(0)
+    assert model.cycles == 100
+
+
+MAPS = {
+    "base": (8, 4, "base must be a multiple of 8, not 4"),
+    "bytes": (12, 0, "bytes must be a multiple of 8 above 0, not 12"),
+    "nothing": (0, 0, "bytes must be a multiple of 8 above 0, not 0"),
+    "end": (16, (1 << 32) - 8, r"a map must end within 32 bits of address, not at 4294967288 \+ 16"),
+    "far": (8, 1 << 40, "a map must end within 32 bits"),
+    "huge": (8, 1 << 64, r"base must be from 0 to 2\*\*64 - 1"),
+    "inside": (8, 4104, "a map must not overlap another, as that at 4104 does"),
+    "around": (1 << 14, 0, "a map must not overlap another, as that at 0 does"),
+    "over the end": (64, 8184, "a map must not overlap another"),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_that_cannot_be_is_refused(model, name):
+    size, base, said = MAPS[name]
+    model.map(4096, 4096)
+    with pytest.raises(InputError, match=said):
+        model.map(size, base)
+    model.map(4096, 8192)
+    model.map(4096, 0)
+    model.map(8, (1 << 32) - 8)
+
+
+def test_a_memory_that_cannot_be_is_refused(model):
+    with pytest.raises(InputError, match="latency must be at least 2, not 1"):
+        model.memory(latency=1)
+    for share in (0.0, 1.5, float("nan")):
+        with pytest.raises(InputError, match="share must be above 0 and at most 1"):
+            model.memory(share=share)
+    with pytest.raises(InputError, match="must be a contiguous array of uint8"):
+        model.map(np.zeros(8, np.int16))
+
+
+def test_a_library_of_another_chip_is_refused(library, tmp_path):
+    with pytest.raises(InputError, match=r"the library must be built for engines = 4, not for 2: .*so"):
+        ChipModel(library, SMALL)
+    with pytest.raises(InputError, match="must be a file, not"):
+        ChipModel(tmp_path / "none.so", TINY)
+    (tmp_path / "text.so").write_text("x", encoding="utf-8")
+    with pytest.raises(InputError, match="must be one that build-model wrote"):
+        ChipModel(tmp_path / "text.so", TINY)
+    with ChipModel(library) as model:
+        assert model.chip == TINY
+
+
+def test_a_trace_needs_a_library_that_has_one(library, tmp_path):
+    with pytest.raises(InputError, match=r"a trace needs a library built with --trace, not this one: .*new\.fst"):
+        ChipModel(library, TINY, trace=tmp_path / "new.fst")
+
+
+def test_a_closed_model_is_refused(library):
+    model = ChipModel(library, TINY)
+    model.close()
+    model.close()
+    with pytest.raises(ModelError, match="the model is closed"):
+        model.run(1)
+
+
+def small_job():
+    rng = np.random.default_rng(1)
+    operands = (rng.integers(-127, 128, shape) for shape in ((1, 6, 16), (9, 16), (9, 16)))
+    return ChipJob(groups=[from_integers(*operands, scale_q=1 / 127, scale_k=4 / 127)])
+
+
+@pytest.mark.parametrize(("tensor", "status"), [(None, Status.OK), ("k", Status.READ_ERROR), ("o", Status.WRITE_ERROR)])
+def test_a_memory_that_ends_before_a_tensor_fails_the_job(model, tensor, status):
+    """The record lies behind the tensors: it has a map of its own."""
+    job, memory = small_job(), np.zeros(1 << 16, np.uint8)
+    image = job.place(TINY, memory, 0)
+    if tensor:
+        end = getattr(image.descriptor, tensor).address
+        model.map(memory[:end])
+        model.map(memory[image.address : image.address + JOB_BYTES], image.address)
+    else:
+        model.map(memory)
+    driver = Driver(Registers(model, limit=20_000), TINY)
+    assert asyncio.run(run_all(driver, [image.address])) == [(status, 0)]
+    if tensor:
+        assert model.error.startswith("the chip met no memory at the address 0x")
+    else:
+        assert np.array_equal(image.outputs(memory), job.golden(TINY))
+
+
+def test_a_wait_has_a_limit(library):
+    with ChipModel(library, TINY) as model:
+        registers_of = Registers(model, cycles=10, limit=100)
+
+        async def wait():
+            while True:
+                await registers_of.pause()
+
+        with pytest.raises(ModelError, match="the chip still works after 100 cycles"):
+            asyncio.run(wait())
+
+
+PROGRAM = """
+#include <stdio.h>
+#include "fusioncim_model.h"
+int main(int count, char **names) {
+  uint32_t word = 0;
+  fusioncim_model *model = fusioncim_model_open(count > 1 ? names[1] : NULL);
+  if (!model) return puts(fusioncim_model_error(NULL)), 2;
+  if (fusioncim_model_read(model, 0, &word)) return puts(fusioncim_model_error(model)), 1;
+  printf("%x %d ", word, fusioncim_model_run(model, 5));
+  printf("%d\\n%s", fusioncim_model_read(model, 3, &word), fusioncim_model_config());
+  fusioncim_model_close(model);
+  return 0;
+}
+"""
+
+
+def test_a_program_in_c_is_linked_to_the_library(library, tmp_path):
+    (tmp_path / "main.c").write_text(PROGRAM, encoding="utf-8")
+    options = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I", HEADER.parent, "-o", tmp_path / "main"]
+    link = [library, f"-Wl,-rpath,{library.parent.resolve()}"]
+    subprocess.run(["gcc", *options, tmp_path / "main.c", *link], check=True)
+    shown = subprocess.run([tmp_path / "main"], check=True, capture_output=True, encoding="utf-8").stdout
+    first, _, config = shown.partition("\n")
+    assert first == f"{next(iter(ID.fields.values())).reset:x} 0 -1"
+    assert config == to_toml(TINY.as_dict())
+    refused = subprocess.run([tmp_path / "main", "new.fst"], capture_output=True, encoding="utf-8")
+    assert (refused.returncode, refused.stdout) == (
+        2,
+        "a trace needs a library built with --trace, not this one: new.fst\n",
+    )
