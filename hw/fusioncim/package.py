@@ -8,6 +8,7 @@
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
     *records*      of a chip only: the records of jobs in memory as C header and tables
+    fusioncim*.c   of a chip only: its driver in C99, with fusioncim.h and fusioncim_regs.h
 
 The command adds manifest.json: the version, and size and SHA-256 of every file.
 
@@ -27,6 +28,7 @@ from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data, stream, wiring
 
 from fusioncim.chip.chip import Chip
+from fusioncim.chip.driver_files import files as driver_files
 from fusioncim.chip.record_files import files as record_files
 from fusioncim.chip.registers import files as register_files
 from fusioncim.engine.engine import Engine
@@ -226,8 +228,9 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 
 def chip_files(chip: ChipConfig) -> dict[str, bytes]:
-    """Content by file name, the register map and the records of jobs for software included."""
-    software = {name: content.encode() for name, content in (register_files() | record_files()).items()}
+    """Content by file name, the register map, the records of jobs and the driver for software included."""
+    texts = register_files() | record_files() | driver_files(chip)
+    software = {name: content.encode() for name, content in texts.items()}
     return {**deliver(Chip(chip)), **software}
 
 

@@ -90,7 +90,8 @@ def structure(name: str, what: str, fields: Mapping[str, int], meanings: Mapping
             *members,
             f"    uint8_t reserved[{reserved}]; /* 0 */",
             f"}} {name};",
-            f'static_assert(sizeof({name}) == {size}, "size of {name}");',
+            "/* Its size, checked by an array of -1 elements otherwise: C99 has no static assertion. */",
+            f"typedef char {name.removesuffix('_t')}_size_t[sizeof({name}) == {size} ? 1 : -1];",
             "",
         ]
     )
@@ -104,7 +105,6 @@ def files() -> dict[str, str]:
             "#ifndef FUSIONCIM_RECORDS_H",
             "#define FUSIONCIM_RECORDS_H",
             "",
-            "#include <assert.h>",
             "#include <stdint.h>",
             "",
             structure("fusioncim_job_t", "A job", JOB_FIELDS, JOB_MEANINGS, JOB_BYTES),

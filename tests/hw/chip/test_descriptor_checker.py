@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
+from tests.hw.chip.records import descriptor, entry
 
 from fusioncim.chip.axi import read_request_layout
 from fusioncim.chip.descriptor import descriptor_layout, job_layout, record_layout
@@ -14,7 +15,7 @@ from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.mask import MASK
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim_golden.chip_config import chip_from_dict
-from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Sequence, Tensor, Work
+from fusioncim_golden.descriptor import Descriptor, Sequence, Tensor, Work
 from fusioncim_golden.limits import (
     JOB_BYTES,
     LSE_BYTES,
@@ -24,7 +25,7 @@ from fusioncim_golden.limits import (
     SEQUENCE_BYTES,
     SLOPE_POSITIONS,
 )
-from fusioncim_golden.mask import EVERY, Mask
+from fusioncim_golden.mask import EVERY
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS, job_values, packed, sequence_values
 from fusioncim_golden.status import Status
@@ -141,36 +142,6 @@ PAGED = {"list": 0x60000, "page_tokens": 4, "pages": 9, "k_page_pitch": 192, "v_
 BESIDES = {"sinks": 0x71000, "lse": 0x72000, "lse_pitch": 48, "kv_bits": 8}
 FULL_VALUES = job_values(GOOD) | BATCH | PAGED | BESIDES | {"intervals": 0x70000}
 PARTS = [(2, 4, 0, 0), (0, 0, 2, 0), (2, 2, 2, 4)]
-
-
-def descriptor(values):
-    """The golden descriptor of a record's values."""
-    values = dict.fromkeys(JOB_FIELDS, 0) | values
-    tensors = {
-        name: Tensor(**{part: values[f"{name}_{part}"] for part in ("address", "pitch", "head_pitch")})
-        for name in TENSORS
-    }
-    pages = Pages(
-        list=values["list"],
-        tokens=values["page_tokens"],
-        count=values["pages"],
-        k_pitch=values["k_page_pitch"],
-        v_pitch=values["v_page_pitch"],
-    )
-    names = ("scales", "queries", "keys", "heads", "kv_heads", "dimension", "value_dimension", "start", "output_bits")
-    own = {name: values[name] for name in (*names, "table", "sequences", "intervals", "sinks", "slopes", "kv_bits")}
-    heads = {
-        name: HeadTensor(address=values[name], pitch=values[f"{name}_pitch"]) if values[name] else None
-        for name in ("token_scales", "lse")
-    }
-    mask = Mask(**{name: values[name] for name in MASK})
-    return Descriptor(**tensors, **own, **heads, mask=mask, pages=pages if pages.tokens else None)
-
-
-def entry(values):
-    """The golden sequence of a record's values."""
-    own = {name: values[name] for name in SEQUENCE_FIELDS if name not in MASK}
-    return Sequence(**own, mask=Mask(**{name: values[name] for name in MASK}))
 
 
 def sequence(queries, keys, first_row, first_key, **more):

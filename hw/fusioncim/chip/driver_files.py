@@ -1,0 +1,111 @@
+"""The C driver of a chip: C99 files that are the same for every chip, and a header of its registers and numbers.
+
+The former stand in `driver`; fusioncim.h is what a program includes. fusioncim_regs.h is written here, from the
+register map, the golden limits and statuses, the fields of a job's record, and the configuration.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fusioncim.chip.counters import counters
+from fusioncim.chip.record_files import placed
+from fusioncim.chip.registers import Register, registers
+from fusioncim_golden import limits
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.mask import EVERY
+from fusioncim_golden.record import JOB_FIELDS
+from fusioncim_golden.status import Status
+
+SOURCES = Path(__file__).with_name("driver")
+
+
+def files(chip: ChipConfig) -> dict[str, str]:
+    """The driver's files by name."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.[ch]"))}
+    return {**sources, "fusioncim_regs.h": header(chip)}
+
+
+def header(chip: ChipConfig) -> str:
+    """Registers, statuses, limits, fields and the chip's own numbers as C99 macros."""
+    lines = [
+        "/* Registers and numbers of a FusionCIM chip. Generated: change the generator's models instead. */",
+        "#ifndef FUSIONCIM_REGS_H",
+        "#define FUSIONCIM_REGS_H",
+        "",
+        "/* Registers: byte offset; of every field shift, mask in place and, where it is known, value after reset. */",
+        *_registers(),
+        "",
+        "/* How a job ends: STATUS(name, code, words). */",
+        *_list("FUSIONCIM_STATUSES(STATUS)", (f'STATUS({each.name}, {each:d}, "{each.words}")' for each in Status)),
+        "enum fusioncim_status {",
+        *(f"    FUSIONCIM_STATUS_{each.name} = {each:d}," for each in list(Status)[:-1]),
+        f"    FUSIONCIM_STATUS_{list(Status)[-1].name} = {list(Status)[-1]:d}",
+        "};",
+        "",
+        "/* Event counters: COUNTER(name, offset of bits 31..0, offset of bits 63..32). */",
+        *_list("FUSIONCIM_COUNTERS(COUNTER)", _counters()),
+        "",
+        "/* Fields of a job's record: FIELD(name, first byte, bytes). */",
+        *_list(
+            "FUSIONCIM_JOB_FIELDS(FIELD)", (f"FIELD({n}, {first}, {size})" for n, first, size in placed(JOB_FIELDS))
+        ),
+        "",
+        "/* Limits of a job. */",
+        *(f"#define FUSIONCIM_LIMIT_{name} {value}u" for name, value in vars(limits).items() if name.isupper()),
+        f"#define FUSIONCIM_EVERY {EVERY}u /* of window and ahead: all keys */",
+        "",
+        "/* This chip: CAPABILITY(name, offset, value). */",
+        *_list("FUSIONCIM_CAPABILITIES(CAPABILITY)", _capabilities(chip)),
+        *(f"#define FUSIONCIM_CHIP_{name.upper()} {value}u" for name, value in chip.capability().items()),
+        f"#define FUSIONCIM_CHIP_ALIGNMENT {chip.alignment}u",
+        "",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _registers() -> Iterator[str]:
+    """Offsets and fields; the elements of an array once, by their index."""
+    for register in registers().values():
+        name, _, index = register.name.partition("[")
+        if index not in ("", "0]"):
+            continue
+        prefix = f"FUSIONCIM_{name}"
+        if index:
+            yield from _array(prefix, register)
+        else:
+            yield f"#define {prefix}_OFFSET {register.offset:#05x}u"
+        for field_name, field in register.fields.items():
+            own = f"{prefix}_{field_name.upper()}"
+            yield f"#define {own}_SHIFT {field.low}u"
+            yield f"#define {own}_MASK {((1 << field.width) - 1) << field.low:#010x}u"
+            if field.reset is not None:
+                yield f"#define {own}_RESET {field.reset:#x}u"
+
+
+def _array(prefix: str, first: Register) -> Iterator[str]:
+    """Offset by the index, and how many there are."""
+    pattern = re.escape(first.name).replace("0", r"\d+")
+    offsets = [register.offset for name, register in registers().items() if re.fullmatch(pattern, name)]
+    yield f"#define {prefix}_OFFSET(index) ({first.offset:#05x}u + {offsets[1] - offsets[0]}u * (index))"
+    yield f"#define {prefix}_COUNT {len(offsets)}u"
+
+
+def _counters() -> Iterator[str]:
+    """An entry per counter."""
+    for name in counters():
+        low, high = (registers()[f"COUNTERS_{name.upper()}_{half}"].offset for half in ("LO", "HI"))
+        yield f"COUNTER({name}, {low:#05x}u, {high:#05x}u)"
+
+
+def _capabilities(chip: ChipConfig) -> Iterator[str]:
+    """An entry per capability register that tells chips apart."""
+    for name, value in chip.capability().items():
+        yield f"CAPABILITY({name}, {registers()[f'CAPABILITY_{name.upper()}'].offset:#05x}u, {value}u)"
+
+
+def _list(name: str, entries: Iterable[str]) -> list[str]:
+    """A macro that gives all entries to the macro that it is given."""
+    return " \\\n".join([f"#define {name}", *(f"    {entry}" for entry in entries)]).split("\n")
