@@ -21,9 +21,7 @@ def build_model(
     trace: Annotated[
         bool, typer.Option("--trace", help="The library can write a trace of all signals; it runs slower then.")
     ] = False,
-    threads: Annotated[
-        int, typer.Option(min=1, max=MOST_THREADS, help="Threads that compute one chip; it has no hierarchy then.")
-    ] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads that compute one chip.")] = 1,
 ) -> None:
     """Compile a chip to a shared library with a C interface; needs Verilator and g++. Its header is written beside it.
 

@@ -55,6 +55,7 @@ struct fusioncim_model {
     }
 
     ~fusioncim_model() {
+        Verilated::threadContextp(&context_);  // it is that of the newest model, which may be closed
         if (edges_) top_.final();  // which a chip that never ran does not survive
 #if FUSIONCIM_TRACE
         if (trace_) trace_->close();
@@ -120,6 +121,7 @@ struct fusioncim_model {
     }
 
     void half(unsigned level) {
+        Verilated::threadContextp(&context_);
         top_.clk = level;
         top_.eval();
 #if FUSIONCIM_TRACE

@@ -9,7 +9,6 @@ import pytest
 from fusioncim.chip.registers import registers
 from fusioncim.package import to_toml
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import JOB_BYTES
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
 from fusioncim_golden.status import Status
@@ -17,6 +16,7 @@ from fusioncim_sim.library.binding import ChipModel, ModelError, Registers
 from fusioncim_sim.library.build import HEADER, build_library
 from fusioncim_sim.rtl.chip_run import ChipJob
 from fusioncim_sim.rtl.driver import Driver
+from fusioncim_sim.rtl.job_places import LINE_BYTES
 from fusioncim_sim.rtl.job_queue import run_all
 
 TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
@@ -124,21 +124,22 @@ def small_job():
     return ChipJob(groups=[from_integers(*operands, scale_q=1 / 127, scale_k=4 / 127)])
 
 
-@pytest.mark.parametrize(("tensor", "status"), [(None, Status.OK), ("k", Status.READ_ERROR), ("o", Status.WRITE_ERROR)])
-def test_a_memory_that_ends_before_a_tensor_fails_the_job(model, tensor, status):
-    """The record lies behind the tensors: it has a map of its own."""
+@pytest.mark.parametrize(("tensor", "status"), [("", Status.OK), ("k", Status.READ_ERROR), ("o", Status.WRITE_ERROR)])
+def test_a_map_that_ends_before_a_tensor_fails_the_job(model, tensor, status):
+    """A map ends where the tensor begins; the next one begins a line behind that."""
     job, memory = small_job(), np.zeros(1 << 16, np.uint8)
     image = job.place(TINY, memory, 0)
     if tensor:
-        end = getattr(image.descriptor, tensor).address
-        model.map(memory[:end])
-        model.map(memory[image.address : image.address + JOB_BYTES], image.address)
+        begin = getattr(image.descriptor, tensor).address
+        model.map(memory[:begin])
+        model.map(memory[begin + LINE_BYTES :], begin + LINE_BYTES)
     else:
         model.map(memory)
     driver = Driver(Registers(model, limit=20_000), TINY)
     assert asyncio.run(run_all(driver, [image.address])) == [(status, 0)]
     if tensor:
-        assert model.error.startswith("the chip met no memory at the address 0x")
+        met = int(model.error.removeprefix("the chip met no memory at the address 0x"), 16)
+        assert begin <= met < begin + LINE_BYTES
     else:
         assert np.array_equal(image.outputs(memory), job.golden(TINY))
 
@@ -185,3 +186,11 @@ def test_a_program_in_c_is_linked_to_the_library(library, tmp_path):
         2,
         "a trace needs a library built with --trace, not this one: new.fst\n",
     )
+
+
+def test_two_models_of_a_process_are_independent(library):
+    with ChipModel(library, TINY) as first, ChipModel(library, TINY) as second:
+        first.run(10)
+        second.write(registers()["IRQ_ENABLE"].offset, 1)
+        assert first.read(registers()["IRQ_ENABLE"].offset) == 0
+        assert second.cycles < first.cycles
