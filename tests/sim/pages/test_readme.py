@@ -50,8 +50,8 @@ def test_the_configuration_file_is_one(tmp_path):
 
 
 def test_every_command_is_listed():
-    listed = set(re.findall(r"^\| `fusioncim (\w+)` \|", COMMANDS, re.MULTILINE))
-    assert listed == {command.callback.__name__ for command in app.registered_commands}
+    listed = set(re.findall(r"^\| `fusioncim ([\w-]+)` \|", COMMANDS, re.MULTILINE))
+    assert listed == {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
 
 
 @pytest.mark.long
