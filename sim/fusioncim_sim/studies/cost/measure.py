@@ -37,8 +37,8 @@ from fusioncim_sim.system.energy_table import BUFFER, EVENTS, ROWS, STREAM, Line
 ENGINES = (1, 2, 4)
 """Engines of the chips that are simulated; each has 8 rows."""
 STILL = ("normalizer",)
-"""Rows of the table whose energy while streaming does not grow with the rows of the engine: the largest run counts. Of
-the normalizer it is one row's O, which passes the multiplexer before it."""
+"""Rows of the table whose energy while streaming does not grow with the rows of the engine: the largest run counts. The
+normalizer's inputs are 0 but while a row drains."""
 
 Kinds = dict[str, dict[str, Line]]
 """Lines of the events by `KINDS`."""
@@ -124,12 +124,12 @@ def lines_of_wires(
     rows = run.config.rows, PAPER.engine.rows
     total = {event: Line(0.0, 0.0) for event in EVENTS}
     for unit in units:
-        found, growth = of_units(run, [unit], "wires"), growth_of_row(run, lengths, unit)
-        lines = {event: line(rows, (x, x * growth * rows[1] / rows[0])) for event, x in found.items()}
+        found, longer = of_units(run, [unit], "wires"), growth_of_row(run, lengths, unit)
+        lines = {event: line(rows, (x, x * longer * rows[1] / rows[0])) for event, x in found.items()}
         if unit == additions.UNIT:
             lines[STREAM] = Line(0.0, additions.of_table("wires"))
         if unit == operands.UNIT:
-            lines[STREAM] += Line(0.0, operands.more("wires") * growth)
+            lines[STREAM] += Line(0.0, operands.more("wires") * longer)
         total = {event: total[event] + lines[event] for event in EVENTS}
     return total
 
