@@ -1,8 +1,8 @@
 """Hierarchical synthesis on a Liberty file: every distinct module is mapped once, in parallel, and kept.
 
 A module is mapped alone, the modules below it are black boxes. Each is mapped in three ways (`synth_recipe`), of which
-the smallest is kept: `plain`; `booth`, with Booth-coded multipliers; `adders`, with sums and products merged into
-carry-save trees on the library's full adder. Flip-flops with an enable that at least GATED of them share get the
+the smallest is kept: `plain`; `booth`, with Booth-coded multipliers; `adders`, with sums and products as carry-save
+trees (`carry_save`) on the library's full adder. Flip-flops with an enable that at least GATED of them share get the
 library's clock gate. Then nets get the buffers that they need (`buffers`). Banks stay instances of `fusioncim_sram`,
 unless they are asked for as flip-flops or latches. There are no wires and no clock tree.
 
@@ -28,9 +28,9 @@ from fusioncim.asic.cells.liberty import load
 from fusioncim.asic.memory.memory_array import bank_shape
 from fusioncim.asic.netlist.mapped_design import Design, Mapped
 from fusioncim.asic.netlist.netlist import SRAM_MODULE, Netlist, read_netlist
-from fusioncim.asic.synthesis import buffers
+from fusioncim.asic.synthesis import buffers, carry_save
 from fusioncim.asic.synthesis.bank_logic import with_banks
-from fusioncim.asic.synthesis.synth_recipe import LIBERTY, MODULE, Recipe, recipe, ways_of
+from fusioncim.asic.synthesis.synth_recipe import LIBERTY, MODULE, SUMS, Recipe, recipe, ways_of
 from fusioncim.asic.yosys import run_yosys
 from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim.build.workers import run_all
@@ -69,7 +69,7 @@ def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, 
 
 def mapping_key(recipes: Mapping[str, Recipe], library: Library) -> str:
     """Name of what a module's recipes give on a library."""
-    chooses = (inspect.getsource(function) for function in (map_module, bank_counts))
+    chooses = (inspect.getsource(function) for function in (carry_save, map_module, bank_counts))
     texts = (each.text for each in recipes.values())
     return short_hash(importlib.metadata.version("pyosys"), library.key, *recipes, *texts, *chooses)
 
@@ -88,6 +88,9 @@ def map_module(name: str, recipes: Mapping[str, Recipe], liberty: str, place: Pa
             for file, content in each.files.items():
                 (directory / file).write_text(content, encoding="utf-8")
             (directory / LIBERTY).symlink_to(Path(liberty).resolve())
+            if each.sums:
+                run_yosys(name, each.sums, directory / "log_sums")
+                carry_save.rewrite(directory / SUMS)
             run_yosys(name, each.commands, directory / "log")
             (directory / LIBERTY).unlink()
             netlist = read_netlist(directory / "netlist.json")

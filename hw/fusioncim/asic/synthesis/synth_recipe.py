@@ -17,8 +17,8 @@ WAYS = ("plain", "booth", "adders")
 ABC = "+strash;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize"
 """ABC's script; its default one runs for hours on multiplier and adder arrays."""
 
-LIBERTY, MODULE = "cells.lib", "module.il"
-"""Names of the library's file and of the module's in the directory of a mapping."""
+LIBERTY, MODULE, SUMS = "cells.lib", "module.il", "sums.json"
+"""Names of the library's file and of the module's in the directory of a mapping, and of the module with its sums."""
 
 ADDER_MAP = """\
 (* techmap_celltype = "$fa" *)
@@ -51,16 +51,18 @@ class Recipe:
 
     Members:
         commands: of Yosys, run in a directory of their own.
+        sums: those before `commands`, which write the module with its sums to SUMS; empty if these stay.
         files: their inputs there, by name; the library is LIBERTY, the result netlist.json.
     """
 
     commands: tuple[str, ...]
+    sums: tuple[str, ...]
     files: Mapping[str, str]
 
     @property
     def text(self) -> str:
         """All of it, as a key."""
-        return "\n".join([*self.commands, *(f"{name}\n{content}" for name, content in self.files.items())])
+        return "\n".join([*self.sums, *self.commands, *(f"{name}\n{content}" for name, content in self.files.items())])
 
 
 def ways_of(library: Library) -> tuple[str, ...]:
@@ -74,6 +76,7 @@ def recipe(name: str, text: str, below: Iterable[str], library: Library, way: st
     text: its RTLIL. below: black boxes of the modules and cells in it.
     """
     files = {"below.il": "".join(below), MODULE: text, "sram.v": SRAM.read_text(encoding="utf-8")}
+    sums: list[str] = []
     commands = [
         *("read_rtlil below.il", f"read_rtlil {MODULE}", "read_verilog -lib -D SYNTHESIS sram.v"),
         f"synth -noabc -flatten {'-booth' * (way == 'booth')} -top {name} -run begin:fine",
@@ -81,7 +84,8 @@ def recipe(name: str, text: str, below: Iterable[str], library: Library, way: st
     if way == "adders" and library.adder:
         cell, roles = library.adder
         files["adder.v"] = re.sub(r"PIN_(\w+)", lambda pin: roles[pin[1].lower()], ADDER_MAP.replace("CELL", cell))
-        commands += ["maccmap", "opt -fast", "techmap -map adder.v", "opt -fast"]
+        sums = [*commands, f"write_json {SUMS}"]
+        commands = [f"read_json {SUMS}", "opt -fast", "techmap -map adder.v", "opt -fast"]
     commands += ["synth -noabc -run fine:check", "opt_clean -purge"]
     if library.clock_gate:
         cell, roles = library.clock_gate
@@ -93,7 +97,7 @@ def recipe(name: str, text: str, below: Iterable[str], library: Library, way: st
         *(["hilomap " + ties] if (ties := _ties(library)) else []),
         *("setundef -zero", "opt_clean -purge", "write_json netlist.json"),
     ]
-    return Recipe(tuple(commands), files)
+    return Recipe(tuple(commands), tuple(sums), files)
 
 
 def _ties(library: Library) -> str:
