@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cocotbext.axi import AxiResp
+from tests.cases import part
 from tests.hw.chip.right import assert_counted, assert_right, quantized, works
 
 from fusioncim_golden.descriptor import Sequence
@@ -73,12 +74,19 @@ JOBS = [
 ]
 
 
+CASES = {
+    # chip, stalls
+    "two ports": ("two ports", "never"),
+    "one port": ("one port of 128 bits", "never"),
+    "two ports, stalls": ("two ports", "randomly"),
+}
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "stall"), [("two ports", "never"), ("one port of 128 bits", "never"), ("two ports", "randomly")]
-)
-def test_any_values(name, stall):
+@pytest.mark.parametrize("case", part(CASES, "two ports"))
+def test_any_values(case):
     """Every bit as the golden model, every cycle as the cycle model; what keys have is read once."""
+    name, stall = CASES[case]
     chip = WIDE.override(**CHIPS[name])
     run = simulate_chip(chip, JOBS, latency=30, stall=stall, cycles=90_000)
     assert_right(chip, JOBS, run)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.cases import part
 from tests.hw.chip.test_chip_dimensions import chip_of
 
 from fusioncim_golden.descriptor import Sequence
@@ -57,7 +58,7 @@ def job(chip, sequences, group=2, **options):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", part(CHIPS, "folded", "bus of 1024"))
 def test_mixed_sequences(name):
     chip, group = CHIPS[name], 3 if name != "bus of 1024" else 1
     jobs = [job(chip, MIXED, group, paging=Paging(tokens=4)), job(chip, MIXED[4:5], group, layout="token")]

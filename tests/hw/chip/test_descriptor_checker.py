@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
+from tests.cases import part
 from tests.hw.chip.records import descriptor, entry
 
 from fusioncim.chip.axi import read_request_layout
@@ -290,7 +291,7 @@ def test_an_address_that_is_none_is_refused_without_a_read():
     launch(TINY, works)
 
 
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", part(CHIPS, "bus of 64", "bus of 512", "4 bits"))
 def test_a_batch_with_pages_and_intervals(name):
     chip = CHIPS[name]
     values, table = adapted(chip, FULL_VALUES), [sequence(*part) for part in PARTS]
@@ -430,7 +431,7 @@ def other(rng, now, bits):
     return near[int(rng.integers(4))] % (1 << bits) if rng.random() < 0.6 else far[int(rng.integers(5))] % (1 << bits)
 
 
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", part(CHIPS, "bus of 64", "bus of 512", "4 bits"))
 def test_random_jobs(name):
     rng, chip = np.random.default_rng(1), CHIPS[name]
     works = [work(chip, *drawn(rng, chip), number=n) for n in range(500)]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.cases import ALL
+from tests.cases import ALL, part
 from tests.hw.chip.right import assert_right, quantized
 
 from fusioncim_golden.descriptor import Sequence
@@ -149,7 +149,7 @@ def random_job(rng, chip):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", part(CHIPS, "tiny", "folded", "wide_bus", "two_ports", "tokens_alibi", "int8_out"))
 def test_any_job(name):
     chip = PRESETS["tiny"].override(**CHIPS[name])
     rng = np.random.default_rng(list(CHIPS).index(name))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.cases import part
 from tests.hw.chip.right import assert_counted, assert_right
 from tests.hw.chip.spoilt import Spoilt
 
@@ -36,7 +37,7 @@ def limited(seed, group, queries, keys, mask, chip=TINY, **options):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", part(CHIPS, "folded"))
 def test_rows_see_what_their_intervals_leave(name):
     """Every bit as the golden model, every cycle as the cycle model; some tiles begin inside of a query."""
     chip = TINY.override(**CHIPS[name])
