@@ -28,9 +28,9 @@ from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data, stream, wiring
 
 from fusioncim.chip.chip import Chip
-from fusioncim.chip.driver_files import files as driver_files
-from fusioncim.chip.record_files import files as record_files
-from fusioncim.chip.registers import files as register_files
+from fusioncim.chip.software.driver_files import files as driver_files
+from fusioncim.chip.software.record_files import files as record_files
+from fusioncim.chip.software.register_files import files as register_files
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.emit import module_name, port_name, used, verilog

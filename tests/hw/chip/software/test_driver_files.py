@@ -10,9 +10,9 @@ import pytest
 from tests.hw.chip.records import descriptor, entry
 
 from fusioncim.chip.counters import counters
-from fusioncim.chip.driver_files import files
-from fusioncim.chip.record_files import files as record_files
 from fusioncim.chip.registers import registers
+from fusioncim.chip.software.driver_files import files
+from fusioncim.chip.software.record_files import files as record_files
 from fusioncim_golden.descriptor import statuses
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.mask import EVERY

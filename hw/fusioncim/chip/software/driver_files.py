@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fusioncim.chip.counters import counters
-from fusioncim.chip.record_files import placed
 from fusioncim.chip.registers import Register, registers
+from fusioncim.chip.software.record_files import placed
 from fusioncim_golden import limits
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.mask import EVERY
