@@ -63,15 +63,15 @@ class Handle(ctypes.Structure):
     _fields_ = [
         ("base", ctypes.c_size_t),
         ("polls", ctypes.c_uint32),
-        ("next", ctypes.c_uint16),
-        ("read", ctypes.c_uint16),
+        ("next", ctypes.c_uint32),
+        ("read", ctypes.c_uint32),
     ]
 
 
 class Outcome(ctypes.Structure):
     """`fusioncim_outcome_t`."""
 
-    _fields_ = [("status", ctypes.c_uint32), ("sequence", ctypes.c_uint16)]
+    _fields_ = [("status", ctypes.c_uint32), ("sequence", ctypes.c_uint32)]
 
 
 def written(place, chip):
@@ -252,7 +252,7 @@ class FakeChip:
         return self.call("connect", ctypes.c_size_t(BASE), polls)
 
     def submit(self, address):
-        number = ctypes.c_uint16()
+        number = ctypes.c_uint32()
         return self.call("submit", ctypes.c_uint64(address), ctypes.byref(number)), number.value
 
     def wait(self, number):
@@ -294,7 +294,7 @@ def test_jobs_are_pushed_and_waited_for_across_the_wrap_of_their_numbers(fake):
     assert fake.written[:3] == [("JOB_ADDRESS_LO", 0x12345600), ("JOB_ADDRESS_HI", 0), ("CONTROL", 1)]
     assert fake.submit(0x12345600)[0] == TOO_MANY_UNREAD
     assert len(fake.written) == 3 * RESULTS
-    assert fake.wait(65533)[0] == fake.wait(6)[0] == NOT_PENDING
+    assert fake.wait(65533)[0] == fake.wait(6)[0] == fake.wait(65536 + 65534)[0] == NOT_PENDING
     fake.set("JOBS_COMPLETED", 65535)
     fake.set("RESULT[6]", 0)
     assert fake.wait(65534)[0] == DONE

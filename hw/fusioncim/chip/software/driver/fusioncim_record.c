@@ -1,22 +1,30 @@
-/* The record of a job as it lies in memory, and the words of its end. */
-#include "fusioncim.h"
+/* The records of a job as they lie in memory, and what results mean in words. */
+#include "fusioncim_data.h"
+#include "fusioncim_rules.h"
 
-static void put(uint8_t *bytes, uint64_t value, unsigned size)
+/* Zeros: what is reserved. */
+static void clear(uint8_t *record, unsigned size)
 {
     unsigned n;
     for (n = 0; n < size; n++) {
-        bytes[n] = (uint8_t)(value >> (8u * n) & 0xffu);
+        record[n] = 0;
     }
 }
 
 void fusioncim_write_job(uint8_t *record, const fusioncim_job_t *job)
 {
-    unsigned n;
-    for (n = 0; n < FUSIONCIM_LIMIT_JOB_BYTES; n++) {
-        record[n] = 0; /* what is reserved */
-    }
-#define WRITE(name, first, size) put(record + (first), job->name, (size));
+    clear(record, FUSIONCIM_LIMIT_JOB_BYTES);
+#define WRITE(name, first, size) fusioncim_put(record + (first), job->name, (size));
     FUSIONCIM_JOB_FIELDS(WRITE)
+#undef WRITE
+}
+
+void fusioncim_write_sequence(uint8_t *table, uint32_t index, const fusioncim_sequence_t *entry)
+{
+    uint8_t *record = table + (size_t)FUSIONCIM_LIMIT_SEQUENCE_BYTES * index;
+    clear(record, FUSIONCIM_LIMIT_SEQUENCE_BYTES);
+#define WRITE(name, first, size) fusioncim_put(record + (first), entry->name, (size));
+    FUSIONCIM_SEQUENCE_FIELDS(WRITE)
 #undef WRITE
 }
 
@@ -30,4 +38,16 @@ const char *fusioncim_status_words(enum fusioncim_status status)
 #undef WORDS
     }
     return "unknown status";
+}
+
+const char *fusioncim_result_words(fusioncim_result_t result)
+{
+    switch (result) {
+#define WORDS(name, words) \
+    case FUSIONCIM_##name: \
+        return words;
+        FUSIONCIM_RESULTS(WORDS)
+#undef WORDS
+    }
+    return "unknown result";
 }
