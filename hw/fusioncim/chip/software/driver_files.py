@@ -1,7 +1,8 @@
 """The C driver of a chip: C99 files that are the same for every chip, and a header of its registers and numbers.
 
-The former stand in `driver`; fusioncim.h is what a program includes. fusioncim_regs.h is written here, from the
-register map, the golden limits and statuses, the fields of a job's record, and the configuration.
+The former stand in `driver`; fusioncim.h is what a program includes, and fusioncim_data.h for what lies in memory.
+`example` has a first program. fusioncim_regs.h is written here, from the register map, the golden limits, statuses and
+formats of words, the fields of the records, and the configuration.
 """
 
 import re
@@ -24,6 +25,7 @@ from fusioncim_golden.slopes import LEAST_SLOPE_SHIFT
 from fusioncim_golden.status import Status
 
 SOURCES = Path(__file__).with_name("driver")
+EXAMPLE = Path(__file__).parent / "example/main.c"
 WORDS: Mapping[str, int] = {
     "SCALE_MANTISSA_BITS": SCALE_BITS,
     "SCALE_LEAST_MANTISSA": scale_table.LEAST_MANTISSA,
@@ -44,8 +46,9 @@ WORDS: Mapping[str, int] = {
 
 
 def files(chip: ChipConfig) -> dict[str, str]:
-    """The driver's files by name."""
-    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.[ch]"))}
+    """The driver's files and the example by name."""
+    paths = (*sorted(SOURCES.glob("*.[ch]")), EXAMPLE)
+    sources = {path.name: path.read_text(encoding="utf-8") for path in paths}
     return {**sources, "fusioncim_regs.h": header(chip)}
 
 

@@ -65,6 +65,7 @@ fusioncim_result_t fusioncim_submit(fusioncim_t *chip, uint64_t address, uint32_
     if (wait_for_room(chip) != FUSIONCIM_DONE) {
         return FUSIONCIM_TIMEOUT;
     }
+    FUSIONCIM_BARRIER();
     PUT(chip, CONTROL, FUSIONCIM_CONTROL_PUSH_MASK);
     *number = chip->next;
     chip->next = behind(chip->next);
@@ -94,6 +95,7 @@ fusioncim_result_t fusioncim_wait(fusioncim_t *chip, uint32_t number, fusioncim_
     if (wait_for_end(chip, number) != FUSIONCIM_DONE) {
         return FUSIONCIM_TIMEOUT;
     }
+    FUSIONCIM_BARRIER();
     word = FUSIONCIM_READ(chip->base, FUSIONCIM_RESULT_OFFSET(number % FUSIONCIM_RESULT_COUNT));
     outcome->status = (enum fusioncim_status)FIELD_OF(word, RESULT_STATUS);
     outcome->sequence = FIELD_OF(word, RESULT_SEQUENCE);

@@ -1,7 +1,7 @@
 /* Driver of a FusionCIM chip: freestanding C99, without memory of its own, without interrupts of its own.
  *
- * Write a job's record into memory that the chip reads (fusioncim_data.h has what writes the rest), make it visible
- * (flush caches and write buffers), and run it:
+ * Write a job's record into memory that the chip reads (fusioncim_data.h has what writes the rest), clean the
+ * caches that the chip does not see through, and run it:
  *
  *     fusioncim_t chip;
  *     fusioncim_outcome_t outcome;
@@ -28,6 +28,16 @@
 #endif
 #ifndef FUSIONCIM_WRITE
 #define FUSIONCIM_WRITE(base, offset, value) (*(volatile uint32_t *)((base) + (offset)) = (value))
+#endif
+/* All accesses before it happen before those behind it, to memory and to registers. */
+#ifndef FUSIONCIM_BARRIER
+#if defined __riscv
+#define FUSIONCIM_BARRIER() __asm__ __volatile__("fence iorw, iorw" ::: "memory")
+#elif defined __GNUC__
+#define FUSIONCIM_BARRIER() __sync_synchronize()
+#else
+#error "FUSIONCIM_BARRIER must be defined for this compiler"
+#endif
 #endif
 /* What happens between two polls of a wait: define it to sleep until the interrupt, or to yield. */
 #ifndef FUSIONCIM_PAUSE
