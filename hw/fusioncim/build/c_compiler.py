@@ -5,8 +5,8 @@ import sys
 
 from fusioncim.build.cache import build_root
 
-CLANG = (sys.executable, "-m", "ziglang", "cc", "-Wno-unused-command-line-argument")
-"""The command."""
+CLANG = (sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined", "-Wno-unused-command-line-argument")
+"""The command, without the checks that this package adds by itself."""
 RISCV = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", "-ffreestanding")
 """Its options for RV32IMC."""
 
