@@ -25,6 +25,23 @@ extern void (*test_write)(uintptr_t, uint32_t, uint32_t);
 POINTERS = "uint32_t (*test_read)(uintptr_t, uint32_t);\nvoid (*test_write)(uintptr_t, uint32_t, uint32_t);\n"
 
 
+class Handle(ctypes.Structure):
+    """`fusioncim_t`."""
+
+    _fields_ = [
+        ("base", ctypes.c_size_t),
+        ("polls", ctypes.c_uint32),
+        ("next", ctypes.c_uint32),
+        ("read", ctypes.c_uint32),
+    ]
+
+
+class Outcome(ctypes.Structure):
+    """`fusioncim_outcome_t`."""
+
+    _fields_ = [("status", ctypes.c_uint32), ("sequence", ctypes.c_uint32)]
+
+
 def compile_c(compiler, *options, place):
     """Run a compiler of COMPILERS in a directory; a warning is an error."""
     command = [*COMPILERS[compiler], *map(str, options)]
@@ -35,9 +52,10 @@ def compile_c(compiler, *options, place):
 
 def written(place, chip):
     """The driver's files in a directory; its sources but for the example."""
-    for name, text in (files(chip) | record_files()).items():
+    texts = files(chip) | record_files()
+    for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
-    return sorted(path for path in place.glob("*.c") if path.name != EXAMPLE.name)
+    return [place / name for name in texts if name.endswith(".c") and name != EXAMPLE.name]
 
 
 def library(place, chip):
