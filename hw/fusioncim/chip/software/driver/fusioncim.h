@@ -46,19 +46,19 @@
 
 /* How a call ends: RESULT(name, words). */
 #define FUSIONCIM_RESULTS(RESULT) \
-    RESULT(DONE, "done") \
-    RESULT(NO_CHIP, "no FusionCIM chip answers at the base address") \
-    RESULT(OTHER_VERSION, "the registers of the chip are not those that this driver knows") \
-    RESULT(OTHER_CONFIGURATION, "the chip was generated from another configuration than this driver") \
-    RESULT(REFUSED, "the address of the record breaks a rule") \
-    RESULT(TOO_MANY_UNREAD, "the chip keeps no more results: wait for a job first") \
-    RESULT(NOT_PENDING, "the job was not submitted, or was waited for") \
-    RESULT(JOB_FAILED, "the job failed: its status says why") \
-    RESULT(TIMEOUT, "the chip did not do within the limit of polls what it was asked for") \
-    RESULT(BUS_STALLED, "the bus stands still: only a reset of chip and bus helps") \
-    RESULT(OUT_OF_RANGE, "a number is beyond what the job or the format of a word has room for") \
-    RESULT(OUTSIDE, "a tensor or table does not lie in the memory")
-#define FUSIONCIM_MEMBER(name, words) FUSIONCIM_##name,
+    RESULT(FUSIONCIM_DONE, "done") \
+    RESULT(FUSIONCIM_NO_CHIP, "no FusionCIM chip answers at the base address") \
+    RESULT(FUSIONCIM_OTHER_VERSION, "the registers of the chip are not those that this driver knows") \
+    RESULT(FUSIONCIM_OTHER_CONFIGURATION, "the chip was generated from another configuration than this driver") \
+    RESULT(FUSIONCIM_REFUSED, "the address of the record breaks a rule") \
+    RESULT(FUSIONCIM_TOO_MANY_UNREAD, "the chip keeps no more results: wait for a job first") \
+    RESULT(FUSIONCIM_NOT_PENDING, "the job was not submitted, or was waited for") \
+    RESULT(FUSIONCIM_JOB_FAILED, "the job failed: its status says why") \
+    RESULT(FUSIONCIM_TIMEOUT, "the chip did not do within the limit of polls what it was asked for") \
+    RESULT(FUSIONCIM_BUS_STALLED, "the bus stands still: only a reset of chip and bus helps") \
+    RESULT(FUSIONCIM_OUT_OF_RANGE, "a number is beyond what the job or the format of a word has room for") \
+    RESULT(FUSIONCIM_OUTSIDE, "a tensor or table does not lie in the memory")
+#define FUSIONCIM_MEMBER(name, words) name,
 typedef enum {
     FUSIONCIM_RESULTS(FUSIONCIM_MEMBER)
 } fusioncim_result_t;

@@ -44,7 +44,7 @@ const char *fusioncim_result_words(fusioncim_result_t result)
 {
     switch (result) {
 #define WORDS(name, words) \
-    case FUSIONCIM_##name: \
+    case name: \
         return words;
         FUSIONCIM_RESULTS(WORDS)
 #undef WORDS
