@@ -76,6 +76,8 @@ def numbers(generator, count, low, high):
     """Numbers whose log2 is from low to high, some at ends of the grid and in the middle between two of its values."""
     yield from (0.0, -0.0, -1.0, float("inf"), -float("inf"), float("nan"), 5e-324, 2.0**-1022, 1.7e308)
     yield from (mantissa * 0.5**shift for mantissa in (127.5, 128.0, 255.0, 255.5, 256.0) for shift in (0, 7, 31, 32))
+    root = float(np.sqrt(0.5))
+    yield from (root / 8, root / 8, float(np.nextafter(root, 0)) / 8, float(np.nextafter(root, 0)) / 8)
     for n in range(count):
         x = 2.0 ** generator.uniform(low, high)
         if n % 2:
