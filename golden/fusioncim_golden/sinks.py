@@ -33,7 +33,8 @@ def legal_sinks(words: Int) -> Bool:
 def sinks_of(sinks: Float) -> Int:
     """The words of sinks as models have them, in nats, rounded to 2^-8 of an octave."""
     limit = 1 << (SINK_LOG2_BITS - 1)
-    log2 = np.rint(np.asarray(sinks, np.float64) * (LOG2_E * (1 << SINK_FRACTION_BITS)))
+    with np.errstate(over="ignore"):  # what is infinite is refused
+        log2 = np.rint(np.asarray(sinks, np.float64) * (LOG2_E * (1 << SINK_FRACTION_BITS)))
     fits = (log2 >= -limit) & (log2 < limit)
     if not fits.all():
         unit = LOG2_E * (1 << SINK_FRACTION_BITS)

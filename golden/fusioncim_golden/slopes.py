@@ -42,7 +42,9 @@ def slope_words(slopes: NDArray[np.float64]) -> Int:
     beyond = slopes[(shift < LEAST_SLOPE_SHIFT) | (shift > MOST_SHIFT)]
     if beyond.size:
         least = SCALE_BITS - 1 - MOST_SHIFT
-        raise InputError(f"a slope times log2(e) must be 0 or from 2^{least} to 255/128, not {beyond[0] * LOG2_E:g}")
+        raise InputError(
+            f"a slope times log2(e) must be 0 or from 2^{least} to 255/128, not {float(beyond[0]) * LOG2_E:g}"
+        )
     return np.where(slopes > 0, pack_scales(mantissa, shift), 0)
 
 

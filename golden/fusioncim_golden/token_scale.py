@@ -57,6 +57,8 @@ def unit_for(scales: Float, bits: int) -> float:
 def to_codes(scales: Float, unit: float, bits: int, *, up: bool = False) -> Int:
     """Codes of scales > 0: the nearest, or with `up` the next at or above each; bits: token_scale_bits of the engine.
 
+    Of powers of two the nearest is that of the logarithm.
+
     Errors: a unit or a scale that is not positive and finite, a scale beyond the largest or below the smallest code.
     """
     scales = np.asarray(scales, dtype=np.float64)
@@ -68,7 +70,8 @@ def to_codes(scales: Float, unit: float, bits: int, *, up: bool = False) -> Int:
     with np.errstate(over="ignore", under="ignore"):
         relative = np.clip(scales / unit, 2.0**-60, 2.0)  # these ends are refused as what lies beyond is
     if bits == 1:
-        relative = 2.0 ** (np.ceil(np.log2(relative)) if up else np.rint(np.log2(relative)))
+        fraction, exponent = np.frexp(relative)
+        relative = 2.0 ** (exponent - np.where(fraction > 0.5 if up else fraction >= np.sqrt(0.5), 0, 1))
     mantissa, shift = on_grid(relative, up=up)
     e = shift - LEAST_SHIFT
     largest = "255/256" if bits > 1 else "1/2"

@@ -8,7 +8,9 @@
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
     *records*      of a chip only: the records of jobs in memory as C header and tables
-    fusioncim*.c   of a chip only: its driver in C99, with fusioncim.h and fusioncim_regs.h
+    fusioncim*.c   of a chip only: its driver in C99, with fusioncim.h, fusioncim_data.h and fusioncim_regs.h
+    main.c         of a chip only: a first program
+    programming.md of a chip only: how it is programmed
 
 The command adds manifest.json: the version, and size and SHA-256 of every file.
 
@@ -28,9 +30,10 @@ from amaranth.hdl import Shape, ShapeCastable
 from amaranth.lib import data, stream, wiring
 
 from fusioncim.chip.chip import Chip
-from fusioncim.chip.driver_files import files as driver_files
-from fusioncim.chip.record_files import files as record_files
-from fusioncim.chip.registers import files as register_files
+from fusioncim.chip.software.driver_files import files as driver_files
+from fusioncim.chip.software.programming import files as programming_files
+from fusioncim.chip.software.record_files import files as record_files
+from fusioncim.chip.software.register_files import files as register_files
 from fusioncim.engine.engine import Engine
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.emit import module_name, port_name, used, verilog
@@ -228,8 +231,8 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 
 def chip_files(chip: ChipConfig) -> dict[str, bytes]:
-    """Content by file name, the register map, the records of jobs and the driver for software included."""
-    texts = register_files() | record_files() | driver_files(chip)
+    """Content by file name, register map, records of jobs, driver and how to program it included."""
+    texts = register_files() | record_files() | driver_files(chip) | programming_files(chip)
     software = {name: content.encode() for name, content in texts.items()}
     return {**deliver(Chip(chip)), **software}
 

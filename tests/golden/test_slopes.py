@@ -51,6 +51,7 @@ def test_the_slopes_of_alibi_have_words():
         ([np.inf], "a slope must be finite and at least 0, not inf"),
         ([0.5, 1.4], "a slope times log2(e) must be 0 or from 2^-24 to 255/128, not 2.01977"),
         ([1e308], "a slope times log2(e) must be 0 or from 2^-24 to 255/128, not 1.4427e+308"),
+        ([1.7e308], "a slope times log2(e) must be 0 or from 2^-24 to 255/128, not inf"),
         ([1e-300], "a slope times log2(e) must be 0 or from 2^-24 to 255/128, not 1.4427e-300"),
     ],
 )

@@ -56,6 +56,18 @@ def test_a_scale_gets_the_nearest_code_or_the_next(scales, bits, size):
     assert code_values(to_codes(scales, unit, bits, up=True), bits).max() == (255 / 256 if bits > 1 else 1 / 2)
 
 
+@pytest.mark.parametrize("exponent", [-14, -10, -2])
+def test_a_power_of_two_is_next_by_the_number_itself(exponent):
+    """A logarithm in floating point does not see the last bit of a number."""
+    power = 2.0**exponent
+    scales = np.array([power, np.nextafter(power, 1), np.nextafter(2 * power, 0)])
+    found = code_values(to_codes(scales, 1.0, 1, up=True), 1)
+    assert found.tolist() == [power, 2 * power, 2 * power]
+    middle = np.sqrt(2) * power  # rounded up: above the square root
+    found = code_values(to_codes(np.array([np.nextafter(middle, 0), middle]), 1.0, 1), 1)
+    assert found.tolist() == [power, 2 * power]
+
+
 FINITE = "a scale per token must be positive and finite, not "
 
 

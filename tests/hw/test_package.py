@@ -128,7 +128,8 @@ def test_a_chip_is_delivered_with_its_register_map(tmp_path, changes):
     assert files["chip.f"] == b"sram.v\nchip.v\n"
     assert {"fusioncim_registers.h", "fusioncim_registers.md", "registers.rdl", "chip.sdc", "chip.core"} <= set(files)
     assert {"fusioncim_records.h", "fusioncim_records.md"} <= set(files)
-    assert {"fusioncim.h", "fusioncim.c", "fusioncim_regs.h"} <= set(files)
+    assert {"fusioncim.h", "fusioncim.c", "fusioncim_data.h", "fusioncim_regs.h", "main.c"} <= set(files)
+    assert files["programming.md"].startswith(b"# Programming the chip")
     assert chip_from_dict(read_toml(tmp_path / "config.toml")) == config
     read = {
         "iverilog": ["iverilog", "-g2005", "-Wall", "-s", "chip", "-o", "chip.vvp", "-f", "chip.f"],

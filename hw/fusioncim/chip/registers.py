@@ -1,12 +1,10 @@
-"""The register map: `registers.rdl` as data, as AXI4-Lite hardware, and as files for software.
+"""The register map: `registers.rdl` as data, and as AXI4-Lite hardware. `software.register_files` makes its files.
 
 The map is written once, in SystemRDL; no offset or position of it is repeated here.
 """
 
 import functools
-import importlib
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,6 @@ from pathlib import Path
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from peakrdl_cheader.exporter import CHeaderExporter
-from peakrdl_python.systemrdl_node_hashes import NodeHashingMethod
 from systemrdl.compiler import RDLCompiler
 from systemrdl.node import AddrmapNode, FieldNode, Node, RegNode
 from systemrdl.rdltypes.builtin_enums import OnWriteType
@@ -250,29 +246,3 @@ class RegisterFile(wiring.Component):
                             m.d.sync += latched.eq(words[register.latches])
         with m.Elif(self.s_axil_rready):
             m.d.sync += self.s_axil_rvalid.eq(0)
-
-
-def files() -> dict[str, str]:
-    """The map for software, text by file name: SystemRDL, a C header, a Markdown table and a Python package.
-
-    The Python package accesses a chip by `peakrdl_python`, which it imports.
-    """
-    top = model()
-    name = top.inst_name
-    # These two exporters have no type hints.
-    markdown = importlib.import_module("peakrdl_markdown").MarkdownExporter()
-    python = importlib.import_module("peakrdl_python.exporter").PythonExporter()
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch)
-        place.joinpath(SOURCE.name).write_text(SOURCE.read_text(encoding="utf-8"), encoding="utf-8")
-        CHeaderExporter().export(top, str(place / f"{name}.h"), reuse_typedefs=False)
-        markdown.export(top, str(place / f"{name}.md"))
-        python.export(
-            top,
-            str(place),
-            skip_library_copy=True,
-            skip_test_case_generation=True,
-            hashing_method=NodeHashingMethod.SHA256,
-        )
-        paths = sorted(path for path in place.rglob("*") if path.is_file())
-        return {path.relative_to(place).as_posix(): path.read_text(encoding="utf-8") for path in paths}

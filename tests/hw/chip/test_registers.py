@@ -1,11 +1,7 @@
-"""The register map against what it must agree with, its hardware on the bus, and its files for software."""
+"""The register map against what it must agree with, and its hardware on the bus."""
 
 import itertools
 import logging
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cocotb
@@ -14,11 +10,11 @@ import pytest
 from cocotb.triggers import ClockCycles, RisingEdge, gather
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 from systemrdl.compiler import RDLCompiler
-from systemrdl.node import AddressableNode, FieldNode, RegNode
+from systemrdl.node import AddressableNode, FieldNode
 
 from fusioncim.chip.counters import counters
 from fusioncim.chip.descriptor import result_layout
-from fusioncim.chip.registers import OKAY, SLVERR, RegisterFile, files, model, read, registers
+from fusioncim.chip.registers import OKAY, SLVERR, RegisterFile, model, read, registers
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.runner import run
@@ -26,11 +22,6 @@ from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 MAP = registers()
 FIELDS = [(register, name, field) for register in MAP.values() for name, field in register.fields.items()]
-PATHS = [
-    ".".join(node.get_path_segments(array_suffix="[{index:d}]")[1:])
-    for node in model().descendants(unroll=True)
-    if isinstance(node, RegNode)
-]
 
 
 # The map.
@@ -76,68 +67,6 @@ def test_a_field_of_another_kind_is_refused(tmp_path):
     compiler.compile_file(str(path))
     with pytest.raises(ValueError, match=r"of a kind that registers.rdl lists, not other\.X\.x"):
         read(compiler.elaborate().top)
-
-
-# Its files.
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    place = tmp_path_factory.mktemp("registers")
-    for name, text in files().items():
-        path = place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return place
-
-
-def test_files_depend_on_the_map_alone():
-    program = "import sys; from fusioncim.chip.registers import files; sys.stdout.write(repr(files()))"
-    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", env=environment, check=True
-    )
-    assert done.stdout == repr(files())
-    assert str(Path.cwd()) not in done.stdout
-
-
-def test_c_header_has_every_register(written):
-    source = written / "check.c"
-    lines = ["#include <stddef.h>", '#include "fusioncim_registers.h"']
-    for path, register in zip(PATHS, MAP.values(), strict=True):
-        lines.append(f'static_assert(offsetof(fusioncim_registers_t, {path}) == {register.offset}, "{path}");')
-    lines.append('static_assert(FUSIONCIM_REGISTERS__CONTROL__ABORT_bm == 2, "abort");')
-    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    subprocess.run(["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", str(source)], check=True)
-
-
-def test_markdown_has_every_register(written):
-    text = (written / "fusioncim_registers.md").read_text(encoding="utf-8")
-    for register in MAP.values():
-        assert f"- Absolute Address: 0x{register.offset:X}\n" in text
-        assert register.desc.replace("<", "&lt;") in text.replace("\n", " ")
-    for name in counters():
-        assert f"## {name.upper()} register file" in text
-
-
-def test_python_package_reaches_every_register(written, monkeypatch):
-    monkeypatch.syspath_prepend(written)
-    from fusioncim_registers.reg_model import RegModel
-    from peakrdl_python.lib import NormalCallbackSet
-
-    memory = {}
-    accesses = NormalCallbackSet(
-        read_callback=lambda addr, width, accesswidth: addr ^ 0xFFF,
-        write_callback=lambda addr, width, accesswidth, data: memory.__setitem__(addr, data),
-    )
-    chip = RegModel(callbacks=accesses)
-    for path, register in zip(PATHS, MAP.values(), strict=True):
-        node = chip
-        for part in re.findall(r"\w+", path):
-            node = node[int(part)] if part.isdigit() else getattr(node, part)
-        assert node.read() == register.offset ^ 0xFFF
-    chip.JOB_ADDRESS.HI.value.write(12)
-    assert memory == {MAP["JOB_ADDRESS_HI"].offset: 12}
 
 
 # Its hardware.

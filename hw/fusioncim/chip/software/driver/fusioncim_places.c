@@ -1,4 +1,5 @@
 /* Where the tensors and tables of a job lie: inside of the address space, and no output on anything else. */
+#include "fusioncim_data.h"
 #include "fusioncim_rules.h"
 
 /* First and last byte of what a job reads or writes: the byte behind it may be 2^64. */
@@ -151,18 +152,45 @@ static int outputs_apart(const fusioncim_job_t *job, const places_t *places)
                && !meet(&places->outputs[0], &places->outputs[1]));
 }
 
+static void places_of(const fusioncim_job_t *job, places_t *places)
+{
+    places->operand_count = 0;
+    places->output_count = 0;
+    places->fits = 1;
+    operands_of(job, places);
+    outputs_into(job, places);
+}
+
 enum fusioncim_status fusioncim_check_places(const fusioncim_job_t *job)
 {
     places_t places;
-    places.operand_count = 0;
-    places.output_count = 0;
-    places.fits = 1;
-    operands_of(job, &places);
-    outputs_into(job, &places);
+    places_of(job, &places);
     if (!places.fits) {
         return FUSIONCIM_STATUS_ADDRESS;
     }
     return outputs_apart(job, &places) ? FUSIONCIM_STATUS_OK : FUSIONCIM_STATUS_OVERLAP;
+}
+
+static int all_inside(const fusioncim_memory_t *memory, const range_t *ranges, unsigned count)
+{
+    unsigned n;
+    for (n = 0; n < count; n++) {
+        if (ranges[n].first < memory->address || ranges[n].last < ranges[n].first || memory->size == 0u
+            || ranges[n].last - memory->address > memory->size - 1u) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+fusioncim_result_t fusioncim_check_memory(const fusioncim_memory_t *memory, const fusioncim_job_t *job)
+{
+    places_t places;
+    places_of(job, &places);
+    return all_inside(memory, places.operands, places.operand_count)
+                   && all_inside(memory, places.outputs, places.output_count)
+               ? FUSIONCIM_DONE
+               : FUSIONCIM_OUTSIDE;
 }
 
 enum fusioncim_status fusioncim_check_address(uint64_t address)

@@ -1,18 +1,18 @@
 """The C driver: its rules against the golden ones, and what it does with the registers of a chip that is none."""
 
 import ctypes
-import shutil
+import re
 import subprocess
 from collections import Counter
 
 import numpy as np
 import pytest
 from tests.hw.chip.records import descriptor, entry
+from tests.hw.chip.software.compiled import COMPILERS, FREESTANDING, Handle, Outcome, compile_c, library, written
 
 from fusioncim.chip.counters import counters
-from fusioncim.chip.driver_files import files
-from fusioncim.chip.record_files import files as record_files
 from fusioncim.chip.registers import registers
+from fusioncim.chip.software.driver_files import EXAMPLE
 from fusioncim_golden.descriptor import statuses
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.mask import EVERY
@@ -29,69 +29,12 @@ CHIPS = {
     ),
     "4 bits": TINY.override(operand_bits=4, softmax_lanes=2, output_bits=8),
 }
-FLAGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-ffreestanding")
-COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
-ACCESS = """
-#include <stdint.h>
-extern uint32_t (*test_read)(uintptr_t, uint32_t);
-extern void (*test_write)(uintptr_t, uint32_t, uint32_t);
-#define FUSIONCIM_READ(base, offset) test_read((base), (offset))
-#define FUSIONCIM_WRITE(base, offset, value) test_write((base), (offset), (value))
-"""
-POINTERS = "uint32_t (*test_read)(uintptr_t, uint32_t);\nvoid (*test_write)(uintptr_t, uint32_t, uint32_t);\n"
 READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_size_t, ctypes.c_uint32)
 WRITE = ctypes.CFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint32)
 RESULTS = 8
 BASE = 0x40000000
-(
-    DONE,
-    NO_CHIP,
-    OTHER_VERSION,
-    OTHER_CONFIGURATION,
-    REFUSED,
-    TOO_MANY_UNREAD,
-    NOT_PENDING,
-    JOB_FAILED,
-    TIMEOUT,
-    BUS_STALLED,
-) = range(10)
-
-
-class Handle(ctypes.Structure):
-    """`fusioncim_t`."""
-
-    _fields_ = [
-        ("base", ctypes.c_size_t),
-        ("polls", ctypes.c_uint32),
-        ("next", ctypes.c_uint16),
-        ("read", ctypes.c_uint16),
-    ]
-
-
-class Outcome(ctypes.Structure):
-    """`fusioncim_outcome_t`."""
-
-    _fields_ = [("status", ctypes.c_uint32), ("sequence", ctypes.c_uint16)]
-
-
-def written(place, chip):
-    """The driver's files in a directory."""
-    for name, text in (files(chip) | record_files()).items():
-        (place / name).write_text(text, encoding="utf-8")
-    return sorted(str(path) for path in place.glob("*.c"))
-
-
-def library(place, chip):
-    """The driver as a shared library, its registers behind function pointers."""
-    sources = written(place, chip)
-    (place / "access.h").write_text(ACCESS, encoding="utf-8")
-    (place / "pointers.c").write_text(POINTERS, encoding="utf-8")
-    command = ["gcc", *FLAGS, "-shared", "-fPIC", "-include", str(place / "access.h"), "-o", str(place / "driver.so")]
-    subprocess.run([*command, *sources, str(place / "pointers.c")], check=True)
-    this = ctypes.CDLL(str(place / "driver.so"))
-    this.fusioncim_status_words.restype = ctypes.c_char_p
-    this.fusioncim_take_interrupts.restype = ctypes.c_uint32
-    return this
+DONE, NO_CHIP, OTHER_VERSION, OTHER_CONFIGURATION, REFUSED, TOO_MANY_UNREAD, NOT_PENDING = range(7)
+JOB_FAILED, TIMEOUT, BUS_STALLED = range(7, 10)
 
 
 @pytest.fixture(scope="module", params=CHIPS)
@@ -102,9 +45,25 @@ def judge(request, tmp_path_factory):
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("name", CHIPS)
-def test_the_driver_compiles_without_a_warning(compiler, name, tmp_path):
-    for source in written(tmp_path, CHIPS[name]):
-        subprocess.run([compiler, *FLAGS, "-O2", "-c", source], cwd=tmp_path, check=True)
+def test_the_driver_and_the_example_compile_without_a_warning(compiler, name, tmp_path):
+    sources = [*written(tmp_path, CHIPS[name]), EXAMPLE.name]
+    compile_c(compiler, *FREESTANDING, "-O2", "-nostdlib", "-r", "-o", "all.o", *sources, place=tmp_path)
+    if compiler == "gcc":
+        left = subprocess.run(["nm", "-u", "all.o"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
+        needed = set(left.stdout.replace("U", "").split())
+        assert needed <= {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"}
+
+
+@pytest.mark.parametrize("level", ["-Os", "-O2"])
+@pytest.mark.parametrize("compiler", [name for name in COMPILERS if "RISC-V" in name])
+def test_registers_are_accessed_in_whole_words(compiler, level, tmp_path):
+    """The one file that accesses registers has no other load and no other store."""
+    written(tmp_path, TINY)
+    options = (*FREESTANDING, level, "-g0", "-S", "-o", "driver.s", "fusioncim.c")
+    compile_c(compiler, *options, place=tmp_path)
+    text = (tmp_path / "driver.s").read_text(encoding="utf-8")
+    accesses = {name.removeprefix("c.") for name in re.findall(r"^\s+((?:c\.)?[ls][bhwd]u?)\s", text, re.MULTILINE)}
+    assert accesses == {"lw", "sw"}
 
 
 def good(chip):
@@ -252,7 +211,7 @@ class FakeChip:
         return self.call("connect", ctypes.c_size_t(BASE), polls)
 
     def submit(self, address):
-        number = ctypes.c_uint16()
+        number = ctypes.c_uint32()
         return self.call("submit", ctypes.c_uint64(address), ctypes.byref(number)), number.value
 
     def wait(self, number):
@@ -294,7 +253,7 @@ def test_jobs_are_pushed_and_waited_for_across_the_wrap_of_their_numbers(fake):
     assert fake.written[:3] == [("JOB_ADDRESS_LO", 0x12345600), ("JOB_ADDRESS_HI", 0), ("CONTROL", 1)]
     assert fake.submit(0x12345600)[0] == TOO_MANY_UNREAD
     assert len(fake.written) == 3 * RESULTS
-    assert fake.wait(65533)[0] == fake.wait(6)[0] == NOT_PENDING
+    assert fake.wait(65533)[0] == fake.wait(6)[0] == fake.wait(65536 + 65534)[0] == NOT_PENDING
     fake.set("JOBS_COMPLETED", 65535)
     fake.set("RESULT[6]", 0)
     assert fake.wait(65534)[0] == DONE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fusioncim.chip.record_files import JOB_MEANINGS, SEQUENCE_MEANINGS, files, placed, tables
+from fusioncim.chip.software.record_files import JOB_MEANINGS, SEQUENCE_MEANINGS, files, placed, tables
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, packed
 

@@ -1,28 +1,54 @@
 """The C driver of a chip: C99 files that are the same for every chip, and a header of its registers and numbers.
 
-The former stand in `driver`; fusioncim.h is what a program includes. fusioncim_regs.h is written here, from the
-register map, the golden limits and statuses, the fields of a job's record, and the configuration.
+The former stand in `driver`; fusioncim.h is what a program includes, and fusioncim_data.h for what lies in memory.
+`example` has a first program. fusioncim_regs.h is written here, from the register map, the golden limits, statuses and
+formats of words, the fields of the records, and the configuration.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fusioncim.chip.counters import counters
-from fusioncim.chip.record_files import placed
 from fusioncim.chip.registers import Register, registers
-from fusioncim_golden import limits
+from fusioncim.chip.software.record_files import placed
+from fusioncim_golden import limits, scale_table, token_scale
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import OUTPUT_FRACTION_BITS, REFERENCE_BITS, SCALE_BITS
 from fusioncim_golden.mask import EVERY
-from fusioncim_golden.record import JOB_FIELDS
+from fusioncim_golden.normalizer import LSE_FRACTION_BITS, NO_KEY
+from fusioncim_golden.quantize import LOG2_E
+from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS
+from fusioncim_golden.scale_table import least_shift, most_mantissa
+from fusioncim_golden.sinks import SINK_FRACTION_BITS, SINK_LOG2_BITS
+from fusioncim_golden.slopes import LEAST_SLOPE_SHIFT
 from fusioncim_golden.status import Status
 
 SOURCES = Path(__file__).with_name("driver")
+EXAMPLE = Path(__file__).parent / "example/main.c"
+WORDS: Mapping[str, int] = {
+    "SCALE_MANTISSA_BITS": SCALE_BITS,
+    "SCALE_LEAST_MANTISSA": scale_table.LEAST_MANTISSA,
+    "SCALE_MOST_SHIFT": scale_table.MOST_SHIFT,
+    "SCALE_CENTRED_BIT": scale_table.CENTRED_BIT,
+    "SLOPE_LEAST_SHIFT": LEAST_SLOPE_SHIFT,
+    "TOKEN_FRACTION_BITS": token_scale.FRACTION_BITS,
+    "TOKEN_LEAST_SHIFT": token_scale.LEAST_SHIFT,
+    "TOKEN_MOST_SHIFT": token_scale.MOST_E,
+    "TOKEN_CODE_BITS": token_scale.CODE_BITS,
+    "SINK_LOG2_BITS": SINK_LOG2_BITS,
+    "SINK_FRACTION_BITS": SINK_FRACTION_BITS,
+    "LSE_EXPONENT_BITS": REFERENCE_BITS,
+    "LSE_FRACTION_BITS": LSE_FRACTION_BITS,
+    "LSE_NO_KEY": NO_KEY,
+}
+"""Formats of the words of tables and of the log-sum-exp."""
 
 
 def files(chip: ChipConfig) -> dict[str, str]:
-    """The driver's files by name."""
-    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.[ch]"))}
+    """The driver's files and the example by name."""
+    paths = (*sorted(SOURCES.glob("*.[ch]")), EXAMPLE)
+    sources = {path.name: path.read_text(encoding="utf-8") for path in paths}
     return {**sources, "fusioncim_regs.h": header(chip)}
 
 
@@ -51,6 +77,12 @@ def header(chip: ChipConfig) -> str:
             "FUSIONCIM_JOB_FIELDS(FIELD)", (f"FIELD({n}, {first}, {size})" for n, first, size in placed(JOB_FIELDS))
         ),
         "",
+        "/* Fields of an entry of the table of sequences, likewise. */",
+        *_list(
+            "FUSIONCIM_SEQUENCE_FIELDS(FIELD)",
+            (f"FIELD({n}, {first}, {size})" for n, first, size in placed(SEQUENCE_FIELDS)),
+        ),
+        "",
         "/* Limits of a job. */",
         *(f"#define FUSIONCIM_LIMIT_{name} {value}u" for name, value in vars(limits).items() if name.isupper()),
         f"#define FUSIONCIM_EVERY {EVERY}u /* of window and ahead: all keys */",
@@ -58,12 +90,28 @@ def header(chip: ChipConfig) -> str:
         "/* This chip: CAPABILITY(name, offset, value). */",
         *_list("FUSIONCIM_CAPABILITIES(CAPABILITY)", _capabilities(chip)),
         *(f"#define FUSIONCIM_CHIP_{name.upper()} {value}u" for name, value in chip.capability().items()),
-        f"#define FUSIONCIM_CHIP_ALIGNMENT {chip.alignment}u",
+        *(f"#define FUSIONCIM_CHIP_{name} {value}u" for name, value in numbers(chip).items()),
+        "",
+        "/* Words of tables and results: see fusioncim_data.h. */",
+        *(f"#define FUSIONCIM_WORD_{name} {value:#x}u" for name, value in WORDS.items()),
+        f"#define FUSIONCIM_LOG2_E {LOG2_E!r}",
         "",
         "#endif",
         "",
     ]
     return "\n".join(lines)
+
+
+def numbers(chip: ChipConfig) -> dict[str, int]:
+    """What follows from a configuration: multiples of places, legal score scales, fraction bits of outputs."""
+    return {
+        "ALIGNMENT": chip.alignment,
+        "LEAST_SHIFT": least_shift(chip.engine),
+        "MOST_MANTISSA": most_mantissa(chip.engine),
+        "SLOPED_LEAST_SHIFT": least_shift(chip.engine, slopes=True),
+        "SLOPED_MOST_MANTISSA": most_mantissa(chip.engine, slopes=True),
+        "OUTPUT_FRACTION_BITS": OUTPUT_FRACTION_BITS if chip.engine.output_bits > OUTPUT_FRACTION_BITS else 0,
+    }
 
 
 def _registers() -> Iterator[str]:

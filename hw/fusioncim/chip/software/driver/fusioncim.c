@@ -5,6 +5,17 @@
 #define PUT(chip, name, value) (FUSIONCIM_WRITE((chip)->base, FUSIONCIM_##name##_OFFSET, (value)))
 #define FIELD_OF(word, name) (((word) & FUSIONCIM_##name##_MASK) >> FUSIONCIM_##name##_SHIFT)
 
+/* Numbers of jobs wrap. */
+static uint32_t distance(uint32_t from, uint32_t to)
+{
+    return (to - from) & (FUSIONCIM_JOBS_SUBMITTED_COUNT_MASK >> FUSIONCIM_JOBS_SUBMITTED_COUNT_SHIFT);
+}
+
+static uint32_t behind(uint32_t number)
+{
+    return distance(0xffffffffu, number);
+}
+
 fusioncim_result_t fusioncim_connect(fusioncim_t *chip, uintptr_t base, uint32_t polls)
 {
     chip->base = base;
@@ -23,7 +34,7 @@ fusioncim_result_t fusioncim_connect(fusioncim_t *chip, uintptr_t base, uint32_t
     }
     FUSIONCIM_CAPABILITIES(COMPARE)
 #undef COMPARE
-    chip->next = (uint16_t)FIELD_OF(GET(chip, JOBS_SUBMITTED), JOBS_SUBMITTED_COUNT);
+    chip->next = FIELD_OF(GET(chip, JOBS_SUBMITTED), JOBS_SUBMITTED_COUNT);
     chip->read = chip->next;
     return FUSIONCIM_DONE;
 }
@@ -35,17 +46,18 @@ static fusioncim_result_t wait_for_room(fusioncim_t *chip)
         if (FIELD_OF(GET(chip, STATUS), STATUS_QUEUE_FREE) != 0u) {
             return FUSIONCIM_DONE;
         }
+        FUSIONCIM_PAUSE(chip->base);
     }
     return FUSIONCIM_TIMEOUT;
 }
 
-fusioncim_result_t fusioncim_submit(fusioncim_t *chip, uint64_t address, uint16_t *number)
+fusioncim_result_t fusioncim_submit(fusioncim_t *chip, uint64_t address, uint32_t *number)
 {
     if (fusioncim_check_address(address) != FUSIONCIM_STATUS_OK) {
         return FUSIONCIM_REFUSED;
     }
     /* One more would overwrite a result before it is read. */
-    if ((uint16_t)(chip->next - chip->read) >= FUSIONCIM_RESULT_COUNT) {
+    if (distance(chip->read, chip->next) >= FUSIONCIM_RESULT_COUNT) {
         return FUSIONCIM_TOO_MANY_UNREAD;
     }
     PUT(chip, JOB_ADDRESS_LO, (uint32_t)(address & 0xffffffffu));
@@ -53,43 +65,47 @@ fusioncim_result_t fusioncim_submit(fusioncim_t *chip, uint64_t address, uint16_
     if (wait_for_room(chip) != FUSIONCIM_DONE) {
         return FUSIONCIM_TIMEOUT;
     }
+    FUSIONCIM_BARRIER();
     PUT(chip, CONTROL, FUSIONCIM_CONTROL_PUSH_MASK);
-    *number = chip->next++;
+    *number = chip->next;
+    chip->next = behind(chip->next);
     return FUSIONCIM_DONE;
 }
 
-static fusioncim_result_t wait_for_end(fusioncim_t *chip, uint16_t number)
+static fusioncim_result_t wait_for_end(fusioncim_t *chip, uint32_t number)
 {
     uint32_t poll;
     for (poll = 0; poll < chip->polls; poll++) {
         uint32_t done = FIELD_OF(GET(chip, JOBS_COMPLETED), JOBS_COMPLETED_COUNT);
-        /* Numbers wrap: less than half of them behind is done, the others are to come. */
-        if ((uint16_t)(done - number - 1u) < 0x8000u) {
+        /* Less than half of the numbers behind is done, the others are to come. */
+        if (distance(number, done) - 1u < 0x8000u) {
             return FUSIONCIM_DONE;
         }
+        FUSIONCIM_PAUSE(chip->base);
     }
     return FUSIONCIM_TIMEOUT;
 }
 
-fusioncim_result_t fusioncim_wait(fusioncim_t *chip, uint16_t number, fusioncim_outcome_t *outcome)
+fusioncim_result_t fusioncim_wait(fusioncim_t *chip, uint32_t number, fusioncim_outcome_t *outcome)
 {
     uint32_t word;
-    if ((uint16_t)(number - chip->read) >= (uint16_t)(chip->next - chip->read)) {
+    if (number >> 16 != 0u || distance(chip->read, number) >= distance(chip->read, chip->next)) {
         return FUSIONCIM_NOT_PENDING;
     }
     if (wait_for_end(chip, number) != FUSIONCIM_DONE) {
         return FUSIONCIM_TIMEOUT;
     }
+    FUSIONCIM_BARRIER();
     word = FUSIONCIM_READ(chip->base, FUSIONCIM_RESULT_OFFSET(number % FUSIONCIM_RESULT_COUNT));
     outcome->status = (enum fusioncim_status)FIELD_OF(word, RESULT_STATUS);
-    outcome->sequence = (uint16_t)FIELD_OF(word, RESULT_SEQUENCE);
-    chip->read = (uint16_t)(number + 1u);
+    outcome->sequence = FIELD_OF(word, RESULT_SEQUENCE);
+    chip->read = behind(number);
     return outcome->status == FUSIONCIM_STATUS_OK ? FUSIONCIM_DONE : FUSIONCIM_JOB_FAILED;
 }
 
 fusioncim_result_t fusioncim_run(fusioncim_t *chip, uint64_t address, fusioncim_outcome_t *outcome)
 {
-    uint16_t number;
+    uint32_t number;
     fusioncim_result_t result = fusioncim_submit(chip, address, &number);
     return result == FUSIONCIM_DONE ? fusioncim_wait(chip, number, outcome) : result;
 }
@@ -103,6 +119,7 @@ fusioncim_result_t fusioncim_abort(fusioncim_t *chip)
         if ((status & FUSIONCIM_STATUS_ABORTING_MASK) == 0u) {
             return (status & FUSIONCIM_STATUS_STALLED_MASK) != 0u ? FUSIONCIM_BUS_STALLED : FUSIONCIM_DONE;
         }
+        FUSIONCIM_PAUSE(chip->base);
     }
     return FUSIONCIM_TIMEOUT;
 }
