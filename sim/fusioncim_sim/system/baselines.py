@@ -34,6 +34,7 @@ from fusioncim_golden.mask import CAUSAL, FULL
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.effort import OUTPUTS, PARTIAL_SUMS, QUERIES, SCORES, Effort
 from fusioncim_sim.system.energy import buffer_bank
+from fusioncim_sim.system.energy_sizes import fitted
 from fusioncim_sim.system.energy_table import AROUND_PARTS, BUFFER, COMPONENTS, DRAM, LEAKAGE, EnergyTable
 from fusioncim_sim.system.models import Model, scores
 from fusioncim_sim.system.workload import check_fits
@@ -214,8 +215,7 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     An array costs what the IP-CIM does per busy cycle, whatever it multiplies; what the OP-CIM skips of the values
     costs nothing here either.
     """
-    table.check(this.chip)
-    table = table.seeing(this.keys_per_row)
+    table = fitted(table, this.chip).seeing(this.keys_per_row)
     chip, engine = this.chip, this.chip.engine
     factor = scale(at).energy * 1e-15
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]

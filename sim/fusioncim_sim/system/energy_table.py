@@ -2,14 +2,15 @@
 
 Energies of an engine's parts are lines over its rows, those around the engines lines over the engines, at the corner of
 the cell library; other corners are scaled as `fusioncim.asic.scaling` says. They hold for the configuration that they
-were measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ. What
+were measured for: only parameters over which they are lines, or that they do not depend on (`FREE`), may differ. For
+others `energy_sizes.fitted` makes a table from this one, which says so in its `estimate`. What
 the OP-CIM takes depends on how many blocks its rows add to O, and that on how many keys they see
 (`EnergyTable.seeing`). The figures are measured by `fusioncim_sim.studies.cost`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite, log2
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ FREE = (
     "seed",
 )
 """Parameters that may differ from the table's: lines, counted accesses, and what changes data but no hardware of note.
-Lanes follow the rows, `operand_bits` rows each. For every row that leaves at the same time there is a normalizer."""
+Lanes follow the rows: a lane has as many as in the table. For every row that leaves at the same time there is a
+normalizer."""
 NORMALIZER = "normalizer"
 ENGINE_PARTS = tuple(ROWS)
 ARRAY_PARTS = ("IP-CIM", "OP-CIM", "softmax")
@@ -119,6 +121,41 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What is to be said about a table that was scaled to another configuration.
+
+    Members:
+        parameters: that differ from those of the measured chip
+        percent: error of an engine's energy on arrays that were kept for the check, the largest of them
+        arrays: how many these are
+        beyond: values outside of what was measured
+        unmeasured: those of `parameters` in which no array differs, scaled by structure alone
+        as_is: parameters that differ and are not in the energies
+    """
+
+    parameters: tuple[str, ...]
+    percent: float
+    arrays: int
+    beyond: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    as_is: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """In a line."""
+        found = "energies are scaled from the measured chip"
+        found += f" in {', '.join(self.parameters)}" if self.parameters else ""
+        found += f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays that were kept for the check"
+        for text, names in (
+            ("beyond what was measured", self.beyond),
+            ("by structure alone", self.unmeasured),
+            ("not in the energies", self.as_is),
+        ):
+            found += f"; {text}: {', '.join(names)}" if names else ""
+        return found
+
+
+@dataclass(frozen=True)
 class EnergyTable:
     """Energies per event at the library's corner.
 
@@ -131,6 +168,9 @@ class EnergyTable:
         by_keys: the same if a row sees so many keys in the mean
         addition_fj: energy of one of these blocks
         source: name of the file
+        kinds: of `engine`, what logic, wires, glitches and banks take of it
+        addition_kinds: of `addition_fj`, the same
+        estimate: None if the chip was measured
     """
 
     configuration: Mapping[str, Any]
@@ -141,6 +181,9 @@ class EnergyTable:
     by_keys: Mapping[float, float]
     addition_fj: float
     source: str
+    kinds: Mapping[str, Mapping[str, Event]] = field(default_factory=dict)
+    addition_kinds: Mapping[str, float] = field(default_factory=dict)
+    estimate: Estimate | None = None
 
     @property
     def added(self) -> float:
@@ -158,18 +201,22 @@ class EnergyTable:
 
     def check(self, chip: ChipConfig) -> None:
         """Refuse a chip for which the table was not measured."""
-        values = chip.as_dict()
-        for name, value in self.configuration.items():
-            if name not in FREE and values[name] != value:
-                raise InputError(
-                    f"the energy table is of another configuration: {name} must be {value}, not {values[name]} "
-                    f"({self.source}); --no-energy leaves energies out"
-                )
-        engine = chip.engine
-        if engine.rows % engine.operand_bits or engine.rows_per_lane != engine.operand_bits:
+        for name in self.other(chip):
+            here, there = self.configuration[name], chip.as_dict()[name]
+            if name == "softmax_lanes":
+                here = f"rows / {self.configuration['rows'] // here}"
             raise InputError(
-                f"the energy table holds for softmax_lanes = rows / operand_bits, not for {engine.softmax_lanes}"
+                f"the energy table is of another configuration: {name} must be {here}, not {there} "
+                f"({self.source}); --no-energy leaves energies out"
             )
+
+    def other(self, chip: ChipConfig) -> list[str]:
+        """Parameters of a chip for which the table does not hold."""
+        values, engine = chip.as_dict(), chip.engine
+        found = [name for name, value in self.configuration.items() if name not in FREE and values[name] != value]
+        lanes = self.configuration["rows"], self.configuration["softmax_lanes"]
+        alike = engine.rows * lanes[1] == lanes[0] * engine.softmax_lanes
+        return found if alike or "operand_bits" in found else [*found, "softmax_lanes"]
 
     def copies(self, chip: ChipConfig, part: str) -> float:
         """How often an engine has a part for each time in the table's."""
@@ -195,15 +242,21 @@ def read_table(path: Path) -> EnergyTable:
     content = read_file("the energy table", path)
     try:
         data = json.loads(content)
-        engine = {name: _event(part) for name, part in data["events"].items()}
+        kinds = {
+            name: {kind: Event(*(Line(**lines[event]) for event in EVENTS)) for kind, lines in part.items()}
+            for name, part in data["events"].items()
+        }
+        engine = {name: total(part) for name, part in kinds.items()}
         around = {name: Line(**part["fj_per_cycle"]) for name, part in data["events_around"].items()}
         parts = (*ENGINE_PARTS, *AROUND_PARTS, BUFFER)
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
         additions = data["additions"]
         by_keys = {int(tokens) / 2: one["per_key"] for tokens, one in additions["lengths"].items()}
-        addition = sum(one["b"] for one in additions["fj_per_row_and_cycle"].values())
-        per_key = by_keys[data["keys_per_tile"]]
-        table = EnergyTable(data["parameters"], engine, around, leakage, per_key, by_keys, addition, path.name)
+        addition_kinds = {kind: one["b"] for kind, one in additions["fj_per_row_and_cycle"].items()}
+        table = EnergyTable(
+            data["parameters"], engine, around, leakage, by_keys[data["keys_per_tile"]], by_keys,
+            sum(addition_kinds.values()), path.name, kinds, addition_kinds,
+        )  # fmt: skip
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
@@ -223,10 +276,10 @@ def read_table(path: Path) -> EnergyTable:
     return table
 
 
-def _event(part: Mapping[str, Any]) -> Event:
+def total(kinds: Mapping[str, Event]) -> Event:
     """Of all that takes energy in a part together."""
-    kinds = [{event: Line(**kind[event]) for event in EVENTS} for kind in part.values()]
-    return Event(*(Line(*(sum(getattr(kind[event], c) for kind in kinds) for c in "ab")) for event in EVENTS))
+    lines = [(each.stream, each.tile, each.idle) for each in kinds.values()]
+    return Event(*(Line(sum(x.a for x in each), sum(x.b for x in each)) for each in zip(*lines, strict=True)))
 
 
 def corner(name: str) -> Point:

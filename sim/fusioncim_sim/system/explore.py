@@ -3,7 +3,7 @@
 Objectives, all to be small: area in mm2; energy in mJ and latency in ms of a layer, the mean over all layers; loss of
 quality in dB (negative SQNR of a captured head against float64 attention on its floats, quantization included).
 Energies are measured for one configuration. Where a point differs from it in more than what they are a line over
-(`energy_table.FREE`), they are taken as they are, per event, and the point says so in `estimated`.
+(`energy_table.FREE`), they are scaled (`energy_sizes`), and the point says so in `estimated`, with their error.
 
 Points are evaluated on local cores or on a Dask cluster. Every finished point is a line of results.jsonl, whose first
 line says what was asked; a chip that cannot do the work is such a line, too, with the rule that refuses it. An
@@ -41,9 +41,7 @@ from fusioncim_sim.system.energy_table import (
     ARRAY_PARTS,
     BUFFER,
     ENGINE_PARTS,
-    FREE,
     NOMINAL_28NM,
-    EnergyTable,
     corner,
     default_table,
     read_table,
@@ -82,7 +80,7 @@ class Question:
 def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
     """Objectives of a point."""
     chip = chip_of(point)
-    table, estimated = _fitted(read_table(default_table()), chip)
+    table = read_table(default_table())
     result = evaluate_whole(
         chip,
         language_model(question.model),
@@ -92,6 +90,7 @@ def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
         at=corner(question.corner),
         clock_mhz=CLOCK_MHZ,
     )
+    estimate = result.estimate
     return {
         "point": dict(point),
         "mm2": area(chip, question.corner),
@@ -99,15 +98,10 @@ def judge(point: Mapping[str, Any], question: Question) -> dict[str, Any]:
         "ms": result.seconds / result.layers * 1e3,
         "loss_db": -quality(_numbers(chip.engine)),
         "working": result.working,
-        "estimated": estimated,
+        "estimated": list(estimate.parameters + estimate.as_is) if estimate else [],
+        "error_percent": estimate.percent if estimate else 0.0,
+        "energies": estimate.words if estimate else "",
     }
-
-
-def _fitted(table: EnergyTable, chip: ChipConfig) -> tuple[EnergyTable, list[str]]:
-    """The table as if it were the chip's, and the parameters for which it was not measured."""
-    values = chip.as_dict()
-    other = [name for name, value in table.configuration.items() if name not in FREE and values[name] != value]
-    return replace(table, configuration={**table.configuration, **{name: values[name] for name in other}}), other
 
 
 def area(chip: ChipConfig, name: str) -> float:

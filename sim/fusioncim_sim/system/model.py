@@ -10,7 +10,8 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
-from fusioncim_sim.system.energy_table import DRAM, EnergyTable
+from fusioncim_sim.system.energy_sizes import fitted
+from fusioncim_sim.system.energy_table import DRAM, EnergyTable, Estimate
 from fusioncim_sim.system.extrapolate import Layer, Size, layer_counters
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.models import Model, scores
@@ -25,6 +26,7 @@ class Evaluation(LayerWork):
         phase, cache, dram: what was asked.
         exact: no part was continued from a smaller one.
         energy: joules by component, or None.
+        estimate: of these energies, None if the chip was measured.
     """
 
     phase: Phase
@@ -32,6 +34,7 @@ class Evaluation(LayerWork):
     dram: Dram
     exact: bool
     energy: Mapping[str, float] | None
+    estimate: Estimate | None = None
 
     @property
     def keys_per_row(self) -> float:
@@ -55,9 +58,9 @@ class Evaluation(LayerWork):
 
     def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
         """The same cycles with energies of another table, memory or technology."""
-        table = table.seeing(self.keys_per_row)
+        table = fitted(table, self.chip).seeing(self.keys_per_row)
         found = energy(table, self.chip, self.counters, self.rows, memory, self.clock_mhz, at, shared=self.model.latent)
-        return replace(self, dram=memory, energy=found)
+        return replace(self, dram=memory, energy=found, estimate=table.estimate)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON data."""
@@ -71,6 +74,7 @@ class Evaluation(LayerWork):
             "counters": asdict(self.counters),
             "exact": self.exact,
             "energy_j": self.energy and dict(self.energy),
+            "estimate": self.estimate and asdict(self.estimate),
         }
         whole = {
             "layers": layers,
@@ -106,7 +110,7 @@ def evaluate(
     check_fits(chip, model)
     check_chunk(model, phase.chunk)
     if table:
-        table.check(chip)
+        fitted(table, chip)
     layer = Layer(chip=chip, model=model, memory=dram.behind(chip, clock_mhz), cache=cache)
     many = phase.sequences
     total, exact, pairs = Counts(), True, 0

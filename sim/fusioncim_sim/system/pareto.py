@@ -26,9 +26,10 @@ def lines(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     """Points and objectives, by latency."""
     for each in sorted(found, key=lambda each: float(each["ms"])):
         figures = (f"{each['mm2']:.2f}", f"{each['mj']:.3f}", f"{each['ms']:.3f}", f"{-each['loss_db']:.1f}")
+        error = f"within {each['error_percent']:.1f} %" if "error_percent" in each else "estimated"
         yield (
             point_name(each["point"]),
             *figures,
             f"{each['working']:.1%}",
-            "estimated" if each["estimated"] else "measured",
+            error if each["estimated"] else "measured",
         )

@@ -11,7 +11,7 @@ from fusioncim.asic.scaling import Point
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.dram import Dram
-from fusioncim_sim.system.energy_table import EnergyTable
+from fusioncim_sim.system.energy_table import EnergyTable, Estimate
 from fusioncim_sim.system.model import Evaluation, evaluate
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.workload import CONTIGUOUS, Cache, Phase
@@ -59,6 +59,11 @@ class WholeModel:
         """Joules by component of all layers, or None."""
         parts = [(each.energy, each.model.layers) for each in self.kinds if each.energy is not None]
         return {name: sum(energy[name] * layers for energy, layers in parts) for name in parts[0][0]} if parts else None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Of the energies, None if the chip was measured."""
+        return self.kinds[0].estimate
 
     @property
     def working(self) -> float:

@@ -65,10 +65,10 @@ def full_use(events: Mapping[str, Line], rows: int) -> float:
     return full_use_of({event: events[event].at(rows) for event in EVENTS})
 
 
-def full_use_of(energies: Mapping[str, float]) -> float:
-    """The same, from the energies of `EVENTS`."""
+def full_use_of(energies: Mapping[str, float], bits: int = PAPER.engine.operand_bits) -> float:
+    """The same, from the energies of `EVENTS`; bits: cycles per key."""
     stream, tile, idle = (energies[event] for event in EVENTS)
-    return stream + tile / (TILE_KEYS * PAPER.engine.operand_bits) + idle
+    return stream + tile / (TILE_KEYS * bits) + idle
 
 
 def overhead(engines: Mapping[int, TileResult]) -> float:

@@ -20,6 +20,7 @@ def figures(served: Served) -> dict[str, Any]:
         "model": {"name": served.model.name, "left_out": dict(served.model.left_out)},
         "trace": {"name": served.trace.name, "source": served.trace.source, "requests": len(served.trace.requests)},
         "loop": asdict(served.loop),
+        "estimate": served.estimate and asdict(served.estimate),
         "kinds": [
             {
                 "model": asdict(each.model),

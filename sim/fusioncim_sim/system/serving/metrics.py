@@ -8,6 +8,7 @@ from itertools import accumulate
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.system.cycles import Counts
 from fusioncim_sim.system.dram import Dram
+from fusioncim_sim.system.energy_table import Estimate
 from fusioncim_sim.system.layer_work import LayerWork
 from fusioncim_sim.system.model_config import LanguageModel
 from fusioncim_sim.system.roofline import LIMITS, Roofline
@@ -52,6 +53,7 @@ class Served:
         chip, model, trace, loop, dram, clock_mhz: what was asked.
         steps: in their order.
         layers: of every step, a layer of each kind of the model.
+        estimate: of the energies, None if the chip was measured.
     """
 
     chip: ChipConfig
@@ -62,6 +64,7 @@ class Served:
     clock_mhz: float
     steps: tuple[Step, ...]
     layers: tuple[tuple[LayerStep, ...], ...]
+    estimate: Estimate | None = None
 
     @cached_property
     def cycles(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from fusioncim_golden.limits import POSITIONS
 from fusioncim_sim.system.cycles import run
 from fusioncim_sim.system.dram import Dram
 from fusioncim_sim.system.energy import energy
+from fusioncim_sim.system.energy_sizes import fitted
 from fusioncim_sim.system.energy_table import EnergyTable
 from fusioncim_sim.system.idle_engines import idle_energy
 from fusioncim_sim.system.layer_work import LayerWork
@@ -55,7 +56,7 @@ def serve(
     """
     check_clock(clock_mhz)
     if table:
-        table.check(chip)
+        table = fitted(table, chip)
     for kind in model.kinds:
         check_chunk(kind, chunk)
     steps = closed_loop(trace.requests, slots, chunk)
@@ -78,7 +79,7 @@ def serve(
     return Served(
         chip=chip, model=model, trace=trace, dram=dram, clock_mhz=clock_mhz,
         loop=Loop(slots=slots, chunk=chunk, cache=cache), steps=tuple(steps),
-        layers=tuple(taken[size] for size in sizes),
+        layers=tuple(taken[size] for size in sizes), estimate=table.estimate if table else None,
     )  # fmt: skip
 
 

@@ -1,0 +1,143 @@
+"""How the energy of a unit of an engine grows with the engine's parameters: its forms.
+
+    energy in a size = energy in another * sum over forms of weight * form(size) / form(other),    weights add up to 1
+
+`FORMS` are of gates, glitches, wires and leakage; which of them a unit has follows from its structure, their weights
+are measured (`fusioncim_sim.studies.sizes`). Banks have no weights: `bank_energy` is what the memory model says about
+the accesses of an event.
+
+Energies of rows are per row; those of the OP-CIM's rows while streaming per block that is added to O.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
+
+from fusioncim.asic.memory.memory_array import ArrayMacro
+from fusioncim.asic.memory.memory_model import Macro
+from fusioncim_golden.config import Config
+
+FIXED = "fixed"
+FORMS: Mapping[str, Callable[[Config], float]] = {
+    FIXED: lambda config: 1.0,
+    "columns": lambda config: config.columns,
+    "columns, bits": lambda config: config.columns * config.operand_bits,
+    "columns, stages": lambda config: config.columns * config.rows_per_lane,
+    "columns, rank": lambda config: config.columns * config.update_rank,
+    "columns, accumulator bits": lambda config: config.columns * config.accumulator_bits,
+    "stages": lambda config: config.rows_per_lane,
+    "units": lambda config: config.units,
+    "units, accumulator bits": lambda config: config.units * config.accumulator_bits,
+    "score bits": lambda config: config.score_bits,
+    "scores": lambda config: 1 / config.operand_bits,
+    "lanes": lambda config: 1 / config.rows_per_lane,
+    "blocks": lambda config: 1 / config.block_cycles,
+    "columns, span": lambda config: config.columns * sqrt(config.columns * config.operand_bits),
+    "span": lambda config: sqrt(config.columns * config.operand_bits),
+    "products": lambda config: config.columns * config.block_cycles * (config.probability_bits + 1),
+}
+"""Every form by its name. stages: of the registers that rows of a lane are behind each other. scores: of a row, per
+cycle of work; blocks: the same. lanes: per row. span: of the placed engine, whose area grows with columns and bits.
+products: of bits, in a block; a pair of probabilities has one bit more than each."""
+
+IP_ROWS, IP_SHARED, OP_ROWS, OP_SHARED = (
+    "IP-CIM rows",
+    "IP-CIM broadcast and correction",
+    "OP-CIM rows",
+    "OP-CIM broadcast",
+)
+STREAM, TILE, IDLE, LEAKAGE = "stream_fj_per_cycle", "tile_fj", "idle_fj_per_cycle", "leakage"
+EVENTS = (STREAM, TILE, IDLE, LEAKAGE)
+"""Events of the energy table, and leakage."""
+
+GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    IP_ROWS: {
+        STREAM: ("columns, bits", "columns", FIXED),
+        TILE: ("columns, bits", FIXED),
+        IDLE: ("score bits", FIXED),
+        LEAKAGE: ("columns, bits", "columns", FIXED),
+    },
+    IP_SHARED: {
+        STREAM: ("columns, stages", "columns", FIXED),
+        TILE: ("columns, bits", "columns", FIXED),
+        IDLE: ("columns, stages", "stages", FIXED),
+        LEAKAGE: ("columns, stages", "columns, bits", FIXED),
+    },
+    OP_ROWS: {
+        STREAM: ("products", "columns, accumulator bits"),
+        TILE: ("columns, accumulator bits", FIXED),
+        IDLE: ("units, accumulator bits", "units", FIXED),
+        LEAKAGE: ("columns", "units, accumulator bits", FIXED),
+    },
+    OP_SHARED: {
+        STREAM: ("columns, stages", "columns", FIXED),
+        TILE: ("columns, accumulator bits", "columns, stages", FIXED),
+        IDLE: ("columns, stages", "stages", FIXED),
+        LEAKAGE: ("columns, stages", "columns", FIXED),
+    },
+    "softmax": {
+        STREAM: ("scores", "blocks", FIXED),
+        TILE: (FIXED, "scores"),
+        IDLE: ("lanes", FIXED),
+        LEAKAGE: ("lanes", FIXED),
+    },
+    "normalizer": {
+        STREAM: ("units", FIXED),
+        TILE: ("columns, accumulator bits", "columns", FIXED),
+        IDLE: ("units, accumulator bits", "units", FIXED),
+        LEAKAGE: ("units, accumulator bits", "units", FIXED),
+    },
+    "key/value buffer": {
+        STREAM: ("columns", "columns, rank", FIXED),
+        TILE: ("columns, bits", "columns, rank", FIXED),
+        IDLE: ("columns", FIXED),
+        LEAKAGE: ("columns", "columns, rank", "columns, bits"),
+    },
+    "control": dict.fromkeys(EVENTS, ("columns, bits", "columns", FIXED)),
+}
+"""Forms of a unit's gates, and of their glitches, by event."""
+WIRES: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys((IP_ROWS, OP_ROWS, IP_SHARED, OP_SHARED), ("columns", "columns, span", FIXED)),
+    **dict.fromkeys(("normalizer", "key/value buffer", "control"), ("columns", "columns, span", FIXED)),
+    **dict.fromkeys(("softmax",), ("span", FIXED)),
+}
+"""Forms of the wires that a unit drives, in all events."""
+
+
+def form(name: str, config: Config, other: Config) -> float:
+    """How many times as large it is in a configuration as in another."""
+    return FORMS[name](config) / FORMS[name](other)
+
+
+def weighted(weights: Mapping[str, float], config: Config, other: Config) -> float:
+    """The same of forms with weights."""
+    return sum(weight * form(name, config, other) for name, weight in weights.items())
+
+
+def bank_energy(unit: str, event: str, config: Config) -> float:
+    """What the banks of a unit take in an event, or leak, up to a factor that is the same for all configurations."""
+    row = config.words << (config.rows_per_lane - 1).bit_length()
+    if unit == IP_ROWS:
+        query = ArrayMacro(config.words, config.columns * config.operand_bits)
+        return _energy(event, query, reads=1 / config.operand_bits)
+    if unit == IP_SHARED:
+        return _energy(event, Macro(row, config.operand_bits + (config.columns - 1).bit_length())) / config.operand_bits
+    if unit == OP_ROWS:
+        outputs = Macro(config.block_cycles, config.units * config.accumulator_bits)
+        many = config.words if event in (IDLE, LEAKAGE) else config.block_cycles
+        return many * (outputs.read_energy_fj if event == TILE else _energy(event, outputs))
+    if unit == "softmax":
+        return _energy(event, Macro(row, 64)) / config.operand_bits
+    if unit == "key/value buffer":
+        width, rank = config.columns * config.operand_bits, config.update_rank
+        keys, values = Macro(4 * rank, width), Macro(4, width)
+        if event in (IDLE, LEAKAGE):
+            return _energy(event, keys) + rank * _energy(event, values)
+        return (_energy(event, keys) + _energy(event, values)) / (config.operand_bits if event == STREAM else 1)
+    return 1.0
+
+
+def _energy(event: str, bank: Macro, reads: float = 1.0) -> float:
+    """A read and a write per stream, a write per tile, clock gates per idle cycle, leakage."""
+    if event == STREAM:
+        return reads * bank.read_energy_fj + bank.write_energy_fj
+    return {TILE: bank.write_energy_fj, IDLE: bank.idle_energy_fj, LEAKAGE: bank.leakage_nw}[event]
