@@ -54,6 +54,11 @@ SUBJECTS: Mapping[str, Subject] = {
         time="an hour",
         extra="place,sim,synth",
     ),
+    "sizes": Subject(
+        about="energy of engines with other columns, bits and rank, from gates",
+        time="half an hour",
+        extra="place,sim,synth",
+    ),
     "formats": Subject(
         about="what numbers of real caches cost an engine in area and energy", time="many minutes", extra="sim,synth"
     ),

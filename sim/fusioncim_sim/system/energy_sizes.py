@@ -9,7 +9,7 @@ it; that is not measured. A block of other keys is added as often as the capture
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ def fitted(table: EnergyTable, chip: ChipConfig) -> EnergyTable:
             for part in ENGINE_PARTS
         },
     }
-    kept = {name: table.configuration[name] for name in ("drain_rows", "buffer_bytes")}
+    kept = {"drain_rows": old.drain_rows, "buffer_bytes": before.buffer_bytes}
     return EnergyTable(
         configuration={**chip.as_dict(), **kept},
         engine={part: total(each) for part, each in kinds.items()},
@@ -162,7 +162,7 @@ def fitted(table: EnergyTable, chip: ChipConfig) -> EnergyTable:
         addition_kinds=additions,
         estimate=Estimate(
             parameters=tuple(name for name in other if name in SCALED),
-            percent=sizes.percent,
+            percent=sizes.percent if {*other} & {*asdict(old)} else 0.0,
             arrays=sizes.arrays,
             beyond=sizes.beyond(new),
             unmeasured=tuple(name for name in other if name in SCALED and name not in sizes.measured),

@@ -126,7 +126,7 @@ class Estimate:
 
     Members:
         parameters: that differ from those of the measured chip
-        percent: error of an engine's energy on arrays that were kept for the check, the largest of them
+        percent: error of an engine's energy on arrays that were kept for the check, the largest of them; 0 if the engine was measured
         arrays: how many these are
         beyond: values outside of what was measured
         unmeasured: those of `parameters` in which no array differs, scaled by structure alone
@@ -145,7 +145,10 @@ class Estimate:
         """In a line."""
         found = "energies are scaled from the measured chip"
         found += f" in {', '.join(self.parameters)}" if self.parameters else ""
-        found += f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays that were kept for the check"
+        if self.percent:
+            found += (
+                f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays that were kept for the check"
+            )
         for text, names in (
             ("beyond what was measured", self.beyond),
             ("by structure alone", self.unmeasured),
@@ -260,7 +263,8 @@ def read_table(path: Path) -> EnergyTable:
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
-    if lacking := set(ChipConfig().as_dict()) - set(FREE) - set(table.configuration):
+    needed = {*ChipConfig().as_dict()} - {*FREE} | {"rows", "softmax_lanes", "buffer_bytes"}
+    if lacking := needed - {*table.configuration}:
         raise InputError(f"the energy table must hold the parameters of its chip; missing is {min(lacking)}: {path}")
     if missing:
         raise InputError(

@@ -20,24 +20,37 @@ FIXED = "fixed"
 FORMS: Mapping[str, Callable[[Config], float]] = {
     FIXED: lambda config: 1.0,
     "columns": lambda config: config.columns,
+    "columns, span": lambda config: config.columns * _span(config),
     "columns, bits": lambda config: config.columns * config.operand_bits,
     "columns, stages": lambda config: config.columns * config.rows_per_lane,
     "columns, rank": lambda config: config.columns * config.update_rank,
     "columns, accumulator bits": lambda config: config.columns * config.accumulator_bits,
+    "magnitudes": lambda config: config.columns * (config.operand_bits - 1),
+    "magnitudes, bits": lambda config: config.columns * (config.operand_bits - 1) ** 2,
+    "magnitudes, span": lambda config: config.columns * (config.operand_bits - 1) * _span(config),
+    "products": lambda config: config.columns * config.block_cycles * (config.probability_bits + 1),
     "stages": lambda config: config.rows_per_lane,
+    "lanes": lambda config: 1 / config.rows_per_lane,
     "units": lambda config: config.units,
     "units, accumulator bits": lambda config: config.units * config.accumulator_bits,
     "score bits": lambda config: config.score_bits,
     "scores": lambda config: 1 / config.operand_bits,
-    "lanes": lambda config: 1 / config.rows_per_lane,
+    "scores, bits": lambda config: config.score_bits / config.operand_bits,
     "blocks": lambda config: 1 / config.block_cycles,
-    "columns, span": lambda config: config.columns * sqrt(config.columns * config.operand_bits),
-    "span": lambda config: sqrt(config.columns * config.operand_bits),
-    "products": lambda config: config.columns * config.block_cycles * (config.probability_bits + 1),
+    "span": lambda config: _span(config),
 }
-"""Every form by its name. stages: of the registers that rows of a lane are behind each other. scores: of a row, per
-cycle of work; blocks: the same. lanes: per row. span: of the placed engine, whose area grows with columns and bits.
-products: of bits, in a block; a pair of probabilities has one bit more than each."""
+"""Every form by its name.
+
+stages: registers by which the rows of a lane are behind each other. magnitudes: of a query, without its signs; carries
+go further through more bits. products: bits of them in a block; a pair of probabilities has one bit more than each.
+lanes: per row. scores, blocks: of a row, per cycle of work. span: of the placed engine, whose area grows with columns
+and bits.
+"""
+
+
+def _span(config: Config) -> float:
+    return sqrt(config.columns * config.operand_bits)
+
 
 IP_ROWS, IP_SHARED, OP_ROWS, OP_SHARED = (
     "IP-CIM rows",
@@ -51,15 +64,15 @@ EVENTS = (STREAM, TILE, IDLE, LEAKAGE)
 
 GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
     IP_ROWS: {
-        STREAM: ("columns, bits", "columns", FIXED),
+        STREAM: ("magnitudes", "magnitudes, bits", FIXED),
         TILE: ("columns, bits", FIXED),
         IDLE: ("score bits", FIXED),
-        LEAKAGE: ("columns, bits", "columns", FIXED),
+        LEAKAGE: ("magnitudes", "columns", FIXED),
     },
     IP_SHARED: {
         STREAM: ("columns, stages", "columns", FIXED),
-        TILE: ("columns, bits", "columns", FIXED),
-        IDLE: ("columns, stages", "stages", FIXED),
+        TILE: ("magnitudes", "magnitudes, bits", FIXED),
+        IDLE: ("stages", FIXED),
         LEAKAGE: ("columns, stages", "columns, bits", FIXED),
     },
     OP_ROWS: {
@@ -71,34 +84,44 @@ GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
     OP_SHARED: {
         STREAM: ("columns, stages", "columns", FIXED),
         TILE: ("columns, accumulator bits", "columns, stages", FIXED),
-        IDLE: ("columns, stages", "stages", FIXED),
+        IDLE: ("stages", FIXED),
         LEAKAGE: ("columns, stages", "columns", FIXED),
     },
     "softmax": {
-        STREAM: ("scores", "blocks", FIXED),
+        STREAM: ("scores", "scores, bits", "blocks"),
         TILE: (FIXED, "scores"),
         IDLE: ("lanes", FIXED),
         LEAKAGE: ("lanes", FIXED),
     },
     "normalizer": {
         STREAM: ("units", FIXED),
-        TILE: ("columns, accumulator bits", "columns", FIXED),
-        IDLE: ("units, accumulator bits", "units", FIXED),
-        LEAKAGE: ("units, accumulator bits", "units", FIXED),
+        TILE: ("columns, accumulator bits", FIXED),
+        IDLE: ("units, accumulator bits", FIXED),
+        LEAKAGE: ("units, accumulator bits", FIXED),
     },
     "key/value buffer": {
-        STREAM: ("columns", "columns, rank", FIXED),
+        STREAM: ("columns", "columns, bits", "columns, rank", FIXED),
         TILE: ("columns, bits", "columns, rank", FIXED),
         IDLE: ("columns", FIXED),
-        LEAKAGE: ("columns", "columns, rank", "columns, bits"),
+        LEAKAGE: ("columns, rank", "columns, bits", "columns"),
     },
-    "control": dict.fromkeys(EVENTS, ("columns, bits", "columns", FIXED)),
+    "control": {
+        STREAM: ("columns, bits", "columns", FIXED),
+        TILE: ("columns, bits", "columns", FIXED),
+        IDLE: ("stages", FIXED),
+        LEAKAGE: ("columns", "stages", FIXED),
+    },
 }
 """Forms of a unit's gates, and of their glitches, by event."""
 WIRES: Mapping[str, Sequence[str]] = {
-    **dict.fromkeys((IP_ROWS, OP_ROWS, IP_SHARED, OP_SHARED), ("columns", "columns, span", FIXED)),
-    **dict.fromkeys(("normalizer", "key/value buffer", "control"), ("columns", "columns, span", FIXED)),
-    **dict.fromkeys(("softmax",), ("span", FIXED)),
+    IP_ROWS: ("magnitudes", "magnitudes, span", FIXED),
+    IP_SHARED: ("columns, stages", "columns, span", FIXED),
+    OP_ROWS: ("columns", "columns, span", FIXED),
+    OP_SHARED: ("columns, stages", "columns, span", FIXED),
+    "softmax": ("scores", "scores, bits", FIXED),
+    "normalizer": ("columns", "columns, span", "units"),
+    "key/value buffer": ("columns", "columns, span", FIXED),
+    "control": ("columns", "columns, span", FIXED),
 }
 """Forms of the wires that a unit drives, in all events."""
 
@@ -118,7 +141,7 @@ def bank_energy(unit: str, event: str, config: Config) -> float:
     row = config.words << (config.rows_per_lane - 1).bit_length()
     if unit == IP_ROWS:
         query = ArrayMacro(config.words, config.columns * config.operand_bits)
-        return _energy(event, query, reads=1 / config.operand_bits)
+        return query.read_energy_fj / config.operand_bits if event == STREAM else _energy(event, query)
     if unit == IP_SHARED:
         return _energy(event, Macro(row, config.operand_bits + (config.columns - 1).bit_length())) / config.operand_bits
     if unit == OP_ROWS:
@@ -136,8 +159,11 @@ def bank_energy(unit: str, event: str, config: Config) -> float:
     return 1.0
 
 
-def _energy(event: str, bank: Macro, reads: float = 1.0) -> float:
+def _energy(event: str, bank: Macro) -> float:
     """A read and a write per stream, a write per tile, clock gates per idle cycle, leakage."""
-    if event == STREAM:
-        return reads * bank.read_energy_fj + bank.write_energy_fj
-    return {TILE: bank.write_energy_fj, IDLE: bank.idle_energy_fj, LEAKAGE: bank.leakage_nw}[event]
+    return {
+        STREAM: bank.read_energy_fj + bank.write_energy_fj,
+        TILE: bank.write_energy_fj,
+        IDLE: bank.idle_energy_fj,
+        LEAKAGE: bank.leakage_nw,
+    }[event]

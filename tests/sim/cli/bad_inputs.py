@@ -332,7 +332,7 @@ def traces() -> Iterator[Row]:
         ("--model", "bert-base"): "must see no later ones",
         ("--full",): "must see no later ones",
         ("--head-dimension", "129"): "columns must be at least as many",
-        ("--preset", "tiny"): "the energy table is of another configuration",
+        ("--preset", "tiny"): "columns must be at least as many",
         ("--preset", "tiny", "--no-energy"): "columns must be at least as many",
         ("--clock-mhz", "0"): "clock frequency must be",
     }.items():

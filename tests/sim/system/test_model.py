@@ -223,7 +223,6 @@ REFUSED = {
     ),
     "chunk of a decode": (("--chunk", 8, "--new-tokens", 8), "a decode has no chunks"),
     "vectors too long": (("--model", "deepseek-v3"), "not 128"),
-    "another chip's energies": (("--preset", "small", "--head-dimension", 64), "the energy table is of another config"),
     "no energy table": (("--energy-table", "none.json"), "none.json"),
     "unknown memory": (("--dram", "core"), "dram must be one of lpddr4, lpddr5, gddr5, hbm2, not core"),
     "unknown corner": (("--corner", "7 nm"), "not 7 nm"),
