@@ -126,7 +126,8 @@ class Estimate:
 
     Members:
         parameters: that differ from those of the measured chip
-        percent: error of an engine's energy on arrays that were kept for the check, the largest of them; 0 if the engine was measured
+        percent: error of an engine's energy on arrays that were kept for the check, the largest of them; 0 if the
+            engine was measured
         arrays: how many these are
         beyond: values outside of what was measured
         unmeasured: those of `parameters` in which no array differs, scaled by structure alone
@@ -146,9 +147,7 @@ class Estimate:
         found = "energies are scaled from the measured chip"
         found += f" in {', '.join(self.parameters)}" if self.parameters else ""
         if self.percent:
-            found += (
-                f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays that were kept for the check"
-            )
+            found += f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays kept for the check"
         for text, names in (
             ("beyond what was measured", self.beyond),
             ("by structure alone", self.unmeasured),

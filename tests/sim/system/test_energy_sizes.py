@@ -118,9 +118,9 @@ def test_lanes_with_fewer_rows():
 def test_an_estimate_in_words():
     words = fitted(TABLE, of(columns=512, words=8, alibi=True)).estimate.words
     assert words == (
-        f"energies are scaled from the measured chip in columns, words; an engine's are within {SIZES.percent:.1f} % on "
-        f"{SIZES.arrays} arrays that were kept for the check; beyond what was measured: columns 512 (64 to 256); "
-        "by structure alone: words; not in the energies: alibi"
+        "energies are scaled from the measured chip in columns, words; an engine's are within "
+        f"{SIZES.percent:.1f} % on {SIZES.arrays} arrays kept for the check; beyond what was measured: columns 512 "
+        "(64 to 256); by structure alone: words; not in the energies: alibi"
     )
     assert fitted(TABLE, of(bus_bits=256)).estimate.words == (
         "energies are scaled from the measured chip in bus_bits; by structure alone: bus_bits"
