@@ -94,9 +94,14 @@ class Sizes:
 
     def leakage(self, unit: str, new: Config, old: Config) -> float:
         """The same of its leakage."""
+        return self._leakage(unit, new) / self._leakage(unit, old)
+
+    def _leakage(self, unit: str, config: Config) -> float:
         banks = self.leakage_of_banks[unit]
-        logic = self.ratio(unit, LEAKAGE, "logic", new, old)
-        return (1 - banks) * logic + (banks * self.ratio(unit, LEAKAGE, BANKS, new, old) if banks else 0.0)
+        return sum(
+            share * self.ratio(unit, LEAKAGE, kind, config, self.anchor)
+            for kind, share in (("logic", 1 - banks), (BANKS, banks))
+        )
 
     def share_added(self, new: Config, old: Config) -> float:
         """How many times as large the share of the added keys is."""

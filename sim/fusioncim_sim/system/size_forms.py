@@ -123,7 +123,12 @@ WIRES: Mapping[str, Sequence[str]] = {
     "key/value buffer": ("columns", "columns, span", FIXED),
     "control": ("columns", "columns, span", FIXED),
 }
-"""Forms of the wires that a unit drives, in all events."""
+"""Forms of the wires that a unit drives; those of an idle cycle are of its clock and grow as its gates do."""
+
+
+def forms_of(unit: str, event: str, kind: str) -> Sequence[str]:
+    """Forms of a kind of energy of an event."""
+    return WIRES[unit] if kind == "wires" and event != IDLE else GATES[unit][event]
 
 
 def form(name: str, config: Config, other: Config) -> float:
@@ -139,17 +144,18 @@ def weighted(weights: Mapping[str, float], config: Config, other: Config) -> flo
 def bank_energy(unit: str, event: str, config: Config) -> float:
     """What the banks of a unit take in an event, or leak, up to a factor that is the same for all configurations."""
     row = config.words << (config.rows_per_lane - 1).bit_length()
+    rows = config.rows_per_lane if event in (IDLE, LEAKAGE) else config.operand_bits
     if unit == IP_ROWS:
         query = ArrayMacro(config.words, config.columns * config.operand_bits)
         return query.read_energy_fj / config.operand_bits if event == STREAM else _energy(event, query)
     if unit == IP_SHARED:
-        return _energy(event, Macro(row, config.operand_bits + (config.columns - 1).bit_length())) / config.operand_bits
+        return _energy(event, Macro(row, config.operand_bits + (config.columns - 1).bit_length())) / rows
     if unit == OP_ROWS:
         outputs = Macro(config.block_cycles, config.units * config.accumulator_bits)
         many = config.words if event in (IDLE, LEAKAGE) else config.block_cycles
         return many * (outputs.read_energy_fj if event == TILE else _energy(event, outputs))
     if unit == "softmax":
-        return _energy(event, Macro(row, 64)) / config.operand_bits
+        return _energy(event, Macro(row, 64)) / rows
     if unit == "key/value buffer":
         width, rank = config.columns * config.operand_bits, config.update_rank
         keys, values = Macro(4 * rank, width), Macro(4, width)

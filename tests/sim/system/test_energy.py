@@ -140,7 +140,7 @@ def test_energy_of_an_engine_that_always_streams_is_the_cost_tables():
         ({"columns": 256}, "another configuration: columns must be 128, not 256"),
         ({"words": 8}, "another configuration: words must be 4, not 8"),
         ({"bus_bits": 256}, "another configuration: bus_bits must be 512, not 256"),
-        ({"rows": 64}, "holds for softmax_lanes = rows / operand_bits, not for 16"),
+        ({"rows": 64}, "another configuration: softmax_lanes must be rows / 8, not 16"),
     ],
 )
 def test_another_configuration_is_refused(changes, text):

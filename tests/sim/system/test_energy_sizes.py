@@ -110,7 +110,7 @@ def test_lanes_with_fewer_rows():
     here, there = fitted(TABLE, PAPER), fitted(TABLE, of(softmax_lanes=32))
     assert there.estimate.parameters == ("softmax_lanes",)
     assert there.engine["softmax"].stream.b == pytest.approx(here.engine["softmax"].stream.b, rel=0.2)
-    assert there.engine["softmax"].idle.b > 1.5 * here.engine["softmax"].idle.b
+    assert there.engine["softmax"].idle.b > 1.3 * here.engine["softmax"].idle.b
     assert there.leakage_mw["softmax"] > 1.5 * here.leakage_mw["softmax"]
     assert there.engine["IP-CIM"].stream.a < here.engine["IP-CIM"].stream.a
 

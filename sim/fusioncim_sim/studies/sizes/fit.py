@@ -11,7 +11,7 @@ from fusioncim_sim.studies.cost.events import deviation, full_use_of
 from fusioncim_sim.studies.sizes.arrays import Array
 from fusioncim_sim.system.energy_sizes import BANKS, UNITS_OF
 from fusioncim_sim.system.energy_table import EVENTS, STREAM
-from fusioncim_sim.system.size_forms import GATES, LEAKAGE, OP_ROWS, WIRES, bank_energy, form, weighted
+from fusioncim_sim.system.size_forms import GATES, LEAKAGE, OP_ROWS, bank_energy, form, forms_of, weighted
 
 FLOOR = 0.2
 """Errors of ratios below it count as if they were of it."""
@@ -58,12 +58,12 @@ def fit(arrays: Mapping[str, Mapping[str, Any]], anchor: str) -> dict[str, Any]:
     weights: dict[str, Any] = {}
     for unit, events in GATES.items():
         weights[unit] = {}
-        for event, forms in events.items():
+        for event in events:
             kinds = ("logic",) if event == LEAKAGE else ("logic", "wires", "glitches")
             weights[unit][event] = {}
             for kind in kinds:
                 least = base[unit][event][kind]
-                taken = WIRES[unit] if kind == "wires" else forms
+                taken = forms_of(unit, event, kind)
                 ratios = [each["energies"][unit][event][kind] / least for each in used] if least > 0 else []
                 weights[unit][event][kind] = weights_of(taken, config, sizes, ratios) if ratios else {taken[0]: 1.0}
     return weights
