@@ -101,7 +101,7 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
         if loop.cache.rests(chip):
             say(BOUND)
         if result.estimate:
-            say(f"{result.estimate.words}.")
+            say(result.estimate.words)
     if idle := result.idle_per_token(result.all):
         clock, leakage = (sum(idle[f"{what}, {kind}"] for kind in (NO_TILE, WAITING)) for what in (CLOCK, LEAKAGE))
         say(

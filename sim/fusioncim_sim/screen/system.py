@@ -48,7 +48,7 @@ def evaluation_page(console: Console, result: WholeModel, corner: str) -> None:
         if one.cache.rests(one.chip):
             console.print(BOUND, soft_wrap=True)
         if result.estimate:
-            console.print(f"{result.estimate.words}.", soft_wrap=True)
+            console.print(result.estimate.words, soft_wrap=True)
     if not all(each.exact for each in result.kinds):
         console.print("Waiting was continued from shorter jobs (fusioncim_sim.system.extrapolate).", soft_wrap=True)
 
@@ -86,7 +86,7 @@ def front_page(console: Console, found: Found, best: Sequence[Mapping[str, Any]]
     console.print(f"{len(best):,} of {len(found.chips):,} chips are beaten by no other one.", soft_wrap=True)
     for words in dict.fromkeys(each.get("energies") for each in best):
         if words:
-            console.print(f"{words}.", soft_wrap=True)
+            console.print(words, soft_wrap=True)
     for rule, count in Counter(each["refused"] for each in found.refused).items():
         first = next(point_name(each["point"]) for each in found.refused if each["refused"] == rule)
         others = f" and {count - 1:,} others" if count > 1 else ""

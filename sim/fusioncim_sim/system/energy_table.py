@@ -143,18 +143,19 @@ class Estimate:
 
     @property
     def words(self) -> str:
-        """In a line."""
-        found = "energies are scaled from the measured chip"
-        found += f" in {', '.join(self.parameters)}" if self.parameters else ""
+        """In sentences."""
+        scaled = f" in {', '.join(self.parameters)}" if self.parameters else ""
+        found = [f"Energies are scaled from the measured chip{scaled}."]
         if self.percent:
-            found += f"; an engine's are within {self.percent:.1f} % on {self.arrays} arrays kept for the check"
+            found.append(f"An engine's are within {self.percent:.1f} % on the {self.arrays} arrays kept for the check.")
         for text, names in (
-            ("beyond what was measured", self.beyond),
-            ("by structure alone", self.unmeasured),
-            ("not in the energies", self.as_is),
+            ("Beyond what was measured", self.beyond),
+            ("By structure alone", self.unmeasured),
+            ("Not in the energies", self.as_is),
         ):
-            found += f"; {text}: {', '.join(names)}" if names else ""
-        return found
+            if names:
+                found.append(f"{text}: {', '.join(names)}.")
+        return " ".join(found)
 
 
 @dataclass(frozen=True)

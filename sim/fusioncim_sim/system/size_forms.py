@@ -29,6 +29,8 @@ FORMS: Mapping[str, Callable[[Config], float]] = {
     "magnitudes, bits": lambda config: config.columns * (config.operand_bits - 1) ** 2,
     "magnitudes, span": lambda config: config.columns * (config.operand_bits - 1) * _span(config),
     "products": lambda config: config.columns * config.block_cycles * (config.probability_bits + 1),
+    "products, glitches": lambda config: config.columns * config.operand_bits / min(max(config.update_rank, 4), 8),
+    "rank": lambda config: config.update_rank,
     "stages": lambda config: config.rows_per_lane,
     "lanes": lambda config: 1 / config.rows_per_lane,
     "units": lambda config: config.units,
@@ -42,7 +44,8 @@ FORMS: Mapping[str, Callable[[Config], float]] = {
 """Every form by its name.
 
 stages: registers by which the rows of a lane are behind each other. magnitudes: of a query, without its signs; carries
-go further through more bits. products: bits of them in a block; a pair of probabilities has one bit more than each.
+go further through more bits. products: bits of them in a block; a pair of probabilities has one bit more than each. Sums
+of fewer of them glitch more: that is how they are mapped and no law, so it ends at the ranks that were measured.
 lanes: per row. scores, blocks: of a row, per cycle of work. span: of the placed engine, whose area grows with columns
 and bits.
 """
@@ -76,14 +79,14 @@ GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
         LEAKAGE: ("columns, stages", "columns, bits", FIXED),
     },
     OP_ROWS: {
-        STREAM: ("products", "columns, accumulator bits"),
+        STREAM: ("products", "columns, bits", "columns, accumulator bits"),
         TILE: ("columns, accumulator bits", FIXED),
         IDLE: ("units, accumulator bits", "units", FIXED),
         LEAKAGE: ("columns", "units, accumulator bits", FIXED),
     },
     OP_SHARED: {
         STREAM: ("columns, stages", "columns", FIXED),
-        TILE: ("columns, accumulator bits", "columns, stages", FIXED),
+        TILE: ("units, accumulator bits", "columns, stages", FIXED),
         IDLE: ("stages", FIXED),
         LEAKAGE: ("columns, stages", "columns", FIXED),
     },
@@ -108,11 +111,15 @@ GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "control": {
         STREAM: ("columns, bits", "columns", FIXED),
         TILE: ("columns, bits", "columns", FIXED),
-        IDLE: ("stages", FIXED),
-        LEAKAGE: ("columns", "stages", FIXED),
+        IDLE: ("stages", "rank", FIXED),
+        LEAKAGE: ("columns", "stages", "rank", FIXED),
     },
 }
 """Forms of a unit's gates, and of their glitches, by event."""
+GLITCHES: Mapping[tuple[str, str], Sequence[str]] = {
+    (OP_ROWS, STREAM): ("products", "columns, bits", "products, glitches"),
+}
+"""Forms of glitches where they are others."""
 WIRES: Mapping[str, Sequence[str]] = {
     IP_ROWS: ("magnitudes", "magnitudes, span", FIXED),
     IP_SHARED: ("columns, stages", "columns, span", FIXED),
@@ -128,7 +135,9 @@ WIRES: Mapping[str, Sequence[str]] = {
 
 def forms_of(unit: str, event: str, kind: str) -> Sequence[str]:
     """Forms of a kind of energy of an event."""
-    return WIRES[unit] if kind == "wires" and event != IDLE else GATES[unit][event]
+    if kind == "wires" and event != IDLE:
+        return WIRES[unit]
+    return GLITCHES.get((unit, event), GATES[unit][event]) if kind == "glitches" else GATES[unit][event]
 
 
 def form(name: str, config: Config, other: Config) -> float:
