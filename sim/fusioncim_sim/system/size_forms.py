@@ -44,8 +44,8 @@ FORMS: Mapping[str, Callable[[Config], float]] = {
 """Every form by its name.
 
 stages: registers by which the rows of a lane are behind each other. magnitudes: of a query, without its signs; carries
-go further through more bits. products: bits of them in a block; a pair of probabilities has one bit more than each. Sums
-of fewer of them glitch more: that is how they are mapped and no law, so it ends at the ranks that were measured.
+go further through more bits. products: bits of them in a block; a pair of probabilities has one bit more than each.
+Sums of fewer of them glitch more: that is how they are mapped and no law, so it ends at the ranks that were measured.
 lanes: per row. scores, blocks: of a row, per cycle of work. span: of the placed engine, whose area grows with columns
 and bits.
 """
