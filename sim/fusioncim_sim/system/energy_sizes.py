@@ -68,8 +68,8 @@ class Sizes:
         leakage_of_banks: share of a unit's leakage
         added: share of the keys that a row sees whose blocks it adds, of the captured heads, by rank and then by flush
         ranges: of the measured arrays, the least and the largest value by parameter
-        percent: error of an engine on the arrays that the weights were not made from, the largest
-        arrays: how many these are
+        percent: error of an engine on an array whose weights are made from all others, the largest
+        arrays: how many were left out so, one after the other
     """
 
     anchor: Config
@@ -199,8 +199,7 @@ def read_sizes(path: Path) -> Sizes:
     content = read_file("the table of sizes", path)
     try:
         data: dict[str, Any] = json.loads(content)
-        unused = [name for name, array in data["arrays"].items() if not array["used"]]
-        errors = [abs(data["deviation_percent"][name]["engine"]) for name in unused]
+        errors = [abs(each["engine"]) for each in data["deviation_percent"].values()]
         found = Sizes(
             anchor=Config(**data["parameters"]),
             weights=data["weights"],

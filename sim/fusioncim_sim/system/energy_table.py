@@ -126,9 +126,9 @@ class Estimate:
 
     Members:
         parameters: that differ from those of the measured chip
-        percent: error of an engine's energy on arrays that were kept for the check, the largest of them; 0 if the
-            engine was measured
-        arrays: how many these are
+        percent: error of an engine's energy on a measured array that was left out, the largest; 0 if the engine was
+            measured
+        arrays: how many were left out, one after the other
         beyond: values outside of what was measured
         unmeasured: those of `parameters` in which no array differs, scaled by structure alone
         as_is: parameters that differ and are not in the energies
@@ -147,7 +147,9 @@ class Estimate:
         scaled = f" in {', '.join(self.parameters)}" if self.parameters else ""
         found = [f"Energies are scaled from the measured chip{scaled}."]
         if self.percent:
-            found.append(f"An engine's are within {self.percent:.1f} % on the {self.arrays} arrays kept for the check.")
+            found.append(
+                f"An engine's are within {self.percent:.1f} % on each of {self.arrays} arrays left out in turn."
+            )
         for text, names in (
             ("Beyond what was measured", self.beyond),
             ("By structure alone", self.unmeasured),

@@ -25,11 +25,12 @@ FORMS: Mapping[str, Callable[[Config], float]] = {
     "columns, stages": lambda config: config.columns * config.rows_per_lane,
     "columns, rank": lambda config: config.columns * config.update_rank,
     "columns, accumulator bits": lambda config: config.columns * config.accumulator_bits,
+    "magnitude bits": lambda config: config.operand_bits - 1,
     "magnitudes": lambda config: config.columns * (config.operand_bits - 1),
     "magnitudes, bits": lambda config: config.columns * (config.operand_bits - 1) ** 2,
     "magnitudes, span": lambda config: config.columns * (config.operand_bits - 1) * _span(config),
     "products": lambda config: config.columns * config.block_cycles * (config.probability_bits + 1),
-    "products, glitches": lambda config: config.columns * config.operand_bits / min(max(config.update_rank, 4), 8),
+    "products, glitches": lambda config: config.columns * config.operand_bits**2 / min(max(config.update_rank, 4), 8),
     "rank": lambda config: config.update_rank,
     "stages": lambda config: config.rows_per_lane,
     "lanes": lambda config: 1 / config.rows_per_lane,
@@ -67,7 +68,7 @@ EVENTS = (STREAM, TILE, IDLE, LEAKAGE)
 
 GATES: Mapping[str, Mapping[str, Sequence[str]]] = {
     IP_ROWS: {
-        STREAM: ("magnitudes", "magnitudes, bits", FIXED),
+        STREAM: ("magnitudes", "magnitudes, bits", "magnitude bits"),
         TILE: ("columns, bits", FIXED),
         IDLE: ("score bits", FIXED),
         LEAKAGE: ("magnitudes", "columns", FIXED),
@@ -156,7 +157,7 @@ def bank_energy(unit: str, event: str, config: Config) -> float:
     rows = config.rows_per_lane if event in (IDLE, LEAKAGE) else config.operand_bits
     if unit == IP_ROWS:
         query = ArrayMacro(config.words, config.columns * config.operand_bits)
-        return query.read_energy_fj / config.operand_bits if event == STREAM else _energy(event, query)
+        return query.read_energy_fj / config.block_cycles if event == STREAM else _energy(event, query)
     if unit == IP_SHARED:
         return _energy(event, Macro(row, config.operand_bits + (config.columns - 1).bit_length())) / rows
     if unit == OP_ROWS:

@@ -119,8 +119,8 @@ def test_an_estimate_in_words():
     words = fitted(TABLE, of(columns=512, words=8, alibi=True)).estimate.words
     assert words == (
         "Energies are scaled from the measured chip in columns, words. An engine's are within "
-        f"{SIZES.percent:.1f} % on the {SIZES.arrays} arrays kept for the check. Beyond what was measured: columns 512 "
-        "(64 to 256). By structure alone: words. Not in the energies: alibi."
+        f"{SIZES.percent:.1f} % on each of {SIZES.arrays} arrays left out in turn. Beyond what was measured: columns "
+        "512 (64 to 256). By structure alone: words. Not in the energies: alibi."
     )
     assert fitted(TABLE, of(bus_bits=256)).estimate.words == (
         "Energies are scaled from the measured chip in bus_bits. By structure alone: bus_bits."

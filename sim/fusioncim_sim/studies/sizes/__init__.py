@@ -2,8 +2,9 @@
 
 Engines of eight rows are mapped, placed and run at gates, one for every size of `ARRAYS`; that of `paper` is taken from
 cost.json. Each event of a unit, of logic, wires and glitches apart, is a sum of forms (`system.size_forms`), whose
-weights are made from some of the arrays. The others are predicted by them: `deviation_percent` says how well. Banks
-follow the memory model. How large the share of the keys is whose blocks are added to O is counted on captured heads.
+weights are made from all arrays. Each array but that of `paper` is also predicted by weights of the others:
+`deviation_percent`. Banks follow the memory model. How large the share of the keys is whose blocks are added to O is
+counted on captured heads.
 """
 
 from collections.abc import Iterable

@@ -31,10 +31,9 @@ SIZE_UNITS = {unit: [unit] for unit in GATES} | {"control": ["controller", "engi
 
 @dataclass(frozen=True)
 class Array:
-    """What differs from `PAPER`; used: the weights of the forms are made from it."""
+    """What differs from `PAPER`."""
 
     changes: Mapping[str, Any]
-    used: bool = True
 
     @property
     def config(self) -> Config:
@@ -43,9 +42,9 @@ class Array:
         return PAPER.override(**{"rows": ROWS, "softmax_lanes": ROWS // bits, **self.changes})
 
 
-def _array(columns: int, bits: int, rank: int, *, used: bool = True, **more: int) -> tuple[str, Array]:
+def _array(columns: int, bits: int, rank: int, **more: int) -> tuple[str, Array]:
     changes = {"columns": columns, "operand_bits": bits, "update_rank": rank, **more}
-    return f"{columns} columns, {bits} bits, rank {rank}", Array(changes, used)
+    return f"{columns} columns, {bits} bits, rank {rank}", Array(changes)
 
 
 ANCHOR = "`paper`"
@@ -57,8 +56,7 @@ ARRAYS = {
             _array(64, 8, 4),
             _array(128, 4, 8),
             _array(256, 4, 8),
-            _array(64, 4, 4, used=False),
-            _array(128, 8, 4, used=False),
+            _array(64, 4, 4),
         ]
     ),
 }
@@ -78,7 +76,6 @@ def measure_array(liberty: Path, array: Array) -> dict[str, Any]:
 def _figures(array: Array, run: TileResult) -> dict[str, Any]:
     return {
         "changes": dict(array.changes),
-        "used": array.used,
         "cycles": run.cycles,
         "macs": run.macs,
         "additions": run.additions,

@@ -50,10 +50,10 @@ def _free(
     return squares, dict(zip(names, every.tolist(), strict=True))
 
 
-def fit(arrays: Mapping[str, Mapping[str, Any]], anchor: str) -> dict[str, Any]:
-    """Weights by unit, event and kind; anchor: name of the array where all forms count as 1."""
+def fit(arrays: Mapping[str, Mapping[str, Any]], anchor: str, without: str = "") -> dict[str, Any]:
+    """Weights by unit, event and kind; anchor: name of the array where all forms count as 1; without: leave it out."""
     base = arrays[anchor]["energies"]
-    used = [each for name, each in arrays.items() if each["used"] and name != anchor]
+    used = [each for name, each in arrays.items() if name not in (anchor, without)]
     config, sizes = config_of(arrays[anchor]), [config_of(each) for each in used]
     weights: dict[str, Any] = {}
     for unit, events in GATES.items():

@@ -47,7 +47,11 @@ def summarize(arrays: Mapping[str, Mapping[str, Any]], added: Mapping[str, Any])
             for unit, mw in ((unit, events[LEAKAGE]) for unit, events in base["energies"].items())
         },
         "added": added,
-        "deviation_percent": {name: deviations(each, base, weights) for name, each in arrays.items()},
+        "deviation_percent": {
+            name: deviations(each, base, fit(arrays, ANCHOR, without=name))
+            for name, each in arrays.items()
+            if name != ANCHOR
+        },
     }
 
 
