@@ -20,47 +20,46 @@ from fusioncim_sim.gates.tile_energy import TileResult, engine_wires, run_tile
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.studies.cost.events import KINDS, busy_cycles, of_units
-from fusioncim_sim.system.size_forms import GATES, LEAKAGE, OP_ROWS, STREAM
+from fusioncim_sim.system.energy_sizes import BANKS
+from fusioncim_sim.system.size_forms import EVENTS, GATES, IDLE, IP_ROWS, LEAKAGE, OP_ROWS, STREAM, TILE
 
 PAPER = PRESETS["paper"].engine
 ROWS, TOKENS = 8, 128
+WIRES = "wires"
 PERIOD_NS = 1000 / CLOCK_MHZ
 SIZE_UNITS = {unit: [unit] for unit in GATES} | {"control": ["controller", "engine"]}
 """Units of an engine as `size_forms` has them."""
 
 
+PER_ROW = {(unit, event) for unit in (IP_ROWS, OP_ROWS, "softmax") for event in EVENTS} | {("normalizer", TILE)}
+"""What energies are of a row."""
+
+
 @dataclass(frozen=True)
 class Array:
-    """What differs from `PAPER`."""
+    """What differs from `PAPER`; placed: with wires."""
 
     changes: Mapping[str, Any]
+    placed: bool = True
 
     @property
     def config(self) -> Config:
         """With few rows."""
-        bits = self.changes.get("operand_bits", PAPER.operand_bits)
-        return PAPER.override(**{"rows": ROWS, "softmax_lanes": ROWS // bits, **self.changes})
-
-
-def _array(columns: int, bits: int, rank: int, **more: int) -> tuple[str, Array]:
-    changes = {"columns": columns, "operand_bits": bits, "update_rank": rank, **more}
-    return f"{columns} columns, {bits} bits, rank {rank}", Array(changes)
+        values = {"rows": ROWS, **self.changes}
+        bits = values.get("operand_bits", PAPER.operand_bits)
+        return PAPER.override(softmax_lanes=values["rows"] // bits, **values)
 
 
 ANCHOR = "`paper`"
 ARRAYS = {
     ANCHOR: Array({}),
-    **dict(
-        [
-            _array(64, 8, 8),
-            _array(64, 8, 4),
-            _array(128, 4, 8),
-            _array(256, 4, 8),
-            _array(64, 4, 4),
-        ]
-    ),
+    "64 columns, 8 bits, rank 8": Array({"columns": 64}),
+    "64 columns, 8 bits, rank 4": Array({"columns": 64, "update_rank": 4}),
+    "64 columns, 4 bits, rank 4": Array({"columns": 64, "operand_bits": 4, "update_rank": 4}),
+    "128 columns, 4 bits, rank 8": Array({"operand_bits": 4}),
+    "256 columns, 4 bits, rank 8": Array({"columns": 256, "operand_bits": 4, "rows": 4}, placed=False),
 }
-"""The measured arrays by name; `ANCHOR` is run by the study `cost`."""
+"""The measured arrays by name; `ANCHOR` is run by the study `cost`. The largest has fewer rows and no wires."""
 VARIED = ("columns", "operand_bits", "update_rank")
 """Parameters in which they differ."""
 
@@ -68,19 +67,20 @@ VARIED = ("columns", "operand_bits", "update_rank")
 def measure_array(liberty: Path, array: Array) -> dict[str, Any]:
     """Map, place and run it: energies by unit, event and kind."""
     config, library = array.config, load(liberty)
-    wires = engine_wires(config, library)
+    wires = engine_wires(config, library) if array.placed else None
     run = run_tile(config, library, heads_of(config), TOKENS, PERIOD_NS, wires=wires)
-    return _figures(array, run)
+    return figures_of(array, run)
 
 
-def _figures(array: Array, run: TileResult) -> dict[str, Any]:
+def figures_of(array: Array, run: TileResult) -> dict[str, Any]:
+    """For a file."""
     return {
         "changes": dict(array.changes),
         "cycles": run.cycles,
         "macs": run.macs,
         "additions": run.additions,
         "mismatches": run.mismatches,
-        "energies": energies(run),
+        "energies": energies(array, run),
     }
 
 
@@ -94,18 +94,27 @@ def heads_of(config: Config) -> list[Head]:
     return [replace(pair[0], q=q, k=k, v=v)]
 
 
-def energies(run: TileResult) -> dict[str, Any]:
-    """By unit, event and kind in fJ, leakage in mW; rows of the OP-CIM stream per block that is added to O."""
-    time_ns = run.clock_cycles * run.period_ns
-    per_block = busy_cycles(run) / run.additions
-    found = {}
+def energies(array: Array, run: TileResult) -> dict[str, Any]:
+    """By unit, event and kind in fJ, leakage in mW; some `PER_ROW`.
+
+    Rows of the OP-CIM stream per block that is added to O.
+    """
+    config, time_ns = run.config, run.clock_cycles * run.period_ns
+    kinds = [kind for kind in KINDS if array.placed or kind != WIRES]
+    found: dict[str, Any] = {}
     for unit, parts in SIZE_UNITS.items():
-        events = _by_event({kind: of_units(run, parts, kind) for kind in KINDS})
-        if unit == OP_ROWS:
-            events[STREAM] = {kind: round(fj * per_block, 1) for kind, fj in events[STREAM].items()}
+        of_kinds = {kind: of_units(run, parts, kind) for kind in kinds}
         leaked = sum((run.energies[part] for part in parts), Energy())
-        mw = {"logic": leaked.leakage, "banks": leaked.memory_leakage}
-        found[unit] = {**events, LEAKAGE: {kind: round(fj / time_ns * 1e-3, 6) for kind, fj in mw.items()}}
+        mw = {"logic": leaked.leakage, BANKS: leaked.memory_leakage}
+        found[unit] = {LEAKAGE: {kind: fj / time_ns * 1e-3 for kind, fj in mw.items()}}
+        for event in (STREAM, TILE, IDLE):
+            found[unit][event] = {kind: each[event] for kind, each in of_kinds.items()}
+        for event, values in found[unit].items():
+            many = config.rows if (unit, event) in PER_ROW else 1
+            many *= run.additions / config.rows / busy_cycles(run) if (unit, event) == (OP_ROWS, STREAM) else 1
+            found[unit][event] = {
+                kind: round(value / many, 6 if event == LEAKAGE else 2) for kind, value in values.items()
+            }
     return found
 
 
@@ -127,9 +136,4 @@ def stored_array(figures: Mapping[str, Any]) -> dict[str, Any]:
         mismatches=figures["mismatches"],
         phases=phases,
     )
-    return _figures(Array({}), run)
-
-
-def _by_event(kinds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    events = next(iter(kinds.values()))
-    return {event: {kind: round(each[event], 1) for kind, each in kinds.items()} for event in events}
+    return figures_of(Array({}), run)

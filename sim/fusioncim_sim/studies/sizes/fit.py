@@ -8,7 +8,7 @@ import numpy as np
 
 from fusioncim_golden.config import Config
 from fusioncim_sim.studies.cost.events import deviation, full_use_of
-from fusioncim_sim.studies.sizes.arrays import Array
+from fusioncim_sim.studies.sizes.arrays import PER_ROW, WIRES, Array
 from fusioncim_sim.system.energy_sizes import BANKS, UNITS_OF
 from fusioncim_sim.system.energy_table import EVENTS, STREAM
 from fusioncim_sim.system.size_forms import GATES, LEAKAGE, OP_ROWS, bank_energy, form, forms_of, weighted
@@ -52,20 +52,19 @@ def _free(
 
 def fit(arrays: Mapping[str, Mapping[str, Any]], anchor: str, without: str = "") -> dict[str, Any]:
     """Weights by unit, event and kind; anchor: name of the array where all forms count as 1; without: leave it out."""
-    base = arrays[anchor]["energies"]
+    base, config = arrays[anchor]["energies"], config_of(arrays[anchor])
     used = [each for name, each in arrays.items() if name not in (anchor, without)]
-    config, sizes = config_of(arrays[anchor]), [config_of(each) for each in used]
     weights: dict[str, Any] = {}
     for unit, events in GATES.items():
         weights[unit] = {}
         for event in events:
-            kinds = ("logic",) if event == LEAKAGE else ("logic", "wires", "glitches")
             weights[unit][event] = {}
-            for kind in kinds:
-                least = base[unit][event][kind]
-                taken = forms_of(unit, event, kind)
-                ratios = [each["energies"][unit][event][kind] / least for each in used] if least > 0 else []
-                weights[unit][event][kind] = weights_of(taken, config, sizes, ratios) if ratios else {taken[0]: 1.0}
+            for kind in ("logic",) if event == LEAKAGE else ("logic", WIRES, "glitches"):
+                least, forms = base[unit][event][kind], forms_of(unit, event, kind)
+                here = [each for each in used if kind in each["energies"][unit][event] and least > 0]
+                sizes = [config_of(each) for each in here]
+                ratios = [each["energies"][unit][event][kind] / least for each in here]
+                weights[unit][event][kind] = weights_of(forms, config, sizes, ratios) if here else {forms[0]: 1.0}
     return weights
 
 
@@ -97,17 +96,17 @@ def predicted(array: Mapping[str, Any], base: Mapping[str, Any], weights: Mappin
 def full_use(energies: Mapping[str, Any], array: Mapping[str, Any], unit: str, kinds: Iterable[str]) -> float:
     """Energy per cycle of an array that always streams, with the blocks that were added there."""
     config = config_of(array)
-    busy = array["macs"] / config.macs_per_cycle
-    per_cycle = array["additions"] / busy if unit == OP_ROWS else 1.0
-    events = {event: sum(energies[unit][event][kind] for kind in kinds) for event in EVENTS}
-    events[STREAM] *= per_cycle
+    rows = {event: config.rows if (unit, event) in PER_ROW else 1.0 for event in EVENTS}
+    if unit == OP_ROWS:
+        rows[STREAM] = array["additions"] * config.macs_per_cycle / array["macs"]
+    events = {event: sum(energies[unit][event][kind] for kind in kinds) * rows[event] for event in EVENTS}
     return full_use_of(events, config.operand_bits)
 
 
 def deviations(array: Mapping[str, Any], base: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, float]:
     """Of what is predicted from what was measured, in percent: by part of the engine, by kind, and of the engine."""
     found, here = predicted(array, base, weights), array["energies"]
-    kinds = ("logic", "wires", "glitches", BANKS)
+    kinds = [*here[OP_ROWS][STREAM]]
 
     def of(units: Iterable[str], some: Iterable[str]) -> float:
         sums = [sum(full_use(each, array, unit, some) for unit in units) for each in (found, here)]

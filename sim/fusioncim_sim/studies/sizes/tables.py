@@ -12,8 +12,6 @@ def sizes_table(sizes: Stored) -> str:
     """Every array, and how far what all others say about it is from what was measured."""
     columns = (*PARTS, *KINDS, WHOLE)
     rows = [("array, left out", *columns), ("---", *("---:" for _ in columns))]
-    order = sorted(sizes["deviation_percent"], key=lambda name: [*sizes["arrays"][name]["changes"].values()])
-    for name in order:
-        errors = sizes["deviation_percent"][name]
-        rows.append((name, *(f"{errors[part]:+.1f} %" for part in columns)))
+    for name, errors in sorted(sizes["deviation_percent"].items(), key=lambda each: int(each[0].split()[0])):
+        rows.append((name, *(f"{errors[part]:+.1f} %" if part in errors else "" for part in columns)))
     return markdown(rows)
