@@ -109,12 +109,13 @@ def energies(array: Array, run: TileResult) -> dict[str, Any]:
         found[unit] = {LEAKAGE: {kind: fj / time_ns * 1e-3 for kind, fj in mw.items()}}
         for event in (STREAM, TILE, IDLE):
             found[unit][event] = {kind: each[event] for kind, each in of_kinds.items()}
-        for event, values in found[unit].items():
-            many = config.rows if (unit, event) in PER_ROW else 1
-            many *= run.additions / config.rows / busy_cycles(run) if (unit, event) == (OP_ROWS, STREAM) else 1
-            found[unit][event] = {
-                kind: round(value / many, 6 if event == LEAKAGE else 2) for kind, value in values.items()
-            }
+        many = {event: config.rows if (unit, event) in PER_ROW else 1.0 for event in EVENTS}
+        if unit == OP_ROWS:
+            many[STREAM] = run.additions / busy_cycles(run)
+        found[unit] = {
+            event: {kind: round(value / many[event], 6 if event == LEAKAGE else 2) for kind, value in values.items()}
+            for event, values in found[unit].items()
+        }
     return found
 
 
