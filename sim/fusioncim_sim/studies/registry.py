@@ -56,7 +56,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "sizes": Subject(
         about="energy of engines with other columns, bits and rank, from gates",
-        time="half an hour",
+        time="a quarter of an hour",
         extra="place,sim,synth",
     ),
     "formats": Subject(
