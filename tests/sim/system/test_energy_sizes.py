@@ -25,6 +25,7 @@ from fusioncim_sim.system.size_forms import EVENTS, FORMS, GATES, bank_energy
 
 PAPER = PRESETS["paper"]
 TABLE, SIZES = read_table(default_table()), read_sizes(default_table("sizes.json"))
+COLUMNS = "{:g} to {:g}".format(*SIZES.ranges["columns"])
 COUNTERS = Counts(cycles=100_000, mac_cycles=1_000_000)
 
 
@@ -102,7 +103,7 @@ def test_presets_have_energies():
         assert estimate.percent == SIZES.percent
         assert {*estimate.parameters} <= {*SCALED}
         assert not {*estimate.parameters, *estimate.as_is} & ({*FREE} - {"softmax_lanes"})
-    assert fitted(TABLE, PRESETS["tiny"]).estimate.beyond == ("columns 16 (64 to 256)", "update_rank 2 (4 to 8)")
+    assert fitted(TABLE, PRESETS["tiny"]).estimate.beyond == (f"columns 16 ({COLUMNS})", "update_rank 2 (4 to 8)")
 
 
 def test_lanes_with_fewer_rows():
@@ -119,8 +120,8 @@ def test_an_estimate_in_words():
     words = fitted(TABLE, of(columns=512, words=8, alibi=True)).estimate.words
     assert words == (
         "Energies are scaled from the measured chip in columns, words. An engine's are within "
-        f"{SIZES.percent:.1f} % on each of {SIZES.arrays} arrays left out in turn. Beyond what was measured: columns "
-        "512 (64 to 256). By structure alone: words. Not in the energies: alibi."
+        f"{SIZES.percent:.1f} % on each of {SIZES.arrays} arrays left out in turn. Beyond what was measured: "
+        f"columns 512 ({COLUMNS}). By structure alone: words. Not in the energies: alibi."
     )
     assert fitted(TABLE, of(bus_bits=256)).estimate.words == (
         "Energies are scaled from the measured chip in bus_bits. By structure alone: bus_bits."

@@ -25,7 +25,6 @@ from fusioncim_sim.system.size_forms import EVENTS, GATES, IDLE, IP_ROWS, LEAKAG
 
 PAPER = PRESETS["paper"].engine
 ROWS, TOKENS = 8, 128
-WIRES = "wires"
 PERIOD_NS = 1000 / CLOCK_MHZ
 SIZE_UNITS = {unit: [unit] for unit in GATES} | {"control": ["controller", "engine"]}
 """Units of an engine as `size_forms` has them."""
@@ -37,10 +36,9 @@ PER_ROW = {(unit, event) for unit in (IP_ROWS, OP_ROWS, "softmax") for event in 
 
 @dataclass(frozen=True)
 class Array:
-    """What differs from `PAPER`; placed: with wires."""
+    """What differs from `PAPER`."""
 
     changes: Mapping[str, Any]
-    placed: bool = True
 
     @property
     def config(self) -> Config:
@@ -57,9 +55,9 @@ ARRAYS = {
     "64 columns, 8 bits, rank 4": Array({"columns": 64, "update_rank": 4}),
     "64 columns, 4 bits, rank 4": Array({"columns": 64, "operand_bits": 4, "update_rank": 4}),
     "128 columns, 4 bits, rank 8": Array({"operand_bits": 4}),
-    "256 columns, 4 bits, rank 8": Array({"columns": 256, "operand_bits": 4, "rows": 4}, placed=False),
+    "256 columns, 4 bits, rank 8": Array({"columns": 256, "operand_bits": 4}),
 }
-"""The measured arrays by name; `ANCHOR` is run by the study `cost`. The largest has fewer rows and no wires."""
+"""The measured arrays by name; `ANCHOR` is run by the study `cost`."""
 VARIED = ("columns", "operand_bits", "update_rank")
 """Parameters in which they differ."""
 
@@ -67,7 +65,7 @@ VARIED = ("columns", "operand_bits", "update_rank")
 def measure_array(liberty: Path, array: Array) -> dict[str, Any]:
     """Map, place and run it: energies by unit, event and kind."""
     config, library = array.config, load(liberty)
-    wires = engine_wires(config, library) if array.placed else None
+    wires = engine_wires(config, library)
     run = run_tile(config, library, heads_of(config), TOKENS, PERIOD_NS, wires=wires)
     return figures_of(array, run)
 
@@ -80,7 +78,7 @@ def figures_of(array: Array, run: TileResult) -> dict[str, Any]:
         "macs": run.macs,
         "additions": run.additions,
         "mismatches": run.mismatches,
-        "energies": energies(array, run),
+        "energies": energies(run),
     }
 
 
@@ -94,16 +92,15 @@ def heads_of(config: Config) -> list[Head]:
     return [replace(pair[0], q=q, k=k, v=v)]
 
 
-def energies(array: Array, run: TileResult) -> dict[str, Any]:
+def energies(run: TileResult) -> dict[str, Any]:
     """By unit, event and kind in fJ, leakage in mW; some `PER_ROW`.
 
     Rows of the OP-CIM stream per block that is added to O.
     """
     config, time_ns = run.config, run.clock_cycles * run.period_ns
-    kinds = [kind for kind in KINDS if array.placed or kind != WIRES]
     found: dict[str, Any] = {}
     for unit, parts in SIZE_UNITS.items():
-        of_kinds = {kind: of_units(run, parts, kind) for kind in kinds}
+        of_kinds = {kind: of_units(run, parts, kind) for kind in KINDS}
         leaked = sum((run.energies[part] for part in parts), Energy())
         mw = {"logic": leaked.leakage, BANKS: leaked.memory_leakage}
         found[unit] = {LEAKAGE: {kind: fj / time_ns * 1e-3 for kind, fj in mw.items()}}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fusioncim_golden.config import Config
-from fusioncim_sim.studies.cost.events import deviation, full_use_of
-from fusioncim_sim.studies.sizes.arrays import PER_ROW, WIRES, Array
+from fusioncim_sim.studies.cost.events import KINDS, deviation, full_use_of
+from fusioncim_sim.studies.sizes.arrays import PER_ROW, Array
 from fusioncim_sim.system.energy_sizes import BANKS, UNITS_OF
 from fusioncim_sim.system.energy_table import EVENTS, STREAM
 from fusioncim_sim.system.size_forms import GATES, LEAKAGE, OP_ROWS, bank_energy, form, forms_of, weighted
@@ -54,17 +54,16 @@ def fit(arrays: Mapping[str, Mapping[str, Any]], anchor: str, without: str = "")
     """Weights by unit, event and kind; anchor: name of the array where all forms count as 1; without: leave it out."""
     base, config = arrays[anchor]["energies"], config_of(arrays[anchor])
     used = [each for name, each in arrays.items() if name not in (anchor, without)]
+    sizes = [config_of(each) for each in used]
     weights: dict[str, Any] = {}
     for unit, events in GATES.items():
         weights[unit] = {}
         for event in events:
             weights[unit][event] = {}
-            for kind in ("logic",) if event == LEAKAGE else ("logic", WIRES, "glitches"):
+            for kind in ("logic",) if event == LEAKAGE else ("logic", "wires", "glitches"):
                 least, forms = base[unit][event][kind], forms_of(unit, event, kind)
-                here = [each for each in used if kind in each["energies"][unit][event] and least > 0]
-                sizes = [config_of(each) for each in here]
-                ratios = [each["energies"][unit][event][kind] / least for each in here]
-                weights[unit][event][kind] = weights_of(forms, config, sizes, ratios) if here else {forms[0]: 1.0}
+                ratios = [each["energies"][unit][event][kind] / least for each in used] if least > 0 else []
+                weights[unit][event][kind] = weights_of(forms, config, sizes, ratios) if ratios else {forms[0]: 1.0}
     return weights
 
 
@@ -106,14 +105,13 @@ def full_use(energies: Mapping[str, Any], array: Mapping[str, Any], unit: str, k
 def deviations(array: Mapping[str, Any], base: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, float]:
     """Of what is predicted from what was measured, in percent: by part of the engine, by kind, and of the engine."""
     found, here = predicted(array, base, weights), array["energies"]
-    kinds = [*here[OP_ROWS][STREAM]]
 
     def of(units: Iterable[str], some: Iterable[str]) -> float:
         sums = [sum(full_use(each, array, unit, some) for unit in units) for each in (found, here)]
         return deviation(*sums)
 
     return {
-        **{part: of(dict.fromkeys(units), kinds) for part, units in UNITS_OF.items()},
-        **{kind: of(GATES, [kind]) for kind in kinds},
-        "engine": of(GATES, kinds),
+        **{part: of(dict.fromkeys(units), KINDS) for part, units in UNITS_OF.items()},
+        **{kind: of(GATES, [kind]) for kind in KINDS},
+        "engine": of(GATES, KINDS),
     }

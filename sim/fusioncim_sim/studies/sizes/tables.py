@@ -13,5 +13,5 @@ def sizes_table(sizes: Stored) -> str:
     columns = (*PARTS, *KINDS, WHOLE)
     rows = [("array, left out", *columns), ("---", *("---:" for _ in columns))]
     for name, errors in sorted(sizes["deviation_percent"].items(), key=lambda each: int(each[0].split()[0])):
-        rows.append((name, *(f"{errors[part]:+.1f} %" if part in errors else "" for part in columns)))
+        rows.append((name, *(f"{errors[part]:+.1f} %" for part in columns)))
     return markdown(rows)
