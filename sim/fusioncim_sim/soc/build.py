@@ -1,0 +1,45 @@
+"""Builds the simulation of a system: its Verilog, the chip's and the core's, compiled with simulation.cpp."""
+
+from pathlib import Path
+
+from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.chip.chip import Chip
+from fusioncim.lib.bank import SRAM
+from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_sim.library import build as library
+from fusioncim_sim.rtl.programs import BLOCKS, verilate
+from fusioncim_sim.rtl.simulators import require_verilator
+from fusioncim_sim.soc.memory_map import SHARED
+from fusioncim_sim.soc.processor import core_source, core_version
+from fusioncim_sim.soc.system import DIVISOR, System
+
+HERE = Path(__file__).parent
+SOURCE, RAM = HERE / "simulation.cpp", HERE / "word_ram.v"
+MEMORY = library.HERE / "memory.hpp"
+COMPILER = ("-std=gnu++17", f"-I{library.HERE}")
+
+
+def build_simulation(chip: ChipConfig) -> Path:
+    """The program that simulates the system of a chip, a file of the build directory."""
+    tools = [require_verilator(""), core_version(), repr((library.OPTIONS, COMPILER, library.MAKE_FLAGS, BLOCKS))]
+    name, text = cached_verilog(System(chip))
+    texts = [text, cached_verilog(Chip(chip))[1], RAM.read_text(encoding="utf-8")]
+    # The core comes last: its directives would go for what follows.
+    verilog = "".join(map(without_comments, texts)) + core_source().read_text(encoding="utf-8")
+    bank = without_comments(SRAM.read_text(encoding="utf-8"))
+    sources = [path.read_text(encoding="utf-8") for path in (SOURCE, MEMORY)]
+    place = build_root() / "systems" / f"{name}-{short_hash(verilog, bank, defines(chip), *sources, *tools)}"
+    with filled_once(place) as scratch:
+        if scratch:
+            (scratch / f"{name}.v").write_text(verilog, encoding="utf-8")
+            (scratch / "chip_config.h").write_text(defines(chip), encoding="utf-8")
+            options = [*library.OPTIONS, "-CFLAGS", " ".join([*COMPILER, f"-I{scratch}"]), "-LDFLAGS", "-pthread"]
+            objects = place.with_name(f"verilator-{short_hash(*tools)}")
+            verilate(scratch, name, "simulation", options, SOURCE, library.MAKE_FLAGS, objects)
+    return place / "simulation"
+
+
+def defines(chip: ChipConfig) -> str:
+    """What simulation.cpp must know, as C."""
+    return library.defines(chip, trace=False) + f"#define FUSIONCIM_SHARED {SHARED}u\n#define FUSIONCIM_DIVISOR {DIVISOR}\n"
