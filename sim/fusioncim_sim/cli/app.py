@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli import generate, library, measure, physical, quality, simulate, system
+from fusioncim_sim.cli import generate, library, measure, physical, quality, simulate, soc, system
 from fusioncim_sim.cli.errors import Commands
 from fusioncim_sim.cli.verbosity import Quiet, Verbose, set_verbosity, with_verbosity
 
@@ -41,6 +41,7 @@ for command in (
     generate.generate,
     library.build_model,
     simulate.simulate,
+    soc.soc,
     physical.synth,
     physical.timing,
     physical.power,

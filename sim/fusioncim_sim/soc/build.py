@@ -8,8 +8,7 @@ from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.library import build as library
-from fusioncim_sim.rtl.programs import BLOCKS, verilate
-from fusioncim_sim.rtl.simulators import require_verilator
+from fusioncim_sim.rtl.programs import verilate
 from fusioncim_sim.soc.memory_map import SHARED
 from fusioncim_sim.soc.processor import core_source, core_version
 from fusioncim_sim.soc.system import DIVISOR, System
@@ -17,12 +16,13 @@ from fusioncim_sim.soc.system import DIVISOR, System
 HERE = Path(__file__).parent
 SOURCE, RAM = HERE / "simulation.cpp", HERE / "word_ram.v"
 MEMORY = library.HERE / "memory.hpp"
-COMPILER = ("-std=gnu++17", f"-I{library.HERE}")
+MAKE_FLAGS = ("OPT_FAST=-O1", *library.MAKE_FLAGS[1:])
+"""For a run of seconds, compiling with more would take longer than it saves."""
 
 
 def build_simulation(chip: ChipConfig) -> Path:
     """The program that simulates the system of a chip, a file of the build directory."""
-    tools = [require_verilator(""), core_version(), repr((library.OPTIONS, COMPILER, library.MAKE_FLAGS, BLOCKS))]
+    tools = [*library.versions(), core_version(), repr(MAKE_FLAGS)]
     name, text = cached_verilog(System(chip))
     texts = [text, cached_verilog(Chip(chip))[1], RAM.read_text(encoding="utf-8")]
     # The core comes last: its directives would go for what follows.
@@ -34,12 +34,14 @@ def build_simulation(chip: ChipConfig) -> Path:
         if scratch:
             (scratch / f"{name}.v").write_text(verilog, encoding="utf-8")
             (scratch / "chip_config.h").write_text(defines(chip), encoding="utf-8")
-            options = [*library.OPTIONS, "-CFLAGS", " ".join([*COMPILER, f"-I{scratch}"]), "-LDFLAGS", "-pthread"]
-            objects = place.with_name(f"verilator-{short_hash(*tools)}")
-            verilate(scratch, name, "simulation", options, SOURCE, library.MAKE_FLAGS, objects)
+            flags = [*library.COMPILER, f"-I{library.HERE}", f"-I{scratch}"]
+            options = [*library.OPTIONS, "-CFLAGS", " ".join(flags), "-LDFLAGS", "-pthread"]
+            verilate(scratch, name, "simulation", options, SOURCE, MAKE_FLAGS, library.runtime())
     return place / "simulation"
 
 
 def defines(chip: ChipConfig) -> str:
     """What simulation.cpp must know, as C."""
-    return library.defines(chip, trace=False) + f"#define FUSIONCIM_SHARED {SHARED}u\n#define FUSIONCIM_DIVISOR {DIVISOR}\n"
+    own = {"SHARED": f"{SHARED}u", "DIVISOR": DIVISOR}
+    lines = (f"#define FUSIONCIM_{name} {value}\n" for name, value in own.items())
+    return library.defines(chip, trace=False) + "".join(lines)

@@ -3,19 +3,19 @@
 The operands lie in the shared memory as the linker puts them there; the program has their addresses from it.
 """
 
-import os
-import sys
+import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-from fusioncim.build.cache import build_root
+from fusioncim.build.c_compiler import CLANG, RISCV, environment
 from fusioncim.build.program import run_program
 from fusioncim.chip.software.driver_files import files as driver_files
 from fusioncim.chip.software.record_files import files as record_files
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.quantize import Heads
-from fusioncim_golden.scale_table import pack_scales
+from fusioncim_golden.input_file import read_text
+from fusioncim_golden.quantize import LOG2_E, Heads
 from fusioncim_sim.rtl.job_places import LINE_BYTES
 from fusioncim_sim.rtl.tensor_bytes import pack_integers
 from fusioncim_sim.soc import memory_map
@@ -23,51 +23,65 @@ from fusioncim_sim.soc.elf import Linked, read_elf
 
 SOURCES = Path(__file__).with_name("firmware")
 MAIN = SOURCES / "main.c"
-TARGET = ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+zicsr")
-FLAGS = ("-std=c99", "-Os", "-g", "-ffreestanding", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-Os", "-g", "-Wall", "-Wextra", "-Werror")
 
 
 def link(
-    chip: ChipConfig, name: str, head: Heads, folder: Path, *, main: Path = MAIN, defines: Mapping[str, int] | None = None
+    chip: ChipConfig,
+    name: str,
+    head: Heads,
+    folder: Path,
+    *,
+    main: Path = MAIN,
+    defines: Mapping[str, int] | None = None,
 ) -> Linked:
     """Compile and link the firmware of a chip that computes a head, in a folder.
 
     main: its program. defines: macros that replace those of the system.
     """
-    headers = {name: text for name, text in driver_files(chip).items() if name.endswith(".h")} | record_files()
-    texts = headers | {name: text for name, text in driver_files(chip).items() if name.endswith(".c")}
-    texts |= {path.name: path.read_text(encoding="utf-8") for path in SOURCES.iterdir()} | head_files(name, head)
+    texts = driver_files(chip) | record_files()
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in SOURCES.iterdir()}
+    texts |= head_files(name, head)
     texts |= {"system_map.h": memory_map.header(), "memory.ld": memory_map.linker_script()}
-    texts["main.c"] = main.read_text(encoding="utf-8")
+    texts["main.c"] = read_text("the firmware", main)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
     for part, vectors in (("q", head.q[0]), ("k", head.k), ("v", head.v)):
         (folder / f"head_{part}.bin").write_bytes(pack_integers(vectors, chip.engine.operand_bits).tobytes())
     sources = sorted(file for file in texts if file.endswith((".c", ".S")))
     command = [
-        *(sys.executable, "-m", "ziglang", "cc", *TARGET, *FLAGS),
+        *(*CLANG, *RISCV, *FLAGS),
         *(f"-D{macro}={value}" for macro, value in (defines or {}).items()),
         *("-Wl,-T,link.ld", "-Wl,-e,_start", "-o", "firmware.elf", *sources),
     ]
+    require_compiler()
     done = run_program(command, directory=folder, environment=environment())
     if done.returncode:
-        raise InputError(f"the firmware must compile, and does not:\n{done.stderr.strip()}")
+        lines = done.stderr.splitlines() or ["no reason is given"]
+        reason = next((line for line in lines if "error" in line), lines[0])
+        raise InputError(f"the firmware must compile ({reason.strip()}): {main}")
     return read_elf(folder / "firmware.elf")
+
+
+def require_compiler() -> None:
+    """Refuse to go on without the compiler."""
+    if not find_spec("ziglang"):
+        raise InputError("the C compiler for RISC-V is missing: install it with pip install 'fusioncim[soc]'")
 
 
 def head_files(name: str, head: Heads) -> dict[str, str]:
     """The head for the program: head.h and head.S, which takes its operands from head_q.bin, head_k.bin, head_v.bin."""
     _, queries, dimension = head.q.shape
-    (scale,) = pack_scales(head.mantissa[:, 0], head.shift[:, 0], head.centred)
-    values = {"QUERIES": queries, "KEYS": len(head.k), "DIMENSION": dimension, "SCALE": f"{int(scale):#x}"}
-    lines = [f'#define HEAD_NAME "{name}"', *(f"#define HEAD_{key} {value}u" for key, value in values.items())]
-    places = [
-        f'    .balign {LINE_BYTES}\n    .globl head_{part}\nhead_{part}:\n    .incbin "head_{part}.bin"\n' for part in "qkv"
-    ]
-    return {"head.h": "\n".join([*lines, ""]), "head.S": '    .section .shared, "aw"\n' + "".join(places)}
+    scale = float(head.scale_q[0, 0]) * head.scale_k * head.softmax_scale * LOG2_E
+    values = {"QUERIES": f"{queries}u", "KEYS": f"{len(head.k)}u", "DIMENSION": f"{dimension}u"}
+    values |= {"SCORE_SCALE": repr(scale), "CENTRED": str(int(head.centred)), "NAME": json.dumps(name)}
+    lines = ('.section .shared, "aw"', *(line for part in "qkv" for line in operand(f"head_{part}")))
+    return {
+        "head.h": "".join(f"#define HEAD_{key} {value}\n" for key, value in values.items()),
+        "head.S": "".join(f"{line}\n" for line in lines),
+    }
 
 
-def environment() -> dict[str, str]:
-    """That of the compiler, which keeps what it compiles."""
-    place = str(build_root() / "zig")
-    return {**os.environ, "ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place}
+def operand(name: str) -> tuple[str, ...]:
+    """A file in the shared memory, in assembler."""
+    return f".balign {LINE_BYTES}", f".globl {name}", f"{name}:", f'.incbin "{name}.bin"'

@@ -20,6 +20,8 @@ SYMBOLS = {
     "UART_DATA": UART + UART_DATA,
     "UART_STATUS": UART + UART_STATUS,
     "FINISHER": FINISHER,
+    "MEMORY": SHARED,
+    "MEMORY_BYTES": SHARED_BYTES,
     "LINE_BYTES": LINE_BYTES,
     "CHIP_INTERRUPT": CHIP_INTERRUPT,
     "INTERRUPT_OFFSET": INTERRUPT_OFFSET,
@@ -29,7 +31,8 @@ SYMBOLS = {
 
 def header() -> str:
     """C, for assembler as well. What the compiler is told goes first."""
-    return "".join(f"#ifndef SYSTEM_{name}\n#define SYSTEM_{name} {value:#x}\n#endif\n" for name, value in SYMBOLS.items())
+    macros = {f"SYSTEM_{name}": f"{value:#x}" for name, value in SYMBOLS.items()}
+    return "".join(f"#ifndef {name}\n#define {name} {value}\n#endif\n" for name, value in macros.items())
 
 
 def linker_script() -> str:

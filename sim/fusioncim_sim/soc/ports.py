@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from fusioncim.chip.axi import (
     DATA_NONSECURE,
@@ -78,8 +78,10 @@ class MemoryPort(wiring.Component):
         for channel in ("ar", "aw"):
             fields = {
                 "addr": Cat(Const(0, beat_bits), self.address[beat_bits:]),
-                **{"id": 0, "len": 0, "size": beat_bits, "burst": INCREMENTING, "lock": 0},
-                **{"cache": NORMAL_BUFFERABLE, "prot": DATA_NONSECURE},
+                "size": beat_bits,
+                "burst": INCREMENTING,
+                "cache": NORMAL_BUFFERABLE,
+                "prot": DATA_NONSECURE,
             }
             m.d.comb += [getattr(self, f"m_axi_{channel}{name}").eq(value) for name, value in fields.items()]
         m.d.comb += [

@@ -1,6 +1,6 @@
 """The RISC-V core: PicoRV32 as its authors wrote it, from the package pythondata-cpu-picorv32 (ISC licence).
 
-It has RV32IM, interrupts and counters. Its memory interface asks for one word at a time: `valid` stays until `ready`.
+It has RV32IMC, interrupts and counters. Its memory interface asks for one word at a time: `valid` stays until `ready`.
 """
 
 import importlib.metadata
@@ -16,6 +16,7 @@ from fusioncim_sim.soc.memory_map import CHIP_INTERRUPT, ENTRY_OFFSET, INTERRUPT
 from fusioncim_sim.soc.word_bus import word_bus
 
 PACKAGE = "pythondata_cpu_picorv32"
+
 
 def core_source() -> Path:
     """The Verilog of the core."""
@@ -46,6 +47,7 @@ class Processor(wiring.Component):
         m = Module()
         m.submodules.core = Instance(
             "picorv32",
+            p_COMPRESSED_ISA=1,
             p_ENABLE_MUL=1,
             p_ENABLE_DIV=1,
             p_BARREL_SHIFTER=1,

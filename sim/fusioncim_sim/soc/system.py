@@ -76,7 +76,10 @@ class System(wiring.Component):
             {
                 **memory_members(self.chip),
                 **{CORE + name.removeprefix(MEMORY): member for name, member in core.items()},
-                **{"tx": Out(1, init=1), "finished": Out(1), "code": Out(8), "trap": Out(1)},
+                "tx": Out(1, init=1),
+                "finished": Out(1),
+                "code": Out(8),
+                "trap": Out(1),
             }
         )
 

@@ -1,5 +1,5 @@
 /* Computes the head of head.h twice, once with the interrupt and once by polling, and reports on the serial line. */
-#include "fusioncim.h"
+#include "fusioncim_data.h"
 #include "head.h"
 #include "system.h"
 
@@ -15,8 +15,10 @@ extern const uint8_t head_q[], head_k[], head_v[];
 /* The host compares both with the golden model. */
 SYSTEM_SHARED uint8_t output_by_interrupt[HEAD_QUERIES * ROW_BYTES];
 SYSTEM_SHARED uint8_t output_by_polling[HEAD_QUERIES * ROW_BYTES];
-static SYSTEM_SHARED volatile uint32_t scales[1];
+static SYSTEM_SHARED uint8_t scales[FUSIONCIM_LIMIT_SCALE_BYTES];
 static uint8_t record[FUSIONCIM_LIMIT_JOB_BYTES] __attribute__((section(".shared"), aligned(FUSIONCIM_LIMIT_JOB_BYTES)));
+
+static const fusioncim_memory_t memory = {(uint8_t *)SYSTEM_MEMORY, SYSTEM_MEMORY, SYSTEM_MEMORY_BYTES};
 
 static fusioncim_t chip;
 
@@ -38,21 +40,6 @@ static void value(const char *name, int64_t number)
     system_text(name);
     system_text(" ");
     system_number(number);
-    system_text("\n");
-}
-
-static int connect(void)
-{
-    switch (fusioncim_connect(&chip, SYSTEM_CHIP, POLLS)) {
-    case FUSIONCIM_DONE:
-        return 0;
-    case FUSIONCIM_OTHER_VERSION:
-        return failed("the chip's registers are of another version than this driver");
-    case FUSIONCIM_OTHER_CONFIGURATION:
-        return failed("the chip has another configuration than this driver");
-    default:
-        return failed("no FusionCIM chip answers");
-    }
 }
 
 static uint64_t address(const volatile void *place)
@@ -80,27 +67,22 @@ static void describe(fusioncim_job_t *job, const uint8_t *output)
     job->output_bits = FUSIONCIM_CHIP_OUTPUT_BITS;
 }
 
-static int run_with_interrupt(fusioncim_outcome_t *outcome)
+static fusioncim_result_t run_with_interrupt(fusioncim_outcome_t *outcome)
 {
-    uint16_t number;
+    uint32_t number;
     fusioncim_result_t result;
     fusioncim_enable_interrupts(&chip, FUSIONCIM_IRQ_ENABLE_DONE_MASK | FUSIONCIM_IRQ_ENABLE_ERROR_MASK);
     result = fusioncim_submit(&chip, address(record), &number);
-    if (result != FUSIONCIM_DONE) {
-        return failed("the chip does not take the job");
-    }
-    if (!system_wait(MOST_CYCLES)) {
-        return failed("the chip does not interrupt");
+    if (result == FUSIONCIM_DONE && !system_wait(MOST_CYCLES)) {
+        return FUSIONCIM_TIMEOUT;
     }
     fusioncim_enable_interrupts(&chip, 0);
-    result = fusioncim_wait(&chip, number, outcome);
-    return result == FUSIONCIM_DONE || result == FUSIONCIM_JOB_FAILED ? 0 : failed("the job does not end");
+    return result == FUSIONCIM_DONE ? fusioncim_wait(&chip, number, outcome) : result;
 }
 
-static int run_by_polling(fusioncim_outcome_t *outcome)
+static fusioncim_result_t run_by_polling(fusioncim_outcome_t *outcome)
 {
-    fusioncim_result_t result = fusioncim_run(&chip, address(record), outcome);
-    return result == FUSIONCIM_DONE || result == FUSIONCIM_JOB_FAILED ? 0 : failed("the job does not end");
+    return fusioncim_run(&chip, address(record), outcome);
 }
 
 /* FNV-1a over words of 32 bits. */
@@ -115,11 +97,12 @@ static uint32_t checksum(const volatile uint8_t *output)
     return sum;
 }
 
-static int run(const char *how, int (*runner)(fusioncim_outcome_t *), const uint8_t *output)
+static int run(const char *how, fusioncim_result_t (*runner)(fusioncim_outcome_t *), const uint8_t *output)
 {
     fusioncim_job_t job;
     fusioncim_outcome_t outcome;
     fusioncim_counters_t counters;
+    fusioncim_result_t result;
     enum fusioncim_status status;
     uint32_t begun, checked, written, ended;
     describe(&job, output);
@@ -128,61 +111,81 @@ static int run(const char *how, int (*runner)(fusioncim_outcome_t *), const uint
     if (status != FUSIONCIM_STATUS_OK) {
         return failed(fusioncim_status_words(status));
     }
+    result = fusioncim_check_memory(&memory, &job);
+    if (result != FUSIONCIM_DONE) {
+        return failed(fusioncim_result_words(result));
+    }
     checked = system_cycles();
     fusioncim_write_job(record, &job);
-    fusioncim_clear_counters(&chip);
     written = system_cycles();
-    if (runner(&outcome) != 0) {
-        return 1;
-    }
+    fusioncim_clear_counters(&chip);
+    result = runner(&outcome);
     ended = system_cycles();
+    if (result == FUSIONCIM_JOB_FAILED) {
+        return failed(fusioncim_status_words(outcome.status));
+    }
+    if (result != FUSIONCIM_DONE) {
+        return failed(fusioncim_result_words(result));
+    }
     fusioncim_read_counters(&chip, &counters);
-    system_text("run ");
     system_text(how);
-    system_text("\n");
-    system_text("status ");
-    system_text(fusioncim_status_words(outcome.status));
-    system_text("\n");
-    value("check_cycles", checked - begun);
-    value("record_cycles", written - checked);
-    value("run_cycles", ended - written);
-    value("chip_cycles", (int64_t)counters.cycles);
-    value("mac_cycles", (int64_t)counters.mac_cycles);
-    value("bytes_output", (int64_t)counters.bytes_output);
-    system_text("checksum ");
+    value(": the chip", (int64_t)counters.cycles);
+    value(" cycles, from job to result", ended - written);
+    value(", checks before it", checked - begun);
+    value(", its record", written - checked);
+    system_text("; checksum ");
     system_hex(checksum(output));
     system_text("\n");
-    return outcome.status == FUSIONCIM_STATUS_OK ? 0 : 1;
+    return 0;
 }
 
-static void show_row(const volatile uint8_t *output)
+/* The scale of the scores as a word of the chip's table. */
+static int write_scale(void)
 {
-    uint32_t n;
-    system_text("output");
-    for (n = 0; n < SHOWN; n++) {
-#if FUSIONCIM_CHIP_OUTPUT_BITS == 8u
-        system_text(" ");
-        system_number(((const volatile int8_t *)output)[n]);
-#else
-        system_text(" ");
-        system_number(((const volatile int16_t *)(const volatile void *)output)[n]);
-#endif
+    uint32_t word;
+    fusioncim_result_t result = fusioncim_score_scale(HEAD_SCORE_SCALE, FUSIONCIM_NEAREST, &word);
+    if (result != FUSIONCIM_DONE) {
+        return failed(fusioncim_result_words(result));
     }
-    system_text("\n");
+    fusioncim_write_word(scales, 0, HEAD_CENTRED ? word | FUSIONCIM_CENTRED : word);
+    return 0;
+}
+
+static int show_last_row(const uint8_t *output)
+{
+    static int16_t values[HEAD_DIMENSION];
+    fusioncim_job_t job;
+    fusioncim_result_t result;
+    uint32_t n;
+    describe(&job, output);
+    result = fusioncim_read_output(&memory, &job, HEAD_QUERIES - 1u, 0, values);
+    if (result != FUSIONCIM_DONE) {
+        return failed(fusioncim_result_words(result));
+    }
+    system_text("last row:");
+    for (n = 0; n < SHOWN; n++) {
+        value("", values[n]);
+    }
+    system_text(" ..\n");
+    return 0;
 }
 
 int main(void)
 {
-    system_text("head " HEAD_NAME "\n");
-    if (connect() != 0) {
+    fusioncim_result_t result = fusioncim_connect(&chip, SYSTEM_CHIP, POLLS);
+    if (result != FUSIONCIM_DONE) {
+        return failed(fusioncim_result_words(result));
+    }
+    value("FusionCIM: engines", FUSIONCIM_CHIP_ENGINES);
+    value(", each of rows", FUSIONCIM_CHIP_ROWS);
+    value(" and columns", FUSIONCIM_CHIP_COLUMNS);
+    value("; head " HEAD_NAME " of queries", HEAD_QUERIES);
+    value(" and dimension", HEAD_DIMENSION);
+    system_text("\n");
+    if (write_scale() != 0 || run("interrupt", run_with_interrupt, output_by_interrupt) != 0
+        || run("polling", run_by_polling, output_by_polling) != 0 || show_last_row(output_by_polling) != 0) {
         return 1;
     }
-    scales[0] = HEAD_SCALE;
-    if (run("interrupt", run_with_interrupt, output_by_interrupt) != 0
-        || run("polling", run_by_polling, output_by_polling) != 0) {
-        return 1;
-    }
-    show_row(output_by_polling);
     system_text("done\n");
     return 0;
 }

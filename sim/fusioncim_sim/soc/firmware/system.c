@@ -63,7 +63,7 @@ int system_wait(uint32_t cycles)
 uint32_t system_cycles(void)
 {
     uint32_t cycles;
-    __asm__ volatile("rdcycle %0" : "=r"(cycles) : : "memory");
+    __asm__ volatile(".insn i 0x73, 2, %0, x0, -1024" : "=r"(cycles) : : "memory"); /* rdcycle */
     return cycles;
 }
 
@@ -85,12 +85,17 @@ void system_number(int64_t number)
 {
     char digits[21];
     char *first = digits + sizeof digits - 1;
+    uint32_t low;
     uint64_t rest = number < 0 ? 0u - (uint64_t)number : (uint64_t)number;
     *first = '\0';
-    do {
+    while (rest > UINT32_MAX) {
         *--first = (char)('0' + rest % 10u);
         rest /= 10u;
-    } while (rest != 0u);
+    }
+    /* The core divides 32 bits by itself. */
+    for (low = (uint32_t)rest; low != 0u || *first == '\0'; low /= 10u) {
+        *--first = (char)('0' + low % 10u);
+    }
     if (number < 0) {
         *--first = '-';
     }

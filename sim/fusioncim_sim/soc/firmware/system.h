@@ -6,7 +6,8 @@
 
 #include "system_map.h"
 
-/* In memory that the chip reads and writes, on a line of its own. */
+/* In memory that the chip reads and writes, on a line of its own. The core has no caches, and its writes are complete
+ * when it goes on. */
 #define SYSTEM_SHARED __attribute__((section(".shared"), aligned(SYSTEM_LINE_BYTES)))
 
 /* Text, and numbers in it: system_number writes a signed one, system_hex eight digits. */
