@@ -1,6 +1,5 @@
 """The command that runs firmware on a system on chip."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,15 +30,10 @@ def soc(
 
     Example: fusioncim soc --preset small --head sink --tokens 64
     """
-    from fusioncim.build.workers import run_all
     from fusioncim_golden.job import check_groups
     from fusioncim_sim.heads.captured import named
-    from fusioncim_sim.rtl.simulators import require_verilator
-    from fusioncim_sim.screen.soc import soc_page
-    from fusioncim_sim.soc.build import build_simulation
     from fusioncim_sim.soc.firmware import MAIN, require_compiler
     from fusioncim_sim.soc.processor import core_source
-    from fusioncim_sim.soc.run import run_head
 
     chip = choose_chip(preset, config, changes)
     results = Results(json_out, "config", "head", "text")
@@ -50,10 +44,13 @@ def soc(
     check_groups(chip, [operands])
     if firmware:
         read_text("the firmware", firmware)
-    require_verilator("")
-    require_compiler()
     core_source()
-    run_all({"system": partial(build_simulation, chip)}, jobs=1, title="soc")
+    require_compiler()
+    from fusioncim_sim.rtl.simulators import require_verilator
+    from fusioncim_sim.screen.soc import soc_page
+    from fusioncim_sim.soc.run import run_head
+
+    require_verilator("")
     run = run_head(chip, head, operands, main=firmware or MAIN, cycles=cycles)
     soc_page(results.console, run)
     results.write(

@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fusioncim.build.cache import build_root
 from fusioncim.build.program import run_program
+from fusioncim.build.workers import run_all
 from fusioncim_golden import job as golden
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
@@ -134,7 +136,8 @@ def run_head(
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         folder = Path(scratch)
         program = link(built_for or chip, name, head, folder, main=main, defines=defines)
-        run = run_firmware(build_simulation(chip), program, folder, cycles=cycles)
+        (simulation,) = run_all({"system": partial(build_simulation, chip)}, jobs=1, title="soc").values()
+        run = run_firmware(simulation, program, folder, cycles=cycles)
     outputs = {}
     for symbol in filter(program.symbols.__contains__, OUTPUTS):
         first = program.symbols[symbol] - SHARED

@@ -76,15 +76,17 @@ CHIP_COMMANDS = {
     "power": ("power",),
     "evaluate": EVALUATE,
     "build-model": ("build-model", "-o", "new.so"),
+    "soc": ("soc",),
     "engine": ("generate", "--engine", "-o", "new"),
     "quality": ("quality", "--quick"),
 }
 """Commands that take --preset, --config and --set; those of one engine do not look at the chip."""
-OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate", "build-model")
+OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate", "build-model", "soc")
 
 JSON_COMMANDS = {
     "info": ("info",),
     "simulate": SIMULATE,
+    "soc": ("soc",),
     "evaluate": EVALUATE,
     "explore": (*EXPLORE, "-o", "new"),
     "synth": ("synth", *TINY, "--engine"),
@@ -101,7 +103,7 @@ OUTPUT_COMMANDS = {
     "explore": EXPLORE,
 }
 COMMANDS = (
-    *("info", "generate", "build-model", "simulate", "synth", "timing", "power", "fpga"),
+    *("info", "generate", "build-model", "simulate", "soc", "synth", "timing", "power", "fpga"),
     *("evaluate", "explore", "report", "demo", "quality", "measure", "capture"),
 )
 INTEGERS = (
@@ -392,6 +394,18 @@ def numbers() -> Iterator[Row]:
     }.items():
         yield Row(f"simulate {' '.join(more)}", (*SIMULATE, *more), said)
     for more, said in {
+        ("--head", "tail"): "the captured head must be one of",
+        ("--tokens", "0"): "--tokens",
+        ("--tokens", "513"): "tokens must be 1 to 512, the length of the head, not 513",
+        TINY: "a multiple of 8 up to columns = 16, not 64",
+        ("--cycles", "0"): "--cycles",
+        ("--firmware", "none.c"): "the firmware cannot be read (No such file or directory): none.c",
+        ("--firmware", "full"): "the firmware cannot be read (Is a directory): full",
+        ("--firmware", "binary.lib"): "the firmware must be UTF-8",
+        ("--firmware", "notes.txt"): "the firmware must compile (main.c:1:1: error",
+    }.items():
+        yield Row(f"soc {' '.join(more)}", ("soc", *more), said)
+    for more, said in {
         ("--tokens", "0"): "--tokens",
         ("--head", "tail"): "not tail",
         ("--head", "sink", "--head", "wide"): "must have columns = 64, not 128",
@@ -554,6 +568,7 @@ def surroundings() -> Iterator[Row]:
     nothing: dict[str, str | None] = {"PATH": "none"}
     yield Row("no Icarus", ("simulate", "good.npz", *TINY), "Icarus Verilog is missing", nothing)
     yield Row("no g++", ("simulate", "good.npz", *TINY, "--simulator", "verilator"), "Verilator needs g++", nothing)
+    yield Row("soc without g++", ("soc",), "Verilator needs g++", nothing)
     yield Row("demo without Icarus", ("demo", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("measure without Icarus", ("measure", "engine", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("power without Icarus", ("power",), "Icarus Verilog is missing", nothing)

@@ -302,6 +302,7 @@ def test_generation_does_not_depend_on_hash_order(place):
 NUMBERS = {
     "simulate heads.npz --simulator golden": ("--tokens", "--jobs"),
     "build-model": ("--threads",),
+    "soc": ("--tokens", "--cycles"),
     "evaluate": (
         "--tokens",
         "--chunk",

@@ -45,6 +45,7 @@ NEEDED = {
     ("demo",): "sim",
     ("measure", "engine"): "sim",
     ("build-model",): "sim",
+    ("soc",): "soc",
     ("power",): "sim",
     ("synth",): "synth",
     ("timing",): "synth",
