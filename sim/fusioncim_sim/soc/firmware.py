@@ -50,7 +50,7 @@ def link(
         (folder / f"head_{part}.bin").write_bytes(pack_integers(vectors, chip.engine.operand_bits).tobytes())
     sources = sorted(file for file in texts if file.endswith((".c", ".S")))
     command = [
-        *(*CLANG, *RISCV, *FLAGS),
+        *(*CLANG, *RISCV, *FLAGS, *(["-Werror"] if main == MAIN else [])),
         *(f"-D{macro}={value}" for macro, value in (defines or {}).items()),
         *("-Wl,-T,link.ld", "-Wl,-e,_start", "-o", "firmware.elf", *sources),
     ]
@@ -72,9 +72,9 @@ def require_compiler() -> None:
 def head_files(name: str, head: Heads) -> dict[str, str]:
     """The head for the program: head.h and head.S, which takes its operands from head_q.bin, head_k.bin, head_v.bin."""
     _, queries, dimension = head.q.shape
-    scale = float(head.scale_q[0, 0]) * head.scale_k * head.softmax_scale * LOG2_E
+    scale = head.scale_q[0, 0] * head.scale_k * head.softmax_scale * LOG2_E
     values = {"QUERIES": f"{queries}u", "KEYS": f"{len(head.k)}u", "DIMENSION": f"{dimension}u"}
-    values |= {"SCORE_SCALE": repr(scale), "CENTRED": str(int(head.centred)), "NAME": json.dumps(name)}
+    values |= {"SCORE_SCALE": repr(float(scale)), "CENTRED": str(int(head.centred)), "NAME": json.dumps(name)}
     lines = ('.section .shared, "aw"', *(line for part in "qkv" for line in operand(f"head_{part}")))
     return {
         "head.h": "".join(f"#define HEAD_{key} {value}\n" for key, value in values.items()),

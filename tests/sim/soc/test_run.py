@@ -1,7 +1,9 @@
 """The system on chip: firmware computes a captured head, and says in one line what it cannot do."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from fusioncim_golden import job
 from fusioncim_golden.presets import PRESETS
+from fusioncim_golden.quantize import LOG2_E
 from fusioncim_golden.status import Status
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.heads.captured import named
@@ -78,8 +81,10 @@ def test_a_chip_of_another_configuration():
 
 
 def test_a_job_that_fails():
-    """A scale of the scores that the chip refuses."""
-    ended = run(head=replace(operands(), softmax_scale=1e6)).run
+    """A scale of the scores that has a word, and that the chip refuses."""
+    head = operands()
+    largest = 200 / (head.scale_q[0, 0] * head.scale_k * LOG2_E)
+    ended = run(head=replace(head, softmax_scale=largest)).run
     assert ended.code == 1
     assert ended.text.splitlines()[-1] == f"error: {Status.SCALE.words}"
 
@@ -141,6 +146,30 @@ def test_what_stops_the_core(statement, tmp_path):
     ended = run(f"int main(void) {{ {statement}; return 0; }}", tmp_path).run
     assert ended.stopped.endswith(STOPS[statement])
     assert not ended.good
+
+
+def test_the_sleep_has_a_limit(tmp_path):
+    """Without an interrupt the core sleeps for the cycles that it is told, again and again."""
+    main = """
+int main(void)
+{
+    const uint32_t begun = system_cycles();
+    int n;
+    for (n = 0; n < 3; n++) if (system_wait(5000)) return 1;
+    system_number(system_cycles() - begun);
+    return 0;
+}"""
+    ended = run(main, tmp_path).run
+    assert ended.code == 0
+    assert 15_000 <= int(ended.text) < 17_000
+
+
+def test_the_firmware_of_the_page_runs(tmp_path):
+    page = Path("docs/soc.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "main.c").write_text(program, encoding="utf-8")
+    ended = run_head(CHIP, "sink", operands(), main=tmp_path / "main.c")
+    assert (ended.run.text, ended.run.code, ended.outputs) == ("done\n", 0, {})
 
 
 def test_nothing_at_an_address_reads_as_ones(tmp_path):

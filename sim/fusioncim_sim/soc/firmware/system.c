@@ -9,7 +9,6 @@
 #define WANTED (BIT(TIMER_INTERRUPT) | BIT(SYSTEM_CHIP_INTERRUPT))
 
 static volatile int interrupted;
-static volatile int timed_out;
 
 /* Instructions that PicoRV32 has beside those of RISC-V. */
 static void mask_interrupts(uint32_t mask)
@@ -30,31 +29,28 @@ static void set_timer(uint32_t cycles)
 
 void system_interrupt(uint32_t pending)
 {
+    /* The timer only ends the sleep. */
     if ((pending & BIT(SYSTEM_CHIP_INTERRUPT)) != 0u) {
         interrupted = 1;
         chip_interrupt();
-    }
-    if ((pending & BIT(TIMER_INTERRUPT)) != 0u) {
-        timed_out = 1;
     }
 }
 
 int system_wait(uint32_t cycles)
 {
+    const uint32_t begun = system_cycles();
     int found;
-    timed_out = 0;
     set_timer(cycles);
     do {
-        /* An interrupt after the look at the flags still ends the sleep: it waits behind the mask. */
+        /* An interrupt after the look at the flag still ends the sleep: it waits behind the mask. */
         mask_interrupts(ALL);
-        found = interrupted;
-        if (!found && !timed_out) {
+        if (!interrupted) {
             wait_interrupt();
         }
         mask_interrupts(~WANTED);
-    } while (!interrupted && !timed_out);
-    set_timer(0);
+    } while (!interrupted && system_cycles() - begun < cycles);
     mask_interrupts(ALL);
+    set_timer(0);
     found = interrupted;
     interrupted = 0;
     return found;
