@@ -6,6 +6,7 @@ from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.chip.chip import Chip
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim.verilog.emit import module_name, verilog
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.library import build as library
 from fusioncim_sim.rtl.programs import verilate
@@ -23,16 +24,18 @@ MAKE_FLAGS = ("OPT_FAST=-O1", *library.MAKE_FLAGS[1:])
 def build_simulation(chip: ChipConfig) -> Path:
     """The program that simulates the system of a chip, a file of the build directory."""
     tools = [*library.versions(), core_version(), repr(MAKE_FLAGS)]
-    name, text = cached_verilog(System(chip))
-    texts = [text, cached_verilog(Chip(chip))[1], RAM.read_text(encoding="utf-8")]
+    system = System(chip)
+    name = module_name(system)
+    # What is kept of Verilog is found by the sources of the generator, to which the system does not belong.
+    texts = [verilog(system), cached_verilog(Chip(chip))[1], RAM.read_text(encoding="utf-8")]
     # The core comes last: its directives would go for what follows.
-    verilog = "".join(map(without_comments, texts)) + core_source().read_text(encoding="utf-8")
+    design = "".join(map(without_comments, texts)) + core_source().read_text(encoding="utf-8")
     bank = without_comments(SRAM.read_text(encoding="utf-8"))
     sources = [path.read_text(encoding="utf-8") for path in (SOURCE, MEMORY)]
-    place = build_root() / "systems" / f"{name}-{short_hash(verilog, bank, defines(chip), *sources, *tools)}"
+    place = build_root() / "systems" / f"{name}-{short_hash(design, bank, defines(chip), *sources, *tools)}"
     with filled_once(place) as scratch:
         if scratch:
-            (scratch / f"{name}.v").write_text(verilog, encoding="utf-8")
+            (scratch / f"{name}.v").write_text(design, encoding="utf-8")
             (scratch / "chip_config.h").write_text(defines(chip), encoding="utf-8")
             flags = [*library.COMPILER, f"-I{library.HERE}", f"-I{scratch}"]
             options = [*library.OPTIONS, "-CFLAGS", " ".join(flags), "-LDFLAGS", "-pthread"]

@@ -402,7 +402,6 @@ def numbers() -> Iterator[Row]:
         ("--firmware", "none.c"): "the firmware cannot be read (No such file or directory): none.c",
         ("--firmware", "full"): "the firmware cannot be read (Is a directory): full",
         ("--firmware", "binary.lib"): "the firmware must be UTF-8",
-        ("--firmware", "notes.txt"): "the firmware must compile (main.c:1:1: error",
     }.items():
         yield Row(f"soc {' '.join(more)}", ("soc", *more), said)
     for more, said in {

@@ -33,8 +33,17 @@ def test_other_files_are_refused(content, tmp_path):
         read_elf(tmp_path / "file")
 
 
-def test_a_program_that_does_not_fit_is_refused(tmp_path):
+REFUSED = {
+    "x": r"main.c:1:\d+: error: .*",
+    "char large[70000] = {1};\nint main(void) { return large[1]; }\nvoid chip_interrupt(void) {}\n": ".*program.*",
+    "int main(void) { return 0; }\n": ".*chip_interrupt.*",
+}
+
+
+@pytest.mark.parametrize("program", REFUSED, ids=["no C", "too large", "no interrupt"])
+def test_firmware_that_cannot_be_linked_is_refused(program, tmp_path):
+    """The compiler's own error, on one line."""
     main = tmp_path / "own.c"
-    main.write_text("char large[70000] = {1};\nint main(void) { return large[1]; }\nvoid chip_interrupt(void) {}\n")
-    with pytest.raises(InputError, match=r"the firmware must compile \(.*program.*\): .*own.c"):
+    main.write_text(program, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"^the firmware must compile \({REFUSED[program]}\): .*own.c$"):
         link(CHIP, "local", named("local").first(5).quantized(CHIP.engine), tmp_path, main=main)
