@@ -23,6 +23,9 @@ CHIP = PRESETS["tiny"].override(**CHANGES)
 """The smallest one with the dimension of the heads."""
 SET = [argument for name, value in CHANGES.items() for argument in ("--set", f"{name}={value}")]
 TOKENS = 20
+CYCLES = 2_000_000
+"""Limit of a run: many times what it takes."""
+pytestmark = pytest.mark.timeout(900)  # whichever test is first compiles the system
 
 
 def operands():
@@ -34,7 +37,7 @@ def run(main=None, tmp_path=None, head=None, **options):
     if main is not None:
         options["main"] = tmp_path / "own.c"
         options["main"].write_text(f'#include "system.h"\nvoid chip_interrupt(void) {{}}\n{main}', encoding="utf-8")
-    return run_head(CHIP, "sink", head or operands(), **options)
+    return run_head(CHIP, "sink", head or operands(), **{"cycles": CYCLES, **options})
 
 
 def checksum(output):
@@ -48,9 +51,8 @@ def checksum(output):
 @pytest.mark.long
 def test_the_firmware_computes_a_captured_head(tmp_path):
     """Both outputs are golden; the checksum that came over the serial line is that of the golden output."""
-    result = CliRunner().invoke(
-        app, ["soc", "--preset", "tiny", *SET, "--tokens", str(TOKENS), "--json", str(tmp_path / "out.json")]
-    )
+    options = ("--tokens", str(TOKENS), "--cycles", str(CYCLES), "--json", str(tmp_path / "out.json"))
+    result = CliRunner().invoke(app, ["soc", "--preset", "tiny", *SET, *options])
     assert result.exit_code == 0, result.output
     expected = job.run(CHIP, [operands()]).out[0]
     found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
@@ -168,7 +170,7 @@ def test_the_firmware_of_the_page_runs(tmp_path):
     page = Path("docs/soc.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
     (tmp_path / "main.c").write_text(program, encoding="utf-8")
-    ended = run_head(CHIP, "sink", operands(), main=tmp_path / "main.c")
+    ended = run_head(CHIP, "sink", operands(), main=tmp_path / "main.c", cycles=CYCLES)
     assert (ended.run.text, ended.run.code, ended.outputs) == ("done\n", 0, {})
 
 
