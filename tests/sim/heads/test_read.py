@@ -177,7 +177,7 @@ def test_a_chip_takes_narrow_heads_and_sequences(tmp_path):
 
 
 def test_an_engine_takes_no_sequences(tmp_path):
-    with pytest.raises(InputError, match="^the head must be one sequence without --chip, not those of a_sequences$"):
+    with pytest.raises(InputError, match=r"^the head must be one sequence without --chip, not those of a_sequences$"):
         load(tmp_path, **sequences([2, 2], [3, 3]))
 
 
