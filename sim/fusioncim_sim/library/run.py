@@ -25,10 +25,12 @@ class LibraryRun(ChipRun):
     Members:
         cycles: from the reset to the last counter that was read.
         seconds: that they took.
+        processor_seconds: of all threads in them.
     """
 
     cycles: int
     seconds: float
+    processor_seconds: float
 
     @property
     def cycles_per_second(self) -> int:
@@ -64,11 +66,12 @@ def run_jobs(
                 endings = await run_all(driver, [image.address for image in placed.images])
                 return endings, await driver.counters()
 
-            begin = time.monotonic()
+            begin = time.monotonic(), time.process_time()
             endings, counters = asyncio.run(work())
-            seconds, ran = time.monotonic() - begin, model.cycles
+            seconds, processor = time.monotonic() - begin[0], time.process_time() - begin[1]
+            ran = model.cycles
         found = placed.found([status for status, _ in endings], [sequence for _, sequence in endings], counters)
-        return LibraryRun(**vars(found), cycles=ran, seconds=seconds)
+        return LibraryRun(**vars(found), cycles=ran, seconds=seconds, processor_seconds=processor)
 
 
 def most_cycles(chip: ChipConfig, works: Iterable[Work], *, latency: int = 30, share: float = 1.0) -> int:
