@@ -107,13 +107,13 @@ def simulate(
 def _simulate_chip(results: Results, chip: ChipConfig, heads: Any, *, trace: Path | None, **options: Any) -> None:
     """The same on the whole chip; options: of `run_heads`."""
     from fusioncim_sim.files import replacing
+    from fusioncim_sim.library.build import require_compiler
     from fusioncim_sim.library.head_run import run_heads
     from fusioncim_sim.library.trace import check_trace
-    from fusioncim_sim.rtl.simulators import require_verilator
     from fusioncim_sim.screen.chip_heads import chip_page
 
     if options["library"] is None:
-        require_verilator("")
+        require_compiler(trace=trace is not None)
     if trace:
         check_trace(trace)
     with replacing(trace) if trace else nullcontext() as scratch:

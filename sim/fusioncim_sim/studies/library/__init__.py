@@ -39,6 +39,6 @@ def library_table(library: Stored) -> str:
 STUDY = Study(
     files={"library.json": ("chips", "factor")},
     measure=_measure,
-    tables=(Table("docs/chip.md", "library", library_table, ("library",)),),
+    tables=(Table("docs/library.md", "library", library_table, ("library",)),),
     show=library_table,
 )

@@ -1,10 +1,11 @@
 """Builds libraries anew, and runs captured heads on them and under the bench, each in a process of its own."""
 
 import json
+import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,25 +13,30 @@ from fusioncim.build.cache import BUILD, build_root
 from fusioncim.build.program import run_program
 from fusioncim.build.workers import run_all
 from fusioncim_sim.studies.chip.measure import build
-from fusioncim_sim.studies.library.timed import BENCH, CHIPS
+from fusioncim_sim.studies.library.timed import BENCH, CHIPS, PAPER
 from fusioncim_sim.studies.study import Request, Stored
 
-THREADS = (1, 2)
-"""That compute a chip, in libraries."""
+LOG = logging.getLogger(__name__)
+
+LIBRARIES: Mapping[str, Mapping[str, int]] = {
+    BENCH: {"a library": 1, "a library of 2 threads": 2},
+    PAPER: {"a library": 1},
+}
+"""Threads that compute a chip, by what it runs in."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """All chips, one after the other: time is measured alone."""
-    work = {f"{name}, {threads} threads": partial(library, name, threads) for name in CHIPS for threads in THREADS}
-    done = run_all(work, jobs=1, title="libraries")
     run_all({"build": partial(build, CHIPS[BENCH].chip)}, jobs=1, title="bench")
     bench = run_all({"run": partial(timed, "bench", BENCH)}, jobs=1, title="bench")["run"]
+    work = {
+        f"{chip}, {name}": partial(library, chip, threads)
+        for chip, each in LIBRARIES.items()
+        for name, threads in each.items()
+    }
+    done = run_all(work, jobs=1, title="libraries")
     chips: dict[str, dict[str, Any]] = {
-        name: {
-            "a library" if threads == 1 else f"a library of {threads} threads": done[f"{name}, {threads} threads"]
-            for threads in THREADS
-        }
-        for name in CHIPS
+        chip: {name: done[f"{chip}, {name}"] for name in each} for chip, each in LIBRARIES.items()
     }
     chips[BENCH]["the bench"] = bench
     rate = "cycles_per_processor_second"
@@ -52,4 +58,5 @@ def timed(*arguments: object, environment: dict[str, str] | None = None) -> dict
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[2:])} failed\n{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout)
+    LOG.debug("%s: %s", " ".join(map(str, arguments)), result)
     return result

@@ -25,13 +25,13 @@ from fusioncim_sim.library.run import run_jobs
 from fusioncim_sim.rtl.chip_run import ChipJob, ChipRun, simulate_chip
 from fusioncim_sim.studies.chip.workloads import SQUARE, Workload, operands
 
-BENCH = "4 engines of 64 x 64"
+BENCH, PAPER = "4 engines of 64 x 64", "`paper`, 16 engines"
 CHIPS: Mapping[str, Workload] = {
-    BENCH: Workload(chip=SQUARE, kv_heads=2, group=3, queries=512, keys=512, captured=True),
-    "`paper`, 16 engines": Workload(chip=PRESETS["paper"], kv_heads=2, group=4, queries=256, keys=256, captured=True),
+    BENCH: Workload(chip=SQUARE, kv_heads=2, group=3, queries=256, keys=256, captured=True),
+    PAPER: Workload(chip=PRESETS["paper"], kv_heads=2, group=4, queries=256, keys=256, captured=True),
 }
 """What runs on each chip."""
-REPEATS = 3
+REPEATS = 2
 """Runs of which the fastest counts."""
 
 
