@@ -56,7 +56,11 @@ def run_jobs(
     """
     with placed_jobs(chip, jobs, change) as placed:
         library = library or build_library(chip, trace=trace is not None)
-        limit = cycles or most_cycles(chip, (image.work for image in placed.images), latency=latency, share=share)
+        limit = (
+            cycles
+            if cycles is not None
+            else most_cycles(chip, (image.work for image in placed.images), latency=latency, share=share)
+        )
         with ChipModel(library, chip, trace=trace) as model:
             model.map(contents(placed.after))
             model.memory(latency=latency, share=share)
