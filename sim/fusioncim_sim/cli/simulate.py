@@ -1,13 +1,11 @@
 """Commands that run heads through an engine."""
 
 import os
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
     Changes,
@@ -79,11 +77,16 @@ def simulate(
     from fusioncim_sim.screen.heads import heads_page
 
     if chip:
+        from fusioncim_sim.library.head_run import run_heads
+        from fusioncim_sim.screen.chip_heads import chip_page
+
         refuse("must not be given with --chip", simulator=given(context, "simulator"))
         whole, results = choose_chip(preset, config, changes), Results(json_out, *KEYS)
         heads = choose(load_heads(file, whole.engine, chip=True), head or [], tokens)
-        _simulate_chip(results, whole, heads, causal=causal, jobs=jobs or cores(), library=library, trace=trace)
-        return
+        run = run_heads(whole, heads, causal=causal, jobs=jobs or cores(), library=library, trace=trace)
+        chip_page(results.console, run)
+        results.write(run.report(whole))
+        raise typer.Exit(0 if run.good else 1)
     refuse("needs --chip", library=library, trace=trace)
     chosen = choose_config(preset, config, changes)
     rtl = simulator != Simulator.golden
@@ -101,26 +104,6 @@ def simulate(
     heads_page(results.console, chosen, list(judged.values()))
     results.write(report(chosen, simulator.value, list(judged.values())))
     if any(result.bit_exact is False for result in judged.values()):
-        raise typer.Exit(1)
-
-
-def _simulate_chip(results: Results, chip: ChipConfig, heads: Any, *, trace: Path | None, **options: Any) -> None:
-    """The same on the whole chip; options: of `run_heads`."""
-    from fusioncim_sim.files import replacing
-    from fusioncim_sim.library.build import require_compiler
-    from fusioncim_sim.library.head_run import run_heads
-    from fusioncim_sim.library.trace import check_trace
-    from fusioncim_sim.screen.chip_heads import chip_page
-
-    if options["library"] is None:
-        require_compiler(trace=trace is not None)
-    if trace:
-        check_trace(trace)
-    with replacing(trace) if trace else nullcontext() as scratch:
-        found = run_heads(chip, heads, trace=scratch, **options)
-    chip_page(results.console, found)
-    results.write(found.report(chip))
-    if not found.good:
         raise typer.Exit(1)
 
 

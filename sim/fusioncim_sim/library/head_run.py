@@ -1,6 +1,7 @@
 """Runs heads on the library of a whole chip, grouped and batched as its jobs are, and judges every output bit."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,13 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.descriptor import Sequence as JobSequence
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.status import Status
+from fusioncim_sim.files import replacing
 from fusioncim_sim.heads.grouping import Group, jobs_of, sequence_jobs
 from fusioncim_sim.heads.judge import HeadErrors, judge_outputs, mask_of, plain
 from fusioncim_sim.heads.read import Head
+from fusioncim_sim.library.build import require_compiler
 from fusioncim_sim.library.run import LibraryRun, run_jobs
+from fusioncim_sim.library.trace import check_trace
 from fusioncim_sim.rtl.chip_run import ChipJob
 
 
@@ -88,13 +92,18 @@ def run_heads(
 ) -> HeadRun:
     """Run heads, and judge them, `jobs` at a time.
 
-    library, trace: as of `run_jobs`.
+    library, trace: as of `run_jobs`; a trace appears whole or not at all.
     """
+    if library is None:
+        require_compiler(trace=trace is not None)
+    if trace:
+        check_trace(trace)
     mask = mask_of(causal)
     groups = jobs_of(chip.engine, heads)
     chip_jobs = [chip_job(job, mask) for job in groups]
-    start = partial(run_jobs, chip, chip_jobs, library=library, trace=trace)
-    run: LibraryRun = run_all({"chip": start}, jobs=1, title="simulate")["chip"]
+    with replacing(trace) if trace else nullcontext() as scratch:
+        start = partial(run_jobs, chip, chip_jobs, library=library, trace=scratch)
+        run: LibraryRun = run_all({"chip": start}, jobs=1, title="simulate")["chip"]
     work = {
         f"job {n}": partial(judge_job, chip, job, mask, n, found)
         for n, (job, found) in enumerate(zip(groups, run.outputs, strict=True))

@@ -56,11 +56,8 @@ def run_jobs(
     """
     with placed_jobs(chip, jobs, change) as placed:
         library = library or build_library(chip, trace=trace is not None)
-        limit = (
-            cycles
-            if cycles is not None
-            else most_cycles(chip, (image.work for image in placed.images), latency=latency, share=share)
-        )
+        works = [image.work for image in placed.images]
+        limit = most_cycles(chip, works, latency=latency, share=share) if cycles is None else cycles
         with ChipModel(library, chip, trace=trace) as model:
             model.map(contents(placed.after))
             model.memory(latency=latency, share=share)
