@@ -44,12 +44,13 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
     tools = [require_compiler(trace=trace), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
     name, text = cached_verilog(Chip(chip))
     text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
-    parts = [text, bank, defines(chip, trace), *(source.read_text(encoding="utf-8") for source in SOURCES), *tools]
+    values, sources = defines(chip, threads, trace), [source.read_text(encoding="utf-8") for source in SOURCES]
+    parts = [text, bank, values, *sources, *tools]
     place = build_root() / "libraries" / f"{name}-{short_hash(*parts)}"
     with filled_once(place) as scratch:
         if scratch:
             (scratch / f"{name}.v").write_text(text, encoding="utf-8")
-            (scratch / "chip_config.h").write_text(defines(chip, trace), encoding="utf-8")
+            (scratch / "chip_config.h").write_text(values, encoding="utf-8")
             options = [
                 *OPTIONS,
                 *(["--threads", str(threads)] if threads > 1 else []),
@@ -82,7 +83,7 @@ def check_output(path: Path) -> None:
     check_file(path.with_name(HEADER.name), b"FUSIONCIM_MODEL_H")
 
 
-def defines(chip: ChipConfig, trace: bool) -> str:
+def defines(chip: ChipConfig, threads: int, trace: bool) -> str:
     """What library.cpp must know of a chip, as C."""
     values = {
         "BUS_BYTES": chip.bus_bytes,
@@ -93,6 +94,7 @@ def defines(chip: ChipConfig, trace: bool) -> str:
         "BURST": INCREMENTING,
         "CACHE": NORMAL_BUFFERABLE,
         "PROT": DATA_NONSECURE,
+        "THREADS": threads,
         "TRACE": int(trace),
         "CONFIG": json.dumps(to_toml(chip.as_dict())),
     }

@@ -1,17 +1,24 @@
 """Libraries of several threads and with a trace, and what is missing for one."""
 
+import contextlib
+import os
+from pathlib import Path
+
 import pytest
 from tests.cases import ALL
 from tests.sim.library.fst import VALUES, blocks, signals, times
 from tests.sim.library.test_run import ONE, TINY, assert_golden, jobs_of
 
+from fusioncim.build.workers import cores
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.library import build
+from fusioncim_sim.library.binding import ChipModel
 from fusioncim_sim.library.build import build_library
 from fusioncim_sim.library.run import run_jobs
 from fusioncim_sim.library.trace import check_trace
 
 LONG = pytest.mark.skipif(not ALL, reason="takes minutes: make test-chips")
+THREADS = Path("/proc/self/task")
 RESET_CYCLES, CYCLE_NS = 3, 10
 
 
@@ -27,11 +34,31 @@ def has_trace():
 @LONG
 @pytest.mark.timeout(1200)
 def test_threads_compute_the_same():
-    jobs = jobs_of(TINY)
-    one = run_jobs(TINY, jobs)
-    two = run_jobs(TINY, jobs, library=build_library(TINY, threads=2))
-    assert_golden(TINY, jobs, two)
-    assert (two.counters, two.cycles) == (one.counters, one.cycles)
+    jobs, library = jobs_of(TINY), build_library(TINY, threads=2)
+    with one_core(), pytest.raises(InputError, match=r"^a library of 2 threads needs as many cores, not 1$"):
+        ChipModel(library)
+    if cores() > 1:
+        one, two = run_jobs(TINY, jobs), run_jobs(TINY, jobs, library=library)
+        assert_golden(TINY, jobs, two)
+        assert (two.counters, two.cycles) == (one.counters, one.cycles)
+
+
+@contextlib.contextmanager
+def one_core():
+    """This process may use one core alone."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_a_chip_of_one_thread_starts_no_other():
+    before = len(list(THREADS.iterdir()))
+    with ChipModel(build_library(TINY)) as model:
+        model.run(10)
+        assert len(list(THREADS.iterdir())) == before
 
 
 @LONG
