@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from fusioncim.chip.registers import registers
 from fusioncim_sim.cli.app import app
 
+pytestmark = pytest.mark.timeout(1200)  # it may compile a chip
+
 TINY = ("--preset", "tiny")
 PAGE = Path(__file__).parents[3] / "docs" / "library.md"
 

@@ -17,6 +17,8 @@ from fusioncim_sim.library.build import build_library
 from fusioncim_sim.library.run import run_jobs
 from fusioncim_sim.library.trace import check_trace
 
+pytestmark = pytest.mark.timeout(1200)  # it may compile a chip
+
 LONG = pytest.mark.skipif(not ALL, reason="takes minutes: make test-chips")
 THREADS = Path("/proc/self/task")
 RESET_CYCLES, CYCLE_NS = 3, 10
@@ -32,7 +34,6 @@ def has_trace():
 
 
 @LONG
-@pytest.mark.timeout(1200)
 def test_threads_compute_the_same():
     jobs, library = jobs_of(TINY), build_library(TINY, threads=2)
     with one_core(), pytest.raises(InputError, match=r"^a library of 2 threads needs as many cores, not 1$"):
@@ -63,7 +64,6 @@ def test_a_chip_of_one_thread_starts_no_other():
 
 @LONG
 @pytest.mark.skipif(ALL and not has_trace(), reason="no LZ4 or zlib: apt-get install liblz4-dev zlib1g-dev")
-@pytest.mark.timeout(1200)
 def test_a_trace_has_all_cycles_and_the_names_of_the_signals(tmp_path):
     jobs, trace = jobs_of(ONE), tmp_path / "new.fst"
     run = run_jobs(ONE, jobs, trace=trace)

@@ -14,6 +14,8 @@ from fusioncim_sim.library import head_run
 from fusioncim_sim.library.head_run import run_heads
 from fusioncim_sim.screen.chip_heads import chip_page
 
+pytestmark = pytest.mark.timeout(1200)  # it may compile a chip
+
 TINY = PRESETS["tiny"]
 
 

@@ -18,6 +18,8 @@ from fusioncim_sim.rtl.job_places import Paging
 from fusioncim_sim.system.cycles import Memory
 from fusioncim_sim.system.cycles import run as modelled
 
+pytestmark = pytest.mark.timeout(1200)  # it may compile a chip
+
 TINY = PRESETS["tiny"]
 ONE = TINY.override(engines=1, streams=1)
 CHIPS = {
@@ -61,7 +63,6 @@ def assert_golden(chip, jobs, run):
         assert lse is None or np.array_equal(result.lse, lse)
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("name", "memory"), [case for case in CASES if ALL or case[0] == "tiny"])
 def test_counts_as_the_model(name, memory):
     """Golden outputs, and all counters of the cycle model, of a fast and of a slow memory; and the limit is one."""
@@ -76,7 +77,6 @@ def test_counts_as_the_model(name, memory):
     assert 2 * run.cycles < most_cycles(chip, works, latency=latency, share=1 / period) < 300 * run.cycles
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("name", "memory"), part(CASES, ("tiny", "7 cycles")))
 def test_counts_as_the_bench(name, memory):
     """All counters of the cocotb bench."""
