@@ -74,7 +74,7 @@ def test_counts_as_the_model(name, memory):
     if memory in ("default", "slow"):  # the model has no shorter latencies
         counts = modelled(chip, works, Memory(latency=latency, period=period))
         assert asdict(counts).items() <= run.counters.items()
-    assert 2 * run.cycles < most_cycles(chip, works, latency=latency, share=1 / period) < 300 * run.cycles
+    assert 2 * run.cycles < most_cycles(chip, works, latency=latency, share=1 / period) < 1000 * run.cycles
 
 
 @pytest.mark.parametrize(("name", "memory"), part(CASES, ("tiny", "7 cycles")))
