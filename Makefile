@@ -6,6 +6,7 @@ TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
+CHIP_TESTS := tests/hw/engine tests/hw/chip tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm
 
 VENV := .venv
@@ -36,8 +37,8 @@ test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run th
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
 	@$(BIN)/python -m pytest $(PARALLEL) tests/hw/fpga $(PYTEST_ARGS)
 
-test-chips: $(STAMP) ## Run every case of the tests of engines and whole chips; make test takes a part of them
-	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) tests/hw/engine tests/hw/chip $(PYTEST_ARGS)
+test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
+	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) $(CHIP_TESTS) $(PYTEST_ARGS)
 
 test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make test takes a part of it
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_bad_inputs.py $(PYTEST_ARGS)

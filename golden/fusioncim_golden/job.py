@@ -40,11 +40,7 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
     columns = chip.engine.columns
     for group in groups:
         for dimension in (group.q.shape[-1], group.v.shape[-1]):
-            if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
-                raise InputError(
-                    "the dimension of q and k, and that of v, must be a multiple of "
-                    f"{DIMENSION_STEP} up to columns = {columns}, not {dimension}"
-                )
+            check_dimension("q and k, and that of v,", dimension, columns)
         if group.k.shape[-1] != group.q.shape[-1]:
             raise InputError(f"q and k must have one dimension, not {group.q.shape[-1]} and {group.k.shape[-1]}")
         engine.check_operands(chip.engine, widened(group, columns))
@@ -58,6 +54,14 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
             if (x != x[:, :1]).any():
                 raise InputError(f"a job has one score scale per query head: {name} must be the same for all queries")
     check_range("heads", len(groups) * len(groups[0].q), 1, MAX_HEADS)
+
+
+def check_dimension(name: str, dimension: int, columns: int) -> None:
+    """Refuse a head dimension that a chip of so many columns does not take; name: of what."""
+    if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
+        raise InputError(
+            f"the dimension of {name} must be a multiple of {DIMENSION_STEP} up to columns = {columns}, not {dimension}"
+        )
 
 
 def widened(heads: Heads, columns: int) -> Heads:
@@ -117,11 +121,7 @@ def run_batch(
         )
         own = None if intervals is None else intervals[row]
         for n, group in enumerate(groups):
-            scales = {name: getattr(group, name)[:, row] for name in ("mantissa", "shift", "scale_q")}
-            if group.token_scales is not None:
-                scales["token_scales"] = group.token_scales[key]
-            part = replace(group, q=group.q[:, row], k=group.k[key], v=group.v[key], **scales)
-            parts.append(_run_group(chip, part, each.start, each.mask, own))
+            parts.append(_run_group(chip, group.part(row, key), each.start, each.mask, own))
             out[n, :, row], lse[n, :, row] = parts[-1].out, parts[-1].lse
     return _together(np.concatenate(out), np.concatenate(lse), parts)
 

@@ -59,6 +59,12 @@ class Heads:
     slopes: Int | None = None
     centred: bool = False
 
+    def part(self, rows: slice, keys: slice) -> "Heads":
+        """These queries with these keys and values alone."""
+        scales = {name: getattr(self, name)[:, rows] for name in ("mantissa", "shift", "scale_q")}
+        codes = None if self.token_scales is None else self.token_scales[keys]
+        return replace(self, q=self.q[:, rows], k=self.k[keys], v=self.v[keys], token_scales=codes, **scales)
+
 
 def operand_max(bits: int) -> int:
     """Largest magnitude of a symmetric quantized operand; -2^(bits-1) is legal for the engine but never produced."""

@@ -16,6 +16,9 @@ ASKING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 SECONDS_UNTIL_AGAIN = 0.01
 
+_held: list[list[int]] = []
+"""By block of `held_back`, the signals that came in it."""
+
 
 class Ended(SystemExit):
     """A signal asked for the end; the exit status is 128 and the number of the signal, as in a shell."""
@@ -29,6 +32,9 @@ def end_when_asked(*, again: signal.Handlers = signal.SIG_DFL) -> None:
     """Let the signals raise `Ended`, but for those that this process was started to ignore; again: of a second one."""
 
     def end(number: int, _: FrameType | None) -> None:
+        if _held:
+            _held[-1].append(number)
+            return
         for each in ASKING:
             signal.signal(each, again)
         raise Ended(number)
@@ -63,6 +69,22 @@ def ended_when_asked(*, again: signal.Handlers = signal.SIG_DFL) -> Iterator[Non
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """`Ended` waits for the end of a short block that must not stop halfway, such as the start of a program."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    _held.append(came)
+    try:
+        yield
+    finally:
+        _held.remove(came)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager

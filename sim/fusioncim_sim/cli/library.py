@@ -31,12 +31,11 @@ def build_model(
     """
     from fusioncim.build.workers import run_all
     from fusioncim_sim.files import write_file
-    from fusioncim_sim.library.build import HEADER, build_library, check_output
-    from fusioncim_sim.rtl.simulators import require_verilator
+    from fusioncim_sim.library.build import HEADER, build_library, check_output, require_compiler
 
     chip = choose_chip(preset, config, changes)
     check_output(output)
-    require_verilator("")
+    require_compiler(trace=trace)
     build = partial(build_library, chip, threads=threads, trace=trace)
     (library,) = run_all({"library": build}, jobs=1, title="build-model").values()
     for path, source in ((output, library), (output.with_name(HEADER.name), HEADER)):

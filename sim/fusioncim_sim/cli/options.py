@@ -116,6 +116,12 @@ def refuse(rule: str, **options: object) -> None:
             raise InputError(f"--{name.replace('_', '-')} {value} {rule}")
 
 
+def given(context: typer.Context, name: str) -> object:
+    """What the command line says of a parameter; None if it says nothing."""
+    source = context.get_parameter_source(name)
+    return context.params[name] if source is not None and source.name == "COMMANDLINE" else None
+
+
 def parse_value(text: str) -> object:
     """A TOML value; what is none is a string, so that names need no quotes."""
     try:

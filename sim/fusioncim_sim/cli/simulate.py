@@ -17,12 +17,19 @@ from fusioncim_sim.cli.options import (
     Preset,
     Simulator,
     Tokens,
+    choose_chip,
     choose_config,
+    given,
+    refuse,
 )
 from fusioncim_sim.cli.results import Results
 
+KEYS = ("config", "simulator", "heads")
+"""Of the JSON of `simulate`."""
+
 
 def simulate(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Heads: .npz with NAME_q, NAME_k, NAME_v \\[tokens, dimension].")],
     preset: Preset = None,
     config: ConfigFile = None,
@@ -40,13 +47,26 @@ def simulate(
     causal: Annotated[
         bool, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
     ] = True,
+    chip: Annotated[
+        bool,
+        typer.Option("--chip", help="All heads on the whole chip, grouped and batched, as a library; needs g++."),
+    ] = False,
+    library: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --chip: its library, by build-model. Default: it is built."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --chip: write all signals; the name ends in .fst."),
+    ] = None,
     jobs: Jobs = None,
     json_out: JsonOut = None,
 ) -> None:
     """Run attention heads through the engine and compare every output bit; exit status 1 if a bit differs.
 
     Operands may be float (they are equalized and quantized) or integers of operand_bits bits. The head dimension must
-    be `columns`. Errors are against float64 attention on the floats, and on the integers that they become.
+    be `columns`, with --chip at most that. Errors are against float64 attention on the floats, and on the integers that
+    they become.
 
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
@@ -56,6 +76,18 @@ def simulate(
     from fusioncim_sim.rtl.simulators import SIMULATOR, require
     from fusioncim_sim.screen.heads import heads_page
 
+    if chip:
+        from fusioncim_sim.library.head_run import run_heads
+        from fusioncim_sim.screen.chip_heads import chip_page
+
+        refuse("must not be given with --chip", simulator=given(context, "simulator"))
+        whole, results = choose_chip(preset, config, changes), Results(json_out, *KEYS)
+        heads = choose(load_heads(file, whole.engine, chip=True), head or [], tokens)
+        run = run_heads(whole, heads, causal=causal, jobs=jobs or cores(), library=library, trace=trace)
+        chip_page(results.console, run)
+        results.write(run.report(whole))
+        raise typer.Exit(0 if run.good else 1)
+    refuse("needs --chip", library=library, trace=trace)
     chosen = choose_config(preset, config, changes)
     rtl = simulator != Simulator.golden
     if rtl:
@@ -63,8 +95,8 @@ def simulate(
 
         require(simulator.value)
         os.environ[SIMULATOR] = simulator.value  # for the processes that simulate
-    results = Results(json_out, "config", "simulator", "heads")
-    heads = [each.first(tokens) if tokens else each for each in choose(load_heads(file, chosen), head or [])]
+    results = Results(json_out, *KEYS)
+    heads = choose(load_heads(file, chosen), head or [], tokens)
     if rtl:
         judged = evaluate_all(chosen, heads, causal=causal, jobs=jobs or cores())
     else:

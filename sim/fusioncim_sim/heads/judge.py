@@ -18,7 +18,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import scores
-from fusioncim_golden.mask import CAUSAL, FULL
+from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import dequantized_attention, visible
@@ -45,8 +45,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class HeadResult:
-    """One head's figures.
+class HeadErrors:
+    """What is wrong with a head's outputs.
 
     Members:
         name: of the head.
@@ -59,6 +59,24 @@ class HeadResult:
             as before.
         sqnr_integers_db: signal to noise against float64 attention on the integers that the engine gets, dB.
         max_error_integers_lsb: largest error against the same, in units of V's least significant bit.
+    """
+
+    name: str
+    queries: int
+    keys: int
+    bit_exact: bool | None
+    mismatches: int | None
+    sqnr_floats_db: float | None
+    max_error_floats_lsb: float | None
+    sqnr_integers_db: float
+    max_error_integers_lsb: float
+
+
+@dataclass(frozen=True)
+class HeadResult(HeadErrors):
+    """The same of a head that is a job of one engine, with its figures.
+
+    Members:
         cycles: of the whole job, from the RTL.
         active_cycles: cycles in which QK^T is computed, from the RTL.
         utilization: visible multiply-accumulates per cycle and multiplier of the whole job.
@@ -72,15 +90,6 @@ class HeadResult:
         skipped_row_updates: those of them that were too small to be added to the row.
     """
 
-    name: str
-    queries: int
-    keys: int
-    bit_exact: bool | None
-    mismatches: int | None
-    sqnr_floats_db: float | None
-    max_error_floats_lsb: float | None
-    sqnr_integers_db: float
-    max_error_integers_lsb: float
     cycles: int | None
     active_cycles: int | None
     utilization: float | None
@@ -104,31 +113,15 @@ def judge(
     """Compare a run (None: golden only) on a head's operands with the golden model and with float attention."""
     result = golden.run(config, heads, job)
     events = result.events
-    reference = dequantized_attention(heads, job)
-    out = in_lsb(config, result.out)
-    sqnr_floats = error_floats = None
-    if not head.is_integer:
-        rewritten, exact = head.equalized(), head.unquantized_attention(job)
-        found = rewritten.outputs(out * heads.scale_v)
-        lsb = heads.scale_v * rewritten.factor_v
-        sqnr_floats = sqnr_db(found / lsb.max(), exact / lsb.max())  # squares of small numbers would be 0
-        error_floats = max_error(found / lsb, exact / lsb)
-    mismatches = cycles = active = utilization = pace = None
+    cycles = active = utilization = pace = None
     if run_of is not None:
-        mismatches = int(np.count_nonzero(run_of.outputs[0] != result.out))
         cycles, active = run_of.cycles, int(run_of.activity["qk"].sum())
         utilization = events.scores * config.operand_bits / (cycles * config.rows)
         pace = active / (events.slots * config.update_rank)
+    found = None if run_of is None else run_of.outputs[0][0]
+    errors = judge_outputs(config, head, heads, [job], result.out[0], found)
     return HeadResult(
-        name=head.name,
-        queries=job.queries,
-        keys=job.keys,
-        bit_exact=None if mismatches is None else mismatches == 0,
-        mismatches=mismatches,
-        sqnr_floats_db=sqnr_floats,
-        max_error_floats_lsb=error_floats,
-        sqnr_integers_db=sqnr_db(out, reference),
-        max_error_integers_lsb=max_error(out, reference),
+        **vars(errors),
         cycles=cycles,
         active_cycles=active,
         utilization=utilization,
@@ -145,9 +138,46 @@ def judge(
     )
 
 
+def judge_outputs(
+    config: Config, head: Head, heads: Heads, jobs: Sequence[Job], expected: Int, found: Int | None
+) -> HeadErrors:
+    """Compare the outputs [queries, dimension] of a head on its operands.
+
+    jobs: of its sequences. expected: of the golden model. found: of the RTL, or None.
+    """
+    parts = list(zip(head.parts(), jobs, strict=True))
+    reference = np.concatenate([dequantized_attention(heads.part(*part), job)[0] for part, job in parts])
+    out = in_lsb(config, expected)
+    sqnr_floats = error_floats = None
+    if not head.is_integer:
+        rewritten = head.equalized()
+        exact = np.concatenate([head.part(*part).unquantized_attention(job)[0] for part, job in parts])
+        floats = rewritten.outputs(out * heads.scale_v)
+        lsb = heads.scale_v * rewritten.factor_v
+        sqnr_floats = sqnr_db(floats / lsb.max(), exact / lsb.max())  # squares of small numbers would be 0
+        error_floats = max_error(floats / lsb, exact / lsb)
+    mismatches = None if found is None else int(np.count_nonzero(found != expected))
+    return HeadErrors(
+        name=head.name,
+        queries=len(head.q),
+        keys=len(head.k),
+        bit_exact=None if mismatches is None else mismatches == 0,
+        mismatches=mismatches,
+        sqnr_floats_db=sqnr_floats,
+        max_error_floats_lsb=error_floats,
+        sqnr_integers_db=sqnr_db(out, reference),
+        max_error_integers_lsb=max_error(out, reference),
+    )
+
+
+def mask_of(causal: bool) -> Mask:
+    """What a query sees."""
+    return CAUSAL if causal else FULL
+
+
 def job_of(head: Head, *, causal: bool = True) -> Job:
     """The job that computes one head."""
-    return Job(queries=len(head.q), keys=len(head.k), mask=CAUSAL if causal else FULL)
+    return Job(queries=len(head.q), keys=len(head.k), mask=mask_of(causal))
 
 
 def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResult:
@@ -162,16 +192,20 @@ def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int)
     return run_all(work, jobs=jobs, title="golden model")
 
 
-def choose(heads: Sequence[Head], names: Sequence[str]) -> list[Head]:
-    """The heads of these names, in the order of the file; all of them if no name is given."""
+def choose(heads: Sequence[Head], names: Sequence[str], tokens: int | None = None) -> list[Head]:
+    """The heads of these names, in the order of the file; all of them if no name is given.
+
+    tokens: only so many of the first ones.
+    """
     known = [head.name for head in heads]
     for name in names:
         if name not in known:
             raise InputError(f"the heads of the file are {', '.join(known)}, not {name}")
-    return [head for head in heads if not names or head.name in names]
+    chosen = [head for head in heads if not names or head.name in names]
+    return [head.first(tokens) for head in chosen] if tokens else chosen
 
 
-def plain(result: HeadResult) -> dict[str, Any]:
+def plain(result: HeadErrors) -> dict[str, Any]:
     """The result as JSON data: null where a figure is missing or infinite."""
     return {name: _plain(value) for name, value in asdict(result).items()}
 

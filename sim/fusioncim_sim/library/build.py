@@ -5,10 +5,10 @@ A library is found again by what it is compiled from, and appears whole or not a
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.build.program import run_program
 from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
 from fusioncim.chip.chip import Chip
 from fusioncim.chip.registers import REGISTER_ADDRESS_BITS
@@ -18,7 +18,7 @@ from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import check_file
-from fusioncim_sim.rtl.programs import BLOCKS, verilate
+from fusioncim_sim.rtl.programs import BLOCKS, MAKE_FLAGS, verilate
 from fusioncim_sim.rtl.simulators import require_verilator
 
 LIBRARY = "libfusioncim.so"
@@ -33,7 +33,7 @@ OPTIONS = (
 )
 COMPILER = ("-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-std=gnu++17")
 LINKER = ("-shared", "-Wl,-Bsymbolic", f"-Wl,--version-script={HERE / 'exported.map'}", "-pthread")
-MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
+TRACE_HEADERS = "#include <lz4.h>\n#include <zlib.h>\n"
 
 
 def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) -> Path:
@@ -44,18 +44,19 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
     tools = versions(threads=threads, trace=trace)
     name, text = cached_verilog(Chip(chip))
     text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
-    parts = [text, bank, defines(chip, trace), *(source.read_text(encoding="utf-8") for source in SOURCES), *tools]
+    values, sources = defines(chip, threads, trace), [source.read_text(encoding="utf-8") for source in SOURCES]
+    parts = [text, bank, values, *sources, *tools]
     place = build_root() / "libraries" / f"{name}-{short_hash(*parts)}"
     with filled_once(place) as scratch:
         if scratch:
             (scratch / f"{name}.v").write_text(text, encoding="utf-8")
-            (scratch / "chip_config.h").write_text(defines(chip, trace), encoding="utf-8")
+            (scratch / "chip_config.h").write_text(values, encoding="utf-8")
             options = [
                 *OPTIONS,
                 *(["--threads", str(threads)] if threads > 1 else []),
                 *(["--trace-fst"] if trace else []),
                 *("-CFLAGS", " ".join([*COMPILER, f"-I{HERE}", f"-I{scratch}"])),
-                *("-LDFLAGS", " ".join([*LINKER, *(["-lz"] if trace else [])])),
+                *("-LDFLAGS", " ".join(LINKER)),
             ]
             objects = runtime(threads=threads, trace=trace)
             verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, objects, blocks=() if trace else BLOCKS)
@@ -65,12 +66,23 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
 
 def versions(*, threads: int = 1, trace: bool = False) -> list[str]:
     """What compiles a library, with its options."""
-    return [require_verilator(""), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
+    return [require_compiler(trace=trace), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
 
 
 def runtime(*, threads: int = 1, trace: bool = False) -> Path:
     """Directory of Verilator's own object files, as of `programs.verilate`."""
     return build_root() / "libraries" / f"verilator-{short_hash(*versions(threads=threads, trace=trace))}"
+
+
+def require_compiler(*, trace: bool) -> str:
+    """Versions of Verilator and of the compiler; without these, or what a trace needs, an error: how to get them."""
+    found = require_verilator("")
+    if trace and run_program(["g++", "-E", "-x", "c++", "-"], text=TRACE_HEADERS).returncode:
+        raise InputError(
+            "a trace needs the headers lz4.h and zlib.h: install what is missing with "
+            "'apt-get install liblz4-dev zlib1g-dev'"
+        )
+    return found
 
 
 def check_output(path: Path) -> None:
@@ -81,7 +93,7 @@ def check_output(path: Path) -> None:
     check_file(path.with_name(HEADER.name), b"FUSIONCIM_MODEL_H")
 
 
-def defines(chip: ChipConfig, trace: bool) -> str:
+def defines(chip: ChipConfig, threads: int, trace: bool) -> str:
     """What library.cpp must know of a chip, as C."""
     values = {
         "BUS_BYTES": chip.bus_bytes,
@@ -92,6 +104,7 @@ def defines(chip: ChipConfig, trace: bool) -> str:
         "BURST": INCREMENTING,
         "CACHE": NORMAL_BUFFERABLE,
         "PROT": DATA_NONSECURE,
+        "THREADS": threads,
         "TRACE": int(trace),
         "CONFIG": json.dumps(to_toml(chip.as_dict())),
     }

@@ -23,6 +23,11 @@ constexpr uint32_t REGISTER_BYTES = 1u << FUSIONCIM_REGISTER_ADDRESS_BITS;
 
 thread_local std::string open_error;
 
+// Without the number it has a thread for each core of the machine, which all models but the largest leave idle.
+struct Context : VerilatedContext {
+    Context() { threads(FUSIONCIM_THREADS); }
+};
+
 }  // namespace
 
 struct fusioncim_model {
@@ -194,7 +199,7 @@ struct fusioncim_model {
         top_.m_axi_bvalid = writes_.bvalid, top_.m_axi_bresp = writes_.bresp;
     }
 
-    VerilatedContext context_;
+    Context context_;
     Vtop top_;
 #if FUSIONCIM_TRACE
     std::unique_ptr<VerilatedFstC> trace_;
@@ -215,6 +220,12 @@ struct fusioncim_model {
 };
 
 EXPORT fusioncim_model *fusioncim_model_open(const char *trace) {
+    const unsigned cores = VlOs::getProcessDefaultParallelism();
+    if (FUSIONCIM_THREADS > 1 && FUSIONCIM_THREADS > cores) {  // Verilator would write to the standard output
+        open_error = "a library of " + std::to_string(FUSIONCIM_THREADS) + " threads needs as many cores, not " +
+                     std::to_string(cores);
+        return nullptr;
+    }
     auto model = std::make_unique<fusioncim_model>(trace);
     open_error = model->error;
     return model->error.empty() ? model.release() : nullptr;

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fusioncim_golden.config import Config
-from fusioncim_sim.heads.judge import HeadResult
+from fusioncim_sim.heads.judge import HeadErrors, HeadResult
 from fusioncim_sim.screen.tables import cell, table
 
 
@@ -16,7 +16,7 @@ def heads_page(console: Console, config: Config, results: Sequence[HeadResult]) 
     console.print(heads_table(config, results))
 
 
-def errors_page(console: Console, results: Sequence[HeadResult]) -> None:
+def errors_page(console: Console, results: Sequence[HeadErrors]) -> None:
     """Error against float attention: on the floats as read (- for integer heads), and on the quantized integers."""
     grid = table(
         *("head", "tokens", "SQNR to\nfloats, dB", "largest error to\nfloats, LSB of V"),
@@ -48,21 +48,21 @@ def heads_table(config: Config, results: Sequence[HeadResult]) -> Table:
     )
     for result in results:
         grid.add_row(
-            *(result.name, tokens(result), exactness(config, result)),
+            *(result.name, tokens(result), exactness(config.columns, result)),
             *(cell(result.cycles, ","), cell(result.cycles_per_vector, ".2f"), cell(result.utilization, ".1%")),
             *(f"{result.rescales:,} + {result.halvings:,}", cell(result.rescales_in_order_exact, ",")),
         )
     return grid
 
 
-def tokens(result: HeadResult) -> str:
+def tokens(result: HeadErrors) -> str:
     """Queries, and keys where there are others."""
     return f"{result.queries}" if result.queries == result.keys else f"{result.queries} x {result.keys}"
 
 
-def exactness(config: Config, result: HeadResult) -> str:
+def exactness(dimension: int, result: HeadErrors) -> str:
     """How many outputs of the RTL are the golden model's; - without RTL."""
-    outputs = result.queries * config.columns
+    outputs = result.queries * dimension
     if result.mismatches is None:
         return "-"
     return f"NO, {result.mismatches:,} of {outputs:,} differ" if result.mismatches else f"all {outputs:,}"

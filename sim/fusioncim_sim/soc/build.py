@@ -9,6 +9,7 @@ from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim.verilog.emit import module_name, verilog
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.library import build as library
+from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.programs import verilate
 from fusioncim_sim.soc.memory_map import SHARED
 from fusioncim_sim.soc.processor import core_source, core_version
@@ -17,7 +18,7 @@ from fusioncim_sim.soc.system import DIVISOR, System
 HERE = Path(__file__).parent
 SOURCE, RAM = HERE / "simulation.cpp", HERE / "word_ram.v"
 MEMORY = library.HERE / "memory.hpp"
-MAKE_FLAGS = ("OPT_FAST=-O1", *library.MAKE_FLAGS[1:])
+MAKE_FLAGS = ("OPT_FAST=-O1", *programs.MAKE_FLAGS[1:])
 """For a run of seconds, compiling with more would take longer than it saves."""
 
 
@@ -47,4 +48,4 @@ def defines(chip: ChipConfig) -> str:
     """What simulation.cpp must know, as C."""
     own = {"SHARED": f"{SHARED}u", "DIVISOR": DIVISOR}
     lines = (f"#define FUSIONCIM_{name} {value}\n" for name, value in own.items())
-    return library.defines(chip, trace=False) + "".join(lines)
+    return library.defines(chip, threads=1, trace=False) + "".join(lines)

@@ -43,6 +43,11 @@ SUBJECTS: Mapping[str, Subject] = {
         extra="sim",
         parts="a job, whose figures are printed and not stored",
     ),
+    "library": Subject(
+        about="chips as libraries: their speed beside the bench, what building them takes",
+        time="half an hour",
+        extra="sim",
+    ),
     "parameters": Subject(
         about="alternatives to the default parameters in area, error and rescales", time="minutes", extra="synth"
     ),

@@ -56,6 +56,29 @@ def test_a_program_that_takes_too_long_ends_with_all_that_it_started(tmp_path):
     until(lambda: not any(map(alive, processes)))
 
 
+STARTING = """
+import os, signal, subprocess, sys
+from fusioncim.build.program import run_program
+from fusioncim.build.signals import ended_when_asked
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print(self.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+with ended_when_asked():
+    run_program(["sleep", "60"])
+"""
+
+
+def test_a_signal_while_a_program_starts_ends_it():
+    done = subprocess.run([sys.executable, "-c", STARTING], timeout=20, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (143, "")
+    assert not alive(int(done.stdout))
+
+
 def test_a_killed_process_takes_its_program_along(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", START, WAIT.format(file=tmp_path / "pids")])
     shell, below = started(tmp_path / "pids")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fusioncim.build.signals import ASKING, Ended, ended_when_asked, without_interrupt
+from fusioncim.build.signals import ASKING, Ended, ended_when_asked, held_back, without_interrupt
 
 
 @pytest.mark.parametrize("number", ASKING)
@@ -17,6 +17,30 @@ def test_a_signal_is_an_exception_inside_of_the_block_alone(number):
         os.kill(os.getpid(), number)
     assert (end.value.code, end.value.name) == (128 + number, number.name)
     assert [signal.getsignal(each) for each in ASKING] == before
+
+
+def test_a_signal_waits_for_the_end_of_a_block():
+    done = []
+
+    def work():
+        with held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("inside")
+        done.append("behind")
+
+    with pytest.raises(Ended), ended_when_asked():
+        work()
+    assert done == ["inside"]
+
+
+def test_an_error_in_the_block_gives_way_to_the_signal():
+    def work():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError
+
+    with pytest.raises(Ended), ended_when_asked(), held_back():
+        work()
 
 
 LOST = """

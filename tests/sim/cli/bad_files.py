@@ -115,6 +115,7 @@ HEADS = {
     "wide": (heads(columns=32), "(try --set columns=32), not 32"),
     "odd": (heads(columns=24), "(try --set columns=24 --set update_rank=1), not 24"),
     "no-engine": (heads(columns=17), "(no engine of these operand_bits has as many as this head), not 17"),
+    "sequences": (heads(head_sequences=np.array([[5, 6], [7, 6]])), "must be one sequence without --chip"),
     "narrow-v": (heads(head_v=np.zeros((12, 8))), "the same dimension, not 16, 16, 8"),
     "wide-k": (heads(head_k=np.zeros((12, 32))), "the same dimension, not 16, 32, 16"),
     "keys": (heads(head_v=np.zeros((11, 16))), "the same shape, not (12, 16) and (11, 16)"),

@@ -8,6 +8,7 @@ from tests.sim.cli import bad_files
 
 TINY = ("--preset", "tiny")
 SIMULATE = ("simulate", "good.npz", *TINY, "--simulator", "golden", "--jobs", "1")
+ON_CHIP = ("simulate", "good.npz", *TINY, "--chip", "--jobs", "1")
 EVALUATE = ("evaluate", "--tokens", "64", "--layers", "1")
 SERVE = ("evaluate", "--layers", "1")
 EXPLORE = ("explore", "--tokens", "64", "--jobs", "1", "--limit", "1")
@@ -41,6 +42,7 @@ def files() -> dict[str, bytes]:
         "other.json": b'{"heads": 1}',
         "notes.txt": b"x",
         "mine.so": b"x",
+        "mine.fst": b"x",
         "header/fusioncim_model.h": b"x",
     }
     found |= {"full/notes.txt": b"mine", "model/notes.txt": b"", "page.html": b"<p>mine</p>", "empty.lib": b""}
@@ -391,6 +393,8 @@ def numbers() -> Iterator[Row]:
         ("--jobs", "two"): "--jobs",
         ("--simulator", "spice"): "spice",
         ("--simulator", ""): "--simulator",
+        ("--library", "mine.so"): "--library mine.so needs --chip",
+        ("--trace", "new.fst"): "--trace new.fst needs --chip",
     }.items():
         yield Row(f"simulate {' '.join(more)}", (*SIMULATE, *more), said)
     for more, said in {
@@ -404,6 +408,32 @@ def numbers() -> Iterator[Row]:
         ("--firmware", "binary.lib"): "the firmware must be UTF-8",
     }.items():
         yield Row(f"soc {' '.join(more)}", ("soc", *more), said)
+    for more, said in {
+        ("--simulator", "golden"): "--simulator golden must not be given with --chip",
+        ("--simulator", "icarus"): "--simulator icarus must not be given with --chip",
+        ("--library", "none.so"): "the library of the chip must be a file, not none.so",
+        ("--library", "full"): "the library of the chip must be a file, not full",
+        ("--library", "mine.so"): "must be one that build-model wrote",
+        ("--library", ""): "the library of the chip must be a file, not .",
+        ("--trace", "new.vcd"): "the trace must end in .fst, not new.vcd",
+        ("--trace", "none/new.fst"): "the directory of the output file must exist",
+        ("--trace", "mine.fst"): "exists and was not written by this command",
+        ("--trace", "-"): "the trace must end in .fst, not -",
+        ("--head", "tail"): "the heads of the file are head, not tail",
+        ("--set", "engines=3"): "engines must be one of",
+    }.items():
+        yield Row(f"simulate on a chip {' '.join(more)}", (*ON_CHIP, *more), said)
+    for name, said in {
+        "wide": "the dimension of head_q must be a multiple of 8 up to columns = 16, not 32",
+        "no-engine": "the dimension of head_q must be a multiple of 8 up to columns = 16, not 17",
+        "nan": "head_q must be finite",
+    }.items():
+        yield Row(f"simulate on a chip {name}", ("simulate", f"heads/{name}.npz", *TINY, "--chip"), said)
+    yield Row(
+        "first tokens of sequences",
+        ("simulate", "heads/sequences.npz", *TINY, "--chip", "--tokens", "3"),
+        "the first tokens must be those of one sequence, which head is not",
+    )
     for more, said in {
         ("--tokens", "0"): "--tokens",
         ("--head", "tail"): "not tail",
@@ -568,6 +598,8 @@ def surroundings() -> Iterator[Row]:
     yield Row("no Icarus", ("simulate", "good.npz", *TINY), "Icarus Verilog is missing", nothing)
     yield Row("no g++", ("simulate", "good.npz", *TINY, "--simulator", "verilator"), "Verilator needs g++", nothing)
     yield Row("soc without g++", ("soc",), "Verilator needs g++", nothing)
+    yield Row("no g++ for a chip", ON_CHIP, "Verilator needs g++", nothing)
+    yield Row("no g++ for a library", ("build-model", *TINY, "-o", "new.so"), "Verilator needs g++", nothing)
     yield Row("demo without Icarus", ("demo", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("measure without Icarus", ("measure", "engine", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("power without Icarus", ("power",), "Icarus Verilog is missing", nothing)

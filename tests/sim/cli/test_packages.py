@@ -42,6 +42,7 @@ WITH_EXTRAS = {
 }
 NEEDED = {
     ("simulate", "heads.npz", *TINY): "sim",
+    ("simulate", "heads.npz", *TINY, "--chip"): "sim",
     ("demo",): "sim",
     ("measure", "engine"): "sim",
     ("build-model",): "sim",

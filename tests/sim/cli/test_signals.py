@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.cases import part
 
 from fusioncim_sim.heads.read import fixture
 
@@ -35,6 +36,11 @@ def processes(place):
 def simulators(place):
     """How many of them run a simulation."""
     return sum(each.startswith(b"vvp") for each in processes(place))
+
+
+def compiles(place):
+    """Whether one of them compiles C++."""
+    return any(b"/cc1plus" in each for each in processes(place))
 
 
 def until(condition):
@@ -90,6 +96,19 @@ def test_simulators_workers_and_scratch_folders_end_with_the_command(number, job
     until(lambda: not list(processes(tmp_path)))
     assert {path.name for path in tmp_path.rglob("*")} == {"tmp", "begun"}
     assert not in_build(build)
+
+
+@pytest.mark.parametrize("name", part(("SIGINT", "SIGTERM"), "SIGINT"))
+def test_compilers_and_half_libraries_end_with_the_command(name, tmp_path, build):
+    number = signal.Signals[name]
+    process = start(tmp_path, build, "build-model", "--preset", "tiny", "-o", "new.so", "-q")
+    until(lambda: compiles(tmp_path))
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (128 + number, f"ended by {name}\n")
+    assert not list(processes(tmp_path))
+    assert {path.name for path in tmp_path.rglob("*")} == {"tmp", "begun"}
+    assert all(path.suffix == ".lock" for path in (build / "libraries").iterdir())
 
 
 def test_a_killed_command_takes_simulators_and_workers_along(tmp_path, build):

@@ -131,6 +131,56 @@ def test_bad_arrays_are_refused_with_rule_and_value(tmp_path, changes, message):
     assert str(error.value) == message
 
 
+def sequences(*rows, **changed):
+    return arrays() | {"a_sequences": np.array(rows)} | changed
+
+
+SEQUENCES = "a_sequences must be integers [sequences, 2], not of shape "
+CHIP_REFUSED = [
+    (arrays(columns=12), "the dimension of a_q must be a multiple of 8 up to columns = 64, not 12"),
+    (arrays(columns=72), "the dimension of a_q must be a multiple of 8 up to columns = 64, not 72"),
+    (sequences(2, 3), SEQUENCES + "(2,) and type int64"),
+    (sequences([2, 2, 1], [3, 3, 1]), SEQUENCES + "(2, 3) and type int64"),
+    (sequences([2.0, 2.0], [3.0, 3.0]), SEQUENCES + "(2, 2) and type float64"),
+    (
+        arrays() | {"a_sequences": np.zeros((0, 2), int)},
+        "the sequences of a_sequences must be from 1 to 1024, not 0",
+    ),
+    (
+        sequences(*[[1, 1]] * 1025),
+        "the sequences of a_sequences must be from 1 to 1024, not 1025",
+    ),
+    (sequences([5, 6], [0, -1]), "a_sequences must be at least 1, not -1"),
+    (sequences([2, 2], [2, 3]), "a_sequences must have the 5 tokens of a_q together, not 4"),
+    (sequences([2, 2], [3, 4]), "a_sequences must have the 5 tokens of a_k together, not 6"),
+    (
+        arrays() | {"b_sequences": np.ones((1, 2), int)},
+        "NAME_sequences must be of a head of the file (a), not b_sequences",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), CHIP_REFUSED)
+def test_heads_that_no_job_of_a_chip_can_be_are_refused(tmp_path, content, message):
+    np.savez(tmp_path / "heads.npz", **content)
+    with pytest.raises(InputError) as error:
+        load_heads(tmp_path / "heads.npz", CONFIG, chip=True)
+    assert str(error.value) == message
+
+
+def test_a_chip_takes_narrow_heads_and_sequences(tmp_path):
+    np.savez(tmp_path / "heads.npz", **arrays(columns=16), **arrays("b"), b_sequences=np.array([[1, 2], [4, 3]]))
+    narrow, batch = load_heads(tmp_path / "heads.npz", CONFIG, chip=True)
+    assert (narrow.q.shape, narrow.sequences, narrow.parts()) == ((5, 16), (), [(slice(0, 5), slice(0, 5))])
+    assert batch.sequences == ((1, 2), (4, 3))
+    assert batch.parts() == [(slice(0, 1), slice(0, 2)), (slice(1, 5), slice(2, 5))]
+
+
+def test_an_engine_takes_no_sequences(tmp_path):
+    with pytest.raises(InputError, match=r"^the head must be one sequence without --chip, not those of a_sequences$"):
+        load(tmp_path, **sequences([2, 2], [3, 3]))
+
+
 @pytest.mark.parametrize(("name", "why"), [("none.npz", "No such file or directory"), ("", "Is a directory")])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, why):
     with pytest.raises(InputError, match=rf"^the heads file cannot be read \({why}\): "):

@@ -19,6 +19,8 @@ from fusioncim_sim.rtl.driver import Driver
 from fusioncim_sim.rtl.job_places import LINE_BYTES
 from fusioncim_sim.rtl.job_queue import run_all
 
+pytestmark = pytest.mark.timeout(1200)  # it may compile a chip
+
 TINY, SMALL = PRESETS["tiny"], PRESETS["small"]
 ID = registers()["ID"]
 
