@@ -131,11 +131,13 @@ endmodule
 
 
 def distinct(design: str) -> dict[str, str]:
-    """The modules of an RTLIL text by their names without the path of the instance, equal ones once."""
+    """The modules of an RTLIL text by their names without the path of the instance, equal ones once; no black boxes."""
     found: dict[str, str] = {}
-    for match in re.finditer(r"^module \\(\S+)\n(.*?)^end\n", design, re.MULTILINE | re.DOTALL):
-        name = match[1].partition("$")[0]
-        body = re.sub(r"^\s*attribute .*\n", "", match[2], flags=re.MULTILINE)
+    for match in re.finditer(r"^((?:attribute [^\n]*\n)*)module \\(\S+)\n(.*?)^end\n", design, re.MULTILINE | re.DOTALL):
+        if "blackbox" in match[1]:
+            continue
+        name = match[2].partition("$")[0]
+        body = re.sub(r"^\s*attribute .*\n", "", match[3], flags=re.MULTILINE)
         body = re.sub(r"^(\s*cell \\)(\w+)\$\S+ ", r"\1\2 ", body, flags=re.MULTILINE)
         text = f"module \\{name}\n{_numbered(body)}end\n"
         if found.setdefault(name, text) != text:

@@ -1,36 +1,28 @@
 """Measures ita.json: maps ITA, places it, and runs heads on its gates."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.cells.liberty import default_liberty, load
+from fusioncim.asic.cells.table_lookup import Floats
 from fusioncim.asic.delays import delays
-from fusioncim.asic.memory.memory_array import bank_macro
 from fusioncim.asic.netlist.mapped_design import Design
-from fusioncim.asic.netlist.netlist import Flat, flatten
-from fusioncim.asic.placement.floor_plan import place_rest
 from fusioncim.asic.placement.placer import require_placer
-from fusioncim.asic.placement.strip import place_row
-from fusioncim.asic.placement.wires import Wires, wires_of
 from fusioncim.build.workers import run_all
-from fusioncim.comparison.ita import ARRAY, CLONES, check_source, commits, map_ita, row_names
+from fusioncim.comparison.ita import CLONES, check_source, commits, map_ita
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.gates.gate_level import require_gates
+from fusioncim_sim.studies.cost.rows import area_and_leakage
 from fusioncim_sim.studies.ita.model import ItaHead
 from fusioncim_sim.studies.ita.names import VECTORS
 from fusioncim_sim.studies.ita.operands import CAPTURED, captured_head, generated_head, softmax_sqnr_db
-from fusioncim_sim.studies.ita.run import TILE, ItaRun, run_head, unit_of
+from fusioncim_sim.studies.ita.run import REST, TILE, ItaRun, run_head, unit_of
+from fusioncim_sim.studies.ita.sample import sampled, wire_lengths, wire_loads
 from fusioncim_sim.studies.study import Request, Stored
-
-DOT_PRODUCT = "ita_dotp"
-DOWN = ("inp1_i", "inp2_i")
-"""Ports of a dot product that come down its columns."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -46,48 +38,33 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
 def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
     """Everything that ita.json holds; source: the folder of the clones."""
     found, library = commits(source), load(liberty)
+    library.require_power()
+    library.require_node_of_banks()
     heads = {name: captured_head(name) for name in CAPTURED} | {VECTORS: generated_head(source)}
-    _, flat, wires = placed(source, liberty, jobs)
-    work = {name: partial(head_figures, source, liberty, head) for name, head in heads.items()}
+    design = map_ita(source, library, jobs=jobs)
+    sample = sampled(design)
+    wires = wire_lengths(sample, library, jobs=jobs)
+    work = {name: partial(head_figures, source, liberty, head, wires) for name, head in heads.items()}
     runs = run_all(work, jobs=jobs, title="gate-level runs")
+    loads = wire_loads(wires, library)
     return {
         "library": library.name,
         "voltage": library.voltage,
         "clock_mhz": CLOCK_MHZ,
         "commits": {name: {"url": url, "commit": found[name]} for name, url in CLONES.items()},
-        "area_um2": areas(flat, library),
-        "cells": len(flat.cells),
-        "shortest_ns": delays(flat, library).longest_ns,
-        "shortest_ns_wires": delays(flat, library, wires.capacitance(library)).longest_ns,
-        "placement": {
-            "width_um": round(wires.placement.width_um),
-            "height_um": round(wires.placement.height_um),
-            "wires_m": round(wires.total_mm / 1000, 2),
-        },
+        "area_um2": areas(design),
+        "cells": sum(design.cells().values()),
+        "longest_path_ns": delays(sample.flat, library, boxes=sample.netlists).longest_ns,
+        "longest_path_with_wires_ns": delays(sample.flat, library, loads, sample.netlists).longest_ns,
+        "wires_mm": round(float(wires.sum()) / 1000, 1),
         "softmax_sqnr_db": dict(zip(heads, softmax_sqnr_db(list(heads.values())), strict=True)),
         "runs": runs,
     }
 
 
-def placed(source: Path, liberty: Path, jobs: int) -> tuple[Design, Flat, Wires]:
-    """The mapped design, flat, with the wires of its placement: dot products as the rows of an array."""
-    library = load(liberty)
-    library.require_power()
-    library.require_node_of_banks()
-    design = map_ita(source, library, jobs=jobs)
-    netlists = {name: design.netlist(name) for name in design.order}
-    flat = flatten(netlists, design.top)
-    row = partial(place_row, flatten(netlists, DOT_PRODUCT), library, DOWN, left=False)
-    strip = run_all({"a dot product": row}, jobs=1, title="placing")["a dot product"]
-    rest = partial(place_rest, flat, library, {ARRAY: (strip, row_names())})
-    placement = run_all({"everything else": rest}, jobs=1, title="placing")["everything else"]
-    return design, flat, wires_of(placement, library)
-
-
-def head_figures(source: Path, liberty: Path, head: ItaHead) -> dict[str, Any]:
+def head_figures(source: Path, liberty: Path, head: ItaHead, wires: Floats) -> dict[str, Any]:
     """A run of a head."""
-    design, flat, wires = placed(source, liberty, 1)
-    return run_figures(run_head(head, design, flat, load(liberty), 1000 / CLOCK_MHZ, wires))
+    return run_figures(run_head(head, sampled(map_ita(source, load(liberty))), wires, 1000 / CLOCK_MHZ))
 
 
 def run_figures(run: ItaRun) -> dict[str, Any]:
@@ -107,11 +84,11 @@ def run_figures(run: ItaRun) -> dict[str, Any]:
     }
 
 
-def areas(flat: Flat, library: Library) -> Mapping[str, dict[str, float]]:
-    """Logic and banks by unit."""
-    found: dict[str, dict[str, float]] = defaultdict(lambda: {"logic": 0.0, "banks": 0.0})
-    for path, part in flat.cells:
-        found[unit_of(path)]["logic"] += library.cells[part.kind].area
-    for path, part in flat.banks:
-        found[unit_of(path)]["banks"] += bank_macro(part.parameters).area_um2
-    return {unit: {kind: round(um2, 1) for kind, um2 in each.items()} for unit, each in sorted(found.items())}
+def areas(design: Design) -> Mapping[str, dict[str, float]]:
+    """Logic and banks by unit, in um2."""
+    found = {REST: {"logic": round(design.modules[design.top].area, 1), "banks": 0.0}}
+    for part in design.netlist(design.top).parts:
+        if part.kind in design.modules:
+            logic, banks, _ = area_and_leakage(design, [part.kind])
+            found[unit_of([part.name])] = {"logic": round(logic, 1), "banks": round(banks, 1)}
+    return found

@@ -1,4 +1,4 @@
-"""A row tile of a head on the mapped netlist of ITA: outputs compared bit by bit, energy by phase and unit.
+"""A tile of queries of a head on the mapped netlist of ITA: outputs compared bit by bit, energy by phase and unit.
 
 64 queries stay at the input while 16 keys, or 16 columns of values, stay in the weight buffer for 64 cycles. First come
 all scores of the tile, which leave, and then come back for the outputs, as in its own test bench.
@@ -12,11 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fusioncim.asic.cells.cell_library import Library
+from fusioncim.asic.cells.table_lookup import Floats
 from fusioncim.asic.delays import delays
-from fusioncim.asic.netlist.mapped_design import Design
-from fusioncim.asic.netlist.netlist import Flat
-from fusioncim.asic.placement.wires import Wires
 from fusioncim.asic.power.power import Energy, PowerModel
 from fusioncim.build.cache import build_root
 from fusioncim_golden.arith import Int
@@ -25,6 +22,7 @@ from fusioncim_sim.rtl.ita_bench import PHASES
 from fusioncim_sim.rtl.runner import run_bench
 from fusioncim_sim.rtl.stream import pack_vector
 from fusioncim_sim.studies.ita.model import BLOCK, ItaHead, attention
+from fusioncim_sim.studies.ita.sample import MODEL, SHARE, Sample, wire_loads
 
 TILE = 64
 """Queries of a tile, keys of a tile, columns of a head."""
@@ -69,6 +67,11 @@ def unit_of(path: Sequence[str]) -> str:
     return UNITS.get(path[0], REST) if path else REST
 
 
+def times(energy: Energy, count: int) -> Energy:
+    """So many of it."""
+    return sum([energy] * count, Energy())
+
+
 def streams(head: ItaHead) -> tuple[Int, Int, Int]:
     """Rows of inputs [n, 64], words of weights [n, 16], and outputs [n, 16], for the first tile of queries.
 
@@ -97,14 +100,13 @@ def streams(head: ItaHead) -> tuple[Int, Int, Int]:
     return np.concatenate(inputs), words, np.concatenate(outputs)
 
 
-def run_head(
-    head: ItaHead, design: Design, flat: Flat, library: Library, period_ns: float, wires: Wires | None = None
-) -> ItaRun:
-    """Run the first tile of queries of a head with all its keys, on gates with delays."""
+def run_head(head: ItaHead, sample: Sample, wires: Floats, period_ns: float) -> ItaRun:
+    """Run the first tile of queries of a head with all its keys, on gates with delays; wires: see `wire_lengths`."""
     inputs, words, expected = streams(head)
     steps = len(inputs) // TILE // 2 * TILE
-    capacitance = wires.capacitance(library) if wires else None
-    timed = delays(flat, library, capacitance)
+    flat, library = sample.flat, sample.design.library
+    loads = wire_loads(wires, library)
+    timed = delays(flat, library, loads, sample.netlists)
     held = {
         "layer": SINGLE_ATTENTION,
         "activation": 0,
@@ -116,7 +118,7 @@ def run_head(
     }
     with (
         tempfile.TemporaryDirectory(dir=build_root()) as scratch,
-        counting(build_gates(design, flat, timed), flat) as (program, counted),
+        counting(build_gates(sample.design, flat, timed, MODEL), flat) as (program, counted),
     ):
         case = {
             "inp": [f"{pack_vector(row, 8):x}" for row in inputs],
@@ -132,11 +134,11 @@ def run_head(
         with np.load(Path(scratch) / "out.npz") as file:
             found = file["outputs"]
         activities = dict(zip(PHASES, read_activities(counted, flat.nets, timed), strict=True))
-    model = PowerModel(flat, library, wires=capacitance, trees=wires.trees.energy if wires else None)
+    model = PowerModel(flat, library, sample.box_loads, loads)
     phases = {}
     for name, activity in activities.items():
         energies: dict[str, Energy] = defaultdict(Energy)
         for path, energy in model.energies(activity, period_ns).items():
-            energies[unit_of(path)] += energy
+            energies[unit_of(path)] += energy if len(path) < 2 else times(energy, SHARE)
         phases[name] = (activity.cycles, dict(energies))
     return ItaRun(int(np.count_nonzero(found != expected)), len(head.k), phases)
