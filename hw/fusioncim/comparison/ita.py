@@ -133,7 +133,9 @@ endmodule
 def distinct(design: str) -> dict[str, str]:
     """The modules of an RTLIL text by their names without the path of the instance, equal ones once; no black boxes."""
     found: dict[str, str] = {}
-    for match in re.finditer(r"^((?:attribute [^\n]*\n)*)module \\(\S+)\n(.*?)^end\n", design, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(
+        r"^((?:attribute [^\n]*\n)*)module \\(\S+)\n(.*?)^end\n", design, re.MULTILINE | re.DOTALL
+    ):
         if "blackbox" in match[1]:
             continue
         name = match[2].partition("$")[0]

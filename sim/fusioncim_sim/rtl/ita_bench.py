@@ -1,6 +1,7 @@
-"""The cocotb bench of the mapped accelerator ITA (`fusioncim.comparison.ita`): a row tile of one head, without a stall.
+"""The cocotb benches of the mapped accelerator ITA (`fusioncim.comparison.ita`), and of a dot product of it.
 
-Run by `studies.ita.run`; the case has the words of both streams and the values of the ports that are held.
+Run by `studies.ita.run`. The case of the first has the words of both streams and the values of the ports that are held,
+that of the second a table of inputs.
 """
 
 import os
@@ -11,6 +12,7 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.stream import reset, unpack_vector, within
 
 PHASES = ("load", "scores", "outputs", "after")
@@ -63,3 +65,13 @@ async def attends(dut: Any) -> None:
     for each in feeds:
         each.cancel()
     np.savez(this["out"], outputs=np.array(outputs, dtype=np.int64), cycles=np.array(cycles, dtype=np.int64))
+
+
+@cocotb.test()
+async def multiplies(dut: Any) -> None:
+    """Play inputs and weights into a dot product, a row of both per cycle."""
+    this = case()
+    inputs = {name: [int(x, 16) for x in this[name]] for name in ("inp1_i", "inp2_i")}
+    seen = await play(dut, inputs, ["oup_o"])
+    products = np.array(seen["oup_o"], dtype=np.int64)
+    np.savez(this["out"], outputs=(products ^ 1 << 25) - (1 << 25))

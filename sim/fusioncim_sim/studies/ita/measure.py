@@ -1,13 +1,12 @@
 """Measures ita.json: maps ITA, places it, and runs heads on its gates."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fusioncim.asic.cells.liberty import default_liberty, load
-from fusioncim.asic.cells.table_lookup import Floats
 from fusioncim.asic.delays import delays
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.placement.placer import require_placer
@@ -17,12 +16,13 @@ from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.gates.gate_level import require_gates
 from fusioncim_sim.studies.cost.rows import area_and_leakage
-from fusioncim_sim.studies.ita.model import ItaHead
-from fusioncim_sim.studies.ita.names import VECTORS
+from fusioncim_sim.studies.ita.names import REST, VECTORS
 from fusioncim_sim.studies.ita.operands import CAPTURED, captured_head, generated_head, softmax_sqnr_db
-from fusioncim_sim.studies.ita.run import REST, TILE, ItaRun, run_head, unit_of
-from fusioncim_sim.studies.ita.sample import sampled, wire_lengths, wire_loads
+from fusioncim_sim.studies.ita.run import TILE, ItaRun, run_dot_products, run_rest, unit_of
+from fusioncim_sim.studies.ita.sample import dot_product, own_lengths, wire_loads
 from fusioncim_sim.studies.study import Request, Stored
+
+RUNS = (run_rest, run_dot_products)
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -42,11 +42,12 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
     library.require_node_of_banks()
     heads = {name: captured_head(name) for name in CAPTURED} | {VECTORS: generated_head(source)}
     design = map_ita(source, library, jobs=jobs)
-    sample = sampled(design)
-    wires = wire_lengths(sample, library, jobs=jobs)
-    work = {name: partial(head_figures, source, liberty, head, wires) for name, head in heads.items()}
-    runs = run_all(work, jobs=jobs, title="gate-level runs")
-    loads = wire_loads(wires, library)
+    work: dict[str, partial[ItaRun]] = {}
+    for name, head in heads.items():
+        work |= {f"{run.__name__} {name}": partial(run, head, design, 1000 / CLOCK_MHZ) for run in RUNS}
+    done = run_all(work, jobs=jobs, title="gate-level runs")
+    row = dot_product(design)
+    lengths = own_lengths(row, library)
     return {
         "library": library.name,
         "voltage": library.voltage,
@@ -54,33 +55,41 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
         "commits": {name: {"url": url, "commit": found[name]} for name, url in CLONES.items()},
         "area_um2": areas(design),
         "cells": sum(design.cells().values()),
-        "longest_path_ns": delays(sample.flat, library, boxes=sample.netlists).longest_ns,
-        "longest_path_with_wires_ns": delays(sample.flat, library, loads, sample.netlists).longest_ns,
-        "wires_mm": round(float(wires.sum()) / 1000, 1),
+        "dot_product": {
+            "cells": len(row.cells),
+            "wires_mm": round(float(lengths.sum()) / 1000, 1),
+            "path_ns": delays(row, library).longest_ns,
+            "path_with_wires_ns": delays(row, library, wire_loads(lengths, library)).longest_ns,
+        },
         "softmax_sqnr_db": dict(zip(heads, softmax_sqnr_db(list(heads.values())), strict=True)),
-        "runs": runs,
+        "runs": {name: run_figures(*(done[f"{run.__name__} {name}"] for run in RUNS)) for name in heads},
     }
 
 
-def head_figures(source: Path, liberty: Path, head: ItaHead, wires: Floats) -> dict[str, Any]:
-    """A run of a head."""
-    return run_figures(run_head(head, sampled(map_ita(source, load(liberty))), wires, 1000 / CLOCK_MHZ))
+def run_figures(rest: ItaRun, dot_products: ItaRun) -> dict[str, Any]:
+    """For a file; macs: of the phases `scores` and `outputs` each.
 
-
-def run_figures(run: ItaRun) -> dict[str, Any]:
-    """For a file; macs: of the phases `scores` and `outputs` each."""
-    return {
-        "keys": run.keys,
-        "scores": TILE * run.keys,
-        "macs": TILE * run.keys * TILE,
-        "mismatches": run.mismatches,
-        "phases": {
-            phase: {
+    Dot products leak in all cycles of a phase, also in those in which they wait.
+    """
+    phases: dict[str, Any] = {}
+    for phase, (cycles, energies) in rest.phases.items():
+        units = dict(energies)
+        if phase in dot_products.phases:
+            own, of_units = dot_products.phases[phase]
+            for unit, energy in of_units.items():
+                units[unit] += replace(energy, leakage=energy.leakage * cycles / own)
+            phases[phase] = {
                 "cycles": cycles,
-                "fj": {unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in energies.items()},
+                "fj": {
+                    unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in sorted(units.items())
+                },
             }
-            for phase, (cycles, energies) in run.phases.items()
-        },
+    return {
+        "keys": rest.keys,
+        "scores": TILE * rest.keys,
+        "macs": TILE * rest.keys * TILE,
+        "mismatches": rest.mismatches + dot_products.mismatches,
+        "phases": phases,
     }
 
 

@@ -7,22 +7,36 @@ all scores of the tile, which leave, and then come back for the outputs, as in i
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from fusioncim.asic.cells.table_lookup import Floats
 from fusioncim.asic.delays import delays
+from fusioncim.asic.netlist.mapped_design import Design
+from fusioncim.asic.netlist.net_delays import Delays
+from fusioncim.asic.netlist.netlist import Flat
+from fusioncim.asic.power.activity import Activity
 from fusioncim.asic.power.power import Energy, PowerModel
 from fusioncim.build.cache import build_root
+from fusioncim.comparison.ita import ROWS
 from fusioncim_golden.arith import Int
 from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
 from fusioncim_sim.rtl.ita_bench import PHASES
 from fusioncim_sim.rtl.runner import run_bench
 from fusioncim_sim.rtl.stream import pack_vector
 from fusioncim_sim.studies.ita.model import BLOCK, ItaHead, attention
-from fusioncim_sim.studies.ita.sample import MODEL, SHARE, Sample, wire_loads
+from fusioncim_sim.studies.ita.names import DOT_PRODUCTS, REST, UNITS
+from fusioncim_sim.studies.ita.sample import (
+    MODELS,
+    SAMPLED,
+    box_loads,
+    dot_product,
+    own_lengths,
+    rest,
+    rest_lengths,
+    wire_loads,
+)
 
 TILE = 64
 """Queries of a tile, keys of a tile, columns of a head."""
@@ -34,17 +48,6 @@ WORD = 16
 """Bytes of weights that come in a cycle."""
 LIMIT = 4
 """Cycles, in multiples of those without a stall, after which a run has failed."""
-UNITS: Mapping[str, str] = {
-    "i_ita.i_sumdotp": "dot products",
-    "i_ita.i_softmax_top": "softmax",
-    "i_ita.i_weight_buffer": "weight buffer",
-    "i_ita.i_accumulator": "accumulator",
-    "i_ita.i_requantizer": "requantizer",
-    "i_ita.i_activation": "GELU and ReLU",
-    "i_ita.i_controller": "controller",
-}
-"""Units by their instance in the top; all else is REST."""
-REST = "registers, FIFO, streams"
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,6 @@ class ItaRun:
 def unit_of(path: Sequence[str]) -> str:
     """The unit of a module by its path in the top."""
     return UNITS.get(path[0], REST) if path else REST
-
-
-def times(energy: Energy, count: int) -> Energy:
-    """So many of it."""
-    return sum([energy] * count, Energy())
 
 
 def streams(head: ItaHead) -> tuple[Int, Int, Int]:
@@ -100,13 +98,13 @@ def streams(head: ItaHead) -> tuple[Int, Int, Int]:
     return np.concatenate(inputs), words, np.concatenate(outputs)
 
 
-def run_head(head: ItaHead, sample: Sample, wires: Floats, period_ns: float) -> ItaRun:
-    """Run the first tile of queries of a head with all its keys, on gates with delays; wires: see `wire_lengths`."""
+def run_rest(head: ItaHead, design: Design, period_ns: float) -> ItaRun:
+    """Run the first tile of queries of a head with all its keys on everything but the dot products."""
     inputs, words, expected = streams(head)
     steps = len(inputs) // TILE // 2 * TILE
-    flat, library = sample.flat, sample.design.library
-    loads = wire_loads(wires, library)
-    timed = delays(flat, library, loads, sample.netlists)
+    library, flat = design.library, rest(design)
+    loads = wire_loads(rest_lengths(design, flat, own_lengths(dot_product(design), library)), library)
+    timed = delays(flat, library, loads, {name: design.netlist(name) for name in design.order})
     held = {
         "layer": SINGLE_ATTENTION,
         "activation": 0,
@@ -116,29 +114,69 @@ def run_head(head: ItaHead, sample: Sample, wires: Floats, period_ns: float) -> 
         **dict.fromkeys(("tile_e", "tile_p", "tile_f"), 1),
         **dict.fromkeys(("add", "gelu_b", "gelu_c", "activation_mult", "activation_shift", "activation_add"), 0),
     }
-    with (
-        tempfile.TemporaryDirectory(dir=build_root()) as scratch,
-        counting(build_gates(sample.design, flat, timed, MODEL), flat) as (program, counted),
-    ):
-        case = {
-            "inp": [f"{pack_vector(row, 8):x}" for row in inputs],
-            "weight": [f"{pack_vector(word, 8):x}" for word in words],
-            "starts": [0, steps, 2 * steps],
-            "held": held,
-            "outputs": len(expected),
-            "rows": BLOCK,
-            "cycles": LIMIT * len(inputs),
-            "out": "out.npz",
-        }
-        run_bench(program, "fusioncim_sim.rtl.ita_bench", "attends", case, results=Path(scratch))
-        with np.load(Path(scratch) / "out.npz") as file:
-            found = file["outputs"]
-        activities = dict(zip(PHASES, read_activities(counted, flat.nets, timed), strict=True))
-    model = PowerModel(flat, library, sample.box_loads, loads)
+    case = {
+        "inp": [f"{pack_vector(row, 8):x}" for row in inputs],
+        "weight": [f"{pack_vector(word, 8):x}" for word in words],
+        "starts": [0, steps, 2 * steps],
+        "held": held,
+        "outputs": len(expected),
+        "rows": BLOCK,
+        "cycles": LIMIT * len(inputs),
+    }
+    found, activities = _simulate(build_gates(design, flat, timed, MODELS), flat, timed, "attends", case)
+    model = PowerModel(flat, library, box_loads(design), loads)
     phases = {}
-    for name, activity in activities.items():
+    for name, activity in zip(PHASES, activities, strict=True):
         energies: dict[str, Energy] = defaultdict(Energy)
         for path, energy in model.energies(activity, period_ns).items():
-            energies[unit_of(path)] += energy if len(path) < 2 else times(energy, SHARE)
+            energies[unit_of(path)] += energy
         phases[name] = (activity.cycles, dict(energies))
     return ItaRun(int(np.count_nonzero(found != expected)), len(head.k), phases)
+
+
+def run_dot_products(head: ItaHead, design: Design, period_ns: float) -> ItaRun:
+    """Run the dot products SAMPLED of that tile; energies, but not cycles, are those of all."""
+    inputs, words, _ = streams(head)
+    weights = words.reshape(-1, BLOCK, TILE)
+    steps = len(inputs) // TILE // 2 * TILE
+    done = attention(head)
+    tiles = range(0, len(head.k), TILE)
+    softmax = [done.weights[:TILE, first : first + TILE] for first in tiles for _ in range(0, TILE, BLOCK)]
+    rows = {PHASES[1]: inputs[:steps], PHASES[2]: np.concatenate(softmax)}
+    library, flat = design.library, dot_product(design)
+    loads = wire_loads(own_lengths(flat, library), library)
+    timed = delays(flat, library, loads)
+    program = build_gates(design, flat, timed)
+    model = PowerModel(flat, library, wires=loads)
+    mismatches, phases = 0, {}
+    for number, (name, row) in enumerate(rows.items()):
+        energy, cycles = Energy(), 0
+        for sample in SAMPLED:
+            column = np.repeat(weights[number * steps // TILE : (number + 1) * steps // TILE, sample], TILE, axis=0)
+            case = {
+                "inp1_i": [f"{pack_vector(x, 9):x}" for x in row],
+                "inp2_i": [f"{pack_vector(x, 8):x}" for x in column],
+            }
+            found, (activity,) = _simulate(program, flat, timed, "multiplies", case)
+            mismatches += int(np.count_nonzero(found != (row * column).sum(axis=1)))
+            energy += sum(model.energies(activity, period_ns).values(), Energy())
+            cycles += activity.cycles
+        scaled = {field.name: getattr(energy, field.name) * ROWS / len(SAMPLED) for field in fields(Energy)}
+        phases[name] = (cycles // len(SAMPLED), {DOT_PRODUCTS: Energy(**scaled)})
+    return ItaRun(mismatches, len(head.k), phases)
+
+
+def _simulate(
+    program: Path, flat: Flat, timed: Delays, coroutine: str, case: Mapping[str, object]
+) -> tuple[Int, list[Activity]]:
+    """Outputs and activities of a run of a coroutine of `ita_bench`."""
+    with (
+        tempfile.TemporaryDirectory(dir=build_root()) as scratch,
+        counting(program, flat) as (counted_program, counted),
+    ):
+        run_bench(
+            counted_program, "fusioncim_sim.rtl.ita_bench", coroutine, {**case, "out": "out.npz"}, results=Path(scratch)
+        )
+        with np.load(Path(scratch) / "out.npz") as file:
+            found: Int = file["outputs"]
+        return found, read_activities(counted, flat.nets, timed)

@@ -4,8 +4,9 @@ import numpy as np
 
 from fusioncim_sim.rtl.ita_bench import PHASES
 from fusioncim_sim.studies.ita.model import ItaHead, Scale, attention
+from fusioncim_sim.studies.ita.names import REST, UNITS
 from fusioncim_sim.studies.ita.operands import COLUMNS, KEYS, QUERIES, captured_head
-from fusioncim_sim.studies.ita.run import REST, TILE, UNITS, streams, unit_of
+from fusioncim_sim.studies.ita.run import TILE, streams, unit_of
 
 KEYS_HERE = 128
 
