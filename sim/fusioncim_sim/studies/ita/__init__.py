@@ -1,9 +1,9 @@
 """The accelerator ITA of PULP through the flow of the cost table, beside the engine of `paper` (ita.json).
 
 Its RTL (`fusioncim.comparison.ita`) is mapped and simulated like an engine, at the same library, voltage and clock. Its
-dot products and its softmax are placed, each alone. A tile of 64 queries sees 128 keys: of two captured heads, with the
-operands of the cost table, and of ITA's own generator of test vectors. Every output is compared with `model`, and that
-with ITA's own model.
+dot products and its softmax are placed, each alone. A tile of 64 queries sees 128 keys: of a captured head, with the
+operands of the cost table, and, on the dot products alone, of ITA's own generator of test vectors. Every output is
+compared with `model`, and that with ITA's own model.
 """
 
 from collections.abc import Iterable

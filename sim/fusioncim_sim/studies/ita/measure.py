@@ -10,6 +10,7 @@ from fusioncim.asic.cells.liberty import default_liberty, load
 from fusioncim.asic.delays import delays
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.placement.placer import require_placer
+from fusioncim.asic.power.power import Energy
 from fusioncim.build.workers import run_all
 from fusioncim.comparison.ita import CLONES, check_source, commits, map_ita
 from fusioncim.package import CLOCK_MHZ
@@ -21,8 +22,6 @@ from fusioncim_sim.studies.ita.operands import CAPTURED, captured_head, generate
 from fusioncim_sim.studies.ita.run import TILE, ItaRun, run_dot_products, run_rest, unit_of
 from fusioncim_sim.studies.ita.sample import dot_product, own_lengths, wire_loads
 from fusioncim_sim.studies.study import Request, Stored
-
-RUNS = (run_rest, run_dot_products)
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
@@ -42,10 +41,10 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
     library.require_node_of_banks()
     heads = {name: captured_head(name) for name in CAPTURED} | {VECTORS: generated_head(source)}
     design = map_ita(source, library, jobs=jobs)
-    work: dict[str, partial[ItaRun]] = {}
-    for name, head in heads.items():
-        work |= {f"{run.__name__} {name}": partial(run, head, design, 1000 / CLOCK_MHZ) for run in RUNS}
-    done = run_all(work, jobs=jobs, title="gate-level runs")
+    period = 1000 / CLOCK_MHZ
+    work = {f"{name}, dot products": partial(run_dot_products, head, design, period) for name, head in heads.items()}
+    work |= {f"{name}, all else": partial(run_rest, heads[name], design, period) for name in CAPTURED}
+    done: dict[str, ItaRun] = run_all(work, jobs=jobs, title="gate-level runs")
     row = dot_product(design)
     lengths = own_lengths(row, library)
     return {
@@ -62,33 +61,30 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
             "path_with_wires_ns": delays(row, library, wire_loads(lengths, library)).longest_ns,
         },
         "softmax_sqnr_db": dict(zip(heads, softmax_sqnr_db(list(heads.values())), strict=True)),
-        "runs": {name: run_figures(*(done[f"{run.__name__} {name}"] for run in RUNS)) for name in heads},
+        "runs": {name: run_figures(done[f"{name}, dot products"], done.get(f"{name}, all else")) for name in heads},
     }
 
 
-def run_figures(rest: ItaRun, dot_products: ItaRun) -> dict[str, Any]:
-    """For a file; macs: of the phases `scores` and `outputs` each.
+def run_figures(dot_products: ItaRun, rest: ItaRun | None) -> dict[str, Any]:
+    """For a file; macs: of the phases `scores` and `outputs` each; rest: everything else, if it was run.
 
     Dot products leak in all cycles of a phase, also in those in which they wait.
     """
     phases: dict[str, Any] = {}
-    for phase, (cycles, energies) in rest.phases.items():
-        units = dict(energies)
-        if phase in dot_products.phases:
-            own, of_units = dot_products.phases[phase]
-            for unit, energy in of_units.items():
-                units[unit] += replace(energy, leakage=energy.leakage * cycles / own)
-            phases[phase] = {
-                "cycles": cycles,
-                "fj": {
-                    unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in sorted(units.items())
-                },
-            }
+    for phase, (own, energies) in dot_products.phases.items():
+        cycles, others = rest.phases[phase] if rest else (own, {})
+        units = dict(others)
+        for unit, energy in energies.items():
+            units[unit] = units.get(unit, Energy()) + replace(energy, leakage=energy.leakage * cycles / own)
+        phases[phase] = {
+            "cycles": cycles,
+            "fj": {unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in sorted(units.items())},
+        }
     return {
-        "keys": rest.keys,
-        "scores": TILE * rest.keys,
-        "macs": TILE * rest.keys * TILE,
-        "mismatches": rest.mismatches + dot_products.mismatches,
+        "keys": dot_products.keys,
+        "scores": TILE * dot_products.keys,
+        "macs": TILE * dot_products.keys * TILE,
+        "mismatches": dot_products.mismatches + (rest.mismatches if rest else 0),
         "phases": phases,
     }
 

@@ -56,7 +56,7 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
         return of, of
 
     rows = [
-        ("figure", f"engine of `paper`, {tokens_of_table(cost):,} tokens", "ITA, captured heads", f"ITA, {VECTORS}"),
+        ("figure", f"engine of `paper`, {tokens_of_table(cost):,} tokens", "ITA, a captured head", f"ITA, {VECTORS}"),
         ("---", *["---"] * 3),
         ("multiply-accumulates per cycle", f"{rate * 1e6 / cost['clock_mhz'] * 2:,.0f}", *both(f"{MACS:,}")),
         (
@@ -126,7 +126,9 @@ def mine(table: Mapping[str, Mapping[str, float]], names: Iterable[str], per_sec
 
 
 def fj(runs: Runs, units: Iterable[str], phases: Iterable[str], events: str) -> dict[str, float]:
-    """Energy of units of ITA in phases per event of a run, in fJ, by kind."""
+    """Energy of units of ITA in phases per event of a run, in fJ, by kind; none if one of the units was not run."""
+    if any(unit not in run["phases"][phase]["fj"] for run in runs for phase in phases for unit in units):
+        return {}
     count = sum(run[events] for run in runs)
     each = [run["phases"][phase]["fj"][unit] for run in runs for phase in phases for unit in units]
     return {kind: sum(fj[key] for fj in each for key in keys) / count for kind, keys in KINDS.items()}
@@ -140,4 +142,4 @@ def halved(kinds: Mapping[str, float]) -> dict[str, float]:
 def shown(kinds: Mapping[str, float]) -> str:
     """All of it, and by kind."""
     parts = ", ".join(f"{kind} {x:,.0f}" for kind, x in kinds.items() if x)
-    return f"{sum(kinds.values()):,.0f} ({parts})"
+    return f"{sum(kinds.values()):,.0f} ({parts})" if kinds else ""
