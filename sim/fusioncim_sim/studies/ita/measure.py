@@ -60,7 +60,7 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
             "path_ns": delays(row, library).longest_ns,
             "path_with_wires_ns": delays(row, library, wire_loads(lengths, library)).longest_ns,
         },
-        "softmax_sqnr_db": dict(zip(heads, softmax_sqnr_db(list(heads.values())), strict=True)),
+        "softmax_sqnr_db": {name: softmax_sqnr_db(heads[name]) for name in CAPTURED},
         "runs": {name: run_figures(done[f"{name}, dot products"], done.get(f"{name}, all else")) for name in heads},
     }
 

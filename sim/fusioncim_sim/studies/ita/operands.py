@@ -2,7 +2,6 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +68,9 @@ def generated_head(source: Path) -> ItaHead:
     return head
 
 
-def softmax_sqnr_db(heads: Sequence[ItaHead]) -> list[float]:
-    """Signal to noise of outputs of which only scores and weights are rounded as in ITA, in dB, by head."""
-    found = []
-    for head in heads:
-        log2 = head.q @ head.k.T * (head.score.mult / 2**head.score.shift)
-        exact = np.exp2(log2 - log2.max(axis=1, keepdims=True))
-        exact /= exact.sum(axis=1, keepdims=True)
-        found.append(round(float(sqnr_db(attention(head).weights @ head.v / 255, exact @ head.v)), 2))
-    return found
+def softmax_sqnr_db(head: ItaHead) -> float:
+    """Signal to noise of outputs of which only scores and weights are rounded as in ITA, in dB."""
+    log2 = head.q @ head.k.T * (head.score.mult / 2**head.score.shift)
+    exact = np.exp2(log2 - log2.max(axis=1, keepdims=True))
+    exact /= exact.sum(axis=1, keepdims=True)
+    return round(float(sqnr_db(attention(head).weights @ head.v / 255, exact @ head.v)), 2)

@@ -108,13 +108,13 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
         (
             "slowest path without wires, ns",
             f"{timing['presets']['paper']['shortest_ns']:.2f}",
-            *both(f"{ita['dot_product']['path_ns']:.2f}"),
+            *both(f"{ita['dot_product']['path_ns']:.2f}, a dot product between its registers"),
         ),
         (
             "SQNR of outputs if only scores and weights are rounded, dB",
             "",
             ", ".join(f"{ita['softmax_sqnr_db'][name]:.1f}" for name in heads),
-            f"{ita['softmax_sqnr_db'][VECTORS]:.1f}",
+            "",
         ),
     ]
     return markdown(rows)
