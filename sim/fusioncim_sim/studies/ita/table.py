@@ -8,6 +8,7 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.cost.tables import tokens_of_table
 from fusioncim_sim.studies.ita.names import DOT_PRODUCTS, MACS, NOT_USED, REST, SOFTMAX, VECTORS
 from fusioncim_sim.studies.study import Stored
+from fusioncim_sim.system.energy_table import LOW_28NM
 
 KINDS: Mapping[str, Sequence[str]] = {
     "cells": ("switching", "internal", "clock", "tree"),
@@ -44,7 +45,7 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
     def energies(ours: str, theirs: Callable[[Runs], str]) -> tuple[str, ...]:
         return (ours, *(theirs(runs) for runs in columns))
 
-    area = ita["area_um2"]
+    area, dot_product = ita["area_um2"], ita["dot_product"]
     used = [unit for unit in area if unit not in NOT_USED]
     array, engine = (DOT_PRODUCTS, *BUFFERS), table["hybrid engine"]
     macros = [table[name] for name in ("IP-CIM", "OP-CIM")]
@@ -90,6 +91,13 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
             ),
         ),
         (
+            f"everything at {LOW_28NM}, TOPS/W",
+            *energies(
+                scaled(cost, mine(table, ["hybrid engine"], 2 * rate)),
+                lambda runs: scaled(cost, halved(fj(runs, used, [SCORES, OUTPUTS], "macs"))),
+            ),
+        ),
+        (
             "arrays, um2 of logic per MAC/cycle",
             f"{sum(each['um2_per_mac_per_cycle'] for each in macros) / 2:.0f}",
             *both(um2(array, "logic")),
@@ -106,9 +114,9 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
             *both(f"{area[SOFTMAX]['logic']:,.0f}"),
         ),
         (
-            "slowest path without wires, ns",
+            "slowest path, ns",
             f"{timing['presets']['paper']['shortest_ns']:.2f}",
-            *both(f"{ita['dot_product']['path_ns']:.2f}, a dot product between its registers"),
+            *both(f"{dot_product['path_ns']:.2f}, with wires {dot_product['path_with_wires_ns']:.2f}: a dot product"),
         ),
         (
             "SQNR of outputs if only scores and weights are rounded, dB",
@@ -137,6 +145,11 @@ def fj(runs: Runs, units: Iterable[str], phases: Iterable[str], events: str) -> 
 def halved(kinds: Mapping[str, float]) -> dict[str, float]:
     """Of two phases with as many events each."""
     return {kind: x / 2 for kind, x in kinds.items()}
+
+
+def scaled(cost: Stored, kinds: Mapping[str, float]) -> str:
+    """Efficiency in TOPS/W of a multiply-accumulate of this energy at the library's corner, scaled: two operations."""
+    return f"{2000 / (sum(kinds.values()) * cost['scaling'][LOW_28NM]['energy']):.1f}" if kinds else ""
 
 
 def shown(kinds: Mapping[str, float]) -> str:
