@@ -1,7 +1,7 @@
 """Measures ita.json: maps ITA, places it, and runs heads on its gates."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,15 @@ from fusioncim.asic.cells.liberty import default_liberty, load
 from fusioncim.asic.delays import delays
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.placement.placer import require_placer
-from fusioncim.asic.power.power import Energy
 from fusioncim.build.workers import run_all
 from fusioncim.comparison.ita import CLONES, check_source, commits, map_ita
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.gates.gate_level import require_gates
 from fusioncim_sim.studies.cost.rows import area_and_leakage
-from fusioncim_sim.studies.ita.names import REST, VECTORS
+from fusioncim_sim.studies.ita.names import REST, UNITS, VECTORS
 from fusioncim_sim.studies.ita.operands import CAPTURED, captured_head, generated_head, softmax_sqnr_db
-from fusioncim_sim.studies.ita.run import TILE, ItaRun, run_dot_products, run_rest, unit_of
+from fusioncim_sim.studies.ita.run import TILE, ItaRun, run_dot_products
 from fusioncim_sim.studies.ita.sample import dot_product, own_lengths, wire_loads
 from fusioncim_sim.studies.study import Request, Stored
 
@@ -42,8 +41,7 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
     heads = {name: captured_head(name) for name in CAPTURED} | {VECTORS: generated_head(source)}
     design = map_ita(source, library, jobs=jobs)
     period = 1000 / CLOCK_MHZ
-    work = {f"{name}, dot products": partial(run_dot_products, head, design, period) for name, head in heads.items()}
-    work |= {f"{name}, all else": partial(run_rest, heads[name], design, period) for name in CAPTURED}
+    work = {name: partial(run_dot_products, head, design, period) for name, head in heads.items()}
     done: dict[str, ItaRun] = run_all(work, jobs=jobs, title="gate-level runs")
     row = dot_product(design)
     lengths = own_lengths(row, library)
@@ -61,31 +59,23 @@ def measure_ita(source: Path, liberty: Path, jobs: int) -> dict[str, Any]:
             "path_with_wires_ns": delays(row, library, wire_loads(lengths, library)).longest_ns,
         },
         "softmax_sqnr_db": {name: softmax_sqnr_db(heads[name]) for name in CAPTURED},
-        "runs": {name: run_figures(done[f"{name}, dot products"], done.get(f"{name}, all else")) for name in heads},
+        "runs": {name: run_figures(done[name]) for name in heads},
     }
 
 
-def run_figures(dot_products: ItaRun, rest: ItaRun | None) -> dict[str, Any]:
-    """For a file; macs: of the phases `scores` and `outputs` each; rest: everything else, if it was run.
-
-    Dot products leak in all cycles of a phase, also in those in which they wait.
-    """
-    phases: dict[str, Any] = {}
-    for phase, (own, energies) in dot_products.phases.items():
-        cycles, others = rest.phases[phase] if rest else (own, {})
-        units = dict(others)
-        for unit, energy in energies.items():
-            units[unit] = units.get(unit, Energy()) + replace(energy, leakage=energy.leakage * cycles / own)
-        phases[phase] = {
-            "cycles": cycles,
-            "fj": {unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in sorted(units.items())},
-        }
+def run_figures(run: ItaRun) -> dict[str, Any]:
+    """For a file; macs: of each phase."""
     return {
-        "keys": dot_products.keys,
-        "scores": TILE * dot_products.keys,
-        "macs": TILE * dot_products.keys * TILE,
-        "mismatches": dot_products.mismatches + (rest.mismatches if rest else 0),
-        "phases": phases,
+        "keys": run.keys,
+        "macs": TILE * run.keys * TILE,
+        "mismatches": run.mismatches,
+        "phases": {
+            phase: {
+                "cycles": cycles,
+                "fj": {unit: {kind: round(x) for kind, x in asdict(each).items()} for unit, each in energies.items()},
+            }
+            for phase, (cycles, energies) in run.phases.items()
+        },
     }
 
 
@@ -95,5 +85,5 @@ def areas(design: Design) -> Mapping[str, dict[str, float]]:
     for part in design.netlist(design.top).parts:
         if part.kind in design.modules:
             logic, banks, _ = area_and_leakage(design, [part.kind])
-            found[unit_of([part.name])] = {"logic": round(logic, 1), "banks": round(banks, 1)}
+            found[UNITS[part.name]] = {"logic": round(logic, 1), "banks": round(banks, 1)}
     return found

@@ -8,7 +8,6 @@ from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.cost.tables import tokens_of_table
 from fusioncim_sim.studies.ita.names import DOT_PRODUCTS, MACS, NOT_USED, REST, SOFTMAX, VECTORS
 from fusioncim_sim.studies.study import Stored
-from fusioncim_sim.system.energy_table import LOW_28NM
 
 KINDS: Mapping[str, Sequence[str]] = {
     "cells": ("switching", "internal", "clock", "tree"),
@@ -20,8 +19,6 @@ KINDS: Mapping[str, Sequence[str]] = {
 """Kinds of energy of the table, and what each is made of."""
 OURS: Mapping[str, str] = {"cells": "logic_mw", **{kind: f"{kind}_mw" for kind in KINDS if kind != "cells"}}
 """The same in the cost table."""
-SCORES, OUTPUTS = "scores", "outputs"
-"""Phases of a run."""
 BUFFERS = ("weight buffer", "accumulator", REST)
 """What the dot products need around them."""
 
@@ -31,7 +28,7 @@ Runs = Sequence[Mapping[str, Any]]
 def ita_part(cost: Stored, timing: Stored, ita: Stored) -> str:
     """The table, and what was measured."""
     commits = " and ".join(f"{name} at {each['commit'][:10]}" for name, each in ita["commits"].items())
-    said = f"Measured: {commits}. All outputs of both are those of their models, bit by bit."
+    said = f"Measured: {commits}. All products are right, bit by bit."
     return f"{ita_table(cost, timing, ita)}\n\n{textwrap.fill(said, 120)}"
 
 
@@ -40,7 +37,7 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
     heads = [name for name in ita["runs"] if name != VECTORS]
     columns = [[ita["runs"][name] for name in names] for names in (heads, [VECTORS])]
     table = {name: row["measured"] for name, row in cost["table"].items()}
-    rate, scores = table["IP-CIM"]["tops"] / 2, table["softmax"]["tops"]  # 10^12 per second, a macro
+    rate = table["IP-CIM"]["tops"] / 2  # 10^12 per second, a macro
 
     def energies(ours: str, theirs: Callable[[Runs], str]) -> tuple[str, ...]:
         return (ours, *(theirs(runs) for runs in columns))
@@ -57,45 +54,21 @@ def ita_table(cost: Stored, timing: Stored, ita: Stored) -> str:
         return of, of
 
     rows = [
-        ("figure", f"engine of `paper`, {tokens_of_table(cost):,} tokens", "ITA, a captured head", f"ITA, {VECTORS}"),
+        (
+            "figure",
+            f"engine of `paper`, {tokens_of_table(cost):,} tokens",
+            "dot products of ITA, a captured head",
+            f"the same, {VECTORS}",
+        ),
         ("---", *["---"] * 3),
         ("multiply-accumulates per cycle", f"{rate * 1e6 / cost['clock_mhz'] * 2:,.0f}", *both(f"{MACS:,}")),
         (
-            "QK^T with registers and banks, fJ per MAC",
-            *energies(shown(mine(table, ["IP-CIM"], rate)), lambda runs: shown(fj(runs, array, [SCORES], "macs"))),
+            "QK^T, fJ per MAC",
+            *energies(shown(mine(table, ["IP-CIM"], rate)), lambda runs: shown(fj(runs, "scores"))),
         ),
         (
-            "its dot products alone",
-            *energies("", lambda runs: shown(fj(runs, [DOT_PRODUCTS], [SCORES], "macs"))),
-        ),
-        (
-            "PV with registers and banks, fJ per MAC",
-            *energies(shown(mine(table, ["OP-CIM"], rate)), lambda runs: shown(fj(runs, array, [OUTPUTS], "macs"))),
-        ),
-        (
-            "its dot products alone",
-            *energies("", lambda runs: shown(fj(runs, [DOT_PRODUCTS], [OUTPUTS], "macs"))),
-        ),
-        (
-            "softmax, fJ per score",
-            *energies(
-                shown(mine(table, ["softmax", "normalizer"], scores)),
-                lambda runs: shown(fj(runs, [SOFTMAX], [SCORES, OUTPUTS], "scores")),
-            ),
-        ),
-        (
-            "everything, fJ per MAC",
-            *energies(
-                shown(mine(table, ["hybrid engine"], 2 * rate)),
-                lambda runs: shown(halved(fj(runs, used, [SCORES, OUTPUTS], "macs"))),
-            ),
-        ),
-        (
-            f"everything at {LOW_28NM}, TOPS/W",
-            *energies(
-                scaled(cost, mine(table, ["hybrid engine"], 2 * rate)),
-                lambda runs: scaled(cost, halved(fj(runs, used, [SCORES, OUTPUTS], "macs"))),
-            ),
+            "PV, fJ per MAC",
+            *energies(shown(mine(table, ["OP-CIM"], rate)), lambda runs: shown(fj(runs, "outputs"))),
         ),
         (
             "arrays, um2 of logic per MAC/cycle",
@@ -133,26 +106,14 @@ def mine(table: Mapping[str, Mapping[str, float]], names: Iterable[str], per_sec
     return {kind: sum(table[name][key] for name in names) / per_second for kind, key in OURS.items()}
 
 
-def fj(runs: Runs, units: Iterable[str], phases: Iterable[str], events: str) -> dict[str, float]:
-    """Energy of units of ITA in phases per event of a run, in fJ, by kind; none if one of the units was not run."""
-    if any(unit not in run["phases"][phase]["fj"] for run in runs for phase in phases for unit in units):
-        return {}
-    count = sum(run[events] for run in runs)
-    each = [run["phases"][phase]["fj"][unit] for run in runs for phase in phases for unit in units]
-    return {kind: sum(fj[key] for fj in each for key in keys) / count for kind, keys in KINDS.items()}
-
-
-def halved(kinds: Mapping[str, float]) -> dict[str, float]:
-    """Of two phases with as many events each."""
-    return {kind: x / 2 for kind, x in kinds.items()}
-
-
-def scaled(cost: Stored, kinds: Mapping[str, float]) -> str:
-    """Efficiency in TOPS/W of a multiply-accumulate of this energy at the library's corner, scaled: two operations."""
-    return f"{2000 / (sum(kinds.values()) * cost['scaling'][LOW_28NM]['energy']):.1f}" if kinds else ""
+def fj(runs: Runs, phase: str) -> dict[str, float]:
+    """Energy of the dot products of ITA in a phase per multiply-accumulate, in fJ, by kind."""
+    macs = sum(run["macs"] for run in runs)
+    each = [run["phases"][phase]["fj"][DOT_PRODUCTS] for run in runs]
+    return {kind: sum(fj[key] for fj in each for key in keys) / macs for kind, keys in KINDS.items()}
 
 
 def shown(kinds: Mapping[str, float]) -> str:
     """All of it, and by kind."""
     parts = ", ".join(f"{kind} {x:,.0f}" for kind, x in kinds.items() if x)
-    return f"{sum(kinds.values()):,.0f} ({parts})" if kinds else ""
+    return f"{sum(kinds.values()):,.0f} ({parts})"

@@ -1,4 +1,4 @@
-"""Two runs of ITA become one, and a source is needed."""
+"""What is stored of a run of ITA; a source is needed."""
 
 from pathlib import Path
 
@@ -7,36 +7,17 @@ import pytest
 from fusioncim.asic.power.power import Energy
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.studies.ita.measure import measure, run_figures
-from fusioncim_sim.studies.ita.names import DOT_PRODUCTS, SOFTMAX
+from fusioncim_sim.studies.ita.names import DOT_PRODUCTS
 from fusioncim_sim.studies.ita.run import ItaRun
 from fusioncim_sim.studies.study import Request
 
 
-def run(mismatches, cycles, **energies):
-    phases = {phase: (cycles, {name: Energy(**each) for name, each in energies.items()}) for phase in ("scores",)}
-    return ItaRun(mismatches, 128, phases)
-
-
-DOTS = run(1, 100, **{DOT_PRODUCTS: {"switching": 80, "leakage": 20}})
-
-
-def test_dot_products_leak_while_they_wait():
-    rest = run(2, 150, **{DOT_PRODUCTS: {"switching": 3}, SOFTMAX: {"clock": 7}})
-    found = run_figures(DOTS, rest)
-    phase = found["phases"]["scores"]
-    assert found["mismatches"] == 3
-    assert (found["scores"], found["macs"]) == (64 * 128, 64 * 64 * 128)
-    assert phase["cycles"] == 150
-    assert phase["fj"][DOT_PRODUCTS]["switching"] == 83
-    assert phase["fj"][DOT_PRODUCTS]["leakage"] == 30
-    assert phase["fj"][SOFTMAX]["clock"] == 7
-
-
-def test_dot_products_may_stand_alone():
-    phase = run_figures(DOTS, None)["phases"]["scores"]
-    assert phase["cycles"] == 100
-    assert set(phase["fj"]) == {DOT_PRODUCTS}
-    assert phase["fj"][DOT_PRODUCTS]["leakage"] == 20
+def test_a_run_counts_all_of_a_tile():
+    run = ItaRun(3, 128, {"scores": (100, {DOT_PRODUCTS: Energy(switching=80.4)})})
+    found = run_figures(run)
+    assert (found["keys"], found["macs"], found["mismatches"]) == (128, 64 * 64 * 128, 3)
+    assert found["phases"]["scores"]["cycles"] == 100
+    assert found["phases"]["scores"]["fj"][DOT_PRODUCTS]["switching"] == 80
 
 
 def test_a_source_is_needed():

@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from fusioncim_sim.rtl.ita_bench import PHASES
 from fusioncim_sim.studies.ita.model import ItaHead, Scale, attention
-from fusioncim_sim.studies.ita.names import REST, UNITS
 from fusioncim_sim.studies.ita.operands import COLUMNS, KEYS, QUERIES, captured_head
-from fusioncim_sim.studies.ita.run import TILE, streams, unit_of
+from fusioncim_sim.studies.ita.run import TILE, streams
 
 KEYS_HERE = 128
 
@@ -45,14 +43,6 @@ def test_every_output_is_a_product_of_an_input_and_the_weights_at_its_time():
 def test_the_weights_of_the_next_tile_come_before_its_queries():
     inputs, words, _ = streams(head())
     assert len(words.reshape(-1, 16, TILE)) == len(inputs) // TILE + 1
-
-
-def test_units_are_those_of_the_instances():
-    assert unit_of(()) == REST
-    assert unit_of(("i_ita.i_sumdotp", "calculate_dotp[3].i_dotp")) == "dot products"
-    assert unit_of(("i_ita.i_fifo",)) == REST
-    assert len(set(UNITS.values())) == len(UNITS)
-    assert len(PHASES) == 4
 
 
 def test_a_captured_head_is_the_engine_s():
