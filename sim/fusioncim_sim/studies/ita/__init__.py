@@ -1,8 +1,8 @@
 """The accelerator ITA of PULP through the flow of the cost table, beside the engine of `paper` (ita.json).
 
 Its RTL (`fusioncim.comparison.ita`) is mapped like an engine, at the same library, voltage and clock. Its dot products
-are placed and simulated: a tile of 64 queries sees 128 keys, of a captured head with the operands of the cost table, and
-of ITA's own generator of test vectors. Every product is checked, and `model` gives what ITA's own model gives.
+are placed and simulated: a tile of 64 queries sees 128 keys, of a captured head with the operands of the cost table,
+and of ITA's own generator of test vectors. Every product is checked, and `model` gives what ITA's own model gives.
 """
 
 from collections.abc import Iterable
