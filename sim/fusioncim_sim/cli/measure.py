@@ -19,6 +19,8 @@ HELP = "\n\n".join(
 )
 PART_HELP = "; ".join(f"of {name} {subject.parts}" for name, subject in SUBJECTS.items() if subject.parts)
 
+SOURCE_HELP = "; ".join(f"of {name} {subject.source}" for name, subject in SUBJECTS.items() if subject.source)
+
 
 def measure(
     subjects: Annotated[
@@ -27,6 +29,9 @@ def measure(
     ] = None,
     part: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Only this part: {PART_HELP}. May be repeated.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(metavar="DIR", help=f"RTL of another design: {SOURCE_HELP}.", show_default=False)
     ] = None,
     model: Model = "smollm2",
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the JSON files.")] = Path("measurements"),
@@ -48,8 +53,10 @@ def measure(
         check_choice("subject", name, NAMES)
         if part and not (name in SUBJECTS and SUBJECTS[name].parts):
             raise InputError(f"--part must be of a subject that has parts, not of {name}")
+    if source and not any(name in SUBJECTS and SUBJECTS[name].source for name in chosen):
+        raise InputError(f"--source must be of a subject that reads another design, not of {' '.join(chosen)}")
     for name in chosen:
         if name == TABLES:
             write_tables(output)
         else:
-            run(study(name), Request(output=output, jobs=jobs or cores(), parts=part or (), model=model))
+            run(study(name), Request(output=output, jobs=jobs or cores(), parts=part or (), model=model, source=source))

@@ -66,14 +66,30 @@ def run(
 ) -> None:
     """Run one cocotb coroutine of a module on a component.
 
-    case: JSON data for the bench, which reads it with `case.case`; files are named relative to the directory of the
-    run. path: directory of the module when it lies in no package. results: directory to run in, with the files that
-    the bench reads; else a scratch one. simulator: see `choose`. visible: see `build`. program: instead of the
-    component's own. Raises SimulationError with the log's end.
+    simulator: see `choose`. visible: see `build`. program: instead of the component's own. The others: see `run_bench`.
     """
     used(component)
     simulator = "icarus" if program else choose(simulator)
     program = program or Program(*build(component, simulator, visible))
+    run_bench(program, module, coroutine, case, path=path, results=results, simulator=simulator)
+
+
+def run_bench(
+    program: Program,
+    module: str,
+    coroutine: str,
+    case: Mapping[str, Any],
+    *,
+    path: Path | None = None,
+    results: Path | None = None,
+    simulator: str = "icarus",
+) -> None:
+    """Run one cocotb coroutine of a module on a program that there is.
+
+    case: JSON data for the bench, which reads it with `case.case`; files are named relative to the directory of the
+    run. path: directory of the module when it lies in no package. results: directory to run in, with the files that
+    the bench reads; else a scratch one. simulator: that of the program. Raises SimulationError with the log's end.
+    """
     text = json.dumps(dict(case))
     with contextlib.ExitStack() as stack:
         if results is None:

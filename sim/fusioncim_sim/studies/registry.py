@@ -21,12 +21,14 @@ class Subject:
         time: how long that takes, roughly, on two cores
         extra: what it needs beside a base install, as `pip install fusioncim[...]` takes it
         parts: what its parts are, if it has any that `--part` can name
+        source: what `--source` must be, if it reads another design
     """
 
     about: str
     time: str
     extra: str = ""
     parts: str = ""
+    source: str = ""
 
     def __str__(self) -> str:
         return f"{self.about} ({self.time}{f'; extra {self.extra}' if self.extra else ''})"
@@ -71,6 +73,12 @@ SUBJECTS: Mapping[str, Subject] = {
         about="the published exponential beside that of a lane in area, energy and error",
         time="minutes",
         extra="sim,synth",
+    ),
+    "ita": Subject(
+        about="the accelerator ITA of the PULP platform beside the published chip's engine",
+        time="an hour",
+        extra="place,sim,synth",
+        source="the folder with the clones ITA and common_cells",
     ),
     "timing": Subject(about="all presets against the clock", time="minutes", extra="synth"),
     "calibration": Subject(

@@ -28,12 +28,14 @@ class Request:
         jobs: processes at a time
         parts: only these parts of the study; none names all
         model: language model that reads
+        source: folder of the clones of another design
     """
 
     output: Path
     jobs: int
     parts: Sequence[str] = ()
     model: str = "smollm2"
+    source: Path | None = None
 
 
 @dataclass(frozen=True)

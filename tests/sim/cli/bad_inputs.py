@@ -469,8 +469,15 @@ def numbers() -> Iterator[Row]:
         ("timing", "--part", "a"): "not of timing",
         ("tables", "--part", "a"): "not of tables",
         ("accuracy", "--jobs", "0"): "--jobs",
+        ("accuracy", "tables", "--source", "full"): "not of accuracy tables",
     }.items():
         yield Row(f"measure {' '.join(more)}", ("measure", *more, "-o", "new"), said)
+    for more, said in {
+        (): "ita must have --source",
+        ("--source", "full"): "with the clones ITA (https://",
+        ("--source", "notes.txt"): "with the clones ITA (https://",
+    }.items():
+        yield Row(f"measure ita {' '.join(more)}", ("measure", "ita", *more, "-o", "new"), said, needs="liberty")
     for more, said in {
         ("--window", "1"): "--window",
         ("--tokens", "1"): "--tokens",

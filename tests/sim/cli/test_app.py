@@ -131,6 +131,7 @@ BAD_ARGUMENTS = {
     "demo of an unknown head": (("demo", "--head", "tail"), "not tail"),
     "measurements onto a file": (("measure", "accuracy", "--output", "good.toml"), "good.toml"),
     "measuring something unknown": (("measure", "weather"), "not weather"),
+    "a source for what reads none": (("measure", "timing", "--source", "full"), "not of timing"),
     "a part of what has none": (("measure", "timing", "--part", "a"), "not of timing"),
     "capture onto another file": (("capture", "other.npz"), "other.npz"),
     "capture without .npz": (("capture", "heads.txt"), "heads.txt"),

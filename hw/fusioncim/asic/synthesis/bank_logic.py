@@ -60,10 +60,7 @@ def with_banks(name: str, text: str, below: Sequence[str], banks: str, library: 
         return text, []
     cells = {"LATCH": latch_of(library), "PULSE": pulse_of(library)} if banks == "latches" else {}
     boxes = [black_box(cell) for cell, _ in cells.values()]
-    mapping = CELL_MAP
-    for role, (cell, pins) in cells.items():
-        ends = ", ".join(f".{pin}({net})" for pin, net in pins.items())
-        mapping = mapping.replace(f"{role}_PINS", ends).replace(f"{role} ", f"{cell.name} ")
+    mapping = with_cells(CELL_MAP, cells)
     commands = [
         *("read_rtlil before.il", "read_verilog -D SYNTHESIS bank.v", f"hierarchy -top {name}", "proc"),
         *(["techmap -map map.v t:$dlatch t:fusioncim_pulse"] if cells else []),
@@ -81,6 +78,14 @@ def with_banks(name: str, text: str, below: Sequence[str], banks: str, library: 
                 (scratch / file).write_text(content, encoding="utf-8")
             run_yosys(name, commands, scratch / "log")
     return kept_text(place / "module.il"), boxes
+
+
+def with_cells(mapping: str, cells: Mapping[str, tuple[Cell, Mapping[str, str]]]) -> str:
+    """A map like CELL_MAP with these cells and their pins, by role."""
+    for role, (cell, pins) in cells.items():
+        ends = ", ".join(f".{pin}({net})" for pin, net in pins.items())
+        mapping = mapping.replace(f"{role}_PINS", ends).replace(f"{role} ", f"{cell.name} ")
+    return mapping
 
 
 def latch_of(library: Library) -> tuple[Cell, Mapping[str, str]]:

@@ -16,7 +16,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -46,12 +46,25 @@ def synthesize(component: wiring.Component, library: Library, *, jobs: int = 1, 
     """
     require_pyosys()
     top, texts = design_texts(component)
+    return synthesize_texts(top, texts, library, jobs=jobs, banks=banks)
+
+
+def synthesize_texts(
+    top: str,
+    texts: Mapping[str, str],
+    library: Library,
+    *,
+    cells: Sequence[str] = (),
+    jobs: int = 1,
+    banks: str = "sram",
+) -> Design:
+    """Map modules that are there as RTLIL, by name; cells: black boxes of the library's cells that are in them."""
     stubs = {name: stub(name, text) for name, text in texts.items()}
     places, work = {}, {}
     for name, whole in texts.items():
-        below = [stubs[each] for each in sorted(instances(whole) & texts.keys())]
-        text, cells = with_banks(name, whole, below, banks, library)
-        recipes = {way: recipe(name, text, [*below, *cells], library, way) for way in ways_of(library)}
+        below = [*(stubs[each] for each in sorted(instances(whole) & texts.keys())), *cells]
+        text, of_banks = with_banks(name, whole, below, banks, library)
+        recipes = {way: recipe(name, text, [*below, *of_banks], library, way) for way in ways_of(library)}
         places[name] = build_root() / "synth" / mapping_key(recipes, library)
         if not places[name].exists():
             work[name] = partial(map_module, name, recipes, str(library.path), places[name])
