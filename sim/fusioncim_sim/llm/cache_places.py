@@ -92,12 +92,14 @@ class CachePlaces:
         shape: of the cache.
         jobs: by layer, the job of as many rows as there may be, with a table of all sequences, a sink and a slope.
         record: address of a job's record.
+        list: address of the list of pages.
         end: first byte behind everything.
     """
 
     shape: CacheShape
     jobs: Mapping[int, Descriptor]
     record: int
+    list: int
     end: int
 
 
@@ -149,7 +151,7 @@ def cache_places(chip: ChipConfig, shape: CacheShape) -> CachePlaces:
         )
         jobs[index].check(chip)
     end = -(-free.here // chip.bus_bytes) * chip.bus_bytes
-    return CachePlaces(shape=shape, jobs=jobs, record=record, end=end)
+    return CachePlaces(shape=shape, jobs=jobs, record=record, list=pages, end=end)
 
 
 def check_shape(chip: ChipConfig, shape: CacheShape) -> None:

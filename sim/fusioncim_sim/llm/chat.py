@@ -28,7 +28,7 @@ from fusioncim_sim.llm.cache_places import CachePlaces, CacheShape, cache_places
 from fusioncim_sim.llm.chat_layers import Watched, layers_of
 from fusioncim_sim.llm.chip_engine import ChipEngine, CountingEngine, GoldenChip
 from fusioncim_sim.llm.chip_work import ChipWork
-from fusioncim_sim.llm.paged_cache import Pages, paged_cache
+from fusioncim_sim.llm.paged_cache import PagedSequences, paged_cache
 from fusioncim_sim.system.cycles import Memory
 
 NAME = "fusioncim-chat"
@@ -79,15 +79,15 @@ class Talk:
         """The steps, computed by the Verilog; memory: how fast it is."""
         speed = memory or Memory()
         hardware.memory(latency=speed.latency, share=1 / speed.period)
-        pages = Pages(self.places, hardware.map(self.places.end))
+        pages = PagedSequences(self.places, hardware.map(self.places.end))
         return self._steps(pages, ChipEngine(hardware, pages))
 
     def on_golden(self, memory: Memory | None = None) -> Iterator[Step]:
         """The steps, computed by the golden model; what the chip would do is that of the cycle model."""
-        pages = Pages(self.places, np.zeros(self.places.end, np.uint8))
+        pages = PagedSequences(self.places, np.zeros(self.places.end, np.uint8))
         return self._steps(pages, GoldenChip(self.chip, pages, memory or Memory()))
 
-    def _steps(self, pages: Pages, engine: CountingEngine) -> Iterator[Step]:
+    def _steps(self, pages: PagedSequences, engine: CountingEngine) -> Iterator[Step]:
         """Step by step, until all sequences have ended."""
         attention = replace(self.attention, engine=engine)
         cache = paged_cache(pages, attention.form, attention.factors)
@@ -105,7 +105,7 @@ class Talk:
             if not any(new):
                 return
 
-    def _logits(self, attention: Attention, pages: Pages, cache: Any, tokens: Sequence[int]) -> Tensor:
+    def _logits(self, attention: Attention, pages: PagedSequences, cache: Any, tokens: Sequence[int]) -> Tensor:
         """Logits at the last new token of every sequence that takes part."""
         register(NAME, attention, masks=False)
         before = self.model.config._attn_implementation

@@ -23,7 +23,7 @@ from fusioncim_golden.pytorch.operands import Operands
 from fusioncim_golden.scale_table import pack_scales
 from fusioncim_sim.library.binding import ChipModel, Registers
 from fusioncim_sim.llm.chip_work import ChipWork, counts_of, size_of
-from fusioncim_sim.llm.paged_cache import Pages
+from fusioncim_sim.llm.paged_cache import PagedSequences
 from fusioncim_sim.rtl.driver import Driver
 from fusioncim_sim.rtl.job_writer import check_work, placed
 from fusioncim_sim.rtl.tensor_bytes import pack_integers, unpack_integers, view
@@ -49,7 +49,7 @@ class CountingEngine(Protocol):
 class LayerJobs:
     """Makes the job of a layer of the integers of a call: whatever computes it gets the same one."""
 
-    def __init__(self, chip: ChipConfig, pages: Pages) -> None:
+    def __init__(self, chip: ChipConfig, pages: PagedSequences) -> None:
         self.chip, self.pages = chip, pages
 
     def check(self, config: Config, engines: int) -> None:
@@ -69,8 +69,9 @@ class LayerJobs:
         heads = operands.group * job.kv_heads
         if heads != job.heads:
             raise InputError(f"layer {layer} must have the {job.heads} query heads of its configuration, not {heads}")
-        without = {name: 0 for name in ("sinks", "slopes") if getattr(operands, name) is None}
-        work = Work(job=replace(job, sequences=len(entries), **without), sequences=entries)
+        sinks = 0 if operands.sinks is None else job.sinks
+        slopes = 0 if operands.slopes is None else job.slopes
+        work = Work(job=replace(job, sequences=len(entries), sinks=sinks, slopes=slopes), sequences=entries)
         check_work(self.chip, work)
         return work
 
@@ -81,7 +82,7 @@ class GoldenChip:
     memory: behind the chip.
     """
 
-    def __init__(self, chip: ChipConfig, pages: Pages, memory: Memory) -> None:
+    def __init__(self, chip: ChipConfig, pages: PagedSequences, memory: Memory) -> None:
         self._jobs, self._memory = LayerJobs(chip, pages), memory
         self._worked = ChipWork()
 
@@ -106,7 +107,7 @@ class ChipEngine:
     model: the chip, to which the memory of the pages is lent. pages: of the cache.
     """
 
-    def __init__(self, model: ChipModel, pages: Pages) -> None:
+    def __init__(self, model: ChipModel, pages: PagedSequences) -> None:
         self._jobs, self._model, self._memory = LayerJobs(model.chip, pages), model, pages.memory
         self._registers = Registers(model, cycles=PAUSE_CYCLES)
         self._driver = Driver(self._registers, model.chip, polls=JOB_CYCLES)

@@ -17,13 +17,13 @@ from transformers.cache_utils import DynamicLayer
 
 from fusioncim_golden import descriptor
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.limits import TOKEN_SCALE_BYTES
+from fusioncim_golden.limits import PAGE_BYTES, TOKEN_SCALE_BYTES
 from fusioncim_golden.pytorch.kv_cache import CODE_BYTES, STORED, Factors, Format, written
 from fusioncim_sim.llm.cache_places import CachePlaces
 from fusioncim_sim.rtl.tensor_bytes import Bytes, view_pages
 
 
-class Pages:
+class PagedSequences:
     """The list of pages, which all layers share, and how many tokens each sequence has.
 
     places, memory: where everything lies, and the memory.
@@ -39,8 +39,11 @@ class Pages:
         self.places, self.memory = places, memory
         self.lengths = np.zeros(shape.sequences, np.int64)
         self.new = np.zeros(shape.sequences, np.int64)
-        address = next(iter(places.jobs.values())).pages.list
-        self._list = memory[address : address + 4 * shape.pages].view("<u4").reshape(shape.sequences, shape.entries)
+        self._list = (
+            memory[places.list : places.list + PAGE_BYTES * shape.pages]
+            .view("<u4")
+            .reshape(shape.sequences, shape.entries)
+        )
         self._taken = 0
 
     def begin(self, new: Sequence[int]) -> None:
@@ -120,7 +123,7 @@ class PagedLayer(DynamicLayer):
 
     supports_early_init = False
 
-    def __init__(self, pages: Pages, index: int, form: Format, factors: Factors) -> None:
+    def __init__(self, pages: PagedSequences, index: int, form: Format, factors: Factors) -> None:
         super().__init__()
         self._pages, self._form, self._factors = pages, form, factors
         job, shape = pages.places.jobs[index], pages.places.shape
@@ -161,7 +164,7 @@ class PagedLayer(DynamicLayer):
         return int(self._pages.lengths.max())
 
 
-def paged_cache(pages: Pages, form: Format, factors: Mapping[int, Factors]) -> Cache:
+def paged_cache(pages: PagedSequences, form: Format, factors: Mapping[int, Factors]) -> Cache:
     """A cache for `past_key_values` whose bytes lie in the memory of the pages; factors by layer."""
     layers = [PagedLayer(pages, n, form, factors[n]) for n in sorted(factors)]
     return Cache(layers=layers)

@@ -5,9 +5,7 @@ import pytest
 import torch
 import transformers
 
-from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS
-from fusioncim_golden.pytorch.huggingface import register
 from fusioncim_sim.library.binding import ChipModel
 from fusioncim_sim.library.build import build_library
 from fusioncim_sim.llm.chat import prepared
