@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, JsonOut, Model, Preset, choose_chip, refuse
 from fusioncim_sim.cli.results import Results
 
@@ -59,33 +60,39 @@ def chat(
     from fusioncim.build.workers import run_all
     from fusioncim.package import check_clock
     from fusioncim_golden.config import check_choice
-    from fusioncim_sim.library.binding import ChipModel
-    from fusioncim_sim.library.build import build_library
-    from fusioncim_sim.llm.language_model import find_model, load_model, text_of, tokenize
-    from fusioncim_sim.rtl.simulators import require_verilator
-    from fusioncim_sim.screen.chat import chat_page, show_pieces
+    from fusioncim_sim.llm.language_model import find_model, load_model, text_of
 
     chip = choose_chip(preset, config, changes if config else [SCALES, *(changes or [])])
     check_clock(clock_mhz)
     check_choice("cache", cache, tuple(CACHES))
+    for each in prompts:
+        if not each.strip():
+            raise InputError(f"a prompt must have words, and must not be empty, not {each!r}")
     rtl = engine == ChatEngine.rtl
-    if library is not None and not rtl:
+    if not rtl:
         refuse("may be given only with --engine rtl", library=library)
     results = Results(json_out, "answers", "chip", "engine", "prompts")
     source = find_model(model)
+
+    import torch
+
+    from fusioncim_sim.library.binding import ChipModel
+    from fusioncim_sim.llm.chat import TEXT_SIGNS, check_lengths, prepared
+    from fusioncim_sim.llm.chat_report import Conditions
+    from fusioncim_sim.llm.chat_text import Answer, Speech
+    from fusioncim_sim.rtl.simulators import require_verilator
+    from fusioncim_sim.screen.chat import chat_page, show_pieces
+
     if library is not None:
         ChipModel(library, chip).close()  # refuses one of another chip
     elif rtl:
         require_verilator("")
-    from fusioncim_sim.llm.chat import TEXT_TOKENS, check_lengths, prepared
-    from fusioncim_sim.llm.chat_report import Conditions
-    from fusioncim_sim.llm.chat_text import Answer, Speech
-
+    torch.set_num_threads(1)  # the same logits on every number of cores
     begin = monotonic()
     speech = Speech(source)
     asked = [speech.prompt(each) for each in prompts]
     check_lengths(asked, tokens, cache_tokens)
-    text = tokenize(source, text_of(None))[:TEXT_TOKENS].tolist()
+    text = speech.prompt(text_of(None)[:TEXT_SIGNS])
     talk = prepared(
         load_model(source), asked, chip, tokens=tokens, cache_tokens=cache_tokens, text=text, cache=CACHES[cache]
     )
@@ -94,6 +101,8 @@ def chat(
     with ExitStack() as stack:
         if rtl:
             if library is None:
+                from fusioncim_sim.library.build import build_library
+
                 (library,) = run_all({"library": partial(build_library, chip)}, jobs=1, title="chat").values()
             hardware = stack.enter_context(ChipModel(library, chip))
             computed = talk.on_chip(hardware, conditions.behind)

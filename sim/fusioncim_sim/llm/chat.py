@@ -32,8 +32,8 @@ from fusioncim_sim.llm.paged_cache import PagedSequences, paged_cache
 from fusioncim_sim.system.cycles import Memory
 
 NAME = "fusioncim-chat"
-TEXT_TOKENS = 256
-"""Tokens of a text from which the factors of a cache come."""
+TEXT_SIGNS = 1000
+"""Signs of the text from which the factors of a cache come, in the template of the prompts."""
 
 
 @dataclass(frozen=True)

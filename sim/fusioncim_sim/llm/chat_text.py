@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fusioncim_golden.errors import InputError
 from fusioncim_sim.llm.language_model import Source, load_tokenizer
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
@@ -21,8 +20,6 @@ class Speech:
 
     def prompt(self, text: str) -> list[int]:
         """The tokens of a question, in the template of the model if it has one."""
-        if not text.strip():
-            raise InputError("a prompt must have words, and must not be empty")
         if self._tokenizer.chat_template is None:
             return [*self._tokenizer(text).input_ids]
         question = [{"role": "user", "content": text}]

@@ -16,7 +16,10 @@ PARAMETERS = {
     name: {option: parameter for parameter in command.params for option in parameter.opts}
     for name, command in get_command(app).commands.items()
 }
-FIGURES = ("info", "simulate", "synth", "timing", "power", "fpga", "evaluate", "explore", "capture", "quality", "demo")
+FIGURES = (
+    *("info", "simulate", "synth", "timing", "power", "fpga", "evaluate", "explore", "capture", "quality", "chat"),
+    "demo",
+)
 """Commands that print figures; `measure` writes them as JSON in any case."""
 QUICK = ("info", "generate", "simulate", "evaluate", "report")
 
