@@ -25,7 +25,7 @@ from fusioncim_sim.llm.chat_text import Answer, Speech
 from fusioncim_sim.llm.language_model import find_model, load_model, text_of
 from fusioncim_sim.rtl.driver import JobError
 
-CHANGES = {"update_rank": 4, "columns": 32, "buffer_bytes": 1 << 12, "token_scale_bits": 8}
+CHANGES = {"update_rank": 4, "columns": 32, "buffer_bytes": 1 << 12, "token_scale_bits": 8, "flush": 4}
 CHIP = PRESETS["tiny"].override(**CHANGES)
 SIZES = {
     "vocab_size": 50,
