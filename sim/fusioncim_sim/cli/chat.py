@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, JsonOut, Model, Preset, choose_chip, refuse
+from fusioncim_golden.presets import PRESETS
+from fusioncim_sim.cli.options import Changes, ClockMhz, ConfigFile, JsonOut, Model, choose_chip, preset_names, refuse
 from fusioncim_sim.cli.results import Results
 
-SCALES = "token_scale_bits=8"
-"""What a chip must have for a cache that is quantized token by token; the presets have it not."""
 CACHES = {"int8-per-token": "int8_per_token", "int4-per-token": "int4_per_token"}
 """What a cache may hold, by the names of the options, and by those of the backend."""
 
@@ -31,7 +30,14 @@ def chat(
     ] = ChatEngine.rtl,
     tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
     model: Model = "smollm2",
-    preset: Preset = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Preset to start from: {', '.join(PRESETS)}; it gets token_scale_bits=8. Default: one engine of "
+            "8 x 64, quick to simulate.",
+            autocompletion=preset_names,
+        ),
+    ] = None,
     config: ConfigFile = None,
     changes: Changes = None,
     library: Annotated[
@@ -48,8 +54,7 @@ def chat(
     """Let a language model answer, all its attention computed by the chip; needs the extra llm.
 
     The cache of keys and values lies in the chip's memory, in pages, and grows by a token per step. Both engines give
-    the same tokens. At the end: cycles, time and energy that the chip would have taken. A preset gets
-    token_scale_bits = 8 unless --set changes it.
+    the same tokens. At the end: cycles, time and energy that the chip would have taken.
 
     Example: fusioncim chat "What is the capital of France?" --tokens 8
     """
@@ -60,9 +65,13 @@ def chat(
     from fusioncim.build.workers import run_all
     from fusioncim.package import check_clock
     from fusioncim_golden.config import check_choice
+    from fusioncim_sim.library.binding import ChipModel
+    from fusioncim_sim.llm.chat_chip import QUICK, SCALES
     from fusioncim_sim.llm.language_model import find_model, load_model, text_of
+    from fusioncim_sim.rtl.simulators import require_verilator
 
-    chip = choose_chip(preset, config, changes if config else [SCALES, *(changes or [])])
+    added = {} if config else SCALES if preset else QUICK
+    chip = choose_chip(preset, config, [*(f"{name}={value}" for name, value in added.items()), *(changes or [])])
     check_clock(clock_mhz)
     check_choice("cache", cache, tuple(CACHES))
     for each in prompts:
@@ -73,20 +82,18 @@ def chat(
         refuse("may be given only with --engine rtl", library=library)
     results = Results(json_out, "answers", "chip", "engine", "prompts")
     source = find_model(model)
-
-    import torch
-
-    from fusioncim_sim.library.binding import ChipModel
-    from fusioncim_sim.llm.chat import TEXT_SIGNS, check_lengths, prepared
-    from fusioncim_sim.llm.chat_report import Conditions
-    from fusioncim_sim.llm.chat_text import Answer, Speech
-    from fusioncim_sim.rtl.simulators import require_verilator
-    from fusioncim_sim.screen.chat import chat_page, show_pieces
-
     if library is not None:
         ChipModel(library, chip).close()  # refuses one of another chip
     elif rtl:
         require_verilator("")
+
+    import torch
+
+    from fusioncim_sim.llm.chat import TEXT_SIGNS, check_lengths, prepared
+    from fusioncim_sim.llm.chat_report import Conditions
+    from fusioncim_sim.llm.chat_text import Answer, Speech
+    from fusioncim_sim.screen.chat import chat_page, show_pieces
+
     torch.set_num_threads(1)  # the same logits on every number of cores
     begin = monotonic()
     speech = Speech(source)

@@ -5,15 +5,14 @@ All new tokens are generated, also those behind the end of an answer.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 from fusioncim.package import CLOCK_MHZ
-from fusioncim_golden.presets import PRESETS
+from fusioncim_sim.llm.chat_chip import CHAT_CHIP
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
-CHIP = PRESETS["small"].override(token_scale_bits=8)
 CACHE_TOKENS = 512
 CASES: Mapping[str, tuple[tuple[str, ...], int]] = {
     "one prompt": (("Tell me in a few words what the capital of France is.",), 16),
@@ -34,15 +33,15 @@ def measure(request: Request) -> Iterator[tuple[str, Stored]]:
 
     torch.set_num_threads(1)
     source = find_model(request.model)
-    speech, model, library = Speech(source), load_model(source), build_library(CHIP)
-    conditions = Conditions.of(CHIP, CLOCK_MHZ)
+    speech, model, library = Speech(source), load_model(source), build_library(CHAT_CHIP)
+    conditions = Conditions.of(CHAT_CHIP, CLOCK_MHZ)
     cases = {}
     for name, (prompts, tokens) in CASES.items():
         asked = [speech.prompt(prompt) for prompt in prompts]
         text = speech.prompt(text_of(None)[:TEXT_SIGNS])
-        talk = prepared(model, asked, CHIP, tokens=tokens, cache_tokens=CACHE_TOKENS, text=text)
+        talk = prepared(model, asked, CHAT_CHIP, tokens=tokens, cache_tokens=CACHE_TOKENS, text=text)
         cases[name] = compared(replace(talk, stops=frozenset()), speech, library, conditions)
-    yield "chat.json", {"chip": CHIP.as_dict(), "model": source.name, "clock_mhz": CLOCK_MHZ, "cases": cases}
+    yield "chat.json", {"chip": CHAT_CHIP.as_dict(), "model": source.name, "clock_mhz": CLOCK_MHZ, "cases": cases}
 
 
 def compared(talk: Any, speech: Any, library: Any, conditions: Any) -> dict[str, Any]:
@@ -51,12 +50,12 @@ def compared(talk: Any, speech: Any, library: Any, conditions: Any) -> dict[str,
 
     from fusioncim_sim.library.binding import ChipModel
 
-    begin = monotonic()
+    begin = monotonic(), process_time()
     with ChipModel(library, talk.chip) as hardware:
         found = list(talk.on_chip(hardware, conditions.behind))
-    middle = monotonic()
+    middle = monotonic(), process_time()
     golden = list(talk.on_golden(conditions.behind))
-    end = monotonic()
+    end = monotonic(), process_time()
     both = list(zip(found, golden, strict=True))
     answers: list[list[int]] = [[] for _ in talk.prompts]
     for step in found:
@@ -69,10 +68,16 @@ def compared(talk: Any, speech: Any, library: Any, conditions: Any) -> dict[str,
         "equal_tokens": all(own.tokens == same.tokens for own, same in both),
         "equal_logits": all(torch.equal(own.logits, same.logits) for own, same in both),
         "equal_counters": all(own.work == same.work for own, same in both),
-        "rtl_s": round(middle - begin, 1),
-        "golden_s": round(end - middle, 1),
+        "rtl_s": taken(begin, middle),
+        "golden_s": taken(middle, end),
         "taken": conditions.report(found),
     }
+
+
+def taken(begin: tuple[float, float], end: tuple[float, float]) -> dict[str, float]:
+    """Seconds between two times by the clock on the wall and by that of the processor, of one thread."""
+    wall, processor = (round(last - first, 1) for first, last in zip(begin, end, strict=True))
+    return {"wall": wall, "processor": processor}
 
 
 def chat_table(chat: Stored) -> str:
@@ -80,7 +85,7 @@ def chat_table(chat: Stored) -> str:
     rows = [
         [
             *(f"{chat['model']} on the RTL", "prompt tokens", "new tokens", "logits equal to golden"),
-            *("cycles, first token", "cycles, further token", "us, further token"),
+            *("cycles, first token", "cycles, further token", "us, further token", "processor, s"),
         ]
     ]
     rows.append(["---", *["---:"] * (len(rows[0]) - 1)])
@@ -90,7 +95,7 @@ def chat_table(chat: Stored) -> str:
             [
                 *(name, " + ".join(map(str, one["prompt_tokens"])), str(one["new_tokens"])),
                 *("all bits" if one["equal_logits"] and one["equal_tokens"] else "NO", f"{first['cycles']:,.0f}"),
-                *(f"{further['cycles']:,.0f}", f"{further['seconds'] * 1e6:,.1f}"),
+                *(f"{further['cycles']:,.0f}", f"{further['seconds'] * 1e6:,.1f}", f"{one['rtl_s']['processor']:.0f}"),
             ]
         )
     return markdown(rows)

@@ -20,6 +20,7 @@ from fusioncim_sim.library.binding import ChipModel
 from fusioncim_sim.library.build import build_library
 from fusioncim_sim.llm.cache_places import Layer
 from fusioncim_sim.llm.chat import TEXT_SIGNS, prepared
+from fusioncim_sim.llm.chat_chip import CHAT_CHIP
 from fusioncim_sim.llm.chat_layers import Layers, Watched, layers_of
 from fusioncim_sim.llm.chat_text import Answer, Speech
 from fusioncim_sim.llm.language_model import find_model, load_model, text_of
@@ -291,23 +292,20 @@ def test_a_sign_of_several_tokens_is_shown_whole():
 # SmolLM2.
 
 
-SHORT = PRESETS["small"].override(token_scale_bits=8, rows=8, softmax_lanes=1, engines=1, streams=1)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("case", ["short", "whole"] if ALL else ["short"])
 def test_smollm2_speaks_through_the_verilog(case):
-    """Whole: more than 32 tokens of a prompt and 16 that follow, on the default chip."""
+    """Whole: more than 32 tokens of a prompt and 16 that follow."""
     source = find_model("smollm2")
     speech, model = Speech(source), load_model(source)
-    chip, tokens = (PRESETS["small"].override(token_scale_bits=8), 16) if case == "whole" else (SHORT, 2)
+    tokens = 16 if case == "whole" else 2
     prompt = speech.prompt("What is the capital of France?")
     asked = prompt if case == "whole" else prompt[-8:]
     assert case == "short" or len(asked) > 32
     text = speech.prompt(text_of(None)[: TEXT_SIGNS if case == "whole" else 100])
-    talk = prepared(model, [asked], chip, tokens=tokens, cache_tokens=64, text=text)
+    talk = prepared(model, [asked], CHAT_CHIP, tokens=tokens, cache_tokens=64, text=text)
     talk = replace(talk, stops=frozenset())
-    found = on_chip(talk, build_library(chip))
+    found = on_chip(talk, build_library(CHAT_CHIP))
     assert len(found) == tokens
     assert found[0].work.jobs == 30
     assert_same(found, list(talk.on_golden()))
