@@ -163,9 +163,9 @@ def test_factors_of_float_attention_are_nearly_the_same(kind):
 
 
 def test_factors_of_float_attention_are_refused_alike():
+    model, attention = make(transformers.Gemma2Config), hf.Attention(CONFIG, cache="int8_per_token")
     with pytest.raises(InputError, match="the engine has no soft-capping"):
-        attention = hf.Attention(CONFIG, cache="int8_per_token")
-        calibrated(make(transformers.Gemma2Config), tokens(), attention, floats=True)
+        calibrated(model, tokens(), attention, floats=True)
 
 
 def float_outputs(q, k, v, sinks=None, slopes=None):
