@@ -36,9 +36,10 @@ def test_errors_are_one_line(arguments, message, monkeypatch):
     assert result.stderr == f"error: {message}\n"
 
 
-def test_a_missing_extra_is_named(monkeypatch):
+@pytest.mark.parametrize("command", [["quality"], ["chat", "hello"], ["chat", "hello", "--engine", "golden"]])
+def test_a_missing_extra_is_named(command, monkeypatch):
     monkeypatch.setattr(language_model, "find_spec", lambda name: None if name == "torch" else name)
-    result = CliRunner().invoke(app, ["quality"])
+    result = CliRunner().invoke(app, command)
     assert (result.exit_code, result.stderr) == (
         2,
         "error: torch is missing: install it with pip install 'fusioncim[llm]'\n",

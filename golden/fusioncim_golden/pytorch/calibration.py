@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from fusioncim_golden.equalize import factor_k, range_of
 from fusioncim_golden.pytorch.huggingface import Attention, register
@@ -34,11 +35,13 @@ class Watched:
     Members:
         attention: the attention.
         form: of the cache.
+        floats: the model goes on with float attention.
         found: factors by layer.
     """
 
     attention: Attention
     form: Format
+    floats: bool = False
     found: dict[int, Factors] = field(default_factory=dict)
 
     def __call__(
@@ -63,21 +66,31 @@ class Watched:
             subtract_mean_v=own.subtract_mean_v and not sinks,
             equal=own.equal,
         )
-        return own(module, query, key, value, mask, scaling, **rest)
+        if not self.floats or sinks:
+            return own(module, query, key, value, mask, scaling, **rest)
+        own.quantized(module, query, key, value, mask, scaling, rest)  # refuses what the engine does not compute
+        out = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling, enable_gqa=True)
+        return out.transpose(1, 2), None
 
 
 def calibrated(
-    model: Any, tokens: Tensor, attention: Attention, around: Callable[[Any], Callable[..., Any]] | None = None
+    model: Any,
+    tokens: Tensor,
+    attention: Attention,
+    around: Callable[[Any], Callable[..., Any]] | None = None,
+    *,
+    floats: bool = False,
 ) -> Attention:
     """The attention with the factors of all layers; tokens: int64 [batch, tokens] without padding.
 
     The model computes in `attention` with its cache recomputed, whose subtract_mean_k, subtract_mean_v and equal say
     what is fixed. Where a layer has learned sinks its mean key and mean value stay.
 
-    around: what is made of an attention before the model gets it.
+    around: what is made of an attention before the model gets it. floats: layers without sinks compute in float
+    attention, which is faster and gives nearly the same factors.
     """
     before = model.config._attn_implementation
-    watched = Watched(replace(attention, cache="recomputed"), attention.form)
+    watched = Watched(replace(attention, cache="recomputed"), attention.form, floats)
     register(NAME, watched if around is None else around(watched))
     model.set_attn_implementation(NAME)
     try:

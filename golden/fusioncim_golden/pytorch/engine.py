@@ -12,7 +12,7 @@ Which rows pass the keys together, and in which order, is for `parts` to say.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,22 @@ class Result(NamedTuple):
 
     out: Tensor
     lse: Tensor
+
+
+class Engine(Protocol):
+    """What computes the integers of a layer: this model, or hardware that is held to it."""
+
+    def attend(self, config: Config, operands: Operands, *, engines: int, layer: int) -> Tensor:
+        """The outputs of `run`; layer: index of the layer that asks."""
+
+
+@dataclass(frozen=True)
+class GoldenEngine:
+    """This model."""
+
+    def attend(self, config: Config, operands: Operands, *, engines: int, layer: int) -> Tensor:
+        """As of `Engine`."""
+        return attend(config, operands, engines=engines)
 
 
 def run(config: Config, operands: Operands, *, engines: int = 1, events: Events | None = None) -> Result:

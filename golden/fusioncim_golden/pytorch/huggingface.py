@@ -38,8 +38,8 @@ from fusioncim_golden.config import Config, check_choice
 from fusioncim_golden.engine import check_positions, check_scale
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import preset
-from fusioncim_golden.pytorch import engine
 from fusioncim_golden.pytorch.calls import check_call, check_shapes, from_pages, of_heads, place_of, segments_of
+from fusioncim_golden.pytorch.engine import Engine, GoldenEngine, output_unit
 from fusioncim_golden.pytorch.kv_cache import OPERAND_BITS, STORED, Factors, Format, empty_cache, written
 from fusioncim_golden.pytorch.masks import OFFSET
 from fusioncim_golden.pytorch.operands import Operands
@@ -65,6 +65,7 @@ class Attention:
         engines: how many share the rows, where the order of the key blocks is folded.
         cache: a name of CACHES. Of per_token the config must have token_scale_bits.
         factors: what is fixed of every layer of such a cache, by its index: what the subtract_ and equal do is in it.
+        engine: what computes the integers.
     """
 
     config: Config = DEFAULT_CONFIG
@@ -75,6 +76,7 @@ class Attention:
     engines: int = 1
     cache: str = "recomputed"
     factors: Mapping[int, Factors] = field(default_factory=dict)
+    engine: Engine = field(default_factory=GoldenEngine)
 
     def __post_init__(self) -> None:
         check_choice("cache", self.cache, tuple(CACHES))
@@ -147,15 +149,15 @@ class Attention:
 
     def factors_of(self, module: Any) -> Factors:
         """Those of a layer."""
-        layer = getattr(module, "layer_idx", -1)
+        layer = layer_of(module)
         if layer not in self.factors:
             raise InputError(
                 f"a cache {self.cache} must be calibrated: it must have factors of layer {layer}, not none"
             )
         return self.factors[layer]
 
-    def compute(self, operands: Operands) -> Tensor:
-        """Outputs float64 [jobs, rows, columns of v]."""
+    def compute(self, operands: Operands, layer: int) -> Tensor:
+        """Outputs float64 [jobs, rows, columns of v] of a layer, by its index."""
         chosen = fitting(self.config, max(operands.q.shape[-1], operands.v.shape[-1]))
         if operands.segments:
             scales = operands.mantissa.cpu().numpy(), operands.shift.cpu().numpy()
@@ -163,8 +165,8 @@ class Attention:
         if operands.slopes is not None:
             for segment in operands.segments:
                 check_positions(segment.job)
-        out = engine.attend(chosen, operands, engines=self.engines)
-        return operands.outputs(out, engine.output_unit(chosen))
+        out = self.engine.attend(chosen, operands, engines=self.engines, layer=layer)
+        return operands.outputs(out, output_unit(chosen))
 
 
 @torch.compiler.disable
@@ -183,9 +185,15 @@ def attended(
         try:
             key, value = from_pages(module, key, value, rest)
             operands = attention.quantized(module, query, key, value, mask, scaling, rest)
-            return by_query(attention.compute(operands), operands.segments, query, key)
+            out = attention.compute(operands, layer_of(module))
+            return by_query(out, operands.segments, query, key)
         except InputError as error:
             raise InputError(f"{error}, in {place_of(module)}") from error
+
+
+def layer_of(module: Any) -> int:
+    """The index of a layer; -1 if it has none."""
+    return int(getattr(module, "layer_idx", -1))
 
 
 def by_query(out: Tensor, segments: Sequence[Segment], query: Tensor, key: Tensor) -> Tensor:
@@ -270,11 +278,17 @@ def _kept(manager: Any, model: Any, *arguments: Any, **options: Any) -> None:
 ContinuousBatchingManager.switch_to_cb_friendly_attn = _kept
 
 
-def register(name: str = "fusioncim", attention: Callable[..., tuple[Tensor, None]] | None = None) -> None:
-    """Make an implementation known to transformers under a name."""
+def register(
+    name: str = "fusioncim", attention: Callable[..., tuple[Tensor, None]] | None = None, *, masks: bool = True
+) -> None:
+    """Make an implementation known to transformers under a name.
+
+    masks: transformers makes masks for it; else a layer sees what it says beside its tensors, see `calls`.
+    """
     REGISTERED.add(name)
     AttentionInterface.register(name, Attention() if attention is None else attention)
-    AttentionMaskInterface.register(name, mask)
+    if masks:
+        AttentionMaskInterface.register(name, mask)
 
 
 register()

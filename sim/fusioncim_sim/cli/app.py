@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli import generate, library, measure, physical, quality, simulate, soc, system
+from fusioncim_sim.cli import chat, generate, library, measure, physical, quality, simulate, soc, system
 from fusioncim_sim.cli.errors import Commands
 from fusioncim_sim.cli.verbosity import Quiet, Verbose, set_verbosity, with_verbosity
 
@@ -51,6 +51,7 @@ for command in (
     system.report,
     simulate.capture,
     quality.quality,
+    chat.chat,
     simulate.demo,
     measure.measure,
 ):

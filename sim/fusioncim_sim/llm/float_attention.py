@@ -62,7 +62,7 @@ class Beside(Attention):
 class SameOperands(Attention):
     """Softmax attention on the very integers that the engine gets."""
 
-    def compute(self, operands: Operands) -> Tensor:
+    def compute(self, operands: Operands, layer: int) -> Tensor:
         """On the scale of `Attention.compute`."""
         return same_operands(operands, self.config.token_scale_bits)
 
@@ -98,7 +98,7 @@ def same_operands(operands: Operands, token_scale_bits: int = 0) -> Tensor:
 class Nudged(Attention):
     """`SameOperands` times 1 + 2^-20: the difference that is no difference, but changes what later layers round."""
 
-    def compute(self, operands: Operands) -> Tensor:
+    def compute(self, operands: Operands, layer: int) -> Tensor:
         """On the scale of `Attention.compute`."""
         return same_operands(operands, self.config.token_scale_bits) * (1 + 2**-20)
 
@@ -125,9 +125,9 @@ class ErrorAlone(Attention):
         causal = is_causal(module, rest)
         return engine + float_attention(query, key, value, scaling, attention_mask, causal=causal), None
 
-    def compute(self, operands: Operands) -> Tensor:
+    def compute(self, operands: Operands, layer: int) -> Tensor:
         """The error."""
-        return super().compute(operands) - same_operands(operands, self.config.token_scale_bits)
+        return super().compute(operands, layer) - same_operands(operands, self.config.token_scale_bits)
 
 
 @dataclass(frozen=True)

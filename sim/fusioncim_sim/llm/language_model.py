@@ -92,14 +92,19 @@ def load_model(source: Source) -> Any:
     return model.eval()
 
 
-def tokenize(source: Source, text: str) -> NDArray[np.int64]:
-    """The tokens of a text, nothing added."""
+def load_tokenizer(source: Source) -> Any:
+    """The tokenizer of the model."""
     import transformers
 
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**source.options())
+        return transformers.AutoTokenizer.from_pretrained(**source.options())
     except Exception as error:  # as in load_model
         raise InputError(f"the tokenizer cannot be loaded ({error}): {source.folder / (source.gguf or '')}") from error
+
+
+def tokenize(source: Source, text: str) -> NDArray[np.int64]:
+    """The tokens of a text, nothing added."""
+    tokenizer = load_tokenizer(source)
     tokenizer.model_max_length = len(
         text
     )  # windows are cut below; a text longer than the model's context is no mistake

@@ -106,6 +106,11 @@ SUBJECTS: Mapping[str, Subject] = {
         extra="llm",
         parts="a part of the file",
     ),
+    "chat": Subject(
+        about="a language model whose attention the chip's Verilog computes, beside the golden model",
+        time="minutes",
+        extra="llm,sim",
+    ),
 }
 """All subjects, in the order in which the help lists them."""
 DEFAULT = ("engine", "accuracy", "rescales")

