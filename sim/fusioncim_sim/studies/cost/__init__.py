@@ -16,7 +16,7 @@ half of an unmasked multiply-accumulate.
 
 from collections.abc import Iterable
 
-from fusioncim_sim.studies.cost.tables import additions_table, cost_part, targets_table
+from fusioncim_sim.studies.cost.tables import additions_table, cost_part, lengths_table, targets_table, wires_table
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
 
@@ -34,6 +34,8 @@ STUDY = Study(
         Table(PAGE, "cost", cost_part, SOURCES),
         Table(PAGE, "targets", targets_table, SOURCES),
         Table(PAGE, "additions", additions_table, SOURCES),
+        Table(PAGE, "wires", wires_table, SOURCES),
+        Table(PAGE, "lengths", lengths_table, SOURCES),
     ],
     show=cost_part,
 )

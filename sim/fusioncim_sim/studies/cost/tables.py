@@ -158,3 +158,30 @@ def additions_table(cost: Stored) -> str:
         cells = *(f"{per_mac[kind]:.0f}" for kind in ALL), tops_per_w(cost, per_mac)
         rows.append((name, f"{8 * one['per_key']:.2f}", *cells))
     return markdown(rows)
+
+
+def wires_table(cost: Stored) -> str:
+    """What wires add to the units of the smallest engine that was run, per unmasked multiply-accumulate of one macro."""
+    rows, run = min(cost["engine"]["sizes"].items(), key=lambda each: int(each[0]))
+    phases = [phase["fj"] for name, phase in run["phases"].items() if name != "idle"]
+    found = {}
+    for unit in phases[0]:
+        kinds = {kind: sum(phase[unit][kind] for phase in phases) / run["macs"] for kind in phases[0][unit]}
+        found[unit] = kinds.pop("wires"), sum(kinds.values())
+    found["all"] = tuple(map(sum, zip(*found.values(), strict=True)))
+    head = (f"unit, of {rows} rows", "without wires, fJ", "wires, fJ")
+    cells = [(unit, f"{others:,.1f}", f"{wires:,.1f}") for unit, (wires, others) in found.items()]
+    return markdown([head, ("---", "---:", "---:"), *cells])
+
+
+def lengths_table(cost: Stored) -> str:
+    """Length of the wires in the largest engine that was run and in the published size, by unit."""
+    lengths = {int(rows): each for rows, each in cost["wires_mm"].items()}
+    few, many = sorted(lengths)
+    head = ("unit", f"{few} rows, m", f"{many} rows, m", "energy per row, times")
+    rows = [
+        (unit, f"{mm / 1000:.2f}", f"{lengths[many][unit] / 1000:.2f}", f"{cost['wires_growth'][unit]:.2f}")
+        for unit, mm in lengths[few].items()
+    ]
+    total = ("all", *(f"{sum(lengths[n].values()) / 1000:.2f}" for n in (few, many)), "")
+    return markdown([head, ("---", "---:", "---:", "---:"), *rows, total])

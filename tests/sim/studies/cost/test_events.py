@@ -31,14 +31,14 @@ def test_an_engine_at_full_use_streams_and_shares_the_rest_of_a_tile() -> None:
 
 
 def test_a_third_size_confirms_the_lines() -> None:
-    """Every part that takes half a percent of the engine's energy: logic and banks within 3 %, glitches within 15.
+    """Every part that takes half a percent of the engine's energy: logic and banks within 3 %, glitches within 16.
 
     Wires are by a placement of the published size. The parts around the engines are within 4 %.
     """
     deviations, whole = STORED["deviation_percent"], STORED["table"]["hybrid engine"]["measured"]["mw"]
     for name in ROWS:
         row = STORED["table"][name]["measured"]
-        for kind, most in (("logic", 3), ("banks", 3), ("glitches", 15)):
+        for kind, most in (("logic", 3), ("banks", 3), ("glitches", 16)):
             if row[f"{kind}_mw"] > whole / 200:
                 assert abs(deviations[f"{name}, {kind}"]["full_use"]) <= most
     assert abs(deviations["hybrid engine"]["full_use"]) <= 3
