@@ -161,14 +161,14 @@ def additions_table(cost: Stored) -> str:
 
 
 def wires_table(cost: Stored) -> str:
-    """What wires add to the units of the smallest engine that was run, per unmasked multiply-accumulate of one macro."""
+    """What wires add to the units of the smallest engine that was run, by the multiply-accumulate of one macro."""
     rows, run = min(cost["engine"]["sizes"].items(), key=lambda each: int(each[0]))
     phases = [phase["fj"] for name, phase in run["phases"].items() if name != "idle"]
     found = {}
     for unit in phases[0]:
         kinds = {kind: sum(phase[unit][kind] for phase in phases) / run["macs"] for kind in phases[0][unit]}
         found[unit] = kinds.pop("wires"), sum(kinds.values())
-    found["all"] = tuple(map(sum, zip(*found.values(), strict=True)))
+    found["all"] = sum(wires for wires, _ in found.values()), sum(others for _, others in found.values())
     head = (f"unit, of {rows} rows", "without wires, fJ", "wires, fJ")
     cells = [(unit, f"{others:,.1f}", f"{wires:,.1f}") for unit, (wires, others) in found.items()]
     return markdown([head, ("---", "---:", "---:"), *cells])
