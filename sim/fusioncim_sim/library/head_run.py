@@ -94,10 +94,10 @@ def run_heads(
 
     library, trace: as of `run_jobs`; a trace appears whole or not at all.
     """
-    if library is None:
-        require_compiler(trace=trace is not None)
     if trace:
         check_trace(trace)
+    if library is None:
+        require_compiler(trace=trace is not None)
     mask = mask_of(causal)
     groups = jobs_of(chip.engine, heads)
     chip_jobs = [chip_job(job, mask) for job in groups]

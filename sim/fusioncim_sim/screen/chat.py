@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.tables import cell, table
+from fusioncim_sim.screen.tables import table
 
 WORDS = {"first": "first token of an answer, with its prompt", "further": "further token"}
 ENGINES = {
@@ -40,13 +40,12 @@ def chat_page(console: Console, report: Mapping[str, Any]) -> None:
         if one is None:
             continue
         each = one["per_token"]
-        joules = None if each["energy_j"] is None else each["energy_j"] * 1e6
         grid.add_row(
             words,
             f"{one['tokens']:,}",
             f"{each['cycles']:,.0f}",
             f"{each['seconds'] * 1e6:,.1f}",
-            cell(joules, ",.2f"),
+            f"{each['energy_j'] * 1e6:,.2f}",
         )
     console.print(grid)
     console.print(
@@ -54,5 +53,5 @@ def chat_page(console: Console, report: Mapping[str, Any]) -> None:
         f"{taken['dram']}, energy at {taken['corner']}.",
         soft_wrap=True,
     )
-    if taken["no_energy"]:
-        console.print(f"No energy: {taken['no_energy']}.", soft_wrap=True)
+    if taken["estimate"]:
+        console.print(taken["estimate"], soft_wrap=True)

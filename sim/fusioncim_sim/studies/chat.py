@@ -85,7 +85,7 @@ def chat_table(chat: Stored) -> str:
     rows = [
         [
             *(f"{chat['model']} on the RTL", "prompt tokens", "new tokens", "logits equal to golden"),
-            *("cycles, first token", "cycles, further token", "us, further token"),
+            *("cycles, first token", "cycles, further token", "us, further token", "uJ, further token"),
         ]
     ]
     rows.append(["---", *["---:"] * (len(rows[0]) - 1)])
@@ -95,7 +95,7 @@ def chat_table(chat: Stored) -> str:
             [
                 *(name, " + ".join(map(str, one["prompt_tokens"])), str(one["new_tokens"])),
                 *("all bits" if one["equal_logits"] and one["equal_tokens"] else "NO", f"{first['cycles']:,.0f}"),
-                *(f"{further['cycles']:,.0f}", f"{further['seconds'] * 1e6:,.1f}"),
+                *(f"{further['cycles']:,.0f}", f"{further['seconds'] * 1e6:,.1f}", f"{further['energy_j'] * 1e6:,.1f}"),
             ]
         )
     return markdown(rows)

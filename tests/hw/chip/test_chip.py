@@ -188,7 +188,7 @@ LARGE = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", part(LARGE, "eight_engines"))
 def test_large(name):
     """Every bit as the golden model, every cycle as the cycle model."""
     memory = Memory(latency=30)
