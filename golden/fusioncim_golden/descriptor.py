@@ -150,6 +150,11 @@ class Bounds:
     positions: int = POSITIONS
 
 
+def legal_dimension(dimension: int, columns: int) -> bool:
+    """A chip of so many columns takes heads of this dimension."""
+    return dimension % DIMENSION_STEP == 0 and DIMENSION_STEP <= dimension <= columns
+
+
 def statuses(sequences: Iterable[Sequence], bounds: Bounds) -> list[Status]:
     """How each sequence of a good job is judged. The rows of one that is refused are free for the next."""
     row = 0
@@ -258,7 +263,7 @@ class Descriptor:
         if self.heads % self.kv_heads:
             return Status.HEADS
         for dimension in (self.dimension, self.outputs):
-            if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= chip.engine.columns:
+            if not legal_dimension(dimension, chip.engine.columns):
                 return Status.DIMENSION
         if self.output_bits != chip.engine.output_bits or not self._fits(chip):
             return Status.FORMAT

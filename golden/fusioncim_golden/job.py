@@ -13,7 +13,7 @@ from fusioncim_golden import descriptor, engine
 from fusioncim_golden.arith import Int
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import Bounds, Descriptor, Tensor, Work
+from fusioncim_golden.descriptor import Bounds, Descriptor, Tensor, Work, legal_dimension
 from fusioncim_golden.engine import Result
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import (
@@ -58,7 +58,7 @@ def check_groups(chip: ChipConfig, groups: Sequence[Heads]) -> None:
 
 def check_dimension(name: str, dimension: int, columns: int) -> None:
     """Refuse a head dimension that a chip of so many columns does not take; name: of what."""
-    if dimension % DIMENSION_STEP or not DIMENSION_STEP <= dimension <= columns:
+    if not legal_dimension(dimension, columns):
         raise InputError(
             f"the dimension of {name} must be a multiple of {DIMENSION_STEP} up to columns = {columns}, not {dimension}"
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_range
-from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages
+from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, legal_dimension
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import (
     DIMENSION_STEP,
@@ -165,7 +165,7 @@ def check_shape(chip: ChipConfig, shape: CacheShape) -> None:
     columns = chip.engine.columns
     for index, layer in shape.layers.items():
         for name, value in (("a key", layer.columns), ("a value", layer.value_columns)):
-            if value % DIMENSION_STEP or not DIMENSION_STEP <= value <= columns:
+            if not legal_dimension(value, columns):
                 raise InputError(
                     f"{name} of layer {index} must have a multiple of {DIMENSION_STEP} elements up to the columns of "
                     f"the chip = {columns}, not {value}"
