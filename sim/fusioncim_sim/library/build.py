@@ -5,6 +5,7 @@ A library is found again by what it is compiled from, and appears whole or not a
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from fusioncim.build.cache import build_root, filled_once, short_hash
@@ -58,8 +59,8 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
                 *("-CFLAGS", " ".join([*COMPILER, f"-I{HERE}", f"-I{scratch}"])),
                 *("-LDFLAGS", " ".join(LINKER)),
             ]
-            objects = runtime(threads=threads, trace=trace)
-            verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, objects, blocks=() if trace else BLOCKS)
+            blocks = () if trace else BLOCKS
+            verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, runtime(tools), blocks=blocks)
             shutil.copyfile(HEADER, scratch / HEADER.name)
     return place / LIBRARY
 
@@ -69,9 +70,9 @@ def versions(*, threads: int = 1, trace: bool = False) -> list[str]:
     return [require_compiler(trace=trace), repr((OPTIONS, COMPILER, MAKE_FLAGS, BLOCKS, threads, trace))]
 
 
-def runtime(*, threads: int = 1, trace: bool = False) -> Path:
-    """Directory of Verilator's own object files, as of `programs.verilate`."""
-    return build_root() / "libraries" / f"verilator-{short_hash(*versions(threads=threads, trace=trace))}"
+def runtime(tools: Sequence[str]) -> Path:
+    """Directory of Verilator's own object files, as of `programs.verilate`; tools: their `versions`."""
+    return build_root() / "libraries" / f"verilator-{short_hash(*tools)}"
 
 
 def require_compiler(*, trace: bool) -> str:

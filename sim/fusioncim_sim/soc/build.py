@@ -24,7 +24,8 @@ MAKE_FLAGS = ("OPT_FAST=-O1", *programs.MAKE_FLAGS[1:])
 
 def build_simulation(chip: ChipConfig) -> Path:
     """The program that simulates the system of a chip, a file of the build directory."""
-    tools = [*library.versions(), core_version(), repr(MAKE_FLAGS)]
+    compilers = library.versions()
+    tools = [*compilers, core_version(), repr(MAKE_FLAGS)]
     system = System(chip)
     name = module_name(system)
     # What is kept of Verilog is found by the sources of the generator, to which the system does not belong.
@@ -40,7 +41,7 @@ def build_simulation(chip: ChipConfig) -> Path:
             (scratch / "chip_config.h").write_text(defines(chip), encoding="utf-8")
             flags = [*library.COMPILER, f"-I{library.HERE}", f"-I{scratch}"]
             options = [*library.OPTIONS, "-CFLAGS", " ".join(flags), "-LDFLAGS", "-pthread"]
-            verilate(scratch, name, "simulation", options, SOURCE, MAKE_FLAGS, library.runtime())
+            verilate(scratch, name, "simulation", options, SOURCE, MAKE_FLAGS, library.runtime(compilers))
     return place / "simulation"
 
 

@@ -1,7 +1,7 @@
 """The arrays that are measured: an engine of `paper` with other columns, bits or rank, few rows, placed, at gates.
 
-All have the same operands as far as their shape allows: `PAIR` side by side. Twice as many columns have it twice, half
-as many every second column of it.
+All have the same operands as far as their shape allows: the pair of heads that an engine of `paper` gets. Twice as many
+columns have it twice, half as many every second column of it.
 """
 
 from collections.abc import Mapping
@@ -13,23 +13,20 @@ import numpy as np
 
 from fusioncim.asic.cells.liberty import load
 from fusioncim.asic.power.power import Energy
-from fusioncim.package import CLOCK_MHZ
 from fusioncim_golden.config import Config
 from fusioncim_golden.presets import PRESETS
 from fusioncim_sim.gates.tile_energy import TileResult, engine_wires, run_tile
 from fusioncim_sim.heads.captured import captured_heads
 from fusioncim_sim.heads.read import Head
-from fusioncim_sim.studies.cost.events import KINDS, busy_cycles, of_units
+from fusioncim_sim.studies.cost.events import KINDS, SIZES, busy_cycles, of_units
+from fusioncim_sim.studies.cost.runs import PERIOD_NS, TOKENS
 from fusioncim_sim.system.energy_sizes import BANKS
 from fusioncim_sim.system.size_forms import EVENTS, GATES, IDLE, IP_ROWS, LEAKAGE, OP_ROWS, STREAM, TILE
 
 PAPER = PRESETS["paper"].engine
-ROWS, TOKENS = 8, 128
-PERIOD_NS = 1000 / CLOCK_MHZ
+ROWS = SIZES[0]
 SIZE_UNITS = {unit: [unit] for unit in GATES} | {"control": ["controller", "engine"]}
 """Units of an engine as `size_forms` has them."""
-
-
 PER_ROW = {(unit, event) for unit in (IP_ROWS, OP_ROWS, "softmax") for event in EVENTS} | {("normalizer", TILE)}
 """What energies are of a row."""
 

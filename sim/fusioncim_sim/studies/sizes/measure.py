@@ -11,8 +11,8 @@ from fusioncim_golden import engine as golden_engine
 from fusioncim_golden.config import Config
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import fixture, load_heads
-from fusioncim_sim.studies.cost.events import SIZES
-from fusioncim_sim.studies.sizes.arrays import ANCHOR, ARRAYS, PAPER, ROWS, TOKENS, VARIED, measure_array, stored_array
+from fusioncim_sim.studies.cost.runs import TOKENS
+from fusioncim_sim.studies.sizes.arrays import ANCHOR, ARRAYS, PAPER, ROWS, VARIED, measure_array, stored_array
 from fusioncim_sim.studies.sizes.fit import config_of, deviations, fit
 from fusioncim_sim.studies.study import Request, Stored, read
 from fusioncim_sim.system.size_forms import LEAKAGE
@@ -23,7 +23,7 @@ ADDED_RANKS, ADDED_FLUSHES = (1, 2, 4, 8), (8, 11, 14, 17)
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Measure on the Nangate library, beside the cost.json of the directory."""
-    stored = read(request.output, "cost")["engine"]["sizes"][str(SIZES[0])]
+    stored = read(request.output, "cost")["engine"]["sizes"][str(ROWS)]
     liberty = default_liberty()
     others = {name: array for name, array in ARRAYS.items() if name != ANCHOR}
     work: dict[str, Any] = {name: partial(measure_array, liberty, array) for name, array in others.items()}
