@@ -62,13 +62,13 @@ def chat(
     from functools import partial
     from time import monotonic
 
+    from fusioncim.build.c_compiler import require
     from fusioncim.build.workers import run_all
     from fusioncim.package import check_clock
     from fusioncim_golden.config import check_choice
     from fusioncim_sim.library.binding import ChipModel
     from fusioncim_sim.llm.chat_chip import QUICK, SCALES
     from fusioncim_sim.llm.language_model import find_model, load_model, text_of
-    from fusioncim_sim.rtl.simulators import require_verilator
 
     added = {} if config else SCALES if preset else QUICK
     chip = choose_chip(preset, config, [*(f"{name}={value}" for name, value in added.items()), *(changes or [])])
@@ -85,7 +85,10 @@ def chat(
     if library is not None:
         ChipModel(library, chip).close()  # refuses one of another chip
     elif rtl:
-        require_verilator("")
+        require("C++", "library")
+        from fusioncim_sim.library.build import require_compiler
+
+        require_compiler(trace=False)
 
     import torch
 

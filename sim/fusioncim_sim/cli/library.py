@@ -23,13 +23,16 @@ def build_model(
     ] = False,
     threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads that compute one chip.")] = 1,
 ) -> None:
-    """Compile a chip to a shared library with a C interface; needs Verilator and g++. Its header is written beside it.
+    """Compile a chip to a shared library with a C interface; needs Verilator, Clang. Its header is written beside it.
 
     The chip in it has a memory and a bus: a program lends it memory, writes its registers and lets its clock run.
 
     Example: fusioncim build-model --preset small -o libfusioncim.so
     """
+    from fusioncim.build.c_compiler import require
     from fusioncim.build.workers import run_all
+
+    require("C++", "library")
     from fusioncim_sim.files import write_file
     from fusioncim_sim.library.build import HEADER, build_library, check_output, require_compiler
 

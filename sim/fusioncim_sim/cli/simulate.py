@@ -49,7 +49,7 @@ def simulate(
     ] = True,
     chip: Annotated[
         bool,
-        typer.Option("--chip", help="All heads on the whole chip, grouped and batched, as a library; needs g++."),
+        typer.Option("--chip", help="All heads on the whole chip, grouped and batched, as a library; needs Clang."),
     ] = False,
     library: Annotated[
         Path | None,
@@ -70,6 +70,7 @@ def simulate(
 
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
+    from fusioncim.build.c_compiler import require as require_compiler
     from fusioncim.build.workers import cores
     from fusioncim_sim.heads.judge import choose, judge_all, report
     from fusioncim_sim.heads.read import load_heads
@@ -77,6 +78,8 @@ def simulate(
     from fusioncim_sim.screen.heads import heads_page
 
     if chip:
+        if not library:
+            require_compiler("C++", "library")
         from fusioncim_sim.library.head_run import run_heads
         from fusioncim_sim.screen.chip_heads import chip_page
 

@@ -26,13 +26,14 @@ def soc(
     """Run firmware in C on a RISC-V core beside the chip, in simulation, and show what it says on its serial line.
 
     The firmware computes a captured head with the C driver, once with the interrupt and once by polling. Every output
-    bit is compared with the golden model. Exit status 1 if one differs or the firmware fails. Needs Verilator and g++.
+    bit is compared with the golden model. Exit status 1 if one differs or the firmware fails. Needs Verilator, Clang.
 
     Example: fusioncim soc --preset small --head sink --tokens 64
     """
+    from fusioncim.build.c_compiler import require
     from fusioncim_golden.job import check_groups
     from fusioncim_sim.heads.captured import named
-    from fusioncim_sim.soc.firmware import MAIN, require_compiler
+    from fusioncim_sim.soc.firmware import MAIN
     from fusioncim_sim.soc.processor import core_source
 
     chip = choose_chip(preset, config, changes)
@@ -45,12 +46,12 @@ def soc(
     if firmware:
         read_text("the firmware", firmware)
     core_source()
-    require_compiler()
-    from fusioncim_sim.rtl.simulators import require_verilator
+    require("RISC-V", "soc")
+    from fusioncim_sim.library.build import require_compiler
     from fusioncim_sim.screen.soc import soc_page
     from fusioncim_sim.soc.run import run_head
 
-    require_verilator("")
+    require_compiler(trace=False)
     run = run_head(chip, head, operands, main=firmware or MAIN, cycles=cycles)
     soc_page(results.console, run)
     results.write(

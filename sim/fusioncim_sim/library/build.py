@@ -1,13 +1,16 @@
-"""Builds the library of a chip: its Verilog compiled by Verilator, with the memory and the bus of library.cpp.
+"""Builds the library of a chip: its Verilog compiled by Verilator and Clang, with the memory and bus of library.cpp.
 
 A library is found again by what it is compiled from, and appears whole or not at all.
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from fusioncim.build.c_compiler import CLANGXX, PACKAGE, environment
+from fusioncim.build.c_compiler import require as require_clang
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.program import run_program
 from fusioncim.chip.axi import BURST_BEATS, DATA_NONSECURE, INCREMENTING, NORMAL_BUFFERABLE
@@ -19,8 +22,9 @@ from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.files import check_file
-from fusioncim_sim.rtl.programs import BLOCKS, MAKE_FLAGS, verilate
-from fusioncim_sim.rtl.simulators import require_verilator
+from fusioncim_sim.rtl import programs
+from fusioncim_sim.rtl.programs import BLOCKS, verilate
+from fusioncim_sim.rtl.simulators import verilator_version
 
 LIBRARY = "libfusioncim.so"
 HERE = Path(__file__).parent
@@ -32,8 +36,14 @@ OPTIONS = (
     *("--timescale", "1ns/1ns", "-Wno-fatal", "-Wno-lint", "--x-assign", "fast", "--x-initial", "fast"),
     "+define+SYNTHESIS",  # without what only marks words as undefined
 )
-COMPILER = ("-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-std=gnu++17")
-LINKER = ("-shared", "-Wl,-Bsymbolic", f"-Wl,--version-script={HERE / 'exported.map'}", "-pthread")
+MAKE_FLAGS = (
+    *programs.MAKE_FLAGS,
+    *(f"{tool}={shlex.join(CLANGXX)}" for tool in ("CXX", "LINK")),
+    f"AR={shlex.join([*PACKAGE, 'ar'])}",
+)
+"""Clang computes several columns of a row in one instruction: twice as many cycles per second as with g++."""
+COMPILER = ("-fPIC", "-fvisibility=hidden", "-std=gnu++17", "-g0")
+LINKER = ("-shared", "-s", "-Wl,-Bsymbolic", f"-Wl,--version-script={HERE / 'exported.map'}", "-pthread")
 TRACE_HEADERS = "#include <lz4.h>\n#include <zlib.h>\n"
 
 
@@ -60,7 +70,8 @@ def build_library(chip: ChipConfig, *, threads: int = 1, trace: bool = False) ->
                 *("-LDFLAGS", " ".join(LINKER)),
             ]
             blocks = () if trace else BLOCKS
-            verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, runtime(tools), blocks=blocks)
+            own, clang = runtime(tools), environment()
+            verilate(scratch, name, LIBRARY, options, SOURCE, MAKE_FLAGS, own, blocks=blocks, environment=clang)
             shutil.copyfile(HEADER, scratch / HEADER.name)
     return place / LIBRARY
 
@@ -77,8 +88,9 @@ def runtime(tools: Sequence[str]) -> Path:
 
 def require_compiler(*, trace: bool) -> str:
     """Versions of Verilator and of the compiler; without these, or what a trace needs, an error: how to get them."""
-    found = require_verilator("")
-    if trace and run_program(["g++", "-E", "-x", "c++", "-"], text=TRACE_HEADERS).returncode:
+    found = f"{verilator_version(('make', 'perl'))}, {require_clang('C++', 'library')}"
+    preprocess = [*CLANGXX, "-E", "-x", "c++", "-"]
+    if trace and run_program(preprocess, text=TRACE_HEADERS, environment=environment()).returncode:
         raise InputError(
             "a trace needs the headers lz4.h and zlib.h: install what is missing with "
             "'apt-get install liblz4-dev zlib1g-dev'"

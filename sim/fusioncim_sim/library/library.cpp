@@ -12,6 +12,10 @@
 #include "verilated_fst_c.h"
 #endif
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
@@ -27,6 +31,19 @@ thread_local std::string open_error;
 struct Context : VerilatedContext {
     Context() { threads(FUSIONCIM_THREADS); }
 };
+
+// What the compiler was allowed to use and this processor has not, or NULL.
+const char *missing_instructions() {
+#if defined(__AVX2__)
+    unsigned eax, ebx = 0, ecx, edx;
+    __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
+    if (!(ebx & bit_AVX2)) return "AVX2";
+#if defined(__AVX512F__)
+    if (!(ebx & bit_AVX512F)) return "AVX-512";
+#endif
+#endif
+    return nullptr;
+}
 
 }  // namespace
 
@@ -220,6 +237,10 @@ struct fusioncim_model {
 };
 
 EXPORT fusioncim_model *fusioncim_model_open(const char *trace) {
+    if (const char *needed = missing_instructions()) {
+        open_error = std::string("the library was compiled for a processor with ") + needed + ", not for this one";
+        return nullptr;
+    }
     const unsigned cores = VlOs::getProcessDefaultParallelism();
     if (FUSIONCIM_THREADS > 1 && FUSIONCIM_THREADS > cores) {  // Verilator would write to the standard output
         open_error = "a library of " + std::to_string(FUSIONCIM_THREADS) + " threads needs as many cores, not " +

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -91,12 +91,13 @@ def verilate(
     *,
     visible: Sequence[str] = (),
     blocks: Sequence[str] = BLOCKS,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Compile TOP.v in a directory, and C++ that uses it, to a file of the directory.
 
     main: the C++. options, make_flags: of Verilator and of its makefile. library: directory of Verilator's own object
     files of these flags, which take longer to compile than a small design. visible: see `build`. blocks: modules that
-    are compiled once for all their instances.
+    are compiled once for all their instances. environment: of the compiler; by default this process' own.
     """
     text = (place / f"{top}.v").read_text(encoding="utf-8")
     blocks = [block for block in blocks if block != top and re.search(rf"^module {block}\b", text, re.MULTILINE)]
@@ -117,7 +118,8 @@ def verilate(
     with contextlib.suppress(FileNotFoundError):
         shutil.copytree(library, objects, copy_function=shutil.copyfile, dirs_exist_ok=True)
     makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
-    compile_step(place, ["make", "-j", str(len(os.sched_getaffinity(0))), "-C", "objects", "-f", makefile, *make_flags])
+    jobs = str(len(os.sched_getaffinity(0)))
+    compile_step(place, ["make", "-j", jobs, "-C", "objects", "-f", makefile, *make_flags], environment)
     with filled_once(library) as scratch:
         if scratch:
             for file in objects.glob("verilated*.o"):
@@ -125,8 +127,8 @@ def verilate(
     shutil.rmtree(objects)
 
 
-def compile_step(place: Path, command: Sequence[str]) -> None:
+def compile_step(place: Path, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
     """Run a step of a build; SimulationError if it fails."""
     log = place / "build.log"
-    if call(command, log, directory=place):
+    if call(command, log, directory=place, environment=environment):
         raise SimulationError(f"{Path(command[0]).name} failed\n{end_of(log)}")

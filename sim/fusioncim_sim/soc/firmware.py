@@ -5,10 +5,9 @@ The operands lie in the shared memory as the linker puts them there; the program
 
 import json
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
-from fusioncim.build.c_compiler import CLANG, RISCV, environment
+from fusioncim.build.c_compiler import CLANG, RISCV, environment, require
 from fusioncim.build.program import run_program
 from fusioncim.chip.software.driver_files import files as driver_files
 from fusioncim.chip.software.record_files import files as record_files
@@ -54,19 +53,13 @@ def link(
         *(f"-D{macro}={value}" for macro, value in (defines or {}).items()),
         *("-Wl,-T,link.ld", "-Wl,-e,_start", "-o", "firmware.elf", *sources),
     ]
-    require_compiler()
+    require("RISC-V", "soc")
     done = run_program(command, directory=folder, environment=environment())
     if done.returncode:
         lines = done.stderr.splitlines() or ["no reason is given"]
         reason = next((line for line in lines if "error" in line), lines[0])
         raise InputError(f"the firmware must compile ({reason.strip()}): {main}")
     return read_elf(folder / "firmware.elf")
-
-
-def require_compiler() -> None:
-    """Refuse to go on without the compiler."""
-    if not find_spec("ziglang"):
-        raise InputError("the C compiler for RISC-V is missing: install it with pip install 'fusioncim[soc]'")
 
 
 def head_files(name: str, head: Heads) -> dict[str, str]:

@@ -631,9 +631,9 @@ def surroundings() -> Iterator[Row]:
     nothing: dict[str, str | None] = {"PATH": "none"}
     yield Row("no Icarus", ("simulate", "good.npz", *TINY), "Icarus Verilog is missing", nothing)
     yield Row("no g++", ("simulate", "good.npz", *TINY, "--simulator", "verilator"), "Verilator needs g++", nothing)
-    yield Row("soc without g++", ("soc",), "Verilator needs g++", nothing)
-    yield Row("no g++ for a chip", ON_CHIP, "Verilator needs g++", nothing)
-    yield Row("no g++ for a library", ("build-model", *TINY, "-o", "new.so"), "Verilator needs g++", nothing)
+    yield Row("soc without make", ("soc",), "Verilator needs make", nothing)
+    yield Row("no make for a chip", ON_CHIP, "Verilator needs make", nothing)
+    yield Row("no make for a library", ("build-model", *TINY, "-o", "new.so"), "Verilator needs make", nothing)
     yield Row("demo without Icarus", ("demo", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("measure without Icarus", ("measure", "engine", "-o", "new"), "Icarus Verilog is missing", nothing)
     yield Row("power without Icarus", ("power",), "Icarus Verilog is missing", nothing)

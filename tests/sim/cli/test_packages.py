@@ -42,10 +42,10 @@ WITH_EXTRAS = {
 }
 NEEDED = {
     ("simulate", "heads.npz", *TINY): "sim",
-    ("simulate", "heads.npz", *TINY, "--chip"): "sim",
+    ("simulate", "heads.npz", *TINY, "--chip"): "library",
     ("demo",): "sim",
     ("measure", "engine"): "sim",
-    ("build-model",): "sim",
+    ("build-model",): "library",
     ("soc",): "soc",
     ("power",): "sim",
     ("synth",): "synth",

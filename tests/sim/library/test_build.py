@@ -56,8 +56,9 @@ def one_core():
 
 
 def test_a_chip_of_one_thread_starts_no_other():
+    library = build_library(TINY)
     before = len(list(THREADS.iterdir()))
-    with ChipModel(build_library(TINY)) as model:
+    with ChipModel(library) as model:
         model.run(10)
         assert len(list(THREADS.iterdir())) == before
 
