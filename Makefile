@@ -6,7 +6,7 @@ TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
-CHIP_TESTS := tests/hw/engine tests/hw/chip tests/sim/library
+CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm
 
 VENV := .venv

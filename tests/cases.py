@@ -11,3 +11,8 @@ def part(cases, *names):
     """The names of all cases, or these of them."""
     assert set(names) <= set(cases)
     return list(cases) if ALL else list(names)
+
+
+def one_in(number, cases):
+    """All cases, or the first of every so many."""
+    return list(cases)[:: 1 if ALL else number]

@@ -114,7 +114,7 @@ def test_another_clock():
     assert b"-clock clk 1.200" in files["small.sdc"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"drain_rows": 4}, {"read_ports": 2, "walks": 2}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"drain_rows": 4, "read_ports": 2, "walks": 2}], ids=str)
 def test_a_chip_is_delivered_with_its_register_map(tmp_path, changes):
     config = preset("tiny").override(**changes)
     files = chip_files(config)

@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
-from tests.cases import part
+from tests.cases import one_in, part
 
 from fusioncim.engine.controller import block_layout, engine_state_layout
 from fusioncim.engine.engine import Engine
@@ -109,7 +109,7 @@ CONFIGS = {
 
 
 SHORT = (
-    *("in_order", "seeded_beyond_flush", "rank_1", "rank_8", "int4", "one_row_per_lane", "narrow_accumulator"),
+    *("in_order", "seeded_beyond_flush", "rank_1", "int4", "one_row_per_lane", "narrow_accumulator"),
     *("wide_accumulator", "short_probability", "int8_output", "three_words", "four_of_twelve_rows_leave"),
 )
 
@@ -191,7 +191,7 @@ def test_jobs_follow_each_other(drain_rows):
     assert_bit_exact(config.override(seed=True), jobs, stall=dict.fromkeys(PORTS, "randomly"), seed=5)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", one_in(2, range(6)))
 def test_random_jobs_on_random_configurations(seed):
     rng = np.random.default_rng(100 + seed)
 

@@ -82,8 +82,9 @@ def in_build(build):
     return set(build.glob("tmp*"))
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "jobs"), [(signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")]
+)
 def test_simulators_workers_and_scratch_folders_end_with_the_command(number, jobs, tmp_path, build):
     process = start(tmp_path, build, *SIMULATE, "--jobs", jobs)
     until(lambda: simulators(tmp_path) == int(jobs))
