@@ -40,7 +40,7 @@ def simulators(place):
 
 def compiles(place):
     """Whether one of them compiles C++."""
-    return any(b"/cc1plus" in each for each in processes(place))
+    return any(b"/zig\0c++" in each for each in processes(place))
 
 
 def until(condition):
