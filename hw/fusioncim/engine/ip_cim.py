@@ -18,10 +18,11 @@ cycle in which the lane takes it and 0 in all others: its long wires move once p
 """
 
 from operator import or_
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from fusioncim.lib.arith import fits, one_hot, pipelined, tree, tree_sum
 from fusioncim.lib.bank import Bank, address_shape
@@ -71,6 +72,47 @@ def take_layout(config: Config) -> data.StructLayout:
     )
 
 
+def row_members(config: Config) -> dict[str, Member]:
+    """Ports of `IpCimRow`, see there."""
+    word = address_shape(config.words)
+    return {
+        "enable": In(1),
+        "first": In(1),
+        "plane": In(config.columns),
+        "read": In(1),
+        "word": In(word),
+        "write_enable": In(1),
+        "write_word": In(word),
+        "write_data": In(config.columns * config.operand_bits),
+        "take": In(1),
+        "score": Out(signed(config.score_bits)),
+    }
+
+
+def row_bank(m: Module, platform: object, row: Any, config: Config) -> Bank:
+    """The bank of a component with the ports of a row, connected to them."""
+    bank = Bank(depth=config.words, width=config.columns * config.operand_bits, array=True)
+    m.submodules.bank = once(platform, bank)
+    m.d.comb += [
+        bank.write_enable.eq(row.write_enable),
+        bank.write_address.eq(row.write_word),
+        bank.write_data.eq(row.write_data),
+        bank.read_enable[0].eq(row.read),
+        bank.read_address[0].eq(row.word),
+    ]
+    return bank
+
+
+def missing_sum(config: Config, word: Value, plane: Value) -> Value:
+    """What a plane's sum of magnitudes lacks to its largest: the sum of the complements of the terms."""
+    complements = []
+    for n in range(config.columns):
+        query = word.word_select(n, config.operand_bits)
+        adds = plane[n] ^ query[-1]
+        complements.append(~Mux(adds, query[:-1], 0))
+    return tree_sum(complements)
+
+
 class IpCimRow(wiring.Component):
     """One row: bank, 1-bit multipliers, adder tree, shift-and-add.
 
@@ -88,40 +130,12 @@ class IpCimRow(wiring.Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        word = address_shape(config.words)
-        super().__init__(
-            {
-                "enable": In(1),
-                "first": In(1),
-                "plane": In(config.columns),
-                "read": In(1),
-                "word": In(word),
-                "write_enable": In(1),
-                "write_word": In(word),
-                "write_data": In(config.columns * config.operand_bits),
-                "take": In(1),
-                "score": Out(signed(config.score_bits)),
-            }
-        )
+        super().__init__(row_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bits = self.config.operand_bits
-        bank = Bank(depth=self.config.words, width=self.config.columns * bits, array=True)
-        m.submodules.bank = once(platform, bank)
-        m.d.comb += [
-            bank.write_enable.eq(self.write_enable),
-            bank.write_address.eq(self.write_word),
-            bank.write_data.eq(self.write_data),
-            bank.read_enable[0].eq(self.read),
-            bank.read_address[0].eq(self.word),
-        ]
-        complements = []
-        for n in range(self.config.columns):
-            query = bank.read_data[0].word_select(n, bits)
-            adds = self.plane[n] ^ query[-1]
-            complements.append(~Mux(adds, query[:-1], 0))
-        total = tree_sum(complements)
+        bank = row_bank(m, platform, self, self.config)
+        total = missing_sum(self.config, bank.read_data[0], self.plane)
         missing = Signal(total.shape(), reset_less=True)
         valid = Signal()
         first = Signal(reset_less=True)

@@ -190,7 +190,7 @@ class OpCimRow(wiring.Component):
                 halve.eq((block.kind == Update.ADD) & block.halve),
             ]
 
-        choice = data.View(choice_layout(config), Mux(active, self.command.choice.as_value(), 0))
+        choice = data.View(choice_layout(config), self._held(active))
         sums = self._sums(block)
         results = []
         for u in range(config.units):
@@ -212,6 +212,10 @@ class OpCimRow(wiring.Component):
                 *(bank.write_address.eq(self.write_column), bank.write_data.eq(Cat(*results))),
             ]
         return m
+
+    def _held(self, active: Signal) -> Value:
+        """The choices of this cycle's values, still where the row does not add them."""
+        return Mux(active, self.command.choice.as_value(), 0)
 
     def _sums(self, block: data.View) -> list[list[Value]]:
         """For every group of keys the sum of the probabilities of every set, see `choice_layout`."""

@@ -29,7 +29,17 @@ from fusioncim.asic.netlist.netlist import ONE, ZERO, Flat, Netlist, clock_nets,
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM, Ends, objects_of
 from fusioncim.asic.placement.placement import Placement
 from fusioncim.asic.placement.placer import Box, require_placer
-from fusioncim.asic.placement.strip import FILL, STRIP, Strip, free_boxes, joined, place_row, placed, standing
+from fusioncim.asic.placement.strip import (
+    FILL,
+    STRIP,
+    Strip,
+    free_boxes,
+    joined,
+    place_row,
+    placed,
+    standing,
+    strip_ports,
+)
 from fusioncim.build.workers import run_all
 
 SOFTMAX = "softmax"
@@ -103,6 +113,16 @@ def place_design(
     name = "everything else" if work else flat.name
     done: Placement = run_all({name: partial(place_rest, flat, library, rows)}, jobs=1, title="placing")[name]
     return done
+
+
+def place_alone(flat: Flat, library: Library, array: str) -> Placement:
+    """Place one row of the array of that name of `DOWN` as it stands in an engine, with a wire to every pin."""
+    require_placer()
+    left = next(iter(DOWN)) == array
+    strip = place_row(flat, library, DOWN[array], left=left)
+    ports = strip_ports(flat, DOWN[array], strip.width if left else 0, strip.width, strip.height)
+    pins = np.arange(len(strip.objects.pin_net))
+    return Placement(flat, strip.objects, strip.x, strip.y, strip.width, strip.height, *ports, {}, pins)
 
 
 def arrays_of(modules: Mapping[str, Netlist], top: str) -> dict[str, tuple[str, list[str]]]:

@@ -61,14 +61,14 @@ def place_row(flat: Flat, library: Library, down: Sequence[str], *, left: bool, 
     y[blocks] = height - objects.height[blocks]
     taken = [(x[n], x[n] + objects.width[n], y[n], height) for n in blocks.tolist()]
     ends = joined(
-        _ports(flat, down, width if left else 0, width, height), objects.pins_of(blocks, x[blocks], y[blocks])
+        strip_ports(flat, down, width if left else 0, width, height), objects.pins_of(blocks, x[blocks], y[blocks])
     )
     cells = np.setdiff1d(every, blocks)
     x[cells], y[cells] = placed(objects, cells, free_boxes(width, height, taken), ends, flat.name)
     return Strip(objects, width, height, x, y)
 
 
-def _ports(flat: Flat, down: Sequence[str], side: int, width: int, height: int) -> Ends:
+def strip_ports(flat: Flat, down: Sequence[str], side: int, width: int, height: int) -> Ends:
     """Places of the ports of a row; side: x of those that do not come down the columns."""
     nets: list[int] = []
     x: list[float] = []
