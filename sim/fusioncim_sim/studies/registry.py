@@ -74,6 +74,11 @@ SUBJECTS: Mapping[str, Subject] = {
         time="minutes",
         extra="sim,synth",
     ),
+    "freeze": Subject(
+        about="what rows would save that hold still for keys that are masked or can no longer matter",
+        time="half an hour",
+        extra="llm,place,sim,synth",
+    ),
     "ita": Subject(
         about="the accelerator ITA of the PULP platform beside the published chip's engine",
         time="an hour",
