@@ -19,7 +19,7 @@ from fusioncim_golden.op_cim import accumulate
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.scale_table import LEAST_MANTISSA, MOST_MANTISSA, MOST_SHIFT, largest_score, score_room
 from fusioncim_golden.schedule import Job, Pass, Tile, passes
-from fusioncim_golden.sinks import PRESENT, legal_sinks
+from fusioncim_golden.sinks import PRESENT, check_not_centred, legal_sinks
 from fusioncim_golden.slopes import legal_slopes, slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_golden.token_scale import CODE_BITS
@@ -112,6 +112,8 @@ def check_operands(config: Config, heads: Heads) -> None:
         raise InputError("slopes need an engine with alibi = true, not false")
     _check_table("slopes", heads.slopes, heads, legal_slopes, SLOPE_RULE)
     _check_table("sinks", heads.sinks, heads, legal_sinks, SINK_RULE)
+    if heads.sinks is not None:
+        check_not_centred(heads.sinks, centred=heads.centred)
 
 
 def _check_token_scales(config: Config, heads: Heads) -> None:

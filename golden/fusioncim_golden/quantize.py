@@ -43,6 +43,7 @@ class Heads:
         sinks: int64 [heads] or None: words of the weights of learned sinks, see `sinks`.
         slopes: int64 [heads] or None: words of the slopes, see `slopes`.
         centred: the values have a mean of 0 over the keys: what a row leaves out counts as a value of 0, see `softmax`.
+            Not with a sink.
     """
 
     q: Int

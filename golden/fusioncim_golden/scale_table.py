@@ -1,8 +1,8 @@
 """The scale table of a job: which score scales mantissa / 2^shift there are, and how a word of the table holds one.
 
 A word has 32 bits: the mantissa in bits 7..0, the shift in bits 12..8, and in bit 13 whether the head's values are
-centred, see `softmax`. Above are zeros. A scale is legal if no score of the configuration makes a log2 score of more
-than REFERENCE_BITS integer bits:
+centred, see `softmax`; those of a head with a sink must not be. Above are zeros. A scale is legal if no score of the
+configuration makes a log2 score of more than REFERENCE_BITS integer bits:
 
     2^7 <= mantissa < 2^8,  0 <= shift < 2^5,  largest score * mantissa < 2^(REFERENCE_BITS - 1 + shift)
 

@@ -5,6 +5,9 @@ bits: the model's sink times log2(e). Bit 16: there is one. The bits above are 0
 
     weight = LUT[fraction] * 2^floor(log2)
 
+Values of a head with a sink must not be said to be centred. Their weights do not sum to 1, so a mean that was taken off
+cannot be added back, and l would count what O leaves out.
+
 Attention sinks: Xiao et al., arXiv:2309.17453; learned ones: gpt-oss, arXiv:2508.10925.
 """
 
@@ -28,6 +31,13 @@ SINK_BITS = SINK_LOG2_BITS + 1
 def legal_sinks(words: Int) -> Bool:
     """Which words, 0 <= word < 2^32, are sinks, or say that there is none."""
     return (words == 0) | (words >> SINK_LOG2_BITS == 1)
+
+
+def check_not_centred(words: Int, *, centred: bool) -> None:
+    """Refuse sinks, legal words of any shape, of heads whose values are centred."""
+    bad = words[words != 0]
+    if centred and bad.size:
+        raise InputError(f"a head with a sink must have values that are not centred, not so {int(bad.flat[0]):#x}")
 
 
 def sinks_of(sinks: Float) -> Int:

@@ -67,7 +67,8 @@ WORDS = {
     Status.WRITE_ERROR: "a write to memory failed",
     Status.ABORTED: "the job was aborted",
     Status.SCALE: "a scale must have a mantissa from 128 to 255, a shift with which its scores fit and 0 above bit 13; "
-    "so must a slope, with a shift from 7 to 31 and 0 above it, or be 0; a sink must have 17 bits",
+    "so must a slope, with a shift from 7 to 31 and 0 above it, or be 0; a sink must have 17 bits, and bit 13 of its "
+    "head's scale be 0",
     Status.PROTOCOL: "the bus answered what was not asked",
     Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
     Status.MASK: mask.RULE,

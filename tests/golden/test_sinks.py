@@ -48,6 +48,14 @@ def heads_with(sinks, *, queries=5, keys=6):
     return replace(from_integers(q, k, v, scale_q=0.1), sinks=sinks)
 
 
+def test_a_head_with_a_sink_must_not_be_centred():
+    job = Job(queries=5, keys=6, heads=2)
+    run(SMALL, replace(heads_with(np.array([0, 0])), centred=True), job)
+    with pytest.raises(InputError) as error:
+        run(SMALL, replace(heads_with(np.array([0, PRESENT | 3])), centred=True), job)
+    assert str(error.value) == "a head with a sink must have values that are not centred, not so 0x10003"
+
+
 def test_every_head_has_its_own_sink_and_rows_without_a_key_have_theirs():
     words = np.array([sinks_of(np.array(1.0)), 0])
     job = Job(queries=5, keys=6, heads=2, intervals=np.array([[0, 6], [0, 0], [2, 2], [0, 6], [1, 3]]))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fusioncim_golden.arith import Int
 from fusioncim_golden.pytorch.segments import Places, Segment, intervals, key_places, query_places
-from fusioncim_golden.sinks import sinks_of
+from fusioncim_golden.sinks import check_not_centred, sinks_of
 from fusioncim_golden.slopes import slope_words
 
 
@@ -29,7 +29,7 @@ class Operands:
         scale_q: float64 [jobs, rows]; scale_k: [jobs]; scale_v: [jobs, columns]; operand = integer * scale, of Q and K
             after they were equalized.
         mean_v: float64 [jobs, columns], taken off every value: what outputs are short of.
-        centred: as of `quantize.Heads`, of all jobs.
+        centred: as of `quantize.Heads`, of all jobs; refused beside a sink.
         token_scales: int32 [jobs, keys, 2] or None: codes of the scales of K and V per token, whose units are scale_k
             and scale_v then.
         sinks, slopes: int64 [jobs, rows] or None: words as of `sinks` and `slopes`.
@@ -54,6 +54,10 @@ class Operands:
     slopes: Tensor | None = None
     position: Tensor | None = None
     centred: bool = False
+
+    def __post_init__(self) -> None:
+        if self.centred and self.sinks is not None:
+            check_not_centred(self.sinks.cpu().numpy(), centred=True)
 
     def outputs(self, out: Tensor, unit: float) -> Tensor:
         """Outputs of a model, float64 [jobs, rows, columns], from those in units of V's scale times `unit`."""

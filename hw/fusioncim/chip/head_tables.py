@@ -2,6 +2,7 @@
 
 The tables of a job lie anywhere in memory and come one behind the other; what is kept of their words lies in banks. A
 word is judged when it comes, by the golden `scale_table`, `sinks` and `slopes`, and what could not be read is illegal.
+So is a head with a sink whose values are centred.
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
@@ -81,7 +82,7 @@ class HeadTables(wiring.Component):
         mantissa, shift: its score scale; centred: its values are.
         sink: its sink, all 0 without one.
         slope: its slope, all 0 without one; of an engine that takes slopes.
-        legal: all of its words are.
+        legal: all of its words are, also together.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -129,6 +130,7 @@ class HeadTables(wiring.Component):
             word = self._table(m, platform, name, given, arrived, now[n])
             kept[name] = Mux(given[n], word[:-1], 0) if n else word[:-1]
             legal.append(word[-1] | ~given[n])
+        legal.append(~(self.centred & self.sink.present))
         m.d.comb += [
             *(self.legal.eq(Cat(legal).all()), self.sink.eq(kept["sinks"])),
             self.mantissa.eq(Cat(kept["scales"][: SCALE_BITS - 1], Const(1, 1))),

@@ -17,6 +17,7 @@ from fusioncim_golden.pytorch.quantize import quantize as quantize_batch
 from fusioncim_golden.pytorch.segments import whole
 from fusioncim_golden.quantize import from_integers, quantize
 from fusioncim_golden.schedule import Job
+from fusioncim_golden.sinks import PRESENT
 from fusioncim_sim.heads.read import fixture, load_heads
 
 HEADS = {head.name: head for head in load_heads(fixture(), Config())}
@@ -86,6 +87,16 @@ def assert_equal(config, heads, job, engines=1):
         assert np.array_equal(out[0].view(job.queries, job.heads, -1).transpose(0, 1).numpy(), expected.out)
         for name in ("scores", "rescales", "halvings", "zero_probabilities", "slots", "additions"):
             assert getattr(events, name) == getattr(expected.events, name), name
+
+
+def test_centred_values_and_a_sink_are_refused():
+    own = operands(HEADS["group0"].first(8).quantized(Config()), Job(queries=8, keys=8))
+    words = torch.zeros(1, 8, dtype=torch.int64)
+    assert replace(own, sinks=words).centred
+    words[0, 3] = PRESENT | 9
+    assert not replace(own, sinks=words, centred=False).centred
+    with pytest.raises(InputError, match="a head with a sink must have values that are not centred, not so 0x10009"):
+        replace(own, sinks=words)
 
 
 @pytest.mark.parametrize("change", CONFIGS, ids=str)

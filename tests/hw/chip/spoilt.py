@@ -10,6 +10,7 @@ from fusioncim_sim.rtl.chip_run import ChipJob
 TABLES = {
     "pages": (lambda job: job.pages.list, PAGE_BYTES),
     "intervals": (lambda job: job.intervals, INTERVAL_BYTES),
+    "scales": (lambda job: job.scales, SCALE_BYTES),
     "sinks": (lambda job: job.sinks, SCALE_BYTES),
     "slopes": (lambda job: job.slopes, SCALE_BYTES),
 }

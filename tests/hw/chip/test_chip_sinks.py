@@ -9,11 +9,13 @@ from tests.hw.chip.right import assert_counted, assert_right
 from tests.hw.chip.spoilt import Spoilt
 
 from fusioncim_golden.descriptor import Sequence
+from fusioncim_golden.errors import InputError
 from fusioncim_golden.lse import log_sum_exp, merge
 from fusioncim_golden.mask import FULL, Mask
 from fusioncim_golden.metrics import in_lsb
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
+from fusioncim_golden.scale_table import pack_scales
 from fusioncim_golden.sinks import PRESENT, sinks_of
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.axi_memory import Fault
@@ -114,6 +116,27 @@ def test_a_word_that_is_no_sink(word):
     for found, lse in zip(run.outputs[1::2], run.lse[1::2], strict=True):
         assert np.array_equal(good.golden(TINY), found)
         assert np.array_equal(good.result(TINY).lse, lse)
+
+
+def test_a_centred_head_with_a_sink_ends_its_job_alone():
+    """The third head has a sink; the second one, which has none, may be centred."""
+    good = job(TINY, 9, 3, 9, 12, sinks=False)
+    words = [np.array([PRESENT, 0, PRESENT | 7]), np.zeros(3, np.int64)]
+    good = replace(good, groups=[replace(each, sinks=own) for each, own in zip(good.groups, words, strict=True)])
+    scale = int(pack_scales(good.groups[0].mantissa, good.groups[0].shift, centred=True)[2, 0])
+    bad, other = (Spoilt(**vars(good), table="scales", index=n, entry=scale) for n in (2, 1))
+    run = simulate_chip(TINY, [bad, good, other, good], cycles=60_000)
+    assert run.statuses == [Status.SCALE, Status.OK, Status.OK, Status.OK]
+    assert run.stray == 0
+    for found in run.outputs[1::2]:
+        assert np.array_equal(good.golden(TINY), found)
+
+
+def test_a_centred_head_with_a_sink_is_refused_before_it_is_written():
+    one = job(TINY, 9, 3, 9, 12)
+    groups = [replace(each, centred=True, sinks=np.array([0, PRESENT | 5, 0])) for each in one.groups]
+    with pytest.raises(InputError, match=r"a head with a sink must have values that are not centred, not so 0x10005"):
+        simulate_chip(TINY, [replace(one, groups=groups)], cycles=10)
 
 
 @pytest.mark.parametrize(("kind", "status"), [("read", Status.READ_ERROR), ("write", Status.WRITE_ERROR)])

@@ -103,13 +103,14 @@ def operands(rng, chip, kv_heads, group, rows, keys, dimensions, shared, kv_bits
 
 
 def besides(rng, heads, names):
-    """The heads, some centred, with scales per token, sinks or slopes; some heads have none all the same."""
+    """The heads with scales per token, sinks or slopes, some without all the same; without sinks some are centred."""
     some = {
         "token_scales": rng.integers(0, 1 << int(rng.choice([8, 10, 16])), (len(heads.k), 2)),
         "sinks": np.where(rng.random(len(heads.q)) < 0.8, sinks_of(rng.normal(0, 6, len(heads.q))), 0),
         "slopes": np.where(rng.random(len(heads.q)) < 0.8, slope_words(rng.uniform(1 / 256, 1, len(heads.q))), 0),
     }
-    return replace(heads, **{name: some[name] for name in names}, centred=bool(rng.random() < 0.5))
+    sinks = "sinks" in names and some["sinks"].any()
+    return replace(heads, **{name: some[name] for name in names}, centred=not sinks and bool(rng.random() < 0.5))
 
 
 def random_job(rng, chip):

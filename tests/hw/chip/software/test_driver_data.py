@@ -198,6 +198,13 @@ def test_words_of_tables_are_judged_as_by_the_golden_rules(made):
         found = [getattr(driver, f"fusioncim_check_{name}")(ctypes.c_uint32(word)) for word in words]
         assert found == [good[legal] for legal in rule(every).tolist()]
         assert {*found} == {*good.values()}
+    job, scale = packed(JOB_FIELDS, {}, JOB_BYTES), 200 | 31 << 8
+    for centred, word, sink, legal in (
+        (0, scale, 0x10005, True), (1, scale, 0, True), (1, scale, 0x10005, False), (0, scale, 0x20000, False),
+        (0, 0, 0, False), (1, 0, 0x10005, False),
+    ):  # fmt: skip
+        judged = driver.fusioncim_check_score_scale_and_sink(job, word | centred << 13, sink)
+        assert judged == good[legal], (centred, word, sink)
     for low, high in ((0, 0), (3, POSITIONS), (4, 3), (0, POSITIONS + 1)):
         legal = low <= high <= POSITIONS
         assert driver.fusioncim_check_interval(low, high) == (Status.OK if legal else Status.INTERVAL)

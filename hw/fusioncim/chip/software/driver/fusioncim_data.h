@@ -47,6 +47,8 @@ void fusioncim_write_sequence(uint8_t *table, uint32_t index, const fusioncim_se
 enum fusioncim_status fusioncim_check_score_scale(const fusioncim_job_t *job, uint32_t word);
 enum fusioncim_status fusioncim_check_sink(uint32_t word);
 enum fusioncim_status fusioncim_check_slope(uint32_t word);
+/* The words of one head, its sink 0 without one: values of a head with a sink must not be CENTRED. */
+enum fusioncim_status fusioncim_check_score_scale_and_sink(const fusioncim_job_t *job, uint32_t scale, uint32_t sink);
 enum fusioncim_status fusioncim_check_interval(uint32_t low, uint32_t high);
 enum fusioncim_status fusioncim_check_page(const fusioncim_job_t *job, uint32_t page);
 
@@ -65,7 +67,7 @@ typedef enum {
  *     scale_q = fusioncim_scale_value(word) / unit;
  *
  * With kv_bits 4 on a chip of 8-bit operands, K and V count as 16 times themselves: divide scale_k and scale_v by 16.
- * Set FUSIONCIM_CENTRED in the word of a head whose values have a mean of 0. */
+ * Set FUSIONCIM_CENTRED in the word of a head whose values have a mean of 0, and that has no sink. */
 #define FUSIONCIM_CENTRED (1u << FUSIONCIM_WORD_SCALE_CENTRED_BIT)
 fusioncim_result_t fusioncim_score_scale(double scale, fusioncim_rounding_t rounding, uint32_t *word);
 

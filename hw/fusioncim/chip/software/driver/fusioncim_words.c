@@ -263,6 +263,15 @@ enum fusioncim_status fusioncim_check_sink(uint32_t word)
     return word == 0u || word >> FUSIONCIM_WORD_SINK_LOG2_BITS == 1u ? FUSIONCIM_STATUS_OK : FUSIONCIM_STATUS_SCALE;
 }
 
+enum fusioncim_status fusioncim_check_score_scale_and_sink(const fusioncim_job_t *job, uint32_t scale, uint32_t sink)
+{
+    const enum fusioncim_status of_scale = fusioncim_check_score_scale(job, scale);
+    if (of_scale != FUSIONCIM_STATUS_OK) {
+        return of_scale;
+    }
+    return sink != 0u && (scale & FUSIONCIM_CENTRED) != 0u ? FUSIONCIM_STATUS_SCALE : fusioncim_check_sink(sink);
+}
+
 enum fusioncim_status fusioncim_check_slope(uint32_t word)
 {
     const uint32_t mantissa = word & ((1u << FUSIONCIM_WORD_SCALE_MANTISSA_BITS) - 1u);
