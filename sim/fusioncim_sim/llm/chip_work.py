@@ -27,10 +27,15 @@ class ChipWork:
     rows: int = 0
     pairs: int = 0
     counts: Counts = field(default_factory=Counts)
+    sinks: bool = False
 
     def __add__(self, other: "ChipWork") -> "ChipWork":
         return ChipWork(
-            self.jobs + other.jobs, self.rows + other.rows, self.pairs + other.pairs, self.counts + other.counts
+            jobs=self.jobs + other.jobs,
+            rows=self.rows + other.rows,
+            pairs=self.pairs + other.pairs,
+            counts=self.counts + other.counts,
+            sinks=self.sinks or other.sinks,
         )
 
     def seconds(self, clock_mhz: float) -> float:
@@ -39,7 +44,7 @@ class ChipWork:
 
     def joules(self, table: EnergyTable, chip: ChipConfig, memory: Dram, clock_mhz: float, at: Point) -> float:
         """Energy of chip and memory. Errors: a table that was not measured for the chip."""
-        own = table.seeing(max(self.pairs / max(self.rows, 1), 1))
+        own = table.seeing(max(self.pairs / max(self.rows, 1), 1), centred=not self.sinks)
         return sum(energy(own, chip, self.counts, self.rows, memory, clock_mhz, at).values())
 
 
@@ -50,6 +55,7 @@ def size_of(work: Work) -> ChipWork:
         jobs=1,
         rows=heads * sum(part.queries for part in work.parts),
         pairs=heads * sum(part.mask.pairs(part.start, part.queries, part.keys) for part in work.parts),
+        sinks=work.job.sinks != 0,
     )
 
 

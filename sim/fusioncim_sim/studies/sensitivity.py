@@ -113,8 +113,11 @@ def table_of(setting: Setting) -> EnergyTable:
         parts[name] *= setting.factor(f"{name} energy")
     leaks = {name: value * setting.factor("leakage") for name, value in table.leakage_mw.items()}
     addition = table.addition_fj * setting.factor("OP-CIM energy")
-    added = {keys: per_key * setting.factor("blocks added to O") for keys, per_key in table.by_keys.items()}
-    return replace(table, engine=parts, leakage_mw=leaks, addition_fj=addition, by_keys=added)
+    factor = setting.factor("blocks added to O")
+    added, uncentred = (
+        {keys: per_key * factor for keys, per_key in each.items()} for each in (table.by_keys, table.uncentred)
+    )
+    return replace(table, engine=parts, leakage_mw=leaks, addition_fj=addition, by_keys=added, uncentred=uncentred)
 
 
 @functools.lru_cache(maxsize=8)

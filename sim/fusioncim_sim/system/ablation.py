@@ -97,7 +97,7 @@ def variants(
     """Every combination of the mechanisms on the same layer."""
     if ours.energy is None:
         raise InputError("an ablation needs energies: evaluate the chip with an energy table, not without")
-    table = table.seeing(this.keys_per_row)
+    table = table.seeing(this.keys_per_row, centred=not this.model.sinks)
 
     def of(effort: Effort) -> Variant:
         return Variant(effort.cycles, energy_of(effort, table, this, at))

@@ -215,7 +215,7 @@ def energy_of(effort: Effort, table: EnergyTable, this: Attention, at: Point) ->
     An array costs what the IP-CIM does per busy cycle, whatever it multiplies; what the OP-CIM skips of the values
     costs nothing here either.
     """
-    table = fitted(table, this.chip).seeing(this.keys_per_row)
+    table = fitted(table, this.chip).seeing(this.keys_per_row, centred=not this.model.sinks)
     chip, engine = this.chip, this.chip.engine
     factor = scale(at).energy * 1e-15
     array, softmax = table.engine["IP-CIM"], table.engine["softmax"]

@@ -103,15 +103,16 @@ class Sizes:
             for kind, share in (("logic", 1 - banks), (BANKS, banks))
         )
 
-    def share_added(self, new: Config, old: Config) -> float:
-        """How many times as large the share of the added keys is."""
-        return self._added(new) / self._added(old)
+    def share_added(self, new: Config, old: Config, *, centred: bool = True) -> float:
+        """How many times as large the share of the added keys is; centred: their values are."""
+        return self._added(new, centred) / self._added(old, centred)
 
-    def _added(self, config: Config) -> float:
-        """Between flushes, and between ranks by their logarithm."""
+    def _added(self, config: Config, centred: bool) -> float:
+        """Between flushes, and between ranks by their logarithm. What was counted is of centred values."""
+        flush = config.flush + (0 if centred else config.flush - config.centred_flush)
         ranks = sorted(self.added)
         flushes = sorted(self.added[ranks[0]])
-        values = [np.interp(config.flush, flushes, [self.added[rank][flush] for flush in flushes]) for rank in ranks]
+        values = [np.interp(flush, flushes, [self.added[rank][flush] for flush in flushes]) for rank in ranks]
         return float(np.interp(np.log2(config.update_rank), np.log2(ranks), values))
 
     def beyond(self, config: Config) -> tuple[str, ...]:
@@ -161,6 +162,10 @@ def fitted(table: EnergyTable, chip: ChipConfig) -> EnergyTable:
         leakage_mw=leakage,
         per_key=table.per_key * per_block,
         by_keys={keys: each * per_block for keys, each in table.by_keys.items()},
+        uncentred={
+            keys: each * sizes.share_added(new, old, centred=False) * old.update_rank / new.update_rank
+            for keys, each in table.uncentred.items()
+        },
         addition_fj=sum(additions.values()),
         source=table.source,
         kinds=kinds,

@@ -171,6 +171,7 @@ class EnergyTable:
         leakage_mw: leakage by part
         per_key: blocks that a row adds to O per key that it sees, which is in the OP-CIM's energy
         by_keys: the same if a row sees so many keys in the mean
+        uncentred: that where values are not centred
         addition_fj: energy of one of these blocks
         source: name of the file
         kinds: of `engine`, what logic, wires, glitches and banks take of it
@@ -184,6 +185,7 @@ class EnergyTable:
     leakage_mw: Mapping[str, float]
     per_key: float
     by_keys: Mapping[float, float]
+    uncentred: Mapping[float, float]
     addition_fj: float
     source: str
     kinds: Mapping[str, Mapping[str, Event]] = field(default_factory=dict)
@@ -195,10 +197,14 @@ class EnergyTable:
         """Share of the keys that a row sees whose blocks it adds to O."""
         return self.per_key * self.configuration["update_rank"]
 
-    def seeing(self, keys: float) -> "EnergyTable":
-        """The table for rows that see so many keys in the mean: between those of `by_keys` by the logarithm."""
-        known = sorted(self.by_keys)
-        per_key = float(np.interp(log2(keys), [log2(n) for n in known], [self.by_keys[n] for n in known]))
+    def seeing(self, keys: float, *, centred: bool = True) -> "EnergyTable":
+        """The table for rows that see so many keys in the mean: between those of `by_keys` by the logarithm.
+
+        centred: the values are, as in every model without sinks.
+        """
+        given = self.by_keys if centred else self.uncentred
+        known = sorted(given)
+        per_key = float(np.interp(log2(keys), [log2(n) for n in known], [given[n] for n in known]))
         more = (per_key - self.per_key) * self.addition_fj / self.configuration["operand_bits"]
         array = self.engine["OP-CIM"]
         engine = {**self.engine, "OP-CIM": replace(array, stream=array.stream + Line(0.0, more))}
@@ -257,10 +263,11 @@ def read_table(path: Path) -> EnergyTable:
         leakage = {name: row["measured"]["leakage_mw"] for name, row in data["table"].items() if name in parts}
         additions = data["additions"]
         by_keys = {int(tokens) / 2: one["per_key"] for tokens, one in additions["lengths"].items()}
+        uncentred = {int(tokens) / 2: per_key for tokens, per_key in additions["uncentred"].items()}
         addition_kinds = {kind: one["b"] for kind, one in additions["fj_per_row_and_cycle"].items()}
         table = EnergyTable(
             data["parameters"], engine, around, leakage, by_keys[data["keys_per_tile"]], by_keys,
-            sum(addition_kinds.values()), path.name, kinds, addition_kinds,
+            uncentred, sum(addition_kinds.values()), path.name, kinds, addition_kinds,
         )  # fmt: skip
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -273,10 +280,17 @@ def read_table(path: Path) -> EnergyTable:
             f"the energy table must have every part of the chip, {', '.join(sorted(missing))}, not so {path}"
         )
     lines = [*around.values(), *(line for event in engine.values() for line in (event.stream, event.tile, event.idle))]
-    for figure in (*leakage.values(), *by_keys.values(), *(c for line in lines for c in (line.a, line.b))):
+    for figure in (
+        *leakage.values(),
+        *by_keys.values(),
+        *uncentred.values(),
+        *(c for line in lines for c in (line.a, line.b)),
+    ):
         if not isinstance(figure, int | float) or not isfinite(figure):
             raise InputError(f"the figures of the energy table must be finite numbers, not {figure}: {path}")
-    for name, figure in {**leakage, **{f"{n:g} keys": each for n, each in by_keys.items()}}.items():
+    added = {f"{n:g} keys": min(by_keys.get(n, each), each) for n, each in uncentred.items()}
+    added = {**{f"{n:g} keys": each for n, each in by_keys.items()}, **added}
+    for name, figure in {**leakage, **added}.items():
         if figure < 0:
             raise InputError(f"the energy table must have figures of at least 0, not {figure} ({name}): {path}")
     return table

@@ -58,7 +58,7 @@ class Evaluation(LayerWork):
 
     def with_energy(self, table: EnergyTable, memory: Dram, at: Point) -> "Evaluation":
         """The same cycles with energies of another table, memory or technology."""
-        table = fitted(table, self.chip).seeing(self.keys_per_row)
+        table = fitted(table, self.chip).seeing(self.keys_per_row, centred=not self.model.sinks)
         found = energy(table, self.chip, self.counters, self.rows, memory, self.clock_mhz, at, shared=self.model.latent)
         return replace(self, dram=memory, energy=found, estimate=table.estimate)
 

@@ -50,7 +50,9 @@ def table(**changed):
     parts = dict.fromkeys(ENGINE_PARTS, NOTHING)
     around = dict.fromkeys(TABLE.around, Line(0.0, 0.0))
     leaks = dict.fromkeys(TABLE.leakage_mw, 0.0)
-    return replace(EnergyTable(PAPER.as_dict(), parts, around, leaks, 0.1, {1024.0: 0.1}, 0.0, "test"), **changed)
+    return replace(
+        EnergyTable(PAPER.as_dict(), parts, around, leaks, 0.1, {1024.0: 0.1}, {1024.0: 0.1}, 0.0, "test"), **changed
+    )
 
 
 def test_an_engine_part_per_event():
@@ -75,6 +77,15 @@ def test_additions_follow_the_keys_that_a_row_sees(keys, per_key):
     assert found.engine["OP-CIM"].busy(10) == pytest.approx(event.busy(10) + 10 * (per_key - 0.09) / 8 * 100)
     assert found.seeing(256).engine == {**parts, "OP-CIM": before.seeing(256).engine["OP-CIM"]}
     assert all(found.engine[name] == NOTHING for name in ENGINE_PARTS if name != "OP-CIM")
+
+
+def test_values_that_are_not_centred_have_additions_of_their_own():
+    """A model with sinks keeps its mean value: its blocks are added as those of no other model."""
+    before = table(by_keys={1024: 0.06, 256: 0.1}, uncentred={1024: 0.08, 256: 0.12}, addition_fj=100.0)
+    assert before.seeing(512).per_key == pytest.approx(0.08)
+    assert before.seeing(512, centred=False).per_key == pytest.approx(0.1)
+    assert all(each > TABLE.by_keys[keys] for keys, each in TABLE.uncentred.items())
+    assert TABLE.uncentred.keys() == TABLE.by_keys.keys()
 
 
 def test_around_the_engines_per_cycle():

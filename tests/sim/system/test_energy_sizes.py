@@ -58,6 +58,7 @@ def test_what_is_scaled_by_one_is_the_measured_table():
             assert (there.a, there.b) == pytest.approx((here.a, here.b), rel=1e-6, abs=1e-6), (part, name)
     assert back.leakage_mw == pytest.approx(TABLE.leakage_mw)
     assert back.by_keys == pytest.approx(TABLE.by_keys)
+    assert back.uncentred == pytest.approx(TABLE.uncentred)
     assert back.addition_fj == pytest.approx(TABLE.addition_fj)
     assert back.leakage(PAPER) == pytest.approx(TABLE.leakage(PAPER))
 

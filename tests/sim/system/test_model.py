@@ -1,6 +1,7 @@
 """Whole models: what the command prints, writes and refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_shares_are_of_all_engine_cycles(name):
     assert result.shares["padded"] == 0
     used = 2 * 32 * result.model.key_size * result.pairs // 32
     assert result.macs == used
+
+
+def test_a_model_with_sinks_adds_what_values_add_that_are_not_centred():
+    """The same counters: its OP-CIM takes more, all else as much."""
+    result = evaluated(tokens=512)
+    memory, at = dram("lpddr5"), energy_table.corner("28 nm, 0.9 V")
+    own = replace(result, model=replace(result.model, sinks=True)).with_energy(TABLE, memory, at).energy
+    assert own["OP-CIM"] > 1.08 * result.energy["OP-CIM"]
+    assert own | {"OP-CIM": 0} == result.energy | {"OP-CIM": 0}
 
 
 def test_an_image_before_the_text():

@@ -40,10 +40,12 @@ class Additions:
         few: TileResult,
         some: TileResult,
         models: Mapping[str, Mapping[str, float]],
+        uncentred: Mapping[str, Mapping[str, float]],
         growth: float,
     ) -> None:
-        """growth: of the wires of a row in the published size."""
-        self.engines, self.few, self.some, self.models, self.growth = engines, few, some, models, growth
+        """uncentred: as `models`, of values that are not centred. growth: of a row's wires in the published size."""
+        self.engines, self.few, self.some, self.growth = engines, few, some, growth
+        self.models, self.uncentred = models, uncentred
         fit = few, engines[FIT_ROWS]
         rates = [self.rate(run) for run in fit]
         self.lines = {kind: line(rates, [self.measured(kind, run) for run in fit]) for kind in KINDS}
@@ -72,8 +74,7 @@ class Additions:
 
     def per_key(self) -> dict[str, float]:
         """Blocks that a row adds per key that it sees, the mean of the models, by tokens."""
-        lengths = set.intersection(*(set(each) for each in self.models.values()))
-        return {n: fmean(each[n] for each in self.models.values()) for n in sorted(lengths, key=int)}
+        return mean_of_models(self.models)
 
     def deviations(self, kind: str) -> dict[str, float]:
         """Of what the line says about the runs that it was not made from, in percent."""
@@ -88,6 +89,7 @@ class Additions:
             "heads": self.figures(self.heads),
             "lengths": self.figures(self.per_key()),
             "models": self.models,
+            "uncentred": {tokens: round(added, 4) for tokens, added in mean_of_models(self.uncentred).items()},
             "runs": {" ".join(run.heads): size_figures(run) for run in (self.few, self.some)},
         }
 
@@ -102,6 +104,12 @@ class Additions:
         }
 
 
+def mean_of_models(models: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """By the tokens that all models have."""
+    lengths = set.intersection(*(set(each) for each in models.values()))
+    return {n: fmean(each[n] for each in models.values()) for n in sorted(lengths, key=int)}
+
+
 def added_per_key() -> dict[str, float]:
     """Blocks that a row adds to its O, per key that it sees, on each captured head, whole and causal."""
     added = {}
@@ -113,14 +121,17 @@ def added_per_key() -> dict[str, float]:
     return added
 
 
-def read_additions(directory: Path) -> dict[str, dict[str, float]]:
-    """Blocks that a row adds to its O per key that it sees, by model and tokens: `additions` of every quality file."""
+def read_additions(directory: Path, *, centred: bool = True) -> dict[str, dict[str, float]]:
+    """Blocks that a row adds to its O per key that it sees, by model and tokens: `additions` of every quality file.
+
+    centred: the values are.
+    """
     found = {}
     for name, model in read(directory, "quality*").items():
         if "additions" not in model:
             continue
-        additions: dict[str, Any] = model["additions"]
-        flush = PAPER.engine.centred_flush
+        additions: dict[str, Any] = model["additions"] if centred else model["additions"]["uncentred"]
+        flush = PAPER.engine.centred_flush if centred else PAPER.engine.flush
         if additions["flush"] != flush or str(PREFILL) not in additions["per_key"]:
             raise InputError(
                 f"the additions must be those of flush {flush}, of {PREFILL} tokens among others, not of "

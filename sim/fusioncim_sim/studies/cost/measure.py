@@ -49,12 +49,17 @@ Lengths = Mapping[int, Mapping[str, float]]
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:
     """Measure on the Nangate library; what language models add to O is in the files of the study `quality`."""
-    added = read_additions(request.output)
-    yield "cost.json", measure_cost(default_liberty(), added, request.jobs)
+    added, uncentred = (read_additions(request.output, centred=centred) for centred in (True, False))
+    yield "cost.json", measure_cost(default_liberty(), added, uncentred, request.jobs)
 
 
-def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: int) -> dict[str, Any]:
-    """Everything that cost.json holds; added: see `read_additions`."""
+def measure_cost(
+    liberty: Path,
+    added: Mapping[str, Mapping[str, float]],
+    uncentred: Mapping[str, Mapping[str, float]],
+    jobs: int,
+) -> dict[str, Any]:
+    """Everything that cost.json holds; added, uncentred: see `read_additions`."""
     design = synthesize(Chip(PAPER), load(liberty), jobs=jobs)
     work: dict[str, Any] = {f"{rows} rows": partial(engine_size, liberty, rows) for rows in reversed(SIZES)}
     work |= {" ".join(names): partial(engine_size, liberty, FIT_ROWS, names) for names in (FEW, SOME, *OTHERS)}
@@ -66,7 +71,8 @@ def measure_cost(liberty: Path, added: Mapping[str, Mapping[str, float]], jobs: 
     few, some, *others = (done[" ".join(names)] for names in (FEW, SOME, *OTHERS))
     operands = Operands(engines[FIT_ROWS], {SMOLLM2: [engines[FIT_ROWS], few, some], QWEN: others})
     lengths = {rows: done[f"wires of {rows} rows"] for rows in (SIZES[-1], PAPER.engine.rows)}
-    additions = Additions(engines, few, some, added, growth_of_row(engines[SIZES[-1]], lengths, Additions.UNIT))
+    growth = growth_of_row(engines[SIZES[-1]], lengths, Additions.UNIT)
+    additions = Additions(engines, few, some, added, uncentred, growth)
     return summarize(design, engines, additions, operands, lengths, chips)
 
 

@@ -118,7 +118,7 @@ def layer_steps(
         rows = model.heads * sum(queries for queries, _, _ in step)
         work = LayerWork(chip=chip, model=model, clock_mhz=clock_mhz, counters=counters, pairs=pairs)
         longest = max(most_keys(model, *part) for part in step)
-        seen = table.seeing(pairs / rows) if table else None
+        seen = table.seeing(pairs / rows, centred=not model.sinks) if table else None
         found.append(
             LayerStep(
                 counters=counters,

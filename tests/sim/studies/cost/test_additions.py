@@ -9,7 +9,8 @@ from fusioncim_golden.errors import InputError
 from fusioncim_sim.studies.cost.additions import added_per_key, read_additions
 from fusioncim_sim.system.energy_table import Line
 
-STORED = json.loads((Path(__file__).parents[4] / "measurements" / "cost.json").read_text(encoding="utf-8"))
+MEASUREMENTS = Path(__file__).parents[4] / "measurements"
+STORED = json.loads((MEASUREMENTS / "cost.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("kind", ["logic", "banks"])
@@ -32,9 +33,9 @@ def test_heads_add_what_the_golden_model_adds() -> None:
 
 
 def quality_file(path: Path, model: str, per_key: dict[str, float], **changes: object) -> None:
-    path.write_text(
-        json.dumps({"model": model, "additions": {"flush": 9, "per_key": per_key, **changes}}), encoding="utf-8"
-    )
+    uncentred = {"flush": 11, "per_key": {name: 2 * each for name, each in per_key.items()}}
+    additions = {"flush": 9, "per_key": per_key, "uncentred": uncentred, **changes}
+    path.write_text(json.dumps({"model": model, "additions": additions}), encoding="utf-8")
 
 
 def test_what_models_add_is_read_from_all_quality_files(tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_what_models_add_is_read_from_all_quality_files(tmp_path: Path) -> None:
     quality_file(tmp_path / "quality_b.json", "b", {"4096": 0.08})
     (tmp_path / "quality_c.json").write_text('{"model": "c"}', encoding="utf-8")
     assert read_additions(tmp_path) == {"a": {"512": 0.12, "4096": 0.06}, "b": {"4096": 0.08}}
+    assert read_additions(tmp_path, centred=False) == {"a": {"512": 0.24, "4096": 0.12}, "b": {"4096": 0.16}}
 
 
 def test_additions_of_another_preset_or_length_are_refused(tmp_path: Path) -> None:
@@ -53,6 +55,9 @@ def test_additions_of_another_preset_or_length_are_refused(tmp_path: Path) -> No
     quality_file(tmp_path / "quality.json", "a", {"4096": 0.06}, flush=14)
     with pytest.raises(InputError, match=r"of flush 9, .* not of flush 14"):
         read_additions(tmp_path)
+    quality_file(tmp_path / "quality.json", "a", {"4096": 0.06}, uncentred={"flush": 9, "per_key": {"4096": 0.1}})
+    with pytest.raises(InputError, match=r"of flush 11, .* not of flush 9"):
+        read_additions(tmp_path, centred=False)
 
 
 def test_the_table_is_of_the_mean_of_the_models_at_its_length() -> None:
@@ -63,5 +68,10 @@ def test_the_table_is_of_the_mean_of_the_models_at_its_length() -> None:
     for kind in ("logic", "banks"):
         line = Line(**additions["fj_per_row_and_cycle"][kind])
         assert additions["lengths"]["4096"]["fj_per_mac"][kind] == pytest.approx(line.at(mean / 8) / 16, rel=0.01)
+    files = ("quality.json", "quality_qwen2.5-coder-1.5b-instruct-q4_k_m.json")
+    found = [json.loads((MEASUREMENTS / name).read_text(encoding="utf-8"))["additions"] for name in files]
+    for tokens, added in additions["uncentred"].items():
+        assert added == pytest.approx(sum(one["uncentred"]["per_key"][tokens] for one in found) / 2, abs=1e-4)
+        assert added > additions["lengths"][tokens]["per_key"]
     shares = [additions["lengths"][tokens]["per_key"] for tokens in ("512", "1024", "2048", "4096")]
     assert shares == sorted(shares, reverse=True)
