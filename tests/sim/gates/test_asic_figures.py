@@ -184,7 +184,8 @@ def tile(mismatches=0):
     config = Config()
     energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(len(fields(Energy))))) for n, unit in enumerate(UNITS)}
     return TileResult(
-        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, additions=9,
+        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, columns=64,
+        additions=9,
         mismatches=mismatches, phases={"stream": (110, energies), "idle": (7, energies)},
     )  # fmt: skip
 
