@@ -83,13 +83,14 @@ def quality(
 
 def _quality_of_heads(files: list[Path], config: Config, options: dict[str, Any]) -> None:
     from fusioncim.build.workers import cores
-    from fusioncim_sim.heads.judge import choose
+    from fusioncim_sim.heads.judge import choose, mask_of
     from fusioncim_sim.heads.quality import heads_quality, quality_figures
     from fusioncim_sim.heads.read import load_heads
     from fusioncim_sim.screen.quality import heads_quality_page
 
-    results = Results(options["json_out"], "config", "heads")
+    results = Results(options["json_out"], "config", "heads", "mask")
     heads = choose(load_heads(files, config, axes=options["axes"]), options["head"] or [])
-    found = heads_quality(config, heads, causal=not options["full"], jobs=options["jobs"] or cores())
+    mask = mask_of(not options["full"])
+    found = heads_quality(config, heads, mask, jobs=options["jobs"] or cores())
     heads_quality_page(results.console, found)
-    results.write(quality_figures(config, found))
+    results.write(quality_figures(config, found, mask))

@@ -16,11 +16,12 @@ from typing import Any
 
 from fusioncim.build.workers import run_all
 from fusioncim_golden.config import Config
+from fusioncim_golden.mask import CAUSAL, Mask
 from fusioncim_golden.metrics import sqnr_db
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.reference import dequantized_attention
 from fusioncim_golden.schedule import Job
-from fusioncim_sim.heads.judge import job_of, judge, operands_of, plain
+from fusioncim_sim.heads.judge import judge, operands_of, plain
 from fusioncim_sim.heads.read import Head
 
 
@@ -42,9 +43,9 @@ class HeadQuality:
     arithmetic: float
 
 
-def head_quality(config: Config, head: Head, *, causal: bool = True) -> HeadQuality:
+def head_quality(config: Config, head: Head, mask: Mask = CAUSAL) -> HeadQuality:
     """The errors of one head on the golden model."""
-    heads, job = operands_of(config, head), job_of(head, causal=causal)
+    heads, job = operands_of(config, head), Job(queries=len(head.q), keys=len(head.k), mask=mask)
     judged = judge(config, head, heads, job, None)
     return HeadQuality(
         name=head.name,
@@ -64,13 +65,13 @@ def _operands(head: Head, heads: Heads, job: Job) -> float:
     return sqnr_db(rewritten.outputs(found * heads.scale_v) / unit, head.unquantized_attention(job)[0] / unit)
 
 
-def heads_quality(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> list[HeadQuality]:
+def heads_quality(config: Config, heads: Sequence[Head], mask: Mask, *, jobs: int) -> list[HeadQuality]:
     """The errors of heads, in parallel, in their order."""
-    work = {head.name: partial(head_quality, config, head, causal=causal) for head in heads}
+    work = {head.name: partial(head_quality, config, head, mask) for head in heads}
     done: Mapping[str, HeadQuality] = run_all(work, jobs=jobs, title="golden model")
     return [done[head.name] for head in heads]
 
 
-def quality_figures(config: Config, found: Sequence[HeadQuality]) -> Mapping[str, Any]:
+def quality_figures(config: Config, found: Sequence[HeadQuality], mask: Mask) -> Mapping[str, Any]:
     """What `fusioncim quality FILE --json` writes."""
-    return {"config": config.as_dict(), "heads": [plain(one) for one in found]}
+    return {"config": config.as_dict(), "mask": mask.words, "heads": [plain(one) for one in found]}

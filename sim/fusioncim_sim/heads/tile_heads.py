@@ -33,6 +33,6 @@ def tile_heads(config: Config, heads: Sequence[Head], names: Sequence[str]) -> l
 
 
 def tile_end(heads: Sequence[Head]) -> int:
-    """The token at which a tile of these heads ends: TOKENS or the last one, the last one of queries behind their keys."""
+    """The token at which a tile of these heads ends: TOKENS or the last, the last where they have fewer queries."""
     queries, keys = len(heads[0].q), len(heads[0].k)
     return min(keys, TOKENS) if queries >= keys else keys

@@ -47,6 +47,8 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (UnpicklingError, AttributeError, LookupError, TypeError, AssertionError) as error:
         raise ValueError("it holds more than tensors and dictionaries of them") from error
+    except RuntimeError as error:
+        raise ValueError("PyTorch cannot load it") from error
     yield TorchFile(dict(_tensors(content, path.stem)), size)
 
 

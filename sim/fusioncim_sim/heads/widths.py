@@ -49,11 +49,15 @@ def _wider(config: Config | ChipConfig, least: int) -> Iterator[dict[str, Any]]:
     """Changes to try, the fewest first."""
     engine = engine_of(config)
     ranks = sorted(RANKS, key=lambda rank: (rank != engine.update_rank, -rank))
-    for columns in range(least, MOST_COLUMNS + 1):
+    for columns in range(-(-least // engine.operand_bits) * engine.operand_bits, MOST_COLUMNS + 1, engine.operand_bits):
         for rank in ranks:
             changes = {"columns": columns} | ({} if rank == engine.update_rank else {"update_rank": rank})
             yield changes
-            if isinstance(config, ChipConfig) and columns % DIMENSION_STEP == 0:
+            if isinstance(config, ChipConfig):
                 block = 2 * rank * columns * engine.operand_bits // 8
                 blocks = max(config.buffer_bytes // block, config.streams, 4)
-                yield changes | {"buffer_bytes": block << (blocks - 1).bit_length()}
+                fits = {"buffer_bytes": block << (blocks - 1).bit_length()}
+                yield changes | fits
+                for bits in (128, 256, 512, 1024):
+                    yield changes | {"bus_bits": bits}
+                    yield changes | fits | {"bus_bits": bits}
