@@ -44,14 +44,12 @@ class Place:
     Members:
         name: of the head.
         batch, head, kv_head: where it is.
-        first: it is the first one of those that share keys and values.
     """
 
     name: str
     batch: int
     head: int
     kv_head: int
-    first: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Layout:
         for batch in range(self.batch):
             for head in range(self.heads):
                 own = [*name, *[f"batch{batch}", f"head{head}"][4 - self.axes :]]
-                yield Place(".".join(own), batch, head, head // self.group, head % self.group == 0)
+                yield Place(".".join(own), batch, head, head // self.group)
 
 
 def layout_of(named: Named, q: Header, k: Header, v: Header, axes: Axes | None) -> Layout:

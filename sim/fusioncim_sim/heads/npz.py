@@ -20,7 +20,10 @@ class Npz:
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self._members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        members = archive.infolist()
+        self._members = {member.filename.removesuffix(".npy"): member for member in members}
+        if len(self._members) < len(members):
+            raise ValueError("two of its arrays have one name")
         self.headers: Mapping[str, Header] = {name: self._header(member) for name, member in self._members.items()}
 
     def read(self, name: str) -> NDArray[Any]:

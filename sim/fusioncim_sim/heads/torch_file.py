@@ -49,7 +49,10 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
         raise ValueError("it holds more than tensors and dictionaries of them") from error
     except RuntimeError as error:
         raise ValueError("PyTorch cannot load it") from error
-    yield TorchFile(dict(_tensors(content, path.stem)), size)
+    found = list(_tensors(content, path.stem))
+    if len(dict(found)) < len(found):
+        raise ValueError("two of its tensors have one name")
+    yield TorchFile(dict(found), size)
 
 
 def _check_archive(path: Path, size: int) -> None:

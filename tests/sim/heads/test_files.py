@@ -33,6 +33,26 @@ def saved(x):
 
 WHOLE = npz(npy())
 
+
+def bomb():
+    """An array as large as its header and the archive say, of which the file holds next to nothing."""
+    file = io.BytesIO()
+    content = npy(shape=(1 << 20, 64))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a_q.npy", content)
+        archive.infolist()[0].file_size += 4 * 64 * (1 << 20) - 24
+    return file.getvalue()
+
+
+def twice():
+    """An archive with arrays q and q.npy."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("q", "q.npy"):
+            archive.writestr(name, npy())
+    return file.getvalue()
+
+
 REFUSED = {
     "nothing": (b"", "this one is empty"),
     "text": (b"plain text", "this one is of a kind unknown here"),
@@ -53,6 +73,8 @@ REFUSED = {
         npz(npy(shape=(1 << 40, 64)), zipfile.ZIP_DEFLATED),
         "a_q.npy claims 281,474,976,710,656 bytes and holds others",
     ),
+    "an archive that lies": (bomb(), "a_q.npy claims 268,435,456 bytes and holds others"),
+    "one name twice": (twice(), "two of its arrays have one name"),
     "beyond 64 bits": (npz(npy(shape=(1 << 80, 1 << 80))), "bytes and holds others"),
     "negative": (npz(npy(shape=(-2, 3))), "a_q.npy claims -24 bytes and holds others"),
     "too short": (npz(npy(data=b"\0" * 20)), "a_q.npy claims 24 bytes and holds others"),

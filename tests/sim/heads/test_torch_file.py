@@ -74,6 +74,8 @@ def doubled(levels):
 
 
 REFUSED = {
+    "one name twice": ({"a": {"b.q": X}, "a.b": {"q": X}}, "two of its tensors have one name"),
+    "a number and its name": ({0: X, "0": X}, "two of its tensors have one name"),
     "a list": ([X, X], "must hold a tensor, or dictionaries of them, and holds a list"),
     "a number": (3, "must hold a tensor, or dictionaries of them, and holds a int"),
     "many levels": (deep(DEEPEST + 1), "or 16 levels"),
