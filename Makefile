@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
-LLM_TESTS := tests/golden/pytorch tests/sim/llm
+LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -138,7 +138,7 @@ def print_page(
     heading("\nFiles written")
     console.print(pairs({str(output / name): f"{size:>11,} bytes" for name, size in sizes.items()}))
     heading("\nRTL under Icarus: every output bit against the golden model")
-    console.print(heads_table(config, [result for result, _ in figures.simulated.values()]))
+    console.print(heads_table([result for result, _ in figures.simulated.values()]))
     heading("Whole heads on the golden model")
     errors_page(console, figures.whole)
     heading("Rescales + halvings of all whole heads, by reference rule and schedule")

@@ -13,6 +13,7 @@ from fusioncim_golden.chip_config import ChipConfig, split
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.presets import PRESETS, preset, read_toml
+from fusioncim_sim.heads.axes import Axes
 
 MOST_JOBS = 1024
 """Processes at a time."""
@@ -77,6 +78,12 @@ Model = Annotated[
 ]
 Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Text to read. Default: chapters of Moby-Dick.")]
 Names = Annotated[list[str] | None, typer.Option("--head", metavar="NAME", help="Run this head only; may be repeated.")]
+HEADS = ".npz, .safetensors, .pt, or .npy for each of q, k, v: arrays q, k, v or NAME_q, NAME_k, NAME_v"
+"""Files of heads."""
+AxesOption = Annotated[
+    Axes | None,
+    typer.Option("--axes", help="Order of the axes of arrays with heads. Default: heads first; they must be fewer."),
+]
 
 
 UNLIMITED = 10_000

@@ -7,6 +7,8 @@ import typer
 
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
+    HEADS,
+    AxesOption,
     Changes,
     ClockMhz,
     ConfigFile,
@@ -20,6 +22,7 @@ from fusioncim_sim.cli.options import (
     choose,
     choose_chip,
     choose_config,
+    refuse,
 )
 from fusioncim_sim.cli.results import Results
 
@@ -104,6 +107,10 @@ def timing(
 
 
 def power(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help=f"Heads: {HEADS}. Default: captured heads.", show_default=False),
+    ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
     changes: Changes = None,
@@ -111,7 +118,10 @@ def power(
     node: Node = None,
     head: Names = None,
     listed: Annotated[bool, typer.Option("--heads", help="List the captured heads, and end.")] = False,
-    tokens: Annotated[int, typer.Option(min=1, help="The tile ends at this token of the head.")] = 128,
+    axes: AxesOption = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="The tile ends at this token of the head. Default: 128, or the last one.")
+    ] = None,
     clock_mhz: ClockMhz = 400.0,
     wires: Annotated[bool, typer.Option("--wires", help="Place the engine, and count its wires (minutes).")] = False,
     wire_ff_um: Annotated[
@@ -123,10 +133,11 @@ def power(
     jobs: Processes = None,
     json_out: JsonOut = None,
 ) -> None:
-    """Simulate one tile of a captured head on the mapped engine, and say where its energy goes.
+    """Simulate one tile of a head on the mapped engine, and say where its energy goes.
 
-    The tile: the last `rows` queries of the first tokens, causal, of equalized heads. They stand side by side and fill
-    the columns; --head names as many, of any model of --heads. Exit status 1 if an output bit differs.
+    The tile: the last `rows` queries of the first tokens, causal, of equalized heads. They stand side by side: captured
+    ones fill the columns, those of files may leave columns of zeros. --head names them, captured ones of any model of
+    --heads. Exit status 1 if an output bit differs.
 
     Example: fusioncim power --head sink --tokens 64 --wires --output build/power
     """
@@ -140,7 +151,9 @@ def power(
     from fusioncim_sim.gates.gate_level import require_gates
     from fusioncim_sim.gates.power_figures import power_figures
     from fusioncim_sim.gates.tile_energy import engine_wires, run_tile
-    from fusioncim_sim.heads.captured import captured_figures, captured_heads
+    from fusioncim_sim.heads.captured import captured_figures, captured_heads, model_of, side_by_side
+    from fusioncim_sim.heads.read import load_heads
+    from fusioncim_sim.heads.tile_heads import tile_end, tile_heads
     from fusioncim_sim.screen.power import captured_page, power_page
 
     if listed:
@@ -154,7 +167,15 @@ def power(
         check_ff_um(wire_ff_um)
         if not wires:
             raise InputError("--wire-ff-um must come with --wires")
-    heads = captured_heads(chosen, head or ())
+    if files:
+        heads = tile_heads(chosen, load_heads(files, chosen, axes=axes), head or ())
+        models = [", ".join(file.name for file in files)] * len(heads)
+    else:
+        refuse("needs files of heads", axes=axes)
+        heads = captured_heads(chosen, head or ())
+        models = [model_of(each.name) for each in heads]
+    end = tokens or tile_end(heads)
+    side_by_side(heads, end)  # refused before anything is mapped
     require_gates()
     require_sta()
     require_pyosys()
@@ -166,17 +187,17 @@ def power(
     library = read_library(liberty, node)
     processes = jobs or cores()
     placed = engine_wires(chosen, library, wire_ff_um or FF_UM, jobs=processes) if wires else None
-    result = run_tile(chosen, library, heads, tokens, period, wires=placed, jobs=processes)
-    figures = power_figures(result, library, placed)
-    power_page(results.console, result, library, figures["wires"])
+    result = run_tile(chosen, library, heads, end, period, wires=placed, jobs=processes)
+    figures = power_figures(result, library, placed, models=models)
+    power_page(results.console, result, library, figures["wires"], models=models)
     if output:
         from fusioncim_sim.pages.placement_picture import draw_placement
 
-        files = {"power.json": to_json(figures)} | (
+        written = {"power.json": to_json(figures)} | (
             {"placement.png": draw_placement(placed.placement)} if placed else {}
         )
-        write_directory(output, files, chosen.as_dict())
-        results.say(f"{output}: {len(files)} files")
+        write_directory(output, written, chosen.as_dict())
+        results.say(f"{output}: {len(written)} files")
     results.write(figures)
     if not result.bit_exact:
         raise typer.Exit(1)

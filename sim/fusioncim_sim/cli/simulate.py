@@ -8,6 +8,8 @@ import typer
 
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
+    HEADS,
+    AxesOption,
     Changes,
     ConfigFile,
     Jobs,
@@ -30,7 +32,7 @@ KEYS = ("config", "simulator", "heads")
 
 def simulate(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Heads: .npz with NAME_q, NAME_k, NAME_v \\[tokens, dimension].")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"Heads: {HEADS}.", show_default=False)],
     preset: Preset = None,
     config: ConfigFile = None,
     changes: Changes = None,
@@ -44,6 +46,7 @@ def simulate(
     ] = Simulator.icarus,
     tokens: Tokens = None,
     head: Names = None,
+    axes: AxesOption = None,
     causal: Annotated[
         bool, typer.Option("--causal/--full", help="A query sees the keys up to its own, or all keys.")
     ] = True,
@@ -64,9 +67,9 @@ def simulate(
 ) -> None:
     """Run attention heads through the engine and compare every output bit; exit status 1 if a bit differs.
 
-    Operands may be float (they are equalized and quantized) or integers of operand_bits bits. The head dimension must
-    be `columns`, with --chip at most that. Errors are against float64 attention on the floats, and on the integers that
-    they become.
+    Arrays are tokens x dimension, heads x tokens x dimension or batch x heads x tokens x dimension. They are float, to
+    be equalized and quantized, or integers of operand_bits bits. A dimension is at most `columns`; queries are at the
+    last keys. Errors are against float64 attention on the floats, and on the integers that they become.
 
     Example: fusioncim simulate heads.npz --preset tiny --tokens 12 --json results.json
     """
@@ -85,7 +88,7 @@ def simulate(
 
         refuse("must not be given with --chip", simulator=given(context, "simulator"))
         whole, results = choose_chip(preset, config, changes), Results(json_out, *KEYS)
-        heads = choose(load_heads(file, whole.engine, chip=True), head or [], tokens)
+        heads = choose(load_heads(files, whole, axes=axes), head or [], tokens, causal=causal)
         run = run_heads(whole, heads, causal=causal, jobs=jobs or cores(), library=library, trace=trace)
         chip_page(results.console, run)
         results.write(run.report(whole))
@@ -99,12 +102,12 @@ def simulate(
         require(simulator.value)
         os.environ[SIMULATOR] = simulator.value  # for the processes that simulate
     results = Results(json_out, *KEYS)
-    heads = choose(load_heads(file, chosen), head or [], tokens)
+    heads = choose(load_heads(files, chosen, axes=axes), head or [], tokens, causal=causal)
     if rtl:
         judged = evaluate_all(chosen, heads, causal=causal, jobs=jobs or cores())
     else:
         judged = judge_all(chosen, heads, causal=causal, jobs=jobs or cores())
-    heads_page(results.console, chosen, list(judged.values()))
+    heads_page(results.console, list(judged.values()))
     results.write(report(chosen, simulator.value, list(judged.values())))
     if any(result.bit_exact is False for result in judged.values()):
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """Energy of a tile at gates as JSON data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,11 +10,12 @@ from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
 from fusioncim_sim.gates.wire_figures import wire_figures
-from fusioncim_sim.heads.captured import model_of
 
 
-def power_figures(result: TileResult, library: Library, wires: Wires | None = None) -> dict[str, Any]:
-    """Everything that `fusioncim power` finds; wires: that are in the energies."""
+def power_figures(
+    result: TileResult, library: Library, wires: Wires | None = None, *, models: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that `fusioncim power` finds; wires: that are in the energies; models: where each head is from."""
 
     def energies(energy: Any) -> Mapping[str, float]:
         return {name: round(value, 1) for name, value in asdict(energy).items()}
@@ -24,7 +25,7 @@ def power_figures(result: TileResult, library: Library, wires: Wires | None = No
         "fallbacks": fallbacks(library),
         "parameters": result.config.as_dict(),
         "heads": list(result.heads),
-        "models": [model_of(name) for name in result.heads],
+        "models": list(models),
         "equalized": True,
         "tokens": result.tokens,
         "queries": result.queries,
@@ -32,6 +33,7 @@ def power_figures(result: TileResult, library: Library, wires: Wires | None = No
         "cycles": result.cycles,
         "clock_cycles": result.clock_cycles,
         "macs": len(ARRAYS) * result.macs,
+        "columns": result.columns,
         "bit_exact": result.bit_exact,
         "mismatches": result.mismatches,
         "energy_fj": {unit: energies(energy) for unit, energy in result.energies.items()},

@@ -29,6 +29,7 @@ from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
+from fusioncim_golden.job import widened
 from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.gates.gate_level import simulate_gates
@@ -50,6 +51,7 @@ class TileResult:
         period_ns: of the clock.
         cycles: from the end of reset to the last output.
         macs: unmasked multiply-accumulates of QK^T; PV has as many.
+        columns: of the heads together, for which `macs` counts; the others are zeros.
         additions: blocks that rows add to O; all others are skipped.
         mismatches: outputs that are not the golden model's.
         wire_ff_um: capacitance of the wires in these energies, None without wires.
@@ -65,6 +67,7 @@ class TileResult:
     period_ns: float
     cycles: int
     macs: int
+    columns: int
     additions: int
     mismatches: int
     phases: dict[str, tuple[int, dict[str, Energy]]]
@@ -114,12 +117,16 @@ def run_tile(
     wires: Wires | None = None,
     jobs: int = 1,
 ) -> TileResult:
-    """Map an engine and run tiles on it. heads: side by side they have the engine's columns; wires: of the engine."""
+    """Map an engine and run tiles on it.
+
+    heads: side by side they have the engine's columns, or fewer, with zeros in the others; wires: of the engine.
+    """
     whole = quantize(*side_by_side(heads, tokens), bits=config.operand_bits, centred=True)
-    queries = last_queries(whole, tiles * config.rows)
+    columns = whole.q.shape[-1]
+    queries = last_queries(widened(whole, config.columns), tiles * config.rows)
     job = Job(queries=queries.q.shape[1], keys=tokens)
     names = [head.name for head in heads]
-    return run_job(config, library, names, queries, job, period_ns, wires=wires, jobs=jobs)
+    return run_job(config, library, names, queries, job, period_ns, columns=columns, wires=wires, jobs=jobs)
 
 
 def last_queries(heads: Heads, count: int) -> Heads:
@@ -136,10 +143,14 @@ def run_job(
     job: Job,
     period_ns: float,
     *,
+    columns: int | None = None,
     wires: Wires | None = None,
     jobs: int = 1,
 ) -> TileResult:
-    """Map an engine and run a job on it; names: of the heads; wires: of the engine (`engine_wires`)."""
+    """Map an engine and run a job on it.
+
+    names: of the heads. columns: those that are not all zeros; default: all. wires: of the engine (`engine_wires`).
+    """
     design, flat = _mapped(config, library, jobs)
     name, capacitance = f"{len(flat.cells):,} cells", wires.capacitance(library) if wires else None
     # `run_all` shows how long it takes.
@@ -155,7 +166,8 @@ def run_job(
         queries=job.queries,
         period_ns=period_ns,
         cycles=run.cycles,
-        macs=expected.events.scores * config.columns,
+        macs=expected.events.scores * (columns or config.columns),
+        columns=columns or config.columns,
         additions=expected.events.additions,
         mismatches=int(np.count_nonzero(run.outputs[0] != expected.out)),
         phases=energy_by_phase(_model(flat, library, wires), activities, period_ns),

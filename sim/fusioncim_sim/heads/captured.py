@@ -60,12 +60,12 @@ def width(head: Head) -> int:
 
 
 def side_by_side(heads: Sequence[Head], tokens: int) -> tuple[Float, Float, Float]:
-    """Q [1, tokens, columns], k and v [tokens, columns] of the first tokens of float heads, each equalized by itself.
+    """Q [1, queries, columns], k and v [tokens, columns] of the first tokens of float heads, each equalized by itself.
 
     One head's k is divided by its largest magnitude, which multiplies q: together they become the integers that each
     becomes alone. Only the queries share a scale.
     """
-    shortest = min(min(len(head.q), len(head.k)) for head in heads)
+    shortest = min(len(head.k) for head in heads)
     if not 1 <= tokens <= shortest:
         raise InputError(f"tokens must be 1 to {shortest}, the length of the heads, not {tokens}")
     rewritten = [head.first(tokens).equalized() for head in heads]

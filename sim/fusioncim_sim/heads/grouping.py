@@ -8,11 +8,13 @@ from typing import TypeVar
 import numpy as np
 
 from fusioncim_golden.config import Config
+from fusioncim_golden.job import widened
 from fusioncim_golden.limits import MAX_HEADS
 from fusioncim_golden.mask import Mask
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
 from fusioncim_sim.heads.read import Head
+from fusioncim_sim.heads.widths import job_dimension
 
 Item = TypeVar("Item")
 
@@ -23,7 +25,7 @@ class Group:
 
     Members:
         heads: whose ranges are those of all.
-        each: the operands of each.
+        each: the operands of each, of a dimension that a job may have.
         operands: the same of all together.
     """
 
@@ -53,7 +55,8 @@ def _group(config: Config, heads: Sequence[Head]) -> Group:
     if len(heads) > 1 and not heads[0].is_integer:
         ranges = [np.maximum.accumulate(np.abs(head.q)) if head.range_q is None else head.range_q for head in heads]
         heads = [replace(head, range_q=np.max(ranges, axis=0)) for head in heads]
-    each = [head.quantized(config) for head in heads]
+    dimension = job_dimension(heads[0].dimension)
+    each = [widened(head.quantized(config), dimension) for head in heads]
     together = replace(
         each[0],
         q=np.concatenate([one.q for one in each]),
@@ -72,7 +75,8 @@ def _shared(head: Head) -> Hashable:
 
 def _shape(group: Group) -> Hashable:
     """What the groups of a job have in common."""
-    return (group.operands.q.shape, group.operands.k.shape, group.heads[0].sequences, group.operands.centred)
+    operands, (head, *_) = group.operands, group.heads
+    return (operands.q.shape, operands.k.shape, operands.softmax_scale, head.sequences, operands.centred)
 
 
 def _alike(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:

@@ -18,6 +18,7 @@ from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.ip_cim import scores
+from fusioncim_golden.job import widened
 from fusioncim_golden.mask import CAUSAL, FULL, Mask
 from fusioncim_golden.metrics import in_lsb, max_error, sqnr_db
 from fusioncim_golden.quantize import Heads
@@ -52,6 +53,8 @@ class HeadErrors:
         name: of the head.
         queries: rows of Q.
         keys: rows of K and V.
+        dimension: of a query, a key and a value.
+        outputs: how many were compared, those of columns of zeros among them.
         bit_exact: every output of the RTL is the golden model's; None without RTL.
         mismatches: outputs of the RTL that differ; None without RTL.
         sqnr_floats_db: signal to noise against float64 attention on the floats as read, dB; None if heads are integers.
@@ -64,6 +67,8 @@ class HeadErrors:
     name: str
     queries: int
     keys: int
+    dimension: int
+    outputs: int
     bit_exact: bool | None
     mismatches: int | None
     sqnr_floats_db: float | None
@@ -79,7 +84,8 @@ class HeadResult(HeadErrors):
     Members:
         cycles: of the whole job, from the RTL.
         active_cycles: cycles in which QK^T is computed, from the RTL.
-        utilization: visible multiply-accumulates per cycle and multiplier of the whole job.
+        utilization: visible multiply-accumulates, without those of columns of zeros, per cycle and multiplier of the
+            whole job.
         cycles_per_vector: active cycles per key vector of a full slot.
         rescales: times that a row of O was moved because its reference moved.
         halvings: times that a row of O was moved because its row sum was about to overflow.
@@ -110,13 +116,13 @@ def judge(
     job: Job,
     run_of: Run | None,
 ) -> HeadResult:
-    """Compare a run (None: golden only) on a head's operands with the golden model and with float attention."""
+    """Compare a run (None: golden only) with the golden model and with float attention; heads: of `operands_of`."""
     result = golden.run(config, heads, job)
     events = result.events
     cycles = active = utilization = pace = None
     if run_of is not None:
         cycles, active = run_of.cycles, int(run_of.activity["qk"].sum())
-        utilization = events.scores * config.operand_bits / (cycles * config.rows)
+        utilization = events.scores * head.dimension / (cycles * config.macs_per_cycle)
         pace = active / (events.slots * config.update_rank)
     found = None if run_of is None else run_of.outputs[0][0]
     errors = judge_outputs(config, head, heads, [job], result.out[0], found)
@@ -141,13 +147,14 @@ def judge(
 def judge_outputs(
     config: Config, head: Head, heads: Heads, jobs: Sequence[Job], expected: Int, found: Int | None
 ) -> HeadErrors:
-    """Compare the outputs [queries, dimension] of a head on its operands.
+    """Compare the outputs [queries, columns] of a head on its operands; columns behind its dimension are zeros.
 
     jobs: of its sequences. expected: of the golden model. found: of the RTL, or None.
     """
     parts = list(zip(head.parts(), jobs, strict=True))
-    reference = np.concatenate([dequantized_attention(heads.part(*part), job)[0] for part, job in parts])
-    out = in_lsb(config, expected)
+    own = slice(head.dimension)
+    reference = np.concatenate([dequantized_attention(heads.part(*part), job)[0, :, own] for part, job in parts])
+    out = in_lsb(config, expected[:, own])
     sqnr_floats = error_floats = None
     if not head.is_integer:
         rewritten = head.equalized()
@@ -161,6 +168,8 @@ def judge_outputs(
         name=head.name,
         queries=len(head.q),
         keys=len(head.k),
+        dimension=head.dimension,
+        outputs=expected.size,
         bit_exact=None if mismatches is None else mismatches == 0,
         mismatches=mismatches,
         sqnr_floats_db=sqnr_floats,
@@ -180,10 +189,14 @@ def job_of(head: Head, *, causal: bool = True) -> Job:
     return Job(queries=len(head.q), keys=len(head.k), mask=mask_of(causal))
 
 
+def operands_of(config: Config, head: Head) -> Heads:
+    """The operands of a head for one engine: zeros up to its columns."""
+    return widened(head.quantized(config), config.columns)
+
+
 def judge_golden(config: Config, head: Head, *, causal: bool = True) -> HeadResult:
     """Judge what the golden model makes of a head."""
-    heads, job = head.quantized(config), job_of(head, causal=causal)
-    return judge(config, head, heads, job, None)
+    return judge(config, head, operands_of(config, head), job_of(head, causal=causal), None)
 
 
 def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int) -> dict[str, HeadResult]:
@@ -192,21 +205,27 @@ def judge_all(config: Config, heads: Sequence[Head], *, causal: bool, jobs: int)
     return run_all(work, jobs=jobs, title="golden model")
 
 
-def choose(heads: Sequence[Head], names: Sequence[str], tokens: int | None = None) -> list[Head]:
+def choose(
+    heads: Sequence[Head], names: Sequence[str], tokens: int | None = None, *, causal: bool = True
+) -> list[Head]:
     """The heads of these names, in the order of the file; all of them if no name is given.
 
-    tokens: only so many of the first ones.
+    names: of a head, or what stands before a dot in the names of several. tokens: only so many of the first ones.
     """
     known = [head.name for head in heads]
     for name in names:
-        if name not in known:
+        if not any(_is_of(one, name) for one in known):
             raise InputError(f"the heads of the file are {', '.join(known)}, not {name}")
-    chosen = [head for head in heads if not names or head.name in names]
-    return [head.first(tokens) for head in chosen] if tokens else chosen
+    chosen = [head for head in heads if not names or any(_is_of(head.name, name) for name in names)]
+    return [head.first(tokens, causal=causal) for head in chosen] if tokens else chosen
 
 
-def plain(result: HeadErrors) -> dict[str, Any]:
-    """The result as JSON data: null where a figure is missing or infinite."""
+def _is_of(head: str, name: str) -> bool:
+    return head == name or head.startswith(f"{name}.")
+
+
+def plain(result: Any) -> dict[str, Any]:
+    """A dataclass of results as JSON data: null where a figure is missing or infinite."""
     return {name: _plain(value) for name, value in asdict(result).items()}
 
 

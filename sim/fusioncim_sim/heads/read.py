@@ -1,15 +1,17 @@
-"""Reads attention heads from an .npz file: arrays NAME_q, NAME_k, NAME_v of [tokens, dimension], float or integer.
+"""Reads attention heads from files: arrays q, k and v, float or integer, alone or as NAME_q or NAME.q.
 
-Integer heads may bring NAME_scale, an array of the three scales of q, k and v. Without it an operand is its integer.
+`files` says what the files are, `names` which arrays are a head's, `axes` which shapes they have.
+
+Integer heads may bring a `scale`, an array of the three scales of q, k and v. Without it an operand is its integer.
 Float heads must not: they are equalized and quantized, as the PyTorch backend does by default, and that gives their
-scales. They may bring NAME_range, float [tokens, dimension]: the largest magnitudes, up to each token, in the queries
-of all heads that share k and v. Without it a head shares them with no other.
+scales. They may bring a `range` of the shape of q: the largest magnitudes, up to each token, in the queries of all
+heads that share k and v. Without it these are the heads of the array with the same key and value head.
 
-A head of a whole chip may have several sequences, one behind the other. NAME_sequences, integers [sequences, 2], has
-the queries and the keys of each.
+A head [tokens, dimension] of a whole chip may have several sequences, one behind the other. `sequences`, integers
+[sequences, 2], has the queries and the keys of each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,20 +20,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusioncim_golden.config import POSITION_BITS, RANKS, Config, check_range
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import Config
 from fusioncim_golden.equalize import Equalized, equalize
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.job import check_dimension
-from fusioncim_golden.limits import MAX_SEQUENCES
-from fusioncim_golden.quantize import Float, Heads, check_float, from_integers, quantize
+from fusioncim_golden.quantize import Float, Heads, from_integers, quantize
 from fusioncim_golden.reference import attention
 from fusioncim_golden.schedule import Job
-from fusioncim_sim.heads.npz import Arrays, Header, open_arrays
+from fusioncim_sim.heads import checks
+from fusioncim_sim.heads.arrays import Arrays
+from fusioncim_sim.heads.axes import Axes, Layout
+from fusioncim_sim.heads.files import open_arrays
+from fusioncim_sim.heads.names import PARTS, Named, check_different, named_arrays
+from fusioncim_sim.heads.widths import engine_of
 
 SMOLLM2, QWEN = "SmolLM2-135M", "Qwen2.5-Coder-1.5B"
 FIXTURES = {SMOLLM2: "smollm2_heads.npz", QWEN: "qwen2.5_heads.npz"}
 """Files of captured heads that come with the package, by model."""
-MAX_TOKENS = (1 << POSITION_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Head:
     """One head as read.
 
     Members:
-        name: what stands before _q, _k and _v.
+        name: of its arrays, and its place in them.
         q: [queries, dimension], float or integer.
         k: [keys, dimension].
         v: [keys, dimension].
@@ -61,11 +66,24 @@ class Head:
         """The operands are quantized already."""
         return np.issubdtype(self.q.dtype, np.integer)
 
-    def first(self, tokens: int) -> "Head":
-        """The head's first tokens only."""
+    @property
+    def dimension(self) -> int:
+        """Of a query, a key and a value."""
+        return self.q.shape[1]
+
+    def first(self, tokens: int, *, causal: bool = True) -> "Head":
+        """The head's first keys, and the queries among them.
+
+        causal: the queries are at the last keys; else they are just as many of the first ones.
+        """
         if self.sequences:
             raise InputError(f"the first tokens must be those of one sequence, which {self.name} is not")
-        return self.part(slice(tokens), slice(tokens))
+        start = max(len(self.k) - len(self.q), 0) if causal else 0
+        if tokens <= start:
+            raise InputError(
+                f"the first tokens must hold a query of {self.name}, from token {start + 1} on, not {tokens}"
+            )
+        return self.part(slice(tokens - start), slice(tokens))
 
     def part(self, rows: slice, keys: slice) -> "Head":
         """These queries with these keys and values alone."""
@@ -105,138 +123,64 @@ def fixture(model: str = SMOLLM2) -> Path:
     return Path(__file__).parent / "data" / FIXTURES[model]
 
 
-def load_heads(path: Path, config: Config | None = None, *, chip: bool = False) -> list[Head]:
-    """All heads of a file in the order of their names, checked against the configuration; None: of any dimension.
+def load_heads(
+    paths: Path | Sequence[Path], config: Config | ChipConfig | None = None, *, axes: Axes | None = None
+) -> list[Head]:
+    """All heads of files in the order of their names, checked against the configuration.
 
-    chip: for jobs of a whole chip, which may be narrower than its columns, and have several sequences.
+    config: of an engine that works alone, or of a whole chip, which takes several sequences; None: of any dimension.
+    axes: the order of heads and tokens; None: heads first, where it cannot be meant otherwise.
     """
-    with open_arrays(path) as arrays:
-        names = sorted({name[:-2] for name in arrays.headers if name.endswith(("_q", "_k", "_v"))})
-        if not names:
-            there = ", ".join(arrays.headers) or "nothing"
-            raise InputError(f"the heads file must hold arrays NAME_q, NAME_k, NAME_v, not {there}")
-        for name in arrays.headers:
-            for end in ("_scale", "_range", "_sequences"):
-                if name.endswith(end) and name.removesuffix(end) not in names:
-                    raise InputError(f"NAME{end} must be of a head of the file ({', '.join(names)}), not {name}")
-        for name in names:
-            if not name.isprintable() or not name.strip():
-                raise InputError(f"the name of a head must be of printable signs, not {name!r}")
-            _check_headers(name, arrays.headers, config, chip)
-        return [_head(name, arrays, (config or Config()).operand_bits) for name in names]
-
-
-def _check_headers(name: str, headers: Mapping[str, Header], config: Config | None, chip: bool) -> None:
-    """Refuse arrays by their shapes and types, before anything is read."""
-    for part in "qkv":
-        if f"{name}_{part}" not in headers:
-            raise InputError(f"head {name} must have arrays {name}_q, {name}_k, {name}_v; missing is {name}_{part}")
-    q, k, v = (headers[f"{name}_{part}"] for part in "qkv")
-    for part, x in zip("qkv", (q, k, v), strict=True):
-        label = f"{name}_{part}"
-        if len(x.shape) != 2 or 0 in x.shape:
-            raise InputError(f"{label} must be [tokens, dimension] with at least one of each, not of shape {x.shape}")
-        check_range(f"the tokens of {label}", x.shape[0], 1, MAX_TOKENS)
-        if x.dtype.kind not in "fiu":
-            raise InputError(f"{label} must be float or integer, not of type {x.dtype}")
-    dimensions = [x.shape[1] for x in (q, k, v)]
-    if len(set(dimensions)) > 1:
-        raise InputError(
-            f"{name}_q, {name}_k, {name}_v must have the same dimension, not {', '.join(map(str, dimensions))}"
+    bits = engine_of(config or Config()).operand_bits
+    with open_arrays(*([paths] if isinstance(paths, Path) else paths)) as arrays:
+        found = named_arrays(arrays.headers)
+        layouts = [checks.check_headers(named, arrays.headers, config, axes) for named in found]
+        check_different(
+            place.name for named, layout in zip(found, layouts, strict=True) for place in layout.places(named)
         )
-    if config and chip:
-        check_dimension(f"{name}_q", q.shape[1], config.columns)
-    elif config and q.shape[1] != config.columns:
-        raise InputError(
-            f"the dimension of {name}_q must be the configuration's columns = {config.columns}"
-            f"{_hint(config, q.shape[1])}, not {q.shape[1]}"
-        )
-    if len({x.dtype.kind in "iu" for x in (q, k, v)}) > 1:
-        raise InputError(
-            f"{name}_q, {name}_k, {name}_v must be all float or all integer, not {q.dtype}, {k.dtype}, {v.dtype}"
-        )
-    if k.shape != v.shape:
-        raise InputError(f"{name}_k and {name}_v must have the same shape, not {k.shape} and {v.shape}")
-    if f"{name}_scale" in headers and q.dtype.kind == "f":
-        raise InputError(f"{name}_scale must stand beside integer heads (float heads are quantized), not {q.dtype}")
-    if f"{name}_range" in headers:
-        _check_range_header(name, headers[f"{name}_range"], q)
-    if f"{name}_sequences" in headers:
-        if config and not chip:
-            raise InputError(f"the head must be one sequence without --chip, not those of {name}_sequences")
-        _check_sequences_header(name, headers[f"{name}_sequences"])
+        checks.check_bytes(found, arrays.headers)
+        return [head for pair in zip(found, layouts, strict=True) for head in _heads(*pair, arrays, bits)]
 
 
-def _check_range_header(name: str, header: Header, q: Header) -> None:
-    if q.dtype.kind != "f":
-        raise InputError(f"{name}_range must stand beside float heads (integers are as they are), not {q.dtype}")
-    if header.shape != q.shape or header.dtype.kind != "f":
-        raise InputError(
-            f"{name}_range must be float of the shape of {name}_q = {q.shape}, not {header.shape} of {header.dtype}"
-        )
-
-
-def _check_sequences_header(name: str, header: Header) -> None:
-    if len(header.shape) != 2 or header.shape[1] != 2 or header.dtype.kind not in "iu":
-        raise InputError(
-            f"{name}_sequences must be integers [sequences, 2], not of shape {header.shape} and type {header.dtype}"
-        )
-    check_range(f"the sequences of {name}_sequences", header.shape[0], 1, MAX_SEQUENCES)
-
-
-def _hint(config: Config, columns: int) -> str:
-    """Options that make an engine of so many columns, if there are any."""
-    for rank in sorted(RANKS, key=lambda rank: (rank != config.update_rank, -rank)):
-        try:
-            config.override(columns=columns, update_rank=rank)
-        except InputError:
-            continue
-        more = "" if rank == config.update_rank else f" --set update_rank={rank}"
-        return f" (try --set columns={columns}{more})"
-    return " (no engine of these operand_bits has as many as this head)"
-
-
-def _head(name: str, arrays: Arrays, operand_bits: int) -> Head:
-    low, high = -(1 << (operand_bits - 1)), (1 << (operand_bits - 1)) - 1
-    read = {part: arrays.read(f"{name}_{part}") for part in "qkv"}
-    for part, x in read.items():
-        label = f"{name}_{part}"
-        if x.dtype.kind == "f":
-            check_float(label, x)
-        elif x.min() < low or x.max() > high:
-            worst = x.min() if x.min() < low else x.max()
-            raise InputError(f"{label} must be integers from {low} to {high} (operand_bits), not {worst}")
-    header = arrays.headers.get(f"{name}_scale", Header((3,), np.dtype(float)))
-    if header.shape != (3,) or header.dtype.kind not in "fiu":
-        raise InputError(
-            f"{name}_scale must be three positive scales (q, k, v), not of shape {header.shape} and type {header.dtype}"
-        )
-    scales = arrays.read(f"{name}_scale") if f"{name}_scale" in arrays.headers else np.ones(3)
-    if not np.all(np.isfinite(scales) & (scales > 0)):
-        raise InputError(f"{name}_scale must be three positive scales (q, k, v), not {scales.tolist()}")
-    range_q = arrays.read(f"{name}_range") if f"{name}_range" in arrays.headers else None
-    if range_q is not None:
-        check_float(f"{name}_range", range_q)
-        largest = np.maximum.accumulate(np.abs(read["q"]), axis=0)
-        if not np.all(below := range_q >= largest):
-            place = tuple(int(i) for i in np.argwhere(~below)[0])
-            raise InputError(
-                f"{name}_range must be at least the largest magnitudes of {name}_q so far, "
-                f"{largest[place]:g} at {place}, not {range_q[place]:g}"
-            )
-    sequences = arrays.read(f"{name}_sequences").tolist() if f"{name}_sequences" in arrays.headers else []
+def _heads(named: Named, layout: Layout, arrays: Arrays, bits: int) -> Iterator[Head]:
+    """The heads of these arrays."""
+    read = {part: arrays.read(named.array(part)) for part in (*PARTS, *sorted(named.there - set(PARTS)))}
+    for part in PARTS:
+        checks.check_operands(named.array(part), read[part], bits)
+    q, k, v = (layout.whole(read[part]) for part in PARTS)
+    scales = read.get("scale", np.ones(3))
+    checks.check_scales(named.array("scale"), scales)
+    sequences = read["sequences"].tolist() if "sequences" in read else []
     if sequences:
-        least = min(map(min, sequences))
-        if least < 1:
-            raise InputError(f"{name}_sequences must be at least 1, not {least}")
-        for n, part in enumerate(("q", "k")):
-            there, said = len(read[part]), sum(each[n] for each in sequences)
-            if said != there:
-                raise InputError(f"{name}_sequences must have the {there} tokens of {name}_{part} together, not {said}")
-    return Head(
-        name,
-        **read,
-        scales=(float(scales[0]), float(scales[1]), float(scales[2])),
-        range_q=range_q,
-        sequences=tuple((queries, keys) for queries, keys in sequences),
-    )
+        sizes = ((named.array(part), len(read[part])) for part in "qk")
+        checks.check_sequences(named.array("sequences"), sequences, *sizes)
+    ranges = _ranges(named, layout, read)
+    for place in layout.places(named):
+        yield Head(
+            place.name,
+            q[place.batch, place.head],
+            k[place.batch, place.kv_head],
+            v[place.batch, place.kv_head],
+            scales=(float(scales[0]), float(scales[1]), float(scales[2])),
+            range_q=None if ranges is None else ranges[place.batch, place.head],
+            sequences=tuple((queries, keys) for queries, keys in sequences),
+        )
+
+
+def _ranges(named: Named, layout: Layout, read: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
+    """Ranges [batch, heads, queries, dimension]: of the file, or of the heads that share keys and values."""
+    q = layout.whole(read["q"])
+    if q.dtype.kind != "f" or ("range" not in read and layout.group == 1):
+        return None
+    largest = np.maximum.accumulate(np.abs(q), axis=2)
+    if "range" not in read:
+        batch, _, *rest = q.shape
+        shared = largest.reshape(batch, layout.kv_heads, layout.group, *rest).max(axis=2)
+        return np.repeat(shared, layout.group, axis=1)
+    ranges = layout.whole(read["range"])
+    name, of = named.array("range"), named.array("q")
+    if layout.axes == 2:
+        checks.check_ranges(name, ranges[0, 0], of, largest[0, 0])
+    else:
+        checks.check_ranges(name, ranges, of, largest)
+    return ranges

@@ -28,11 +28,9 @@ class ChipHead(HeadErrors):
     """A head that the chip computed.
 
     Members:
-        dimension: of a query, a key and a value.
         job: number of its job.
     """
 
-    dimension: int
     job: int
 
 
@@ -140,7 +138,6 @@ def judge_job(chip: ChipConfig, groups: Sequence[Group], mask: Mask, number: int
     return [
         ChipHead(
             **asdict(judge_outputs(chip.engine, head, operands, sequence_jobs(head, mask), *outputs)),
-            dimension=head.q.shape[1],
             job=number,
         )
         for (head, operands), *outputs in zip(heads, expected, found, strict=True)

@@ -6,7 +6,7 @@ from functools import partial
 from fusioncim.build.workers import run_all
 from fusioncim.engine.engine import Engine
 from fusioncim_golden.config import Config
-from fusioncim_sim.heads.judge import HeadResult, Run, job_of, judge
+from fusioncim_sim.heads.judge import HeadResult, Run, job_of, judge, operands_of
 from fusioncim_sim.heads.read import Head
 from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.programs import build
@@ -14,7 +14,7 @@ from fusioncim_sim.rtl.programs import build
 
 def evaluate(config: Config, head: Head, *, causal: bool = True, rtl: bool = True) -> tuple[HeadResult, Run | None]:
     """Run one head, on the RTL too if `rtl`, and judge it."""
-    heads, job = head.quantized(config), job_of(head, causal=causal)
+    heads, job = operands_of(config, head), job_of(head, causal=causal)
     run = simulate_jobs(config, [(heads, job)]) if rtl else None
     return judge(config, head, heads, job, run), run
 

@@ -15,7 +15,7 @@ def chip_page(console: Console, found: HeadRun) -> None:
     run = found.run
     for head in found.heads:
         parts, status = len(run.images[head.job].work.parts), run.statuses[head.job]
-        bits = exactness(head.dimension, head)
+        bits = exactness(head)
         grid.add_row(head.name, f"{head.job}", tokens(head), f"{parts}", bits, status.name.lower())
     console.print(grid)
     for n, status in enumerate(run.statuses):

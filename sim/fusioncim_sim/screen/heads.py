@@ -5,26 +5,25 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fusioncim_golden.config import Config
 from fusioncim_sim.heads.judge import HeadErrors, HeadResult
 from fusioncim_sim.screen.tables import cell, table
 
 
-def heads_page(console: Console, config: Config, results: Sequence[HeadResult]) -> None:
+def heads_page(console: Console, results: Sequence[HeadResult]) -> None:
     """Errors, then bits and speed."""
     errors_page(console, results)
-    console.print(heads_table(config, results))
+    console.print(heads_table(results))
 
 
 def errors_page(console: Console, results: Sequence[HeadErrors]) -> None:
     """Error against float attention: on the floats as read (- for integer heads), and on the quantized integers."""
     grid = table(
-        *("head", "tokens", "SQNR to\nfloats, dB", "largest error to\nfloats, LSB of V"),
+        *("head", "tokens", "dimen-\nsion", "SQNR to\nfloats, dB", "largest error to\nfloats, LSB of V"),
         *("SQNR to\nintegers, dB", "largest error to\nintegers, LSB of V"),
     )
     for result in results:
         grid.add_row(
-            *(result.name, tokens(result)),
+            *(result.name, tokens(result), f"{result.dimension}"),
             *(cell(result.sqnr_floats_db, ".1f"), cell(result.max_error_floats_lsb, ".2f")),
             *(cell(result.sqnr_integers_db, ".1f"), cell(result.max_error_integers_lsb, ".2f")),
         )
@@ -40,7 +39,7 @@ def errors_page(console: Console, results: Sequence[HeadErrors]) -> None:
     )
 
 
-def heads_table(config: Config, results: Sequence[HeadResult]) -> Table:
+def heads_table(results: Sequence[HeadResult]) -> Table:
     """The RTL's bits and speed, and rescales here and of exact softmax."""
     grid = table(
         *("head", "tokens", "bit-exact\noutputs", "cycles", "per vector\nand word", "MAC utili-\nzation"),
@@ -48,7 +47,7 @@ def heads_table(config: Config, results: Sequence[HeadResult]) -> Table:
     )
     for result in results:
         grid.add_row(
-            *(result.name, tokens(result), exactness(config.columns, result)),
+            *(result.name, tokens(result), exactness(result)),
             *(cell(result.cycles, ","), cell(result.cycles_per_vector, ".2f"), cell(result.utilization, ".1%")),
             *(f"{result.rescales:,} + {result.halvings:,}", cell(result.rescales_in_order_exact, ",")),
         )
@@ -60,9 +59,9 @@ def tokens(result: HeadErrors) -> str:
     return f"{result.queries}" if result.queries == result.keys else f"{result.queries} x {result.keys}"
 
 
-def exactness(dimension: int, result: HeadErrors) -> str:
+def exactness(result: HeadErrors) -> str:
     """How many outputs of the RTL are the golden model's; - without RTL."""
-    outputs = result.queries * dimension
+    outputs = result.outputs
     if result.mismatches is None:
         return "-"
     return f"NO, {result.mismatches:,} of {outputs:,} differ" if result.mismatches else f"all {outputs:,}"

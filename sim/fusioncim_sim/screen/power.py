@@ -1,6 +1,6 @@
 """The pages of `fusioncim power`: where the energy of a tile goes, and which heads there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +11,6 @@ from fusioncim.asic.power.power import Energy
 from fusioncim.asic.synthesis.synth_recipe import fallbacks
 from fusioncim_sim.gates.asic_figures import ARRAYS
 from fusioncim_sim.gates.tile_energy import TileResult
-from fusioncim_sim.heads.captured import model_of
 from fusioncim_sim.screen.asic import warn
 from fusioncim_sim.screen.tables import table
 
@@ -29,8 +28,15 @@ TITLES = {
 """Columns of the page, by field of `Energy`."""
 
 
-def power_page(console: Console, result: TileResult, library: Library, wires: Mapping[str, Any] | None = None) -> None:
-    """Energy by unit and kind; wires: their figures, if the energies have any."""
+def power_page(
+    console: Console,
+    result: TileResult,
+    library: Library,
+    wires: Mapping[str, Any] | None = None,
+    *,
+    models: Sequence[str],
+) -> None:
+    """Energy by unit and kind; wires: their figures, if the energies have any; models: where each head is from."""
     names = [field.name for field in fields(Energy) if wires or field.name != "wires"]
     macs = len(ARRAYS) * result.macs
     grid = table("fJ per multiply-\naccumulate", *(TITLES[name] for name in names), "total", "share")
@@ -40,12 +46,14 @@ def power_page(console: Console, result: TileResult, library: Library, wires: Ma
         grid.add_row(unit, *(f"{value / macs:,.1f}" for value in values), f"{energy.total / total:.1%}")
     outputs = result.queries * result.config.columns
     console.print(grid)
+    idle = result.config.columns - result.columns
+    zeros = f", {idle} of {result.config.columns} columns are zeros" if idle else ""
     exact = f"all {outputs:,} outputs are the golden model's"
     console.print(
-        f"{' + '.join(result.heads)} of {', '.join(dict.fromkeys(map(model_of, result.heads)))}, equalized: "
+        f"{' + '.join(result.heads)} of {', '.join(dict.fromkeys(models))}, equalized: "
         f"the last {result.queries} queries of {result.tokens} tokens, causal; "
         f"{result.cycles:,} cycles, {macs:,} unmasked multiply-accumulates of QK^T and PV, "
-        f"use of the multipliers {result.utilization:.1%}.\n"
+        f"use of the multipliers {result.utilization:.1%}{zeros}.\n"
         f"{library.name}, {1000 / result.period_ns:g} MHz: {result.power_mw:,.2f} mW, {total / macs:,.1f} fJ per "
         f"multiply-accumulate; gates and their glitches, {'with' if wires else 'no'} wires.\n"
         f"Bits: {exact if result.bit_exact else f'NO, {result.mismatches:,} of {outputs:,} outputs differ'}.",

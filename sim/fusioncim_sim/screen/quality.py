@@ -1,10 +1,12 @@
-"""The page of `fusioncim quality`: losses of the engine beside those of the model's own attention."""
+"""The pages of `fusioncim quality`: losses of the engine beside those of the model's own attention, errors of heads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.tables import table
+from fusioncim_sim.heads.quality import HeadQuality
+from fusioncim_sim.screen.tables import cell, table
 
 WORDS = {
     "operands": "quantized operands, float attention",
@@ -30,3 +32,20 @@ def quality_page(console: Console, report: dict[str, Any]) -> None:
         )
     console.print(f"{report['model']}, {first['tokens']:,} tokens in windows of {report['window']:,}")
     console.print(grid)
+
+
+def heads_quality_page(console: Console, found: Sequence[HeadQuality]) -> None:
+    """One row per head: ratios of signal to noise."""
+    grid = table("head", "queries", "keys", "dimen-\nsion", "operands,\ndB", "engine,\ndB", "arithmetic,\ndB")
+    for one in found:
+        sizes = (f"{one.queries:,}", f"{one.keys:,}", f"{one.dimension}")
+        grid.add_row(one.name, *sizes, *(cell(x, ".1f") for x in (one.operands, one.engine, one.arithmetic)))
+    console.print(grid)
+    console.print(
+        f"Ratios of signal to noise. Operands: {WORDS['operands']}. Engine: both errors together.",
+        "These two are against float64 attention on the floats of the file.",
+        f"Arithmetic: {WORDS['arithmetic']}.",
+        "What a language model makes of such errors needs the model: fusioncim quality --model.",
+        sep="\n",
+        soft_wrap=True,
+    )

@@ -66,6 +66,31 @@ def saved(x: Any) -> bytes:
     return file.getvalue()
 
 
+def stacked(*q: int, k: tuple[int, ...] | None = ()) -> bytes:
+    """An .npz of plain q, k and v of zeros; k: the shape of k and v, if not that of q, or (None) no k."""
+    file = io.BytesIO()
+    shapes = {"q": q, "k": k if k is None else k or q, "v": k or q}
+    np.savez(file, **{name: np.zeros(shape) for name, shape in shapes.items() if shape is not None})
+    return file.getvalue()
+
+
+def tensors(
+    kind: str = "F32", shape: tuple[int, ...] = (1, 1), size: int = 4, names: tuple[str, ...] = ("a_q",)
+) -> bytes:
+    """A .safetensors file whose header may lie; size: bytes of each array."""
+    header = {
+        name: {"dtype": kind, "shape": shape, "data_offsets": [n * size, (n + 1) * size]}
+        for n, name in enumerate(names)
+    }
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(size * len(names))
+
+
+def torch_archive() -> bytes:
+    """A file as of torch.save whose pickle is none."""
+    return npz(archive__data__pkl=b"x").replace(b"archive.data.pkl", b"archive/data.pkl")
+
+
 def model(**changes: Any) -> bytes:
     """A model's configuration with entries changed, added, or (...) left out."""
     return json.dumps({name: x for name, x in (GOOD_MODEL | changes).items() if x is not ...}).encode()
@@ -76,16 +101,21 @@ def cost(**changes: Any) -> bytes:
     return json.dumps({name: x for name, x in (COST | changes).items() if x is not ...}).encode()
 
 
-TENSORS = json.dumps({"a_q": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}).encode()
-
 HEADS = {
     "empty": (b"", "this one is empty"),
     "text": (b"plain text", "of a kind unknown here"),
-    "npy": (saved(np.zeros((12, 16))), "a single NumPy array; save it with numpy.savez"),
+    "npy": (saved(np.zeros((12, 16))), "must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v, not npy"),
+    "npy-cut": (saved(np.zeros((12, 16)))[:-9], "claims 1,536 bytes and holds others"),
+    "npy-objects": (saved(np.array([{}], dtype=object)), "holds Python objects"),
     "pickle": (pickle.dumps({"head_q": 1}), "a Python pickle"),
-    "safetensors": (len(TENSORS).to_bytes(8, "little") + TENSORS + bytes(4), "a safetensors file"),
+    "safetensors": (tensors(), "head a must have arrays a_q, a_k, a_v; missing is a_k"),
+    "safetensors-huge": (tensors(shape=(1 << 40, 16)), "damaged or of another kind, as Error while deserializing"),
+    "safetensors-cut": (tensors()[:-1], "damaged or of another kind, as Error while deserializing"),
+    "safetensors-types": (
+        tensors("F8_E4M3", size=1, names=("q", "k", "v")),
+        "q must be float or integer, not of type F8_E4M3",
+    ),
     "gguf": (b"GGUF" + bytes(60), "a GGUF model"),
-    "torch": (npz(archive__data__pkl=b"x").replace(b"archive.data.pkl", b"archive/data.pkl"), "a model of torch.save"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(8), "an HDF5 file"),
     "gzip": (b"\x1f\x8b\x08\x00" + bytes(8), "compressed with gzip"),
     "cut": (heads()[:-30], "File is not a zip file"),
@@ -98,7 +128,10 @@ HEADS = {
     "short": (npz(head_q__npy=npy((4, 4), bytes(60))), "claims 64 bytes"),
     "bad-header": (npz(head_q__npy=npy((4, 4), bytes(64), "<f4' +")), "damaged or of another kind"),
     "bad-type": (npz(head_q__npy=npy((4, 4), bytes(64), "nothing")), "damaged or of another kind"),
-    "nothing-in-it": (heads(head_q=None, head_k=None, head_v=None), "must hold arrays NAME_q, NAME_k, NAME_v"),
+    "nothing-in-it": (
+        heads(head_q=None, head_k=None, head_v=None),
+        "must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v",
+    ),
     "other-names": (heads(head_q=None, head_k=None, head_v=None, x=np.ones(2)), "NAME_v, not x"),
     "no-q": (heads(head_q=None), "missing is head_q"),
     "no-k": (heads(head_k=None), "missing is head_k"),
@@ -108,13 +141,21 @@ HEADS = {
     "escape-name": (heads(**{f"\x1b[31m_{part}": np.zeros((12, 16)) for part in "qkv"}), "printable signs"),
     "line-name": (heads(**{f"a\nb_{part}": np.zeros((12, 16)) for part in "qkv"}), r"printable signs, not 'a\nb'"),
     "1-d": (heads(head_q=np.zeros(16)), "not of shape (16,)"),
-    "3-d": (heads(head_k=np.zeros((1, 12, 16))), "not of shape (1, 12, 16)"),
+    "3-d": (heads(head_k=np.zeros((1, 12, 16))), "not (12, 16), (1, 12, 16), (12, 16)"),
+    "5-d": (stacked(1, 1, 2, 12, 16), "not of shape (1, 1, 2, 12, 16)"),
+    "axes": (stacked(2, 12, 4, 16), "named (--axes heads,tokens or --axes tokens,heads), not 4 and 12 (shapes (2, 12,"),
+    "groups": (stacked(3, 12, 16, k=(2, 12, 16)), "the heads of q must be a multiple of those of k, not 3 and 2"),
+    "batches": (stacked(3, 2, 12, 16, k=(2, 2, 12, 16)), "q, k, v must have the same batch, not (3, 2, 12, 16), (2, "),
+    "no-heads": (stacked(0, 12, 16), "at least one of each, not of shape (0, 12, 16)"),
+    "some-plain": (stacked(2, 12, 16, k=None), "head head must have arrays q, k, v; missing is k"),
+    "void": (heads(head_q=np.zeros((12, 16), "V2")), "must be float or integer, not of type |V2"),
     "scalar": (heads(head_v=np.float32(1)), "not of shape ()"),
     "no-tokens": (heads(tokens=0), "not of shape (0, 16)"),
     "no-columns": (heads(columns=0), "not of shape (12, 0)"),
     "wide": (heads(columns=32), "(try --set columns=32), not 32"),
     "odd": (heads(columns=24), "(try --set columns=24 --set update_rank=1), not 24"),
-    "no-engine": (heads(columns=17), "(no engine of these operand_bits has as many as this head), not 17"),
+    "just-wide": (heads(columns=17), "(try --set columns=24 --set update_rank=1), not 17"),
+    "no-engine": (heads(tokens=1, columns=1025), "(none has more than 1,024), not 1025"),
     "sequences": (heads(head_sequences=np.array([[5, 6], [7, 6]])), "must be one sequence without --chip"),
     "narrow-v": (heads(head_v=np.zeros((12, 8))), "the same dimension, not 16, 16, 8"),
     "wide-k": (heads(head_k=np.zeros((12, 32))), "the same dimension, not 16, 32, 16"),

@@ -38,6 +38,11 @@ def files() -> dict[str, bytes]:
     """Content of all files that the rows name."""
     found = {
         "good.npz": bad_files.heads(),
+        "many.npz": bad_files.stacked(2, 12, 16),
+        "integers.npz": bad_files.integers(),
+        "decode.npz": bad_files.stacked(1, 16, k=(12, 16)),
+        "q.npy": bad_files.saved([[1.0] * 16] * 12),
+        "heads.pt": bad_files.torch_archive(),
         "good.toml": b"rows = 16\n",
         "other.json": b'{"heads": 1}',
         "notes.txt": b"x",
@@ -277,6 +282,56 @@ def heads() -> Iterator[Row]:
         "''": ("--head", ""),
     }.items():
         yield Row(f"head {name}", (*SIMULATE, *more), f"the heads of the file are head, not {more[1]}".strip())
+    for paths, said in {
+        ("q.npy",): "head head must have arrays q, k, v; missing is k",
+        ("q.npy", "q.npy"): "arrays of the heads files must have different names, not q again: q.npy",
+        ("good.npz", "many.npz", "good.npz"): "different names, not head_q again: good.npz",
+        ("good.npz", "notes.txt"): "this one is of a kind unknown here: notes.txt",
+        ("good.npz", "none.npy"): "(No such file or directory): none.npy",
+        ("good.npz", "full"): "(Is a directory): full",
+        ("decode.npz", "--tokens", "11"): "the first tokens must hold a query of head, from token 12 on, not 11",
+        ("many.npz", "--head", "head2"): "the heads of the file are head0, head1, not head2",
+        ("many.npz", "--head", "head"): "the heads of the file are head0, head1, not head",
+        ("many.npz", "--axes", "tokens"): "--axes",
+        ("many.npz", "--axes", "batch,tokens"): "--axes",
+    }.items():
+        command = ("simulate", *paths, *TINY, "--simulator", "golden", "--jobs", "1")
+        yield Row(f"heads of {' '.join(paths)}", command, said)
+    command = ("simulate", "heads.pt", *TINY, "--simulator", "golden", "--jobs", "1")
+    yield Row(
+        "heads of a broken .pt",
+        command,
+        "damaged or of another kind, as PyTorch cannot load it: heads.pt",
+        needs="torch",
+    )
+    for more, said in {
+        ("none.npz",): "(No such file or directory): none.npz",
+        ("good.npz", "--preset", "tiny", "--tokens", "13"): "tokens must be 1 to 12, the length of the heads, not 13",
+        ("good.npz", "--preset", "tiny", "--head", "tail"): "the heads of the file are head, not tail",
+        ("many.npz", "--preset", "tiny", "--head", "head0", "--head", "head1"): "at most columns = 16, not 32",
+        ("integers.npz", "--preset", "tiny"): "must be float, as they are equalized side by side, not integer: head",
+        ("decode.npz", "--preset", "tiny", "--tokens", "5"): "a query of head, from token 12 on, not 5",
+        ("heads/wide.npz", "--preset", "tiny"): "(try --set columns=32), not 32",
+        ("heads/axes.npz",): "(--axes heads,tokens or --axes tokens,heads), not 4 and 12",
+        ("--axes", "tokens,heads"): "--axes tokens,heads needs files of heads",
+    }.items():
+        yield Row(f"power of {' '.join(more)}", ("power", *more), said)
+    for more, said in {
+        ("none.npz",): "(No such file or directory): none.npz",
+        ("good.npz", "--model", "smollm2"): "--model smollm2 must not be given with files of heads",
+        ("good.npz", "--text", "notes.txt"): "--text notes.txt must not be given with files of heads",
+        ("good.npz", "--window", "64"): "--window 64 must not be given with files of heads",
+        ("good.npz", "--tokens", "64"): "--tokens 64 must not be given with files of heads",
+        ("good.npz", "--quick"): "--quick must not be given with files of heads",
+        ("good.npz", "--head", "tail"): "the heads of the file are head, not tail",
+        ("good.npz", "--set", "columns=8", "--set", "update_rank=1"): "must be at most columns = 8",
+        ("good.npz", "--json", "other.json"): "other.json",
+        ("heads/nan.npz",): "head_q must be finite",
+        ("--head", "sink"): "--head sink needs files of heads",
+        ("--axes", "tokens,heads"): "--axes tokens,heads needs files of heads",
+        ("--full",): "--full needs files of heads",
+    }.items():
+        yield Row(f"quality of {' '.join(more)}", ("quality", *more), said)
 
 
 def models() -> Iterator[Row]:
@@ -426,8 +481,9 @@ def numbers() -> Iterator[Row]:
     }.items():
         yield Row(f"simulate on a chip {' '.join(more)}", (*ON_CHIP, *more), said)
     for name, said in {
-        "wide": "the dimension of head_q must be a multiple of 8 up to columns = 16, not 32",
-        "no-engine": "the dimension of head_q must be a multiple of 8 up to columns = 16, not 17",
+        "wide": "the dimension of head_q must be at most columns = 16 (try --set columns=32), not 32",
+        "no-engine": "the dimension of head_q must be at most columns = 16 (none has more than 1,024), not 1025",
+        "axes": "(--axes heads,tokens or --axes tokens,heads), not 4 and 12",
         "nan": "head_q must be finite",
     }.items():
         yield Row(f"simulate on a chip {name}", ("simulate", f"heads/{name}.npz", *TINY, "--chip"), said)
@@ -612,7 +668,7 @@ def words() -> Iterator[Row]:
         start = (command, *argument.get(command, ()))
         yield Row(f"{command} unknown option", (*start, "--colour"), "--colour")
         yield Row(f"{command} verbose and quiet", (*start, "-v", "-q"), "only one of --verbose and --quiet")
-        if command not in ("measure", "chat"):
+        if command not in ("measure", "chat", "simulate", "power", "quality"):  # those take several
             yield Row(f"{command} extra argument", (*start, "one", "two"), "two")
     for command in CHIP_COMMANDS:
         yield Row(f"{command} option without value", (*CHIP_COMMANDS[command], "--set"), "--set")

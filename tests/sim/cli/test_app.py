@@ -66,7 +66,7 @@ def change(name, place, value):
 BAD_HEADS = {
     "missing array": ({"head_k": None}, "missing is head_k"),
     "no heads": ({f"head_{part}": None for part in "qkv"} | {"other": np.zeros(3)}, "not other"),
-    "three dimensions": ({"head_q": np.zeros((2, 3, 16))}, "not of shape (2, 3, 16)"),
+    "three dimensions": ({"head_q": np.zeros((2, 3, 16))}, "not (2, 3, 16), (12, 16), (12, 16)"),
     "no tokens": ({"head_q": np.zeros((0, 16))}, "not of shape (0, 16)"),
     "wrong head dimension": ({f"head_{part}": np.zeros((12, 32)) for part in "qkv"}, "try --set columns=32"),
     "dimensions that differ": ({"head_v": np.zeros((12, 32))}, "the same dimension, not 16, 16, 32"),
@@ -174,7 +174,7 @@ def test_missing_packages_are_named(place, monkeypatch):
     ends_with_one_line(fusioncim("capture", "new.npz"), "pip install 'fusioncim[llm]'")
     assert list(place.iterdir()) == []
 
-    def load(*_):
+    def load(*_, **__):
         raise ModuleNotFoundError("No module named 'cocotb'", name="cocotb")
 
     monkeypatch.setattr("fusioncim_sim.heads.read.load_heads", load)
@@ -182,7 +182,7 @@ def test_missing_packages_are_named(place, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback(place, monkeypatch):
-    def load(*_):
+    def load(*_, **__):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("fusioncim_sim.heads.read.load_heads", load)
@@ -403,7 +403,7 @@ def test_a_large_channel_shows_in_the_error_against_the_floats(place):
     (head,) = json.loads((place / "out.json").read_text(encoding="utf-8"))["heads"]
     assert head["sqnr_floats_db"] < 25 < 40 < head["sqnr_integers_db"]
     row = result.stdout.splitlines()[4].split()
-    assert row[2:] == [
+    assert row[3:] == [
         *(f"{head['sqnr_floats_db']:.1f}", f"{head['max_error_floats_lsb']:.2f}"),
         *(f"{head['sqnr_integers_db']:.1f}", f"{head['max_error_integers_lsb']:.2f}"),
     ]

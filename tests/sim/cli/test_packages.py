@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 import venv
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from safetensors.numpy import save_file
 
 from fusioncim_sim.cli.app import app
 from fusioncim_sim.cli.errors import EXTRA_OF
@@ -33,6 +36,8 @@ BASE = {
     ("evaluate", "--tokens", "64", "--layers", "1"): CHIP,
     ("report", "report.html"): CHIP | {"matplotlib"},
     ("simulate", "heads.npz", *TINY, "--simulator", "golden"): set(),
+    ("simulate", "heads.safetensors", *TINY, "--simulator", "golden"): {"ml-dtypes", "safetensors"},
+    ("quality", "heads.npz", *TINY): set(),
     ("explore", "--limit", "2", "--tokens", "64", "--jobs", "1"): CHIP,
 }
 WITH_EXTRAS = {
@@ -53,6 +58,7 @@ NEEDED = {
     ("fpga",): "fpga",
     ("explore", "--scheduler", "tcp://127.0.0.1:1", "-o", "other"): "explore",
     ("quality",): "llm",
+    ("simulate", "heads.pt", *TINY, "--simulator", "golden"): "llm",
     ("chat", "hello"): "llm",
     ("capture", "new.npz"): "llm",
 }
@@ -86,9 +92,14 @@ print(*(name for name in sys.argv[1:] if find_spec(name)))
 
 @pytest.fixture
 def place(tmp_path):
-    """A directory with heads."""
+    """A directory with heads in files of several kinds."""
     generator = np.random.default_rng(1)
-    np.savez(tmp_path / "heads.npz", **{f"head_{part}": generator.normal(size=(4, 16)) for part in "qkv"})
+    heads = {f"head_{part}": generator.normal(size=(4, 16)) for part in "qkv"}
+    np.savez(tmp_path / "heads.npz", **heads)
+    bfloat16 = {name: x.astype(ml_dtypes.bfloat16) for name, x in heads.items()}
+    save_file(bfloat16, tmp_path / "heads.safetensors")
+    with zipfile.ZipFile(tmp_path / "heads.pt", "w") as archive:
+        archive.writestr("heads/data.pkl", "")  # what torch.save writes is known by it
     return tmp_path
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -184,7 +185,8 @@ def tile(mismatches=0):
     config = Config()
     energies = {unit: Energy(*(n + 7 * k + 1.0 for k in range(len(fields(Energy))))) for n, unit in enumerate(UNITS)}
     return TileResult(
-        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, additions=9,
+        config=config, heads=("sink",), tokens=64, queries=32, period_ns=2.0, cycles=100, macs=50, columns=64,
+        additions=9,
         mismatches=mismatches, phases={"stream": (110, energies), "idle": (7, energies)},
     )  # fmt: skip
 
@@ -242,6 +244,26 @@ def test_power_with_wires_places_the_engine(place, monkeypatch, small_library):
 
     fusioncim("power", "--wires", "--output", "out")
     assert asked == [0.18, 0.1]
+
+
+def test_power_takes_heads_of_files(place, monkeypatch):
+    asked = []
+
+    def run_tile(config, library, heads, tokens, period, **_):
+        asked.append(([head.name for head in heads], heads[0].dimension, tokens))
+        return tile()
+
+    monkeypatch.setattr("fusioncim_sim.gates.tile_energy.run_tile", run_tile)
+    rng = np.random.default_rng(1)
+    for name, shape in {"q": (4, 1, 20), "k": (2, 300, 20), "v": (2, 300, 20)}.items():
+        np.save(place / f"{name}.npy", rng.normal(size=shape))
+    files = ("q.npy", "k.npy", "v.npy")
+    for options in ((), ("--head", "head3", "--tokens", "300")):
+        result = fusioncim("power", *files, *options, "--json", "out.json")
+        assert result.exit_code == 0, result.output
+    assert asked == [(["head0", "head1", "head2"], 20, 300), (["head3"], 20, 300)]
+    assert json.loads((place / "out.json").read_text(encoding="utf-8"))["models"] == ["q.npy, k.npy, v.npy"]
+    assert "sink of q.npy, k.npy, v.npy, equalized" in result.stdout
 
 
 def test_wires_need_the_extra(place, monkeypatch):

@@ -70,6 +70,18 @@ def test_gates_give_the_bits_of_the_golden_model(library, monkeypatch):
     assert differing.energies == result.energies
 
 
+@pytest.mark.timeout(600)
+def test_columns_of_zeros_are_no_multiply_accumulates(library):
+    """One query of a head that is narrower than the engine, at the last of many keys."""
+    rng = np.random.default_rng(1)
+    head = Head("mine", *(rng.normal(size=(n, 10)) for n in (1, 24, 24)))
+    result = run_tile(TINY, library, [head], 24, 2.5)
+    assert result.bit_exact
+    assert (result.queries, result.columns, result.macs) == (1, 10, 24 * 10)
+    with pytest.raises(InputError, match="first tokens must hold a query of mine, from token 24 on, not 23"):
+        run_tile(TINY, library, [head], 23, 2.5)
+
+
 def test_units_are_found_by_path():
     paths = {
         ("ip_cim", "row_3"): "IP-CIM rows",

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from fusioncim_golden.config import Config
+from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.equalize import equalize
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.reference import attention, dequantized_attention
 from fusioncim_golden.schedule import Job
+from fusioncim_sim.heads.axes import SHAPES
 from fusioncim_sim.heads.read import fixture, load_heads
 
-CONFIG = Config(columns=64)
+CHIP = ChipConfig()
+CONFIG = CHIP.engine
 
 
 def arrays(name="a", dtype=np.int8, queries=5, keys=5, columns=64):
@@ -29,7 +31,7 @@ def one(x, place, value):
 
 INT, FLOAT = arrays(), arrays(dtype=np.float32)
 SO_FAR = np.abs(FLOAT["a_q"][:4, 7]).max()
-COLUMNS = "the dimension of a_q must be the configuration's columns = 64 "
+COLUMNS = "the dimension of a_q must be at most columns = 64 "
 TOKENS = "the tokens of a_q must be from 1 to 1048575, not 1048576"
 RANGE = "a_range must be float of the shape of a_q = (5, 64), "
 SCALE = "a_scale must be three positive scales (q, k, v), not "
@@ -38,17 +40,20 @@ SCALE = "a_scale must be three positive scales (q, k, v), not "
 REFUSED = [
     ({"a_k": None}, "head a must have arrays a_q, a_k, a_v; missing is a_k"),
     ({"b_v": INT["a_v"]}, "head b must have arrays b_q, b_k, b_v; missing is b_q"),
-    ({"a_q": None, "a_k": None, "a_v": None}, "the heads file must hold arrays NAME_q, NAME_k, NAME_v, not nothing"),
+    (
+        {"a_q": None, "a_k": None, "a_v": None},
+        "the heads file must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v, not nothing",
+    ),
     (
         {"a_q": None, "a_k": None, "a_v": None, "x": np.ones(2), "a_scale": np.ones(3)},
-        "the heads file must hold arrays NAME_q, NAME_k, NAME_v, not x, a_scale",
+        "the heads file must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v, not x, a_scale",
     ),
-    ({"a_q": np.ones(64)}, "a_q must be [tokens, dimension] with at least one of each, not of shape (64,)"),
+    ({"a_q": np.ones(64)}, f"a_q must be {SHAPES} with at least one of each, not of shape (64,)"),
     (
         {"a_v": np.ones((1, 5, 64))},
-        "a_v must be [tokens, dimension] with at least one of each, not of shape (1, 5, 64)",
+        f"a_q, a_k, a_v must have as many axes each, {SHAPES}, not (5, 64), (5, 64), (1, 5, 64)",
     ),
-    ({"a_k": np.ones((0, 64))}, "a_k must be [tokens, dimension] with at least one of each, not of shape (0, 64)"),
+    ({"a_k": np.ones((0, 64))}, f"a_k must be {SHAPES} with at least one of each, not of shape (0, 64)"),
     (
         arrays(columns=96),
         COLUMNS + "(try --set columns=96), not 96",
@@ -58,8 +63,12 @@ REFUSED = [
         COLUMNS + "(try --set columns=80 --set update_rank=2), not 80",
     ),
     (
-        arrays(columns=20),
-        COLUMNS + "(no engine of these operand_bits has as many as this head), not 20",
+        arrays(columns=66),
+        COLUMNS + "(try --set columns=72 --set update_rank=1), not 66",
+    ),
+    (
+        arrays(columns=1025),
+        COLUMNS + "(none has more than 1,024), not 1025",
     ),
     (
         {"a_v": np.ones((5, 48))},
@@ -137,8 +146,14 @@ def sequences(*rows, **changed):
 
 SEQUENCES = "a_sequences must be integers [sequences, 2], not of shape "
 CHIP_REFUSED = [
-    (arrays(columns=12), "the dimension of a_q must be a multiple of 8 up to columns = 64, not 12"),
-    (arrays(columns=72), "the dimension of a_q must be a multiple of 8 up to columns = 64, not 72"),
+    (
+        arrays(columns=72),
+        COLUMNS + "(try --set columns=80 --set update_rank=2 --set buffer_bytes=81920), not 72",
+    ),
+    (
+        {f"a_{part}": np.ones((1, 5, 64)) for part in "qkv"} | {"a_sequences": np.array([[5, 5]])},
+        "a_sequences must stand beside arrays [tokens, dimension], not beside those of 3 axes",
+    ),
     (sequences(2, 3), SEQUENCES + "(2,) and type int64"),
     (sequences([2, 2, 1], [3, 3, 1]), SEQUENCES + "(2, 3) and type int64"),
     (sequences([2.0, 2.0], [3.0, 3.0]), SEQUENCES + "(2, 2) and type float64"),
@@ -164,13 +179,13 @@ CHIP_REFUSED = [
 def test_heads_that_no_job_of_a_chip_can_be_are_refused(tmp_path, content, message):
     np.savez(tmp_path / "heads.npz", **content)
     with pytest.raises(InputError) as error:
-        load_heads(tmp_path / "heads.npz", CONFIG, chip=True)
+        load_heads(tmp_path / "heads.npz", CHIP)
     assert str(error.value) == message
 
 
 def test_a_chip_takes_narrow_heads_and_sequences(tmp_path):
     np.savez(tmp_path / "heads.npz", **arrays(columns=16), **arrays("b"), b_sequences=np.array([[1, 2], [4, 3]]))
-    narrow, batch = load_heads(tmp_path / "heads.npz", CONFIG, chip=True)
+    narrow, batch = load_heads(tmp_path / "heads.npz", CHIP)
     assert (narrow.q.shape, narrow.sequences, narrow.parts()) == ((5, 16), (), [(slice(0, 5), slice(0, 5))])
     assert batch.sequences == ((1, 2), (4, 3))
     assert batch.parts() == [(slice(0, 1), slice(0, 2)), (slice(1, 5), slice(2, 5))]
@@ -259,10 +274,10 @@ def test_the_range_is_that_of_all_heads_with_the_same_keys(tmp_path):
     (alone,) = load(tmp_path, **content)
     for tokens in (3, 2):
         expected = equalize(group[:, :tokens], *(content[f"a_{part}"][:tokens] for part in "kv"))
-        found = head.first(tokens).equalized()
+        found = head.first(tokens, causal=False).equalized()
         assert np.array_equal(found.k, expected.k)
         assert np.array_equal(found.q, expected.q[:1])
-        assert not np.allclose(alone.first(tokens).equalized().k, expected.k)
+        assert not np.allclose(alone.first(tokens, causal=False).equalized().k, expected.k)
 
 
 def test_the_first_tokens_are_a_shorter_head(tmp_path):

@@ -32,6 +32,7 @@ HEADS = [
     head("narrow", 3, dimension=8),
     head("same keys", 4, like=A),
     head("batch", 5, 9, 16, sequences=((4, 7), (1, 3), (4, 6))),
+    head("decode", 6, 2, 20, dimension=10),
 ]
 
 
@@ -43,10 +44,13 @@ def found():
 def test_every_head_is_bit_exact(found):
     assert found.good
     assert [one.name for one in found.heads] == [one.name for one in HEADS]
-    assert [(one.job, one.bit_exact, one.mismatches) for one in found.heads] == [(n, True, 0) for n in (0, 1, 2, 0, 3)]
-    assert found.jobs == [[["a", "same keys"]], [["alone"]], [["narrow"]], [["batch"]]]
+    assert [(one.job, one.bit_exact, one.mismatches) for one in found.heads] == [
+        (n, True, 0) for n in (0, 1, 2, 0, 3, 4)
+    ]
+    assert found.jobs == [[["a", "same keys"]], [["alone"]], [["narrow"]], [["batch"]], [["decode"]]]
     assert all(one.sqnr_integers_db > 40 for one in found.heads)
-    assert [len(image.work.parts) for image in found.run.images] == [1, 1, 1, 3]
+    assert [len(image.work.parts) for image in found.run.images] == [1, 1, 1, 3, 1]
+    assert [(one.dimension, one.outputs) for one in found.heads[-2:]] == [(16, 9 * 16), (10, 2 * 16)]
 
 
 def test_the_report_has_the_figures(found):
@@ -84,7 +88,7 @@ def test_what_is_wrong_is_seen(case, found, monkeypatch):
     monkeypatch.setattr(head_run, "run_jobs", lambda *_, **__: changed(found.run, **changes))
     broken = run_heads(TINY, HEADS)
     assert not broken.good
-    assert [one.bit_exact for one in broken.heads] == [True, True, True, case != "a bit", True]
+    assert [one.bit_exact for one in broken.heads] == [True, True, True, case != "a bit", True, True]
     console = Console(record=True, width=200)
     chip_page(console, broken)
     assert said in console.export_text()

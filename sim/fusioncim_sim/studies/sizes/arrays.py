@@ -127,6 +127,7 @@ def stored_array(figures: Mapping[str, Any]) -> dict[str, Any]:
         period_ns=PERIOD_NS,
         cycles=figures["cycles"],
         macs=figures["macs"],
+        columns=Array({}).config.columns,
         additions=figures["additions"],
         mismatches=figures["mismatches"],
         phases=phases,

@@ -1,7 +1,6 @@
-"""Files that are no .npz of plain arrays, each named for what it is."""
+"""Files that hold no plain arrays, each named for what it is; nothing larger than the file is ever read."""
 
 import io
-import json
 import pickle
 import re
 import zipfile
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.heads.npz import open_arrays
+from fusioncim_sim.heads.files import open_arrays
 
 
 def npy(shape=(2, 3), dtype="<f4", data=b"\0" * 24, version=1):
@@ -32,18 +31,34 @@ def saved(x):
     return file.getvalue()
 
 
-TENSORS = json.dumps({"a_q": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}).encode()
 WHOLE = npz(npy())
+
+
+def bomb():
+    """An array as large as its header and the archive say, of which the file holds next to nothing."""
+    file = io.BytesIO()
+    content = npy(shape=(1 << 20, 64))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a_q.npy", content)
+        archive.infolist()[0].file_size += 4 * 64 * (1 << 20) - 24
+    return file.getvalue()
+
+
+def twice():
+    """An archive with arrays q and q.npy."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("q", "q.npy"):
+            archive.writestr(name, npy())
+    return file.getvalue()
+
 
 REFUSED = {
     "nothing": (b"", "this one is empty"),
     "text": (b"plain text", "this one is of a kind unknown here"),
     "random": (bytes(range(255, 150, -1)), "this one is of a kind unknown here"),
-    "npy": (saved(np.zeros(3)), "this one is a single NumPy array; save it with numpy.savez"),
-    "pickle": (pickle.dumps({"a_q": 1}), "this one is a Python pickle, as of torch.save"),
-    "safetensors": (len(TENSORS).to_bytes(8, "little") + TENSORS + b"\0" * 4, "this one is a safetensors file"),
+    "pickle": (pickle.dumps({"a_q": 1}), "this one is a Python pickle; save tensors with torch.save of PyTorch 1.6"),
     "gguf": (b"GGUF" + b"\0" * 60, "this one is a GGUF model"),
-    "torch": (npz(b"x", name="archive/data.pkl"), "this one is a model of torch.save"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 8, "this one is an HDF5 file"),
     "gzip": (b"\x1f\x8b\x08\0" + b"\0" * 8, "this one is compressed with gzip"),
     "begin of a zip": (b"PK\x03\x04 and then nothing", "damaged or of another kind, as File is not a zip file"),
@@ -58,6 +73,8 @@ REFUSED = {
         npz(npy(shape=(1 << 40, 64)), zipfile.ZIP_DEFLATED),
         "a_q.npy claims 281,474,976,710,656 bytes and holds others",
     ),
+    "an archive that lies": (bomb(), "a_q.npy claims 268,435,456 bytes and holds others"),
+    "one name twice": (twice(), "two of its arrays have one name"),
     "beyond 64 bits": (npz(npy(shape=(1 << 80, 1 << 80))), "bytes and holds others"),
     "negative": (npz(npy(shape=(-2, 3))), "a_q.npy claims -24 bytes and holds others"),
     "too short": (npz(npy(data=b"\0" * 20)), "a_q.npy claims 24 bytes and holds others"),
@@ -70,7 +87,9 @@ def test_what_is_no_npz_is_named(case, tmp_path):
     content, what = REFUSED[case]
     path = tmp_path / "heads.npz"
     path.write_bytes(content)
-    said = rf"^the heads file must be an \.npz .*{re.escape(what)}.*: {re.escape(str(path))}$"
+    said = (
+        rf"^the heads file must be \.npz, \.npy, \.safetensors or \.pt; .*{re.escape(what)}.*: {re.escape(str(path))}$"
+    )
     with pytest.raises(InputError, match=said), open_arrays(path):
         pass
 
@@ -91,5 +110,5 @@ def test_arrays_are_read(save, tmp_path):
     save(tmp_path / "heads.npz", **given)
     with open_arrays(tmp_path / "heads.npz") as arrays:
         for name, x in given.items():
-            assert (arrays.headers[name].shape, arrays.headers[name].dtype) == (x.shape, x.dtype)
+            assert (arrays.headers[name].shape, arrays.headers[name].type) == (x.shape, str(x.dtype))
             assert np.array_equal(arrays.read(name), x)
