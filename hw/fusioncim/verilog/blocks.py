@@ -8,7 +8,10 @@ AT_START = "at_start"
 """A constant that combinational blocks read. It is set at time 0, so that each runs before an input changes."""
 
 RUN_AT_START = f"    if ({AT_START}) begin end\n"
-REGISTER = re.compile(rf"(  always @\(posedge \w+\))\n +({NAME.pattern}) ?<= (_\d+);\n")
+REGISTER = re.compile(
+    rf"(  always @\(posedge \w+(?:, posedge \w+)?\))\n( +if \(\w+\) .*;\n +else)? +({NAME.pattern}) ?<= (_\d+);\n"
+)
+"""A register that takes its next value; in the second group what an asynchronous reset does."""
 
 
 def merge_blocks(text: ModuleText) -> None:
@@ -29,11 +32,15 @@ def merge_blocks(text: ModuleText) -> None:
     bodies = {target: "".join(blocks) for target, blocks in parts.items()}
     text.blocks = []
     for block in others:
-        clocked, register, value = match.groups() if (match := REGISTER.fullmatch(block)) else ("", "", "")
+        match = REGISTER.fullmatch(block)
+        clocked, clear, register, value = match.groups(default="") if match else ("", "", "", "")
         if value in bodies and NAME.findall(bodies[value]).count(value) + 1 == uses[value]:
             body = re.sub(rf"(?m)^( +){value}((?:\[[\d:]+\])?) = ", rf"\1{register}\2 <= ", bodies.pop(value))
             body = re.sub(r"(?m)^ +(\S+) <= \1;\n", "", body)
             text.remove({value})
+            if clear:
+                inner = "".join(f"  {line}" for line in body.splitlines(keepends=True))
+                body = f"{clear} begin\n{inner}    end\n" if inner else f"{clear.removesuffix('    else')}"
             block = f"{clocked} begin\n{body}  end\n"
         text.blocks.append(block)
     text.blocks += [f"  always @* begin\n{RUN_AT_START}{body}  end\n" for body in bodies.values()]

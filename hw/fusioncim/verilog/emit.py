@@ -13,18 +13,23 @@ import sys
 from collections.abc import Hashable, Iterable, Mapping
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
 from fusioncim.build.program import run_program
 from fusioncim.verilog.names import PORT
 from fusioncim.verilog.readable import readable
+from fusioncim.verilog.reset import Reset, ResetPort
 
 
 class Modules:
-    """The modules of one design; passed as the Amaranth platform, so that `once` finds it while elaborating."""
+    """The modules of one design; passed as the Amaranth platform, so that `once` finds it while elaborating.
 
-    def __init__(self) -> None:
+    reset: of the top. Inside it is active high and called rst; whether it waits for the clock is the same everywhere.
+    """
+
+    def __init__(self, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> None:
+        self.reset = reset
         self._names: dict[Hashable, str] = {}
         self._texts: dict[str, str] = {}
         self._comments: dict[str, str] = {}
@@ -33,12 +38,28 @@ class Modules:
         """Elaborate a component unless an equal one was; returns its module name."""
         key = (type(component), *parameters(component))
         if key not in self._names:
-            name = self.unused_name(component)
-            self._names[key] = name
-            self._comments[name] = inspect.getdoc(type(component)) or ""
-            self._texts[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
+            self._convert(component, component)
         used(component)
         return self._names[key]
+
+    def add_top(self, component: wiring.Component) -> str:
+        """The same of the top, whose reset port is that of the design."""
+        used(component)
+        return self._convert(component, ResetPort(component, self.reset))
+
+    def _convert(self, component: wiring.Component, elaborated: Elaboratable) -> str:
+        """Elaborate a component in this form; its module name."""
+        name = self.unused_name(component)
+        self._names[(type(component), *parameters(component))] = name
+        self._comments[name] = inspect.getdoc(type(component)) or ""
+        self._texts[name] = rtlil.convert(
+            elaborated, name=name, platform=self, emit_src=False, missing_domain=self._domain
+        )
+        return name
+
+    def _domain(self, name: str) -> ClockDomain:
+        """The clock domain of a module."""
+        return ClockDomain(name, async_reset=self.reset.asynchronous)
 
     def instance(self, component: wiring.Component) -> Instance:
         """An instance of the component's module, connected to the component's own ports."""
@@ -108,10 +129,13 @@ def once(platform: object, component: wiring.Component) -> Elaboratable:
     return instance
 
 
-def verilog(component: wiring.Component) -> str:
+def verilog(component: wiring.Component, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> str:
     """The Verilog of a component and of everything below it."""
-    modules = Modules()
-    modules.add(component)
+    modules = Modules(reset)
+    if reset == Reset.ACTIVE_HIGH_SYNC:
+        modules.add(component)
+    else:
+        modules.add_top(component)
     return modules.verilog()
 
 

@@ -15,6 +15,9 @@ NAME = re.compile(rf"(?<![\w$'.\\])(?:\\\S+ |{PLAIN})")
 OPERAND = rf"(?:{PLAIN}(?:\[[\d:]+\])?|\d+'[bdh][\da-fx]+|\{{[^{{}}]*\}})"
 """A wire, a part of it, a number or a concatenation."""
 
+FIRST = ("clk", "rst", "aresetn")
+"""Ports that come before all others."""
+
 DECLARATION = re.compile(rf"  (input|output|wire|reg) (\[\S+\] )?({NAME.pattern})( ?\[\S+\])?;")
 NOT_ZERO = re.compile(r"'(?:h0*[1-9a-f]|d0*[1-9])")
 """A number that is not zero."""
@@ -49,7 +52,7 @@ class ModuleText:
         head, _, body = text.partition(");\n")
         self.name, _, ports = head.removeprefix("module ").partition("(")
         first, *others = reversed(NAME.findall(ports))  # Yosys counts from 1, Amaranth from 0
-        self.ports = sorted([first, *reversed(others)], key=lambda port: port not in ("clk", "rst"))
+        self.ports = sorted([first, *reversed(others)], key=lambda port: port not in FIRST)
         self.declared: dict[str, Declared] = {}
         self.assigned: list[tuple[str, str]] = []
         self.blocks: list[str] = []
