@@ -1,10 +1,17 @@
 """What `fusioncim generate` writes: the files that another flow needs to take a design over, whatever its top is.
 
-    TOP.v, sram.v  Verilog, the ports explained above the top module; the model of the memory macro
+TOP is the prefix that the user chose, if any, and chip or engine.
+
+    README.md      which file is for what
+    TOP.v          Verilog, the ports explained above the top module
+    PREFIXsram.v   the model of the memory macro
     TOP.f          file list, for any simulator or synthesizer
-    TOP.core       FuseSoC core: Verilog and constraints; `fusesoc run` lints it
+    TOP.core       FuseSoC core: lint, simulation, synthesis
+    TOP_synth.tcl  the script of its synthesis
+    TOP_tb.sv      a self-checking bench, and TOP_tb_*.hex, its job and the golden outputs
     TOP.sdc        timing constraints
-    ports.md       every port: direction, bits, meaning, and where the fields of a layout lie
+    component.xml  IP-XACT: ports, bus interfaces, register map, files
+    ports.md       clock, reset, handshakes, every port and where the fields of a layout lie, how the macro is replaced
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
     *records*      of a chip only: the records of jobs in memory as C header and tables
@@ -20,14 +27,11 @@ A component says what its ports mean in `ports`, a sentence for each prefix of p
 
 import importlib.metadata
 import json
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Shape, ShapeCastable
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 
 from fusioncim.chip.chip import Chip
 from fusioncim.chip.software.driver_files import files as driver_files
@@ -35,8 +39,18 @@ from fusioncim.chip.software.programming import files as programming_files
 from fusioncim.chip.software.record_files import files as record_files
 from fusioncim.chip.software.register_files import files as register_files
 from fusioncim.engine.engine import Engine
-from fusioncim.lib.bank import SRAM
-from fusioncim.verilog.emit import module_name, port_name, used, verilog
+from fusioncim.fpga.self_check import StoredJob
+from fusioncim.integration import ipxact
+from fusioncim.integration.fusesoc import core_file, synth_script
+from fusioncim.integration.port_page import macro_shapes, port_page
+from fusioncim.integration.ports import Port, explained, ports_of
+from fusioncim.integration.readme import NAME as README
+from fusioncim.integration.readme import readme
+from fusioncim.integration.testbench import MemoryJob, bench
+from fusioncim.lib.bank import MACRO, SRAM
+from fusioncim.verilog.emit import module_name, used, verilog
+from fusioncim.verilog.prefix import check_prefix, module_names, with_prefix
+from fusioncim.verilog.reset import CLOCK, Reset
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
@@ -50,32 +64,26 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 100_000.0
 IO_SHARE = 0.3
 """Part of the period that logic outside takes before an input and behind an output."""
 
-DOMAIN = {
-    "clk": "Clock; everything happens at its rising edge.",
-    "rst": "Reset, synchronous. Registers that only carry data have none.",
-}
-HANDSHAKE = {
-    "valid": "{name}__payload holds a value; it stays until it is taken.",
-    "ready": "{name}__payload is taken at the end of the cycle if {name}__valid is high, too.",
-}
-LINT = ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNSIGNED")
-"""What generated text trips by construction: widths that the language extends, bits of a result that nobody needs."""
-
 
 @dataclass(frozen=True)
-class Port:
-    """A port of the top. fields: name, highest and lowest bit of the parts of a layout."""
+class Integration:
+    """How a design fits into the one around it.
 
-    name: str
-    direction: str
-    width: int
-    meaning: str
-    fields: tuple[tuple[str, int, int], ...] = ()
+    Members:
+        prefix: in front of the name of every module.
+        reset: kind and level of the reset.
+    """
 
-    @property
-    def pins(self) -> str:
-        """As a pattern of a Tcl tool."""
-        return self.name if self.width == 1 else f"{self.name}[*]"
+    prefix: str = ""
+    reset: Reset = Reset.ACTIVE_HIGH_SYNC
+
+    def __post_init__(self) -> None:
+        if self.prefix:
+            check_prefix(self.prefix)
+
+
+PLAIN = Integration()
+"""No prefix, a synchronous reset that is active high."""
 
 
 def deliver(
@@ -84,118 +92,55 @@ def deliver(
     *,
     text: str | None = None,
     clock_mhz: float = CLOCK_MHZ,
+    integration: Integration = PLAIN,
+    job: MemoryJob | StoredJob | None = None,
+    software: Mapping[str, str] | None = None,
 ) -> dict[str, bytes]:
     """Content by file name.
 
-    meanings: of ports, by prefix; default: the component's `ports`. text: its Verilog, if it was made before.
+    meanings: of ports, by prefix; default: the component's `ports`. text: its Verilog with that reset and without a
+    prefix, if it was made before. job: of the bench, else there is none. software: files that belong to it.
     """
     used(component)
-    top = module_name(component)
-    ports = ports_of(component, component.ports if meanings is None else meanings)
-    files = {
-        f"{top}.v": explained(top, verilog(component) if text is None else text, ports),
-        SRAM.name: SRAM.read_text(encoding="utf-8"),
-        f"{top}.f": f"{SRAM.name}\n{top}.v\n",
-        f"{top}.core": core_file(top),
-        f"{top}.sdc": constraints(top, ports, clock_mhz),
-        "ports.md": port_table(top, ports),
-        "config.toml": to_toml(component.config.as_dict()),
-    }
-    return {name: content.encode() for name, content in files.items()}
-
-
-def ports_of(component: wiring.Component, meanings: Mapping[str, str]) -> list[Port]:
-    """Clock, reset, other inputs, outputs; a port without a meaning and a meaning without a port are refused."""
-    top = module_name(component)
-    found = [Port(name, "input", 1, meaning) for name, meaning in DOMAIN.items()]
-    used = set()
-    for path, member, _ in component.signature.flatten(component):
-        name = port_name(path)
-        prefix = max((prefix for prefix in meanings if name.startswith(prefix)), key=len, default=None)
-        if prefix is None:
-            raise ValueError(f"every port of {top} must have a meaning, not so {name}")
-        used.add(prefix)
-        meaning = meanings[prefix]
-        if path[-1] in HANDSHAKE and isinstance(_inner(component.signature, path[:-1]), stream.Signature):
-            meaning = HANDSHAKE[path[-1]].format(name=port_name(path[:-1]))
-        direction = "input" if member.flow == wiring.In else "output"
-        found.append(Port(name, direction, Shape.cast(member.shape).width, meaning, tuple(_fields(member.shape, 0))))
-    if unused := [prefix for prefix in meanings if prefix not in used]:
-        raise ValueError(f"every meaning must be that of a port of {top}, not so {', '.join(unused)}")
-    return [*(port for port in found if port.direction == "input"), *(p for p in found if p.direction == "output")]
-
-
-def _inner(signature: wiring.Signature, path: Iterable[str | int]) -> wiring.Signature | None:
-    """The signature of an inner interface."""
-    for step in path:
-        if isinstance(step, str):
-            member = signature.members[step]
-            if not member.is_signature:
-                return None
-            signature = member.signature
-    return signature
-
-
-def _fields(shape: Shape | ShapeCastable, offset: int, prefix: str = "") -> Iterator[tuple[str, int, int]]:
-    """The fields of a layout; arrays stay whole."""
-    if isinstance(shape, data.StructLayout):
-        for name, field in shape:
-            inner = offset + field.offset
-            yield f"{prefix}{name}", inner + field.width - 1, inner
-            yield from _fields(field.shape, inner, f"{prefix}{name}.")
-
-
-def port_table(top: str, ports: Iterable[Port]) -> str:
-    """Markdown."""
-    lines = [f"# Ports of `{top}`", "", "| port | direction | bits | meaning |", "| --- | --- | ---: | --- |"]
-    for port in ports:
-        lines.append(f"| `{port.name}` | {port.direction} | {port.width} | {port.meaning} |")
-        for name, high, low in port.fields:
-            bits = f"{high}:{low}" if high > low else f"{high}"
-            lines.append(f"| `{port.name}[{bits}]` | | {high - low + 1} | {name} |")
-    return "\n".join([*lines, ""])
-
-
-def explained(top: str, text: str, ports: Iterable[Port]) -> str:
-    """The Verilog with the meaning of the ports above the top module."""
-    comment = ["Ports:"]
-    for port in ports:
-        comment += textwrap.wrap(f"{port.name}: {port.meaning}", 112, initial_indent="  ", subsequent_indent="    ")
-    lines = "".join(f"// {line}\n" for line in comment)
-    return re.sub(rf"(?m)((?:^//.*\n)*)^module {top}\(", lambda head: _joined(head[1], lines) + f"module {top}(", text)
-
-
-def _joined(above: str, below: str) -> str:
-    return f"{above}//\n{below}" if above else below
-
-
-def core_file(top: str) -> str:
-    """FuseSoC core file, CAPI 2."""
-    options = ", ".join(["-Wall", *(f"-Wno-{name}" for name in LINT), "-Wno-DECLFILENAME"])
+    prefix, reset = integration.prefix, integration.reset
     version = importlib.metadata.version("fusioncim")
-    return f"""\
-CAPI=2:
-
-name: fusioncim::{top}:{version}
-description: Compute-in-memory attention accelerator, generated by FusionCIM
-
-filesets:
-  rtl:
-    files: [{SRAM.name}, {top}.v]
-    file_type: verilogSource-2005
-  constraints:
-    files: [{top}.sdc]
-    file_type: SDC
-
-targets:
-  default:
-    filesets: [rtl, constraints]
-    toplevel: {top}
-    flow: lint
-    flow_options:
-      tool: verilator
-      verilator_options: [{options}]
-"""
+    software = software or {}
+    ports = ports_of(component, component.ports if meanings is None else meanings, reset)
+    name, model = module_name(component), SRAM.read_text(encoding="utf-8")
+    text = explained(name, verilog(component, reset) if text is None else text, ports)
+    if prefix:
+        modules = module_names(text, model)
+        text, model = (with_prefix(each, prefix, modules) for each in (text, model))
+    top, macro, sram = prefix + name, prefix + MACRO, prefix + SRAM.name
+    sources = (sram, f"{top}.v")
+    this = bench(top, ports, reset, job) if job else None
+    script, commands = synth_script(top)
+    parameters = component.config.as_dict()
+    files = {
+        f"{top}.v": text,
+        sram: model,
+        f"{top}.f": "".join(f"{source}\n" for source in sources),
+        f"{top}.core": core_file(top, version, sources, this),
+        script: commands,
+        **(this.files if this else {}),
+        f"{top}.sdc": constraints(top, ports, clock_mhz, reset),
+        ipxact.NAME: ipxact.component(
+            top,
+            version,
+            ports,
+            reset,
+            sources=sources,
+            constraints=f"{top}.sdc",
+            software=[name for name in software if name.endswith((".c", ".h"))],
+            parameters=parameters,
+            clock_mhz=clock_mhz,
+        ),
+        "ports.md": port_page(top, ports, reset, macro=macro, source=sram, shapes=macro_shapes(text, macro)),
+        "config.toml": to_toml(parameters),
+        **software,
+    }
+    files = {README: readme(top, sram, files), **files}
+    return {name: content.encode() for name, content in files.items()}
 
 
 def check_clock(mhz: float) -> None:
@@ -204,24 +149,30 @@ def check_clock(mhz: float) -> None:
         raise InputError(f"the clock frequency must be from {LOWEST_MHZ:g} to {HIGHEST_MHZ:g} MHz, not {mhz:g}")
 
 
-def constraints(top: str, ports: Iterable[Port], clock_mhz: float) -> str:
+def constraints(top: str, ports: Iterable[Port], clock_mhz: float, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> str:
     """Synopsys design constraints."""
+    ports = list(ports)
     period = 1000 / clock_mhz
     delay = f"{period * IO_SHARE:.3f}"
+    untimed = {CLOCK, reset.port} if reset.asynchronous else {CLOCK}
 
     def pins(direction: str) -> str:
-        pins = [port.pins for port in ports if port.direction == direction and port.name != "clk"]
+        pins = [port.pins for port in ports if port.direction == direction and port.name not in untimed]
         return "\n  ".join(["get_ports {", *pins]) + "\n}"
 
+    about, path = f"{reset.port} is synchronous and timed as every other input: there is no false path.", ""
+    if reset.asynchronous:
+        about = f"{reset.port} is asynchronous; two registers behind it make its end synchronous."
+        path = f"\nset_false_path -from [get_ports {reset.port}]\n"
     return f"""\
 # {top} at {clock_mhz:g} MHz; times in ns. The clock is ideal until its tree is built.
-# rst is synchronous and timed as every other input: there is no false path.
+# {about}
 
-create_clock -name clk -period {period:.3f} [get_ports clk]
-
+create_clock -name {CLOCK} -period {period:.3f} [get_ports {CLOCK}]
+{path}
 # Logic outside takes {IO_SHARE:.0%} of the period.
-set_input_delay -clock clk {delay} [{pins("input")}]
-set_output_delay -clock clk {delay} [{pins("output")}]
+set_input_delay -clock {CLOCK} {delay} [{pins("input")}]
+set_output_delay -clock {CLOCK} {delay} [{pins("output")}]
 """
 
 
@@ -230,13 +181,18 @@ def to_toml(values: Mapping[str, Any]) -> str:
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
-def chip_files(chip: ChipConfig) -> dict[str, bytes]:
-    """Content by file name, register map, records of jobs, driver and how to program it included."""
-    texts = register_files() | record_files() | driver_files(chip) | programming_files(chip)
-    software = {name: content.encode() for name, content in texts.items()}
-    return {**deliver(Chip(chip)), **software}
+def chip_files(chip: ChipConfig, *, integration: Integration = PLAIN, job: MemoryJob | None = None) -> dict[str, bytes]:
+    """Content by file name, register map, records of jobs, driver and how to program it included; job: of the bench."""
+    software = register_files() | record_files() | driver_files(chip) | programming_files(chip)
+    return deliver(Chip(chip), integration=integration, job=job, software=software)
 
 
-def engine_files(config: Config, text: str | None = None) -> dict[str, bytes]:
-    """Content by file name; text: the engine's Verilog if it was made before."""
-    return deliver(Engine(config), text=text)
+def engine_files(
+    config: Config,
+    text: str | None = None,
+    *,
+    integration: Integration = PLAIN,
+    job: StoredJob | None = None,
+) -> dict[str, bytes]:
+    """Content by file name; text: the engine's Verilog if it was made before; job: of the bench."""
+    return deliver(Engine(config), text=text, integration=integration, job=job)

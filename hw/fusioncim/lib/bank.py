@@ -17,6 +17,8 @@ from fusioncim.verilog.emit import Modules
 
 SRAM = Path(__file__).with_name("sram.v")
 """Model of the macro: every generated design is compiled together with it."""
+MACRO = "fusioncim_sram"
+"""Its name."""
 READ_LATENCY = 1
 """Cycles from an enabled read to its word."""
 
@@ -51,7 +53,7 @@ class Bank(wiring.Component):
     def macro(self) -> Instance:
         """What stands for the bank in the Verilog."""
         return Instance(
-            "fusioncim_sram",
+            MACRO,
             p_DEPTH=self.depth,
             p_WIDTH=self.width,
             p_READS=self.reads,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from pygments.lexers.hdl import SystemVerilogLexer
-from pygments.token import Keyword, Name
+from pygments.token import Name
 
 from fusioncim_golden.errors import InputError
 

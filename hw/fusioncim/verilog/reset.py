@@ -48,7 +48,9 @@ class Reset(StrEnum):
         """What the port does."""
         acts = f"Reset, active {'high' if self.level else 'low'}"
         if not self.asynchronous:
-            return f"{acts}, synchronous: it acts at a rising edge of {CLOCK}. Registers that only carry data have none."
+            return (
+                f"{acts}, synchronous: it acts at a rising edge of {CLOCK}. Registers that only carry data have none."
+            )
         return (
             f"{acts}, asynchronous: it acts at once, without {CLOCK}. It may end at any time: inside it ends at the "
             f"second rising edge of {CLOCK} after that. Registers that only carry data have none."

@@ -11,7 +11,8 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from fusioncim_sim.rtl.case import case
-from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, unpack_vector, within
+from fusioncim_sim.rtl.packing import unpack_vector
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, within
 
 ACTIVITY = ("load", "vector", "qk", "pv", "drain")
 """Columns of the activity record: a query, or a key and a value entered; QK^T or PV computed; outputs left."""

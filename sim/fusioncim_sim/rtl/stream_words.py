@@ -21,7 +21,7 @@ from fusioncim_golden.scale_table import MOST_MANTISSA
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_golden.sinks import SINK_BITS
 from fusioncim_golden.token_scale import FRACTION_BITS, MOST_E
-from fusioncim_sim.rtl.stream import pack, pack_vector
+from fusioncim_sim.rtl.packing import pack, pack_vector
 
 ROW_CYCLES = 30
 """Cycles that a row may take besides its slots and beats: its reciprocal, and its share of what a tile loads."""

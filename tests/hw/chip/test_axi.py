@@ -40,8 +40,9 @@ from fusioncim_sim.rtl.axi_memory import (
     watch,
 )
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Source, pack, reset, within
+from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Source, reset, within
 
 TAG = unsigned(8)
 

@@ -31,8 +31,9 @@ from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS, TENSORS, job_values, packed, sequence_values
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import Source, pack, reset, within
+from fusioncim_sim.rtl.stream import Source, reset, within
 
 TINY = PRESETS["tiny"]  # beats of 8 bytes, vectors of 16, output rows of 32
 WIDE = TINY.override(columns=128, bus_bits=1024, buffer_bytes=1 << 14, address_bits=64)

@@ -13,9 +13,9 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.limits import TOKEN_SCALE_BYTES
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack
 
 SHAPES = [(64, 4, 8), (64, 8, 1), (128, 4, 8), (128, 8, 8), (256, 4, 1), (512, 8, 8)]
 """bus_bits, update_rank, token_scale_bits: codes of a block in several beats, in one, in a part of one."""

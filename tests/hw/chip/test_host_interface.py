@@ -18,8 +18,9 @@ from fusioncim_golden.chip_config import JOB_QUEUE, chip_from_dict
 from fusioncim_golden.presets import preset
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, pack, reset, within
+from fusioncim_sim.rtl.stream import STALLS, reset, within
 
 MAP = registers()
 CONFIG = preset("tiny")

@@ -12,8 +12,9 @@ from fusioncim.chip.job_table import SLOTS, JobTable
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.status import Status
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack, reset
+from fusioncim_sim.rtl.stream import reset
 
 TINY = PRESETS["tiny"].override(read_ports=2)
 ERRORS = {

@@ -17,8 +17,9 @@ from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.limits import LSE_BYTES
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, within
 from fusioncim_sim.rtl.stream_words import output_words
 
 ENGINES = 2

@@ -13,9 +13,9 @@ from fusioncim.chip.realigner import VECTORS, Realigner
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack
 
 SHAPES = [(64, 8, 16), (64, 8, 8), (64, 4, 32), (128, 8, 64), (128, 4, 64), (256, 8, 64), (256, 4, 64), (512, 8, 128)]
 SHAPES += [(512, 8, 64), (512, 4, 256), (1024, 8, 256), (1024, 8, 128), (1024, 4, 256)]

@@ -26,8 +26,9 @@ from fusioncim_golden.mask import EVERY, Mask
 from fusioncim_golden.presets import preset
 from fusioncim_golden.schedule import Job, Tile, passes
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, within
 from fusioncim_sim.rtl.stream_words import slope_fields, tile_word
 
 TINY = preset("tiny").alone()

@@ -23,8 +23,9 @@ from fusioncim_golden.sinks import sinks_of
 from fusioncim_sim.heads.read import fixture, load_heads
 from fusioncim_sim.rtl.case import case
 from fusioncim_sim.rtl.engine_run import simulate_jobs
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, Sink, Source, pack, reset, within
+from fusioncim_sim.rtl.stream import STALLS, Sink, Source, reset, within
 from fusioncim_sim.rtl.stream_words import output_words, pair_words, query_word, tile_word
 
 TINY = preset("tiny").alone()

@@ -13,9 +13,9 @@ from fusioncim.engine.ip_cim import (
 from fusioncim_golden.ip_cim import offset_scores, resident
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack, pack_vector, unpack_vector
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack, pack_vector, unpack_vector
 
 INT4 = {"operand_bits": 4, "softmax_lanes": 2}
 CASES = {

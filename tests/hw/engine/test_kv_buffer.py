@@ -17,9 +17,10 @@ from fusioncim.engine.kv_buffer import (
 from fusioncim.engine.token_scale import scale_members
 from fusioncim_golden.presets import preset
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack_vector
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import STALLS, pack_vector
+from fusioncim_sim.rtl.stream import STALLS
 
 CONFIGS = {
     "tiny": {},

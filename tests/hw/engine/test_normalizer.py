@@ -17,8 +17,9 @@ from fusioncim_golden.presets import preset
 from fusioncim_golden.sinks import PRESENT, SINK_BITS
 from fusioncim_golden.softmax import Rows
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack, unpack_vector
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Sink, Source, pack, reset, unpack_vector, within
+from fusioncim_sim.rtl.stream import CLOCK_NS, STALLS, Sink, Source, reset, within
 from fusioncim_sim.rtl.stream_words import bands, beat_marks, output_lse, output_rows
 
 SMALL = {"rows": 4, "columns": 32, "softmax_lanes": 1}

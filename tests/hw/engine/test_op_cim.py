@@ -10,9 +10,9 @@ from fusioncim_golden.op_cim import update
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Update
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack, unpack_vector
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack, unpack_vector
 
 NARROW = {"accumulator_bits": 16, "flush": 6, "slack": 4, "probability_bits": 8}
 CASES = {

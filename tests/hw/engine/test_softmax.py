@@ -18,9 +18,9 @@ from fusioncim_golden.scale_table import pack_scales
 from fusioncim_golden.slopes import slope_term
 from fusioncim_golden.softmax import Block, Rows, Update, Updates, log2_score, merge, probabilities
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import pack
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import pack
 from fusioncim_sim.rtl.stream_words import scale_fields, slope_fields
 
 INT4 = {"operand_bits": 4, "softmax_lanes": 2, "columns": 32}

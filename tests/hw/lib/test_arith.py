@@ -19,9 +19,9 @@ from fusioncim.lib.arith import (
     tree_sum,
 )
 from fusioncim_golden import arith
+from fusioncim_sim.rtl.packing import unpack_vector
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import unpack_vector
 
 
 def split(x, bits, count):

@@ -21,8 +21,8 @@ from fusioncim.build.cache import build_root
 from fusioncim.comparison.ita import ROWS
 from fusioncim_golden.arith import Int
 from fusioncim_sim.gates.gate_level import build_gates, counting, read_activities
+from fusioncim_sim.rtl.packing import pack_vector
 from fusioncim_sim.rtl.runner import run_bench
-from fusioncim_sim.rtl.stream import pack_vector
 from fusioncim_sim.studies.ita.model import BLOCK, ItaHead, attention
 from fusioncim_sim.studies.ita.names import DOT_PRODUCTS
 from fusioncim_sim.studies.ita.sample import SAMPLED, dot_product, own_lengths, wire_loads

@@ -1,0 +1,1 @@
+"""What other flows need beside the Verilog: ports explained, IP-XACT, FuseSoC core, self-checking bench."""
