@@ -77,6 +77,7 @@ SIM = """\
     flow: sim
     flow_options:
       tool: icarus
+      timescale: 1ns/1ps
       iverilog_options: [-g2012]
 """
 

@@ -24,7 +24,7 @@ SOURCED = ("i_tile", "i_q", "i_block", "i_kv")
 
 MEMORY_PINS = {
     **dict.fromkeys(("araddr", "arlen", "arvalid", "arready", "rdata", "rlast", "rvalid", "rready"), ""),
-    **dict.fromkeys(("awaddr", "awvalid", "wdata", "wstrb", "wlast", "wvalid", "bready"), "0"),
+    **dict.fromkeys(("awaddr", "awvalid", "wdata", "wstrb", "wlast", "wvalid", "bready"), "'0"),
     **dict.fromkeys(("awready", "wready", "bvalid"), ""),
 }
 """Ports of the bench's memory, and what they are connected to where an interface only reads."""
