@@ -28,7 +28,6 @@ A component says what its ports mean in `ports`, a sentence for each prefix of p
 import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from amaranth.lib import wiring
@@ -42,6 +41,7 @@ from fusioncim.engine.engine import Engine
 from fusioncim.fpga.self_check import StoredJob
 from fusioncim.integration import ipxact
 from fusioncim.integration.fusesoc import core_file, synth_script
+from fusioncim.integration.options import PLAIN, Integration
 from fusioncim.integration.port_page import macro_shapes, port_page
 from fusioncim.integration.ports import Port, explained, ports_of
 from fusioncim.integration.readme import NAME as README
@@ -49,7 +49,7 @@ from fusioncim.integration.readme import readme
 from fusioncim.integration.testbench import MemoryJob, bench
 from fusioncim.lib.bank import MACRO, SRAM
 from fusioncim.verilog.emit import module_name, used, verilog
-from fusioncim.verilog.prefix import check_prefix, module_names, with_prefix
+from fusioncim.verilog.prefix import module_names, with_prefix
 from fusioncim.verilog.reset import CLOCK, Reset
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
@@ -63,27 +63,6 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 100_000.0
 
 IO_SHARE = 0.3
 """Part of the period that logic outside takes before an input and behind an output."""
-
-
-@dataclass(frozen=True)
-class Integration:
-    """How a design fits into the one around it.
-
-    Members:
-        prefix: in front of the name of every module.
-        reset: kind and level of the reset.
-    """
-
-    prefix: str = ""
-    reset: Reset = Reset.ACTIVE_HIGH_SYNC
-
-    def __post_init__(self) -> None:
-        if self.prefix:
-            check_prefix(self.prefix)
-
-
-PLAIN = Integration()
-"""No prefix, a synchronous reset that is active high."""
 
 
 def deliver(

@@ -14,7 +14,8 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
-from fusioncim.package import chip_files, deliver, engine_files, ports_of
+from fusioncim.integration.ports import ports_of
+from fusioncim.package import chip_files, deliver, engine_files
 from fusioncim.verilog.emit import used, verilog
 from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.config import Config

@@ -20,10 +20,10 @@ SYNTH = """\
 yosys -import
 source edalize_yosys_procs.tcl
 read_files
-synth -top $top -noabc
-check -assert
-tee -o utilization.txt stat
-write_verilog -noattr $name.v
+yosys synth -top $top -noabc
+yosys check -assert
+yosys tee -o utilization.txt stat
+yosys write_verilog -noattr $name.v
 """
 CORE = """\
 CAPI=2:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-from peakrdl_ipxact import IPXACTExporter, Standard
+from peakrdl_ipxact.exporter import IPXACTExporter, Standard
 
 from fusioncim.chip.registers import REGISTER_ADDRESS_BITS, model
 from fusioncim.integration.ports import Port, axi_signal, groups

@@ -27,16 +27,16 @@ SPEAKS = {
 }
 """By kind of a group, and the direction of its first port: what it is, at which level it acts, its handshake."""
 ONE_CLOCK = (
-    f"Every port belongs to the one clock `{CLOCK}`. The design drives its outputs behind a rising edge and samples its "
-    "inputs at the next."
+    f"Every port belongs to the one clock `{CLOCK}`. The design drives its outputs behind a rising edge and samples "
+    "its inputs at the next."
 )
 ENDS = {
     False: "Hold it for at least two rising edges of `{clock}`. It must begin and end in time for `{clock}`, as every "
     "other input: it is timed, and there is no false path.",
     True: "Hold it for at least one period of `{clock}`; it acts even if `{clock}` stands still. Nothing outside has "
     "to make its end synchronous: two registers do, in the module `{top}_reset_synchronizer`. Keep these two next to "
-    "each other, and let no tool retime or copy them. The constraints take the port out of the timing; the paths from the "
-    "second register to the resets inside are timed.",
+    "each other, and let no tool retime or copy them. The constraints take the port out of the timing; the paths from "
+    "the second register to the resets inside are timed.",
 }
 REGISTERS = f"""\
 ## Registers

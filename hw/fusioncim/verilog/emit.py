@@ -19,7 +19,8 @@ from amaranth.lib import wiring
 from fusioncim.build.program import run_program
 from fusioncim.verilog.names import PORT
 from fusioncim.verilog.readable import readable
-from fusioncim.verilog.reset import Reset, ResetPort
+from fusioncim.verilog.reset import Reset
+from fusioncim.verilog.reset_port import ResetPort
 
 
 class Modules:

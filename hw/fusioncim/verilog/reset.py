@@ -12,10 +12,6 @@ inside at the second rising edge after that.
 
 from enum import StrEnum
 
-from amaranth.hdl import ClockDomain, Elaboratable, Module, ResetSignal, Signal
-from amaranth.lib import wiring
-from amaranth.lib.cdc import AsyncFFSynchronizer
-
 CLOCK = "clk"
 """Port of the clock of every module."""
 
@@ -55,33 +51,3 @@ class Reset(StrEnum):
             f"{acts}, asynchronous: it acts at once, without {CLOCK}. It may end at any time: inside it ends at the "
             f"second rising edge of {CLOCK} after that. Registers that only carry data have none."
         )
-
-
-class ResetPort(Elaboratable):
-    """A component as the top of a design, with a reset of that kind.
-
-    Members: the component's, clk, and the reset by the name of its kind.
-    """
-
-    def __init__(self, component: wiring.Component, reset: Reset) -> None:
-        self.component, self.reset = component, reset
-        self.domain = ClockDomain("sync", async_reset=reset.asynchronous)
-        if reset.asynchronous:
-            self.domain.rst.name = "reset"
-        plain = reset == Reset.ACTIVE_HIGH_SYNC
-        ports = {CLOCK: self.domain.clk, reset.port: self.domain.rst if plain else Signal(name=reset.port)}
-        members = component.signature.members
-        self.signature = wiring.Signature({**members, **dict.fromkeys(ports, wiring.In(1))})
-        for name, value in {**{name: getattr(component, name) for name in members}, **ports}.items():
-            setattr(self, name, value)
-
-    def elaborate(self, platform: object) -> Module:
-        m: Module = self.component.elaborate(platform)
-        m.domains.sync = self.domain
-        port = getattr(self, self.reset.port)
-        if self.reset.asynchronous:
-            edge = "pos" if self.reset.level else "neg"
-            m.submodules.reset_synchronizer = AsyncFFSynchronizer(port, ResetSignal(), async_edge=edge)
-        elif not self.reset.level:
-            m.d.comb += ResetSignal().eq(~port)
-        return m

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from fusioncim.integration.options import Integration
+from fusioncim.verilog.reset import Reset
 from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import Config
 from fusioncim_sim.cli.options import Changes, ConfigFile, JsonOut, Preset, choose_chip, choose_config
 from fusioncim_sim.cli.results import Results
 
@@ -37,25 +40,40 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Directory. Default: build/verilog/ and the preset.")
     ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="NAME", help="Put NAME in front of every module's name, and of files named so.")
+    ] = "",
+    reset: Annotated[Reset, typer.Option(help="Level and kind of the reset.")] = Reset.ACTIVE_HIGH_SYNC,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a directory with other or changed files, too.")
     ] = False,
 ) -> None:
-    """Write a chip: Verilog, file list, constraints, FuseSoC core, register map, configuration and manifest.
+    """Write a chip: Verilog, bench, constraints, FuseSoC core, IP-XACT, register map, driver, pages and manifest.
 
-    Example: fusioncim generate --preset tiny --set schedule=sink_first -o build/sink
+    Examples: fusioncim generate --preset tiny --set schedule=sink_first -o build/sink; fusioncim generate --preset tiny
+    --prefix npu_ --reset active-low-async -o build/npu
     """
     from fusioncim.build.workers import run_all
-    from fusioncim.package import chip_files, engine_files
     from fusioncim_sim.files import check_directory, write_directory
 
     chosen = (choose_config if engine else choose_chip)(preset, config, changes)
+    integration = Integration(prefix=prefix, reset=reset)
     output = output or Path("build/verilog") / (config.stem if config else preset or "small")
     if not force:
         check_directory(output)
-    write = partial(chip_files, chosen) if isinstance(chosen, ChipConfig) else partial(engine_files, chosen)
+    write = partial(files_of, chosen, integration)
     (files,) = run_all({"Verilog": write}, jobs=1, title="generate").values()
-    write_directory(output, files, chosen.as_dict())
+    write_directory(output, files, {**chosen.as_dict(), "prefix": prefix, "reset": str(reset)})
     for name, content in files.items():
         if Path(name).parent == Path():
             print(f"{output / name}  {len(content):,} bytes")
+
+
+def files_of(chosen: ChipConfig | Config, integration: Integration) -> dict[str, bytes]:
+    """All files of a chip or an engine, with a bench that runs a small job."""
+    from fusioncim.package import chip_files, engine_files
+    from fusioncim_sim.rtl.small_job import chip_job, engine_job
+
+    if isinstance(chosen, ChipConfig):
+        return chip_files(chosen, integration=integration, job=chip_job(chosen))
+    return engine_files(chosen, integration=integration, job=engine_job(chosen))

@@ -18,6 +18,7 @@ from fusioncim.asic.timing import Timing, analyse
 from fusioncim.build.workers import run_all
 from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
+from fusioncim.integration.ports import ports_of
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 
@@ -85,7 +86,7 @@ def time_design(config: ChipConfig | Config, library: Library, clock_mhz: float,
     library.require_node_of_banks()
     period = period_of(clock_mhz)
     component = component_of(config)
-    ports = delivery.ports_of(component, component.ports)
+    ports = ports_of(component, component.ports)
     design = synthesize(component, library, jobs=jobs)
     sdc = delivery.constraints(design.top, ports, clock_mhz)
     timing: Timing = run_all({"OpenSTA": partial(analyse, design, sdc, period)}, jobs=1, title="timing")["OpenSTA"]

@@ -13,6 +13,7 @@ from fusioncim.asic.opensta import without_wires
 from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.asic.timing import analyse
 from fusioncim.engine.engine import Engine
+from fusioncim.integration.ports import ports_of
 from fusioncim_golden.presets import preset
 
 IO_NS = delivery.IO_SHARE * 2.5
@@ -107,7 +108,7 @@ def test_copies_need_not_be_timed(library, monkeypatch):
     """
     config = preset("tiny").alone()
     component = Engine(config)
-    ports = delivery.ports_of(component, component.ports)
+    ports = ports_of(component, component.ports)
     mapped = synthesize(component, library, jobs=2)
     sdc = delivery.constraints(mapped.top, ports, 400.0)
     pruned = analyse(mapped, sdc, 2.5)

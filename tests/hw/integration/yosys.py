@@ -16,8 +16,10 @@ def commands(script):
     for line in script.read_text(encoding="utf-8").splitlines():
         if line == "read_files":
             yield from (re.sub("[{}]", "", file) for file in files.splitlines())
-        elif line and not line.startswith(("#", "yosys -import", "source ")):
-            yield re.sub(r"\$(\w+)", lambda found: values[found[1]], line)
+        elif line and not line.startswith(("#", "source ")) and line != "yosys -import":
+            # Without `yosys ` in front, Tcl could find a procedure of edalize of that name, such as synth.
+            assert line.startswith("yosys "), line
+            yield re.sub(r"\$(\w+)", lambda found: values[found[1]], line.removeprefix("yosys "))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from fusioncim.asic.timing import analyse
 from fusioncim.build.workers import run_all
 from fusioncim.comparison.table_exponential import TableExponential
 from fusioncim.comparison.taylor_exponential import SEGMENTS, STEPS, TaylorExponential
+from fusioncim.integration.ports import ports_of
 from fusioncim.package import CLOCK_MHZ
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.exponential.error import quality, worst_error
@@ -82,7 +83,7 @@ def mapped(unit: Any, inputs: Mapping[str, Sequence[str]], *, cycles: int) -> di
 def shortest_ns(unit: Any, design: Design) -> float:
     """Shortest clock period by OpenSTA, wires not counted."""
     names = dict.fromkeys((name for name in unit.signature.members), "a port")
-    sdc = delivery.constraints(design.top, delivery.ports_of(unit, names), CLOCK_MHZ)
+    sdc = delivery.constraints(design.top, ports_of(unit, names), CLOCK_MHZ)
     return analyse(design, sdc, 1e3 / CLOCK_MHZ).shortest_ns
 
 

@@ -1,0 +1,37 @@
+"""The top of a design with a reset port of another kind than inside, where it is active high and called rst."""
+
+from amaranth.hdl import ClockDomain, Elaboratable, Module, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import AsyncFFSynchronizer
+
+from fusioncim.verilog.reset import CLOCK, Reset
+
+
+class ResetPort(Elaboratable):
+    """A component as the top of a design, with a reset of that kind.
+
+    Members: the component's, clk, and the reset by the name of its kind.
+    """
+
+    def __init__(self, component: wiring.Component, reset: Reset) -> None:
+        self.component, self.reset = component, reset
+        self.domain = ClockDomain("sync", async_reset=reset.asynchronous)
+        if reset.asynchronous:
+            self.domain.rst.name = "reset"
+        plain = reset == Reset.ACTIVE_HIGH_SYNC
+        ports = {CLOCK: self.domain.clk, reset.port: self.domain.rst if plain else Signal(name=reset.port)}
+        members = component.signature.members
+        self.signature = wiring.Signature({**members, **dict.fromkeys(ports, wiring.In(1))})
+        for name, value in {**{name: getattr(component, name) for name in members}, **ports}.items():
+            setattr(self, name, value)
+
+    def elaborate(self, platform: object) -> Module:
+        m: Module = self.component.elaborate(platform)
+        m.domains.sync = self.domain
+        port = getattr(self, self.reset.port)
+        if self.reset.asynchronous:
+            edge = "pos" if self.reset.level else "neg"
+            m.submodules.reset_synchronizer = AsyncFFSynchronizer(port, ResetSignal(), async_edge=edge)
+        elif not self.reset.level:
+            m.d.comb += ResetSignal().eq(~port)
+        return m
