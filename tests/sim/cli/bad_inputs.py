@@ -188,6 +188,26 @@ def parameters() -> Iterator[Row]:
         yield Row(f"info {change[:20]}", ("info", "--set", change), said)
 
 
+def integrations() -> Iterator[Row]:
+    """Names and resets of a generated design."""
+    for more, said in {
+        (
+            "--prefix",
+            "9npu",
+        ): "the prefix must be letters, digits and underscores, and not begin with a digit, not '9npu'",
+        ("--prefix", "npu-"): "not 'npu-'",
+        ("--prefix", "../npu"): "not '../npu'",
+        ("--prefix", "нпу_"): "the prefix must be letters, digits and underscores",
+        ("--prefix", " "): "not ' '",
+        ("--prefix", LONG): "the prefix must have at most 64 characters, not 300",
+        ("--prefix", "module"): "the prefix must be no keyword of Verilog or SystemVerilog, not module",
+        ("--reset", "low"): "'low' is not one of",
+        ("--reset", "active-low"): "'active-low' is not one of",
+        ("--reset", ""): "'' is not one of",
+    }.items():
+        yield Row(f"generate {' '.join(more)[:30]}", ("generate", *TINY, "-o", "new", *more), said)
+
+
 def configurations() -> Iterator[Row]:
     """Files of parameters, each of another command; and paths that are none, of every command."""
     commands = cycle(CHIP_COMMANDS)
@@ -708,6 +728,7 @@ def surroundings() -> Iterator[Row]:
 ROWS = [
     *(
         *parameters(),
+        *integrations(),
         *configurations(),
         *outputs(),
         *heads(),

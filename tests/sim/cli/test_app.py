@@ -244,11 +244,26 @@ def contents(path):
     return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
+STREAMS = ("i_tile", "i_q", "i_block", "i_kv", "o")
+
+
+def test_names_and_reset_are_chosen(place):
+    result = fusioncim("generate", "--engine", *TINY, "--prefix", "npu_", "--reset", "active-low-sync", "-o", "out")
+    assert result.exit_code == 0, result.output
+    files = contents(place / "out")
+    assert {"npu_engine.v", "npu_sram.v", "npu_engine.core", "npu_engine_tb.sv", "npu_engine.sdc"} <= set(files)
+    assert b"module npu_engine(\n  input wire clk,\n  input wire aresetn,\n" in files["npu_engine.v"]
+    assert b"module npu_fusioncim_sram #(" in files["npu_sram.v"]
+    parameters = json.loads(files["manifest.json"])["parameters"]
+    assert (parameters["prefix"], parameters["reset"]) == ("npu_", "active-low-sync")
+
+
 def test_generated_files_describe_themselves(place):
     result = fusioncim("generate", "--engine", *TINY, "--set", "schedule=sink_first", "--output", "out")
     assert result.exit_code == 0, result.output
     files = contents(place / "out")
-    names = {"engine.v", "sram.v", "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml"}
+    names = {"engine.v", "sram.v", "engine.f", "engine.core", "engine.sdc", "ports.md", "config.toml", "README.md"}
+    names |= {"component.xml", "engine_synth.tcl", "engine_tb.sv", *(f"engine_tb_{port}.hex" for port in STREAMS)}
     assert set(files) == names | {"manifest.json"}
     assert b"\nmodule engine(" in b"\n" + files["engine.v"]
     assert Config(**read_toml(place / "out/config.toml")) == PRESETS["tiny"].alone().override(schedule="sink_first")
@@ -261,7 +276,7 @@ def test_generated_files_describe_themselves(place):
 
 
 def test_a_generated_directory_is_replaced_but_not_when_it_was_changed(place, monkeypatch):
-    def files(chip):
+    def files(chip, **_):
         return {"chip.v": f"// {chip}\n".encode(), "map/a.h": b"a", "config.toml": to_toml(chip.as_dict()).encode()}
 
     monkeypatch.setattr("fusioncim.package.chip_files", files)
