@@ -89,8 +89,7 @@ module @{top}_tb;
     #50 if (@asynchronous) stop(@valids !== @idle, "the reset waits for the clock");
     repeat (4) @@(posedge clk);
     #1 stop(@valids !== @idle, "a valid is high during reset");
-    @reset = 1'b@inactive;
-    repeat (4) @@(posedge clk);
+    @reset = 1'b@inactive; // the job comes at once
 
     read(@id);
     stop(value != @id_value, "the ID is another one");

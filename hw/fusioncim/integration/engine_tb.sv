@@ -42,9 +42,8 @@ module @{top}_tb;
     #50 if (@asynchronous) stop(o__valid !== 1'b0, "the reset waits for the clock");
     repeat (4) @@(posedge clk);
     #1 stop(o__valid !== 1'b0, "a valid is high during reset");
-    @reset = 1'b@inactive;
-    repeat (4) @@(posedge clk);
-    #1 started = 1'b1;
+    @reset = 1'b@inactive; // the job comes at once
+    started = 1'b1;
   end
 
   always @@(posedge clk) begin

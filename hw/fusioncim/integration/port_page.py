@@ -34,9 +34,10 @@ ENDS = {
     False: "Hold it for at least two rising edges of `{clock}`. It must begin and end in time for `{clock}`, as every "
     "other input: it is timed, and there is no false path.",
     True: "Hold it for at least one period of `{clock}`; it acts even if `{clock}` stands still. Nothing outside has "
-    "to make its end synchronous: two registers do, in the module `{top}_reset_synchronizer`. Keep these two next to "
-    "each other, and let no tool retime or copy them. The constraints take the port out of the timing; the paths from "
-    "the second register to the resets inside are timed.",
+    "to make its end synchronous: two registers do, in the module `{top}_reset_synchronizer`. Until they have, no "
+    "`ready` of the design is 1, so that nothing is lost that comes too early. Keep these two next to each other, and "
+    "let no tool retime or copy them. The constraints take the port out of the timing; the paths from the second "
+    "register to the resets inside are timed.",
 }
 REGISTERS = f"""\
 ## Registers

@@ -7,7 +7,7 @@
     active-low-async    aresetn    at once when aresetn becomes 0
 
 An asynchronous reset may end at any time: two registers behind its port, the module `TOP_reset_synchronizer`, end it
-inside at the second rising edge after that.
+inside at the second rising edge after that. Until then the design takes nothing.
 """
 
 from enum import StrEnum
