@@ -13,7 +13,7 @@ CHIPS = {
     "1024-bit bus": PRESETS["paper"].override(bus_bits=1024),
     "40-bit addresses": TINY.override(address_bits=40),
     "slopes": TINY.override(alibi=True),
-    "token scales": TINY.override(token_scale_bits=8, update_rank=4),
+    "token scales": TINY.override(token_scale_bits=8, update_rank=4, columns=32),
 }
 
 
