@@ -28,11 +28,11 @@ COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.regis
 # Packages that pyproject.toml asks for, beside those that every command imports. What runs in a process of its own, as
 # Yosys does, does not count.
 ALWAYS = {"numpy", "pygments", "rich", "typer"}
-CHIP = {"amaranth", "peakrdl-cheader", "peakrdl-python", "systemrdl-compiler"}
+CHIP = {"amaranth", "peakrdl-cheader", "peakrdl-ipxact", "peakrdl-python", "systemrdl-compiler"}
 BASE = {
     ("--version",): set(),
     ("info",): set(),
-    ("generate", "--preset", "tiny"): CHIP | {"peakrdl-ipxact", "peakrdl-markdown"},
+    ("generate", "--preset", "tiny"): CHIP | {"peakrdl-markdown"},
     ("evaluate", "--tokens", "64", "--layers", "1"): CHIP,
     ("report", "report.html"): CHIP | {"matplotlib"},
     ("simulate", "heads.npz", *TINY, "--simulator", "golden"): set(),
