@@ -1,6 +1,7 @@
 """The FuseSoC core: every target runs, and one that should fail does."""
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.hw.integration.delivered import CHIP, ENGINE, delivered, fusesoc, written
@@ -22,6 +23,13 @@ def ran(tmp_path):
         return done.returncode, done.stdout + done.stderr, tmp_path / "home" / "work"
 
     return run
+
+
+def test_the_pages_name_these_commands():
+    commands = re.findall(r"(?m)^fusesoc .*$", delivered(*DESIGNS["npu_chip"])["README.md"].decode())
+    assert len(commands) == 3
+    page = (Path(__file__).parents[3] / "docs/integration.md").read_text(encoding="utf-8")
+    assert commands == re.findall(r"`(fusesoc .*?)`", page)
 
 
 @pytest.mark.parametrize(("top", "target"), [("engine", "default"), ("npu_chip", "lint")])
