@@ -1,8 +1,10 @@
 """FuseSoC core, CAPI 2: targets to lint, to simulate and to synthesize the design.
 
-fusesoc run fusioncim::TOP                  lint, by Verilator
-fusesoc run --target=sim fusioncim::TOP     the self-checking bench, by Icarus Verilog
-fusesoc run --target=synth fusioncim::TOP   to gates of no library, by Yosys
+    fusesoc run fusioncim::TOP                  lint, by Verilator
+    fusesoc run --target=sim fusioncim::TOP     the self-checking bench, by Icarus Verilog
+    fusesoc run --target=synth fusioncim::TOP   to gates of no library, by Yosys
+
+Each tool must be on the path; Yosys with Tcl.
 """
 
 from collections.abc import Sequence
