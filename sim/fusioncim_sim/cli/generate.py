@@ -51,7 +51,7 @@ def generate(
     """Write a chip: Verilog, bench, constraints, FuseSoC core, IP-XACT, register map, driver, pages and manifest.
 
     Examples: fusioncim generate --preset tiny --set schedule=sink_first -o build/sink; fusioncim generate --preset tiny
-    --prefix npu_ --reset active-low-async -o build/npu
+    --engine --prefix npu_ --reset active-low-async -o build/npu
     """
     from fusioncim.build.workers import run_all
     from fusioncim_sim.files import check_directory, write_directory
