@@ -12,9 +12,9 @@ from fusioncim_golden.op_cim import update
 from fusioncim_golden.presets import preset
 from fusioncim_golden.softmax import Update
 from fusioncim_sim.rtl.case import case
+from fusioncim_sim.rtl.packing import unpack_vector
 from fusioncim_sim.rtl.replay import play
 from fusioncim_sim.rtl.runner import run
-from fusioncim_sim.rtl.stream import unpack_vector
 from fusioncim_sim.studies.freeze.op_rows import PlayedBlock, column_table
 
 UNITS = {"gated": OpCimRow, "open": OpenRow}

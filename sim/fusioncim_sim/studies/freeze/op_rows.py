@@ -9,7 +9,7 @@ from fusioncim.engine.op_cim import choice_layout, group_size, row_command_layou
 from fusioncim_golden.arith import Int
 from fusioncim_golden.config import Config
 from fusioncim_golden.softmax import Update
-from fusioncim_sim.rtl.stream import pack
+from fusioncim_sim.rtl.packing import pack
 
 Table = dict[str, list[str]]
 
