@@ -63,12 +63,15 @@ class Arc:
         related: the input that causes it.
         unate: positive_unate, negative_unate or non_unate.
         rise, fall: transition over that of the input and load, by the edge of the output.
+        delay_rise, delay_fall: from the input to the output, over the same.
     """
 
     related: str
     unate: str
     rise: Table | None
     fall: Table | None
+    delay_rise: Table | None = None
+    delay_fall: Table | None = None
 
 
 @dataclass(frozen=True)

