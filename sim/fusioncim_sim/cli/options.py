@@ -64,6 +64,9 @@ Node = Annotated[
 ]
 OneEngine = Annotated[bool, typer.Option("--engine", help="One engine with stream ports, no chip.")]
 ClockMhz = Annotated[float, typer.Option(help="Clock frequency, 0.001 to 100,000 MHz.")]
+WireFfUm = Annotated[
+    float | None, typer.Option(help="Capacitance of wires, fF per um; 0.09 to 0.18 in the sources. Default: 0.1.")
+]
 Processes = Annotated[
     int | None, typer.Option("--jobs", min=1, max=MOST_JOBS, help="Modules mapped at a time. Default: one per core.")
 ]

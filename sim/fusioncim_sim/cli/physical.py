@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fusioncim_golden.chip_config import ChipConfig
+from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.cli.options import (
     HEADS,
@@ -19,6 +21,7 @@ from fusioncim_sim.cli.options import (
     OneEngine,
     Preset,
     Processes,
+    WireFfUm,
     choose,
     choose_chip,
     choose_config,
@@ -78,14 +81,19 @@ def timing(
     liberty: Liberty = None,
     node: Node = None,
     clock_mhz: ClockMhz = 400.0,
+    wires: Annotated[
+        bool, typer.Option("--wires", help="Place the engine, buffer its wires, and time it with them (minutes).")
+    ] = False,
+    wire_ff_um: WireFfUm = None,
     jobs: Processes = None,
     json_out: JsonOut = None,
 ) -> None:
     """Time a mapped chip with OpenSTA: slowest path of every module, highest frequency.
 
-    Exit status 1 if the clock frequency is not reached.
+    With --wires, an engine: without its wires, with them, and with buffers that are placed for them. Exit status 1 if
+    the clock frequency is not reached.
 
-    Example: fusioncim timing --preset tiny --engine --clock-mhz 500
+    Example: fusioncim timing --preset tiny --engine --clock-mhz 500 --wires
     """
     from fusioncim.asic.opensta import require_sta
     from fusioncim.asic.synthesis.synth import require_pyosys
@@ -95,13 +103,57 @@ def timing(
 
     chosen = (choose_config if engine else choose_chip)(preset, config, changes)
     period_of(clock_mhz)
+    check_wires(wires, wire_ff_um)
+    if wires and isinstance(chosen, ChipConfig):
+        raise InputError("--wires must come with --engine: a chip is not placed")
     require_sta()
     require_pyosys()
+    if wires and isinstance(chosen, Config):
+        _placed_timing(chosen, liberty, node, clock_mhz, wire_ff_um, jobs, json_out)
+        return
     results = Results(json_out, "library", "modules", "shortest_period_ns")
     library = read_library(liberty, node)
     timed = time_design(chosen, library, clock_mhz, jobs or cores())
     timing_page(results.console, timed, library)
     results.write(timing_figures(timed, chosen, library))
+    if not timed.reached:
+        raise typer.Exit(1)
+
+
+def check_wires(wires: bool, wire_ff_um: float | None) -> None:
+    """Refuse a capacitance of wires that is out of range, or that nothing has."""
+    from fusioncim.asic.placement.wires import check_ff_um
+
+    if wire_ff_um is not None:
+        check_ff_um(wire_ff_um)
+        if not wires:
+            raise InputError("--wire-ff-um must come with --wires")
+
+
+def _placed_timing(
+    config: Config,
+    liberty: Path | None,
+    node: int | None,
+    clock_mhz: float,
+    wire_ff_um: float | None,
+    jobs: int | None,
+    json_out: Path | None,
+) -> None:
+    """Time a placed engine."""
+    from fusioncim.asic.placement.placer import require_placer
+    from fusioncim.asic.placement.wires import FF_UM
+    from fusioncim.build.workers import cores
+    from fusioncim_sim.gates.asic_figures import read_library
+    from fusioncim_sim.gates.placed_figures import BUFFERS, placed_figures, time_placed
+    from fusioncim_sim.screen.asic import placed_page
+
+    require_placer()
+    results = Results(json_out, "library", "paths", "buffers", "shortest_period_ns")
+    library = read_library(liberty, node)
+    timed = time_placed(config, library, clock_mhz, FF_UM if wire_ff_um is None else wire_ff_um, jobs or cores())
+    figures = placed_figures(timed, config, library)
+    placed_page(results.console, timed.timings[BUFFERS].report, figures)
+    results.write(figures)
     if not timed.reached:
         raise typer.Exit(1)
 
@@ -124,9 +176,7 @@ def power(
     ] = None,
     clock_mhz: ClockMhz = 400.0,
     wires: Annotated[bool, typer.Option("--wires", help="Place the engine, and count its wires (minutes).")] = False,
-    wire_ff_um: Annotated[
-        float | None, typer.Option(help="Capacitance of wires, fF per um; 0.09 to 0.18 in the sources. Default: 0.1.")
-    ] = None,
+    wire_ff_um: WireFfUm = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Directory for the figures, and a picture of the placement.")
     ] = None,
@@ -143,7 +193,7 @@ def power(
     """
     from fusioncim.asic.opensta import require_sta
     from fusioncim.asic.placement.placer import require_placer
-    from fusioncim.asic.placement.wires import FF_UM, check_ff_um
+    from fusioncim.asic.placement.wires import FF_UM
     from fusioncim.asic.synthesis.synth import require_pyosys
     from fusioncim.build.workers import cores
     from fusioncim_sim.files import check_directory, to_json, write_directory
@@ -163,10 +213,7 @@ def power(
         return
     chosen = choose_config(preset, config, changes)
     period = period_of(clock_mhz)
-    if wire_ff_um is not None:
-        check_ff_um(wire_ff_um)
-        if not wires:
-            raise InputError("--wire-ff-um must come with --wires")
+    check_wires(wires, wire_ff_um)
     if files:
         heads = tile_heads(chosen, load_heads(files, chosen, axes=axes), head or ())
         models = [", ".join(file.name for file in files)] * len(heads)

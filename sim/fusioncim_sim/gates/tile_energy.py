@@ -18,20 +18,18 @@ from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.delays import delays
 from fusioncim.asic.netlist.mapped_design import Design
 from fusioncim.asic.netlist.net_delays import Delays
-from fusioncim.asic.netlist.netlist import Flat, flatten
-from fusioncim.asic.placement.floor_plan import place_design
+from fusioncim.asic.netlist.netlist import Flat
 from fusioncim.asic.placement.placer import require_placer
 from fusioncim.asic.placement.wires import FF_UM, Wires, check_ff_um, wires_of
 from fusioncim.asic.power.activity import Activity
 from fusioncim.asic.power.power import Energy, PowerModel
-from fusioncim.asic.synthesis.synth import synthesize
 from fusioncim.build.workers import run_all
-from fusioncim.engine.engine import Engine
 from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
 from fusioncim_golden.job import widened
 from fusioncim_golden.quantize import Heads, quantize
 from fusioncim_golden.schedule import Job
+from fusioncim_sim.gates.engine_placement import engine_placement, mapped_engine
 from fusioncim_sim.gates.gate_level import simulate_gates
 from fusioncim_sim.gates.units import UNITS, unit_of
 from fusioncim_sim.gates.wire_classes import by_class
@@ -149,9 +147,11 @@ def run_job(
 ) -> TileResult:
     """Map an engine and run a job on it.
 
-    names: of the heads. columns: those that are not all zeros; default: all. wires: of the engine (`engine_wires`).
+    names: of the heads. columns: those that are not all zeros; default: all. wires: of the engine (`engine_wires`); the
+    netlist of their placement is what runs.
     """
     design, flat = _mapped(config, library, jobs)
+    flat = wires.placement.flat if wires else flat
     name, capacitance = f"{len(flat.cells):,} cells", wires.capacitance(library) if wires else None
     # `run_all` shows how long it takes.
     timed: Delays = run_all({name: partial(delays, flat, library, capacitance)}, jobs=1, title="delays")[name]
@@ -180,16 +180,13 @@ def engine_wires(config: Config, library: Library, ff_um: float = FF_UM, *, jobs
     """Map an engine and place it: its wires."""
     require_placer()
     check_ff_um(ff_um)
-    design, flat = _mapped(config, library, jobs)
-    placement = place_design({name: design.netlist(name) for name in design.order}, flat, library, jobs=jobs)
-    return wires_of(placement, library, ff_um)
+    library.require_power()
+    return wires_of(engine_placement(config, library, jobs), library, ff_um)
 
 
 def _mapped(config: Config, library: Library, jobs: int) -> tuple[Design, Flat]:
     library.require_power()
-    library.require_node_of_banks()
-    design = synthesize(Engine(config), library, jobs=jobs)
-    return design, flatten({name: design.netlist(name) for name in design.order}, design.top)
+    return mapped_engine(config, library, jobs)
 
 
 def _model(flat: Flat, library: Library, wires: Wires | None) -> PowerModel:

@@ -1,4 +1,4 @@
-"""The pages of `fusioncim synth` and `fusioncim timing`: area by module, the slowest paths."""
+"""The pages of `fusioncim synth` and `fusioncim timing`: area by module, slowest paths, those of a placed engine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -74,3 +74,30 @@ def timing_page(console: Console, timing: Timing, library: Library) -> None:
             f"unreachable: {asked:g} MHz; {timing.top} reaches {timing.frequency_mhz:,.1f} MHz", soft_wrap=True
         )
     warn(console, fallbacks(library))
+
+
+def placed_page(console: Console, report: str, figures: Mapping[str, Any]) -> None:
+    """A placed engine without wires, with them, and with buffers for them; the report of the last; the buffers."""
+    grid = table("engine", "shortest\nperiod ns", "MHz", "slowest path")
+    grid.columns[3].justify = "left"
+    for name, each in figures["paths"].items():
+        way = f"{each['start']}\nto {each['end']}"
+        grid.add_row(name, f"{each['shortest_ns']:.3f}", f"{each['frequency_mhz']:,.0f}", way)
+    console.print(grid)
+    console.print(report, soft_wrap=True)
+    before, after = (sum(figures["buffers"][name].values()) for name in ("of_synthesis", "by_place"))
+    areas = figures["buffers"]["cells_um2"]
+    console.print(
+        f"\n{after:,} buffers by place instead of {before:,} of synthesis, {figures['buffers']['other_strength']:,} "
+        f"cells of another strength: {areas[1]:,.0f} um2 of cells instead of {areas[0]:,.0f}, "
+        f"{areas[1] / areas[0] - 1:+.1%}.\nWires: {figures['wire_ff_um']:g} fF and {figures['wire_ohm_um']:g} ohm "
+        "per um. One corner, ideal clock, no routing; buffers are not legalized.",
+        soft_wrap=True,
+    )
+    if not figures["reached"]:
+        console.print(
+            f"unreachable: {1000 / figures['period_ns']:g} MHz; the engine reaches "
+            f"{1000 / figures['shortest_period_ns']:,.1f} MHz",
+            soft_wrap=True,
+        )
+    warn(console, figures["fallbacks"])

@@ -526,6 +526,14 @@ def numbers() -> Iterator[Row]:
     }.items():
         yield Row(f"power {' '.join(more)}", ("power", *more), said)
     for more, said in {
+        ("--wires",): "--wires must come with --engine: a chip is not placed",
+        ("--engine", "--wire-ff-um", "0.1"): "must come with --wires",
+        ("--engine", "--wires", "--wire-ff-um", "0"): "from 0.01 to 1 fF per um, not 0",
+        ("--engine", "--wires", "--wire-ff-um", "nan"): "from 0.01 to 1 fF per um, not nan",
+        ("--engine", "--wires", "--wire-ff-um", "much"): "--wire-ff-um",
+    }.items():
+        yield Row(f"timing {' '.join(more)}", ("timing", *more), said)
+    for more, said in {
         ("--board", "arty"): "board must be one of",
         ("--board", ""): "board must be one of",
         ("--set", "rows=x"): "rows must be of type int",
@@ -544,7 +552,8 @@ def numbers() -> Iterator[Row]:
         ("weather",): "subject must be one of",
         ("accuracy", "weather"): "not weather",
         ("",): "subject must be one of",
-        ("timing", "--part", "a"): "not of timing",
+        ("rescales", "--part", "a"): "not of rescales",
+        ("timing", "--part", "a"): "part must be one of presets, wires, not a",
         ("tables", "--part", "a"): "not of tables",
         ("accuracy", "--jobs", "0"): "--jobs",
         ("accuracy", "tables", "--source", "full"): "not of accuracy tables",

@@ -132,7 +132,7 @@ BAD_ARGUMENTS = {
     "measurements onto a file": (("measure", "accuracy", "--output", "good.toml"), "good.toml"),
     "measuring something unknown": (("measure", "weather"), "not weather"),
     "a source for what reads none": (("measure", "timing", "--source", "full"), "not of timing"),
-    "a part of what has none": (("measure", "timing", "--part", "a"), "not of timing"),
+    "a part of what has none": (("measure", "accuracy", "--part", "a"), "not of accuracy"),
     "capture onto another file": (("capture", "other.npz"), "other.npz"),
     "capture without .npz": (("capture", "heads.txt"), "heads.txt"),
 }
@@ -335,6 +335,7 @@ NUMBERS = {
     "explore --axis rows=64": ("--tokens", "--limit", "--jobs"),
     "synth": ("--jobs", "--node"),
     "timing": ("--jobs", "--node", "--clock-mhz"),
+    "timing --engine --wires": ("--wire-ff-um",),
     "power": ("--jobs", "--node", "--clock-mhz", "--tokens"),
     "power --wires": ("--wire-ff-um",),
     "fpga": ("--clock-mhz", "--tokens"),
