@@ -85,7 +85,12 @@ SUBJECTS: Mapping[str, Subject] = {
         extra="place,sim,synth",
         source="the folder with the clones ITA and common_cells",
     ),
-    "timing": Subject(about="all presets against the clock", time="minutes", extra="synth"),
+    "timing": Subject(
+        about="all presets against the clock, engines of the published chip with their wires",
+        time="half an hour",
+        extra="place,sim,synth",
+        parts="presets or wires",
+    ),
     "calibration": Subject(
         about="counters of the RTL, to which the model behind evaluate is held", time="minutes", extra="sim"
     ),
