@@ -6,8 +6,7 @@ they have, and their nets a tree, and a driver, at a lower price. A late gate th
 drives it and what waits for it moves there, unless it is in a row of an array. Clocks keep their own trees.
 """
 
-import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +14,14 @@ import numpy as np
 
 from fusioncim.asic.cells.cell_library import Library
 from fusioncim.asic.cells.drive import Drive, buffers_of, drive_of, is_buffer, strengths
-from fusioncim.asic.cells.table_lookup import Floats, Ints
+from fusioncim.asic.cells.table_lookup import Floats
 from fusioncim.asic.memory.memory_technology import LOAD_FF, OUTPUT_NS_FF
 from fusioncim.asic.placement.buffer_tree import WireRC, buffer_tree
+from fusioncim.asic.placement.late_gates import move_late_gates
 from fusioncim.asic.placement.net_tree import net_tree
-from fusioncim.asic.placement.objects import ROW_UM, SITE_UM
-from fusioncim.asic.placement.placed_pins import PlacedPins, placed_pins
+from fusioncim.asic.placement.nets import Net, nets_of
+from fusioncim.asic.placement.objects import ROW_UM
+from fusioncim.asic.placement.placed_pins import placed_pins
 from fusioncim.asic.placement.placement import Placement
 from fusioncim.asic.placement.rebuffer import NetBuffers, with_buffers, without_buffers
 from fusioncim.asic.placement.steiner import net_lengths
@@ -35,14 +36,6 @@ PORT = Drive(0.0, 0.0005, PORT_FF)
 BANK = Drive(0.0, OUTPUT_NS_FF, LOAD_FF)
 BEFORE_NS_FF = 0.002
 """What a larger input of a driver costs before it: the delay of most cells of the weakest strength."""
-LATE_NS = 0.05
-"""What a pin may have more of time than its net, and be waited for."""
-ROW = re.compile(r"(?:row|lane)_\d+")
-"""Names of the rows of arrays."""
-AWAY_UM = 20.0
-"""By which a gate is off its way before it moves."""
-PASSES = 4
-"""Over late gates, as those before and behind a gate move too."""
 PRICES = (0.03, 0.001, 0.0005, 0.0003)
 """In ns per um2: of the first trees, and of those in each round."""
 MARGIN_NS = 0.1
@@ -72,14 +65,6 @@ class Repaired:
     worst_ns: Sequence[float]
 
 
-@dataclass(frozen=True)
-class Net:
-    """A net: its driver's pin, and bundles of pins that stay together, as numbers."""
-
-    driver: int
-    pins: list[list[int]]
-
-
 class _Repair:
     def __init__(self, placement: Placement, library: Library, wire: WireRC) -> None:
         self.library, self.wire = library, wire
@@ -90,9 +75,7 @@ class _Repair:
         self.strengths = strengths(library)
         self.parts = self.base.flat.cells
         self.trees: dict[int, NetBuffers] = {}
-        self.kinds: dict[int, str] = {}
         self.of_net: dict[int, str] = {}
-        self.moved: set[int] = set()
         self.choices: dict[tuple[str, str], list[tuple[str, Drive, float]]] = {}
 
     def needy(self) -> list[int]:
@@ -146,8 +129,7 @@ class _Repair:
             part = int(self.pins.part[self.nets[number].driver])
             if kind and self.library.cells[kind].area >= self.library.cells[kinds.get(part, kind)].area:
                 kinds[part] = kind
-        self.kinds = {part: kind for part, kind in kinds.items() if kind != self.parts[part][1].kind}
-        return with_buffers(self.base, self.library, self.pins, list(self.trees.values()), self.kinds)
+        return with_buffers(self.base, self.library, self.pins, list(self.trees.values()), kinds)
 
     def late(self, found: Slacks, added: int) -> dict[int, list[float]]:
         """Nets on late paths, and when each bundle of their pins must be reached after the driver begins.
@@ -158,7 +140,8 @@ class _Repair:
         at = np.arange(len(self.pins.part))
         at[inner:] += added
         slack, arrival = found.slack[at], found.arrival[at]
-        touched = np.isin(self.pins.part, list(self.move(slack)))
+        moved = move_late_gates(self.base, self.pins, self.nets, self.library, slack, MARGIN_NS)
+        touched = np.isin(self.pins.part, list(moved))
         nets = {}
         for number in np.unique(self.pins.net[(slack < MARGIN_NS) | touched]).tolist():
             net = self.nets.get(number)
@@ -170,42 +153,6 @@ class _Repair:
             due = [float(min(arrival[pin] + slack[pin] for pin in bundle) - begin) for bundle in net.pins]
             nets[number] = [min(each, 1e3) for each in due]
         return nets
-
-    def move(self, slack: Floats) -> set[int]:
-        """Move late gates into the box around what drives them and what is late behind them; their numbers."""
-        pins = self.pins
-        late = [n for n in np.unique(pins.part[slack < MARGIN_NS]).tolist() if self.movable(n)]
-        own = _pins_of(pins, late)
-        moved = set()
-        for _ in range(PASSES):
-            for n in late:
-                inputs, outputs = (own[n][pins.drives[own[n]] == way] for way in (False, True))
-                before = self.nets[int(pins.net[inputs[slack[inputs].argmin()]])].driver
-                behind = [pin for out in outputs.tolist() for bundle in self.nets[int(pins.net[out])].pins
-                          for pin in bundle if slack[pin] < slack[out] + LATE_NS]  # fmt: skip
-                around = [before, *behind]
-                x = float(np.clip(pins.x[own[n][0]], pins.x[around].min(), pins.x[around].max()))
-                y = float(np.clip(pins.y[own[n][0]], pins.y[around].min(), pins.y[around].max()))
-                if abs(x - pins.x[own[n][0]]) + abs(y - pins.y[own[n][0]]) > AWAY_UM:
-                    pins.x[own[n]], pins.y[own[n]] = x, y
-                    moved.add(n)
-        for n in moved:
-            at = int(own[n][0])
-            self.base.x[n] = round(float(pins.x[at]) / SITE_UM - self.base.objects.width[n] / 2)
-            self.base.y[n] = round(float(pins.y[at]) / ROW_UM - 0.5)
-        self.moved |= moved
-        return moved
-
-    def movable(self, part: int) -> bool:
-        """Whether a part is a gate outside of the rows of arrays, with pins that all have nets."""
-        if not 0 <= part < len(self.parts):
-            return False
-        path, cell = self.parts[part]
-        if path[:1] and path[0] in self.base.arrays and len(path) > 1 and ROW.fullmatch(path[1]):
-            return False
-        kind = self.library.cells[cell.kind]
-        nets = [net for name in (*kind.inputs, *kind.outputs) for net in cell.pins.get(name, ())]
-        return kind.kind == "comb" and bool(kind.inputs) and all(net in self.nets for net in nets)
 
 
 def repaired(
@@ -225,54 +172,36 @@ def repaired(
         worst.append(round(float(np.min(found.slack[np.isfinite(found.slack)])), 4))
         if best is None or worst[-1] > best[0]:
             best = worst[-1], now, length
-        late = work.late(found, len(pins.part) - len(work.pins.part))
-        if price is None or not late:
+        if price is None or worst[-1] >= MARGIN_NS:
             break
-        for net, due in late.items():
+        for net, due in work.late(found, len(pins.part) - len(work.pins.part)).items():
             work.solve(net, due, price)
     assert best is not None
-    return _summary(placement, work, best[1], best[2], worst, library)
-
-
-def _pins_of(pins: PlacedPins, parts: Sequence[int]) -> dict[int, Ints]:
-    """Numbers of the pins of parts."""
-    order = np.argsort(pins.part, kind="stable")
-    first, last = (np.searchsorted(pins.part[order], parts, side) for side in ("left", "right"))
-    return {part: order[a:b] for part, a, b in zip(parts, first.tolist(), last.tolist(), strict=True)}
-
-
-def nets_of(pins: PlacedPins, nets: int) -> dict[int, Net]:
-    """The nets that something drives. A pin without a wire stays with the nearest one, across, that has one."""
-    order, first = pins.by_net(nets)
-    found = {}
-    for net in np.flatnonzero(np.diff(first) > 1).tolist():
-        driver, *sinks = order[first[net] : first[net + 1]].tolist()
-        if not pins.drives[driver]:
-            continue
-        wired = [pin for pin in sinks if pins.wired[pin]]
-        if len(wired) in (0, len(sinks)):
-            found[net] = Net(driver, [[pin] for pin in sinks])
-            continue
-        bundles = {pin: [pin] for pin in wired}
-        for pin in sinks:
-            if not pins.wired[pin]:
-                bundles[min(wired, key=lambda each: abs(pins.x[each] - pins.x[pin]))].append(pin)
-        found[net] = Net(driver, list(bundles.values()))
-    return found
+    return _summary(placement, without_buffers(placement, library), best[1], best[2], worst, library)
 
 
 def _summary(
-    before: Placement, work: _Repair, after: Placement, length: Floats, worst: Sequence[float], library: Library
+    before: Placement, base: Placement, after: Placement, length: Floats, worst: Sequence[float], library: Library
 ) -> Repaired:
+    """base: what was before without buffers."""
+
     def area(placement: Placement) -> float:
         return round(sum(library.cells[part.kind].area for _, part in placement.flat.cells), 3)
 
     def buffers(placement: Placement) -> dict[str, int]:
-        count: dict[str, int] = defaultdict(int)
-        for _, part in placement.flat.cells:
-            if is_buffer(library.cells[part.kind]):
-                count[part.kind] += 1
-        return dict(sorted(count.items()))
+        kinds = Counter(part.kind for _, part in placement.flat.cells)
+        return {kind: count for kind, count in sorted(kinds.items()) if is_buffer(library.cells[kind])}
 
-    areas = area(before), area(after)
-    return Repaired(after, length, buffers(before), buffers(after), len(work.kinds), len(work.moved), areas, worst)
+    own = np.arange(len(base.flat.cells))
+    (x0, y0), (x1, y1) = base.middles(own), after.middles(own)
+    pairs = zip(base.flat.cells, after.flat.cells, strict=False)
+    return Repaired(
+        after,
+        length,
+        buffers(before),
+        buffers(after),
+        sum(a.kind != b.kind for (_, a), (_, b) in pairs),
+        int((np.abs(x1 - x0) + np.abs(y1 - y0) > ROW_UM).sum()),
+        (area(before), area(after)),
+        worst,
+    )

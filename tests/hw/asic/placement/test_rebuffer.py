@@ -5,11 +5,11 @@ import pytest
 
 from fusioncim.asic.netlist.netlist import Flat, Part
 from fusioncim.asic.placement.buffer_tree import BufferTree
+from fusioncim.asic.placement.nets import nets_of
 from fusioncim.asic.placement.objects import ROW_UM, SITE_UM, objects_of
 from fusioncim.asic.placement.placed_pins import placed_pins
 from fusioncim.asic.placement.placement import Placement
 from fusioncim.asic.placement.rebuffer import NetBuffers, with_buffers, without_buffers
-from fusioncim.asic.placement.repair import nets_of
 
 LINE = 4
 """Net of a bit line."""
