@@ -86,7 +86,7 @@ def wires_table(timing: Stored) -> str:
         ("engine of `paper`", "shortest period, ns", "highest clock, MHz", "slowest path"),
         ("---", "---:", "---:", "---"),
     ]
-    for name, one in timing["wires"].items():
+    for name, one in sorted(timing["wires"].items(), key=lambda each: int(each[0])):
         for what, path in one["paths"].items():
             way = " to ".join(f"`{_unit(path[end])}`" for end in ("start", "end"))
             rows.append((f"{name} rows, {what}", f"{path['shortest_ns']:.3f}", f"{path['frequency_mhz']:.0f}", way))
@@ -100,7 +100,7 @@ def buffers_table(timing: Stored) -> str:
          "pins and wires, pF", "energy, fJ per MAC"),
         ("---", "---:", "---:", "---:", "---:", "---:", "---:", "---:"),
     ]  # fmt: skip
-    for name, one in timing["wires"].items():
+    for name, one in sorted(timing["wires"].items(), key=lambda each: int(each[0])):
         buffers = one["buffers"]
         before, after = buffers["cells_um2"]
         old, new = (f"{sum(buffers[kind].values()):,}" for kind in ("of_synthesis", "by_place"))
