@@ -8,19 +8,21 @@ PYTEST_ARGS ?=
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
+DOCS_TESTS := tests/docs
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 LLM_STAMP := $(VENV)/.set-up-llm
 FPGA_STAMP := $(VENV)/.set-up-fpga
+DOCS_STAMP := $(VENV)/.set-up-docs
 
 # Nothing but the locked packages in .venv may be imported.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-docs docs measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +31,7 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS:%=--ignore %) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS:%=--ignore %) $(DOCS_TESTS:%=--ignore %) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
@@ -42,6 +44,13 @@ test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and 
 
 test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make test takes a part of it
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_bad_inputs.py $(PYTEST_ARGS)
+
+docs: $(DOCS_STAMP) ## Install Sphinx, and build the site in build/docs/html; a warning is an error
+	@$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
+	@echo "open build/docs/html/index.html"
+
+test-docs: docs ## Check every link of the built site, and its notebooks
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(DOCS_TESTS) $(PYTEST_ARGS)
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure
@@ -70,5 +79,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
-$(LLM_STAMP) $(FPGA_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
+$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
 	@setup/set-up-extra $@ $*

@@ -14,7 +14,7 @@ from fusioncim_sim.cli.app import app
 ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "constraints/README.md",
     ROOT / "sim/fusioncim_sim/heads/data/README.md",
 ]
@@ -23,6 +23,8 @@ TOP = ("golden", "hw", "sim", "tests", "docs", "measurements", "constraints", "s
 SUFFIXES = "py|pyi|c|h|v|rdl|md|json|npz|txt|xz|png|toml|pcf|lpf"
 ELSEWHERE = {"config.json", "OUT.npz", "npu_sram.v", "ports.md"}
 """Files of a user, and of `fusioncim generate`, that a page names."""
+ELSEWHERE = {"config.json", "manifest.json", "OUT.npz"}
+"""Files of a user, or that a command writes, that a page names."""
 PLACEHOLDER = re.compile(r"\b(NAME|BOARD)\b")
 PACKAGES = {"fusioncim_golden": "golden", "fusioncim": "hw", "fusioncim_sim": "sim"}
 """Where the packages are."""

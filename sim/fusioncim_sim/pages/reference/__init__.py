@@ -1,0 +1,1 @@
+"""The reference of the site, made from the code that it describes."""
