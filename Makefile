@@ -16,13 +16,14 @@ STAMP := $(VENV)/.set-up
 LLM_STAMP := $(VENV)/.set-up-llm
 FPGA_STAMP := $(VENV)/.set-up-fpga
 DOCS_STAMP := $(VENV)/.set-up-docs
+RELEASE_STAMP := $(VENV)/.set-up-release
 
 # Nothing but the locked packages in .venv may be imported.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-docs docs measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-docs docs release measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +53,11 @@ docs: $(DOCS_STAMP) ## Install Sphinx, and build the site in build/docs/html; a 
 test-docs: docs ## Check every link of the built site, and its notebooks
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(DOCS_TESTS) $(PYTEST_ARGS)
 
+release: $(RELEASE_STAMP) ## Build wheel and sdist in dist, and check them
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@$(BIN)/python -m twine check --strict dist/*
+
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure
 
@@ -79,5 +85,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
-$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
+$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP) $(RELEASE_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
 	@setup/set-up-extra $@ $*

@@ -1,4 +1,4 @@
-"""The tables of the documentation, from the stored figures.
+"""The tables and pictures of the documentation, from the stored figures.
 
 A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; `fusioncim measure tables` writes all of them
 again, and the tests hold them to measurements/*.json.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.pages.pictures import write_pictures
 from fusioncim_sim.studies.registry import pages
 
 Table = Callable[[Path], str]
@@ -35,10 +36,11 @@ def marked(text: str) -> set[str]:
 
 
 def write_tables(measurements: Path) -> None:
-    """Fill the pages of the repository that the directory `measurements` is in."""
+    """Fill the pages of the repository that the directory `measurements` is in, and draw their pictures."""
     for file, tables in TABLES.items():
         path = measurements.parent / file
         if not path.exists():
             raise InputError(f"the pages must be beside the directory of the JSON files, but there is no {path}")
         path.write_text(filled(path.read_text(encoding="utf-8"), tables, measurements), encoding="utf-8")
         print(f"wrote {path}")
+    write_pictures(measurements)
