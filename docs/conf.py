@@ -29,6 +29,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 html_theme = "furo"
 html_title = f"FusionCIM {release}"
 html_show_sourcelink = False
+smartquotes = False  # an option begins with two hyphens
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath"]

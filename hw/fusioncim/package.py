@@ -15,7 +15,7 @@ TOP is the prefix that the user chose, if any, and chip or engine.
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
     *records*      of a chip only: the records of jobs in memory as C header and tables
-    fusioncim*.c   of a chip only: its driver in C99, with fusioncim.h, fusioncim_data.h and fusioncim_regs.h
+    fusioncim*.c, fusioncim*.h  of a chip only: its driver in C99
     main.c         of a chip only: a first program
     programming.md of a chip only: how it is programmed
 

@@ -31,10 +31,11 @@ def section(name: str, command: Any) -> str:
     words = inspect.cleandoc(command.help or "").replace("\\[", "[")
     calls = [" ".join(each.split()) for found in EXAMPLES.findall(words) for each in found.split(";")]
     records = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
+    rows = [(f"`{names}`".replace("|", r"\|"), cell(what.replace("\\[", "["))) for names, what in records]
     parts = [
         f"## `fusioncim {name}`",
         "\n\n".join(cell(each) for each in EXAMPLES.sub("", words).strip().split("\n\n")),
         "\n".join(["```sh", *calls, "```"]) if calls else "",
-        table(["takes", "what it does"], [(f"`{names}`".replace("|", r"\|"), cell(what)) for names, what in records]),
+        table(["takes", "what it does"], rows),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

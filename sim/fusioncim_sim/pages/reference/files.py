@@ -7,8 +7,8 @@ import fusioncim.package
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.pages.reference.cells import cell, table
 
-ROW = re.compile(r"^ {4}(\S.*?) {2,}(.*(?:\n {8,}\S.*)*)", re.MULTILINE)
-"""A line `    NAMES  what they hold`, which may go on below."""
+ROW = re.compile(r"^ {4}([^\s,]+(?:, [^\s,]+)*) +(.*(?:\n {8,}\S.*)*)", re.MULTILINE)
+"""A line `    NAMES what they hold`, which may go on below."""
 
 
 def files() -> str:

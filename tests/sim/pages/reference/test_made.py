@@ -1,15 +1,22 @@
 """The site's reference has everything that the code has."""
 
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from typer import Context
 
 from fusioncim.chip.registers import registers
+from fusioncim.chip.software.driver_files import files as driver_files
+from fusioncim.chip.software.programming import files as programming
+from fusioncim.chip.software.record_files import files as record_files
+from fusioncim.chip.software.register_files import files as register_files
 from fusioncim.package import engine_files
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.record import JOB_FIELDS, SEQUENCE_FIELDS
 from fusioncim_golden.status import Status
 from fusioncim_sim.cli.app import app
@@ -17,6 +24,7 @@ from fusioncim_sim.pages.reference.cells import cell
 from fusioncim_sim.pages.reference.commands import every_command
 from fusioncim_sim.pages.reference.made import MADE, MARK, with_made
 
+TINY = PRESETS["tiny"]
 DOCS = Path(__file__).parents[4] / "docs"
 
 
@@ -66,9 +74,14 @@ def test_registers_records_and_outcomes():
 
 
 def test_generated_files():
-    text = MADE["files"]()
-    for name in engine_files(Config(rows=1, columns=4, words=1, operand_bits=4, softmax_lanes=1, update_rank=1), ""):
-        assert f"`{name.replace('engine.', 'TOP.')}`" in text
+    """Every file of an engine or a chip is that of a row; those of a Python package below count as one."""
+    text = MADE["files"]().replace("PREFIX", "").replace("\\", "")
+    patterns = re.findall(r"\*?\w+\*?(?:\.\w+|\*)", text)
+    least = Config(rows=1, columns=4, words=1, operand_bits=4, softmax_lanes=1, update_rank=1)
+    made = {**engine_files(least, ""), **register_files(), **record_files(), **driver_files(TINY), **programming(TINY)}
+    for path in made:
+        name = path.split("/", maxsplit=1)[0].replace("engine.", "TOP.")
+        assert any(fnmatch(name, pattern) for pattern in patterns), path
 
 
 def test_text_in_a_cell():
