@@ -80,8 +80,14 @@ def read_docstring(app, what, name, obj, options, lines):
     lines[:] = ["..", "", *made] if what in ("attribute", "data", "property") else made
 
 
+def shows_others(app, env, added, changed, removed):
+    """Pages that show what notebooks draw are made again with them."""
+    return ["pictures"]
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect("env-get-outdated", shows_others)
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)
     app.connect("autodoc-process-docstring", read_docstring, priority=100)
