@@ -15,6 +15,7 @@ from fusioncim_sim.cli.app import app
 ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "constraints/README.md",
     ROOT / "sim/fusioncim_sim/heads/data/README.md",

@@ -13,8 +13,9 @@ from fusioncim_sim.cli.app import app
 from fusioncim_sim.cli.options import choose_chip
 
 ROOT = Path(__file__).parents[3]
-README, COMMANDS, PARAMETERS = (
-    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/commands.md", "docs/parameters.md")
+README, COMMANDS, PARAMETERS, CONTRIBUTING = (
+    (ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "docs/commands.md", "docs/parameters.md", "CONTRIBUTING.md")
 )
 PRESETS = ("tiny", "small", "paper")
 HEADLINES = re.findall(r"^\| (.+) \| (.+) \| \[\w+\]\((.+)\) \|$", README, re.MULTILINE)
@@ -86,6 +87,9 @@ def test_the_readme_fits_on_a_screen():
     assert len(README.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`|verilator )make ([\w-]+)", README + COMMANDS, re.M))))
+TARGETS = re.findall(r"(?:^|`|verilator )make ([\w-]+)", README + COMMANDS + CONTRIBUTING, re.M)
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS)))
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
