@@ -50,7 +50,9 @@ docs: $(DOCS_STAMP) ## Install Sphinx, and build the site in build/docs/html; a 
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
 	@echo "open build/docs/html/index.html"
 
-test-docs: docs ## Check every link of the built site, and its notebooks
+test-docs: $(DOCS_STAMP) ## Build the site from nothing, its notebooks run again, and check every link in it
+	@rm -rf build/docs
+	@$(MAKE) docs
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(DOCS_TESTS) $(PYTEST_ARGS)
 
 release: $(RELEASE_STAMP) ## Build wheel and sdist in dist, and check them

@@ -1,6 +1,8 @@
 """Sphinx: `make docs` builds these pages as a site, in build/docs/html."""
 
 import importlib.metadata
+import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -45,6 +47,12 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+# Kernels start without the settings of whoever builds this, and without a remark on how they are reached.
+KERNEL = BUILD / "ipython/profile_default/ipython_kernel_config.json"
+KERNEL.parent.mkdir(parents=True, exist_ok=True)
+KERNEL.write_text(json.dumps({"IPKernelApp": {"log_level": "ERROR"}}), encoding="utf-8")
+os.environ["IPYTHONDIR"] = str(KERNEL.parents[1])
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 os.environ.setdefault("FUSIONCIM_BUILD", str(DOCS.parent / "build"))
 
 
