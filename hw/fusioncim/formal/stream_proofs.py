@@ -1,0 +1,387 @@
+"""Proofs of the contract of streams, of every unit that has one."""
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Const, Mux, Signal, Value, unsigned
+from amaranth.lib.wiring import Out
+
+from fusioncim.chip.axi import BURST_BEATS, BurstSplitter
+from fusioncim.chip.block_reader import BlockReader
+from fusioncim.chip.descriptor_checker import DescriptorChecker
+from fusioncim.chip.host_interface import HostInterface
+from fusioncim.chip.job_table import JobTable
+from fusioncim.chip.kv_fetcher import KvFetcher
+from fusioncim.chip.kv_walker import KvWalker
+from fusioncim.chip.output_packer import OutputPacker
+from fusioncim.chip.output_writer import OutputWriter
+from fusioncim.chip.planner import Planner
+from fusioncim.chip.query_loader import QueryLoader
+from fusioncim.chip.read_arbiter import ReadArbiter, ReadKind
+from fusioncim.engine.controller import Controller
+from fusioncim.engine.kv_buffer import VectorRing, ring_blocks, ring_depth
+from fusioncim.engine.normalizer import Normalizer
+from fusioncim.engine.reciprocal import Reciprocal
+from fusioncim.engine.tile_loader import TileLoader
+from fusioncim.formal.bench import Bench
+from fusioncim.formal.mutant import Mutant
+from fusioncim.formal.proof import Proof
+from fusioncim.formal.small import CHIP, ENGINE
+from fusioncim.formal.streams import carried, neighbours, offers_stay, stays
+from fusioncim.fpga.self_check import WordSource
+from fusioncim.lib.uart import FRAME_BITS, Transmitter
+
+STAYS = "what is offered stays as it is until it is taken"
+DIVISOR = 2
+"""Cycles per bit of the serial line."""
+
+
+def splitter(b: Bench) -> None:
+    """A request's bursts follow each other in memory and have its beats in all; the last one, and no other, says so."""
+    neighbours(b)
+    offers_stay(b)
+    unit, bytes_ = b.unit, CHIP.bus_bytes
+    active, address = Signal(), Signal(CHIP.address_bits, reset_less=True)
+    left, tag = Signal(9, reset_less=True), Signal(2, reset_less=True)
+    burst = unit.o.payload
+    with b.m.If(unit.o.valid & unit.o.ready):
+        b.m.d.sync += [active.eq(left != burst.length + 1), left.eq(left - burst.length - 1)]
+        b.m.d.sync += address.eq(address + (burst.length + 1) * bytes_)
+    with b.m.If(unit.i.valid & unit.i.ready):
+        request = unit.i.payload
+        b.m.d.sync += [active.eq(1), left.eq(request.beats), tag.eq(request.tag)]
+        b.m.d.sync += address.eq(request.address & ~(bytes_ - 1))
+    b.given(~unit.i.valid | (unit.i.payload.beats != 0))
+    b.claim(unit.o.valid == active, ~active | (burst.address == address), ~active | (burst.tag == tag))
+    b.claim(~active | (burst.length < left), ~active | (burst.last == (burst.length + 1 == left)))
+    b.claim(~(unit.i.valid & unit.i.ready & unit.o.valid) | (unit.o.ready & burst.last))
+    b.claim(~active | (burst.address[:12] + (burst.length + 1) * bytes_ <= 1 << 12))
+
+
+def arbiter(b: Bench) -> None:
+    """One request at a time, as it was given but for the offset, of the table before queries before keys."""
+    neighbours(b)
+    offers_stay(b)
+    unit = b.unit
+    sources = [unit.i_table, unit.i_query, unit.i_kv]
+    takes = Cat(source.valid & source.ready for source in sources)
+    word: Value = Const(0)
+    for source in reversed(sources):
+        word = Mux(source.valid & source.ready, _plain(source.payload), word)
+    carried(b, takes.any(), word, unit.o.valid & unit.o.ready, _plain(unit.o.payload), most=1)
+    b.claim(takes & (takes - 1) == 0)
+    b.claim(~(unit.i_kv.ready & (unit.i_query.valid | unit.i_table.valid)), ~(unit.i_query.ready & unit.i_table.valid))
+
+
+def _plain(request: Value) -> Value:
+    """A request without the offset, which the arbiter says."""
+    return Cat(request.address, request.beats, request.tag.kind, request.tag.slot, request.tag.row, request.tag.last)
+
+
+def block_reader(b: Bench) -> None:
+    """What is of the pass stays while a block is asked for."""
+    neighbours(b)
+    unit, block = b.unit, b.unit.i.payload
+    of_pass = ("k_pitch", "v_pitch", "dimension", "value_dimension", "packed", "shared", "slot")
+    stays(b, (unit.busy, Cat(block[name] for name in of_pass)))
+    offers_stay(b)
+
+
+def block_reader_rows(b: Bench) -> None:
+    """With vectors apart, a key per request and then a value per request, at their places, the last one marked."""
+    block_reader(b)
+    unit, block, request = b.unit, b.unit.i.payload, b.unit.o.payload
+    row, half = Signal(2), Signal()
+    rows, key, value = Signal(2), Signal(CHIP.address_bits), Signal(CHIP.address_bits)
+    asks = unit.o.valid & unit.o.ready
+    b.given(~unit.i.valid | ((block.rows != 0) & (block.rows <= ENGINE.update_rank)))
+    b.given(block.k_pitch == 32, block.v_pitch == 32, block.dimension == 16, block.value_dimension == 16)
+    at_end, whole = row + 1 == rows, Signal()
+    b.m.d.comb += whole.eq(at_end & (half | block.shared))
+    with b.m.If(unit.i.valid & unit.i.ready):
+        b.m.d.sync += [row.eq(0), half.eq(0), rows.eq(block.rows), key.eq(block.k_address), value.eq(block.v_address)]
+    with b.m.Elif(asks):
+        b.m.d.sync += [row.eq(Mux(at_end, 0, row + 1)), half.eq(half | at_end)]
+        with b.m.If(half):
+            b.m.d.sync += value.eq(value + 32)
+        with b.m.Else():
+            b.m.d.sync += key.eq(key + 32)
+    b.claim(~asks | (request.address == Mux(half, value, key)))
+    b.claim(~asks | (request.tag.kind == Mux(half, ReadKind.VALUE, ReadKind.KEY)), ~asks | (request.tag.last == whole))
+    b.claim(unit.o.valid == unit.busy, ~b.began | ~b.past(asks & whole) | ~unit.busy)
+
+
+def job_table(b: Bench) -> None:
+    """Sequences pass as they are. Results are taken at once, as the host interface does."""
+    neighbours(b)
+    b.given(b.unit.o_result.ready)
+    unit = b.unit
+    skips = (unit.i.payload.status != 0) | (unit.i.payload.rows == 0)
+    taken = unit.i.valid & unit.i.ready
+    b.claim((unit.o.valid & unit.o.ready) == (taken & ~skips))
+    kept = [name for name in unit.i.payload.shape().members if name != "opens"]
+    offers_stay(b, but=frozenset(kept))
+    b.claim(*(Value.cast(unit.o.payload[name]) == Value.cast(unit.i.payload[name]) for name in kept))
+
+
+def job_results(b: Bench) -> None:
+    """A job ends once, and not before its last sequence has entered; the table is never fuller than it is."""
+    neighbours(b)
+    unit, jobs = b.unit, Signal(4)
+    taken = unit.i.valid & unit.i.ready
+    ends = unit.o_result.valid & unit.o_result.ready
+    b.m.d.sync += jobs.eq(jobs + (taken & unit.i.payload.last) - ends)
+    b.claim(~ends | (jobs != 0), jobs <= 4, ~(jobs != 0) | unit.running)
+
+
+def host_interface(b: Bench) -> None:
+    """Jobs leave as they were pushed, until a stop takes them back."""
+    # An abort begins with a stop and lasts from at most two cycles behind it on.
+    began = b.unit.aborting | b.unit.stop
+    b.given(~b.began | ~b.unit.aborting | b.past(began) | b.past(b.past(b.unit.stop)))
+    offers_stay(b, unless=b.unit.stop)
+
+
+def query_loader(b: Bench) -> None:
+    """A tile's job and slot stay with it."""
+    neighbours(b)
+    unit = b.unit
+    shown = b.past(unit.i.valid & ~unit.i.ready)
+    stays(b, (shown, unit.job), (shown, unit.slot))
+    offers_stay(b)
+
+
+def own_offers(b: Bench) -> None:
+    """Nothing else is assumed than the contract of the neighbours."""
+    neighbours(b)
+    offers_stay(b)
+
+
+def output_writer(b: Bench) -> None:
+    """A slot goes to no other sequence while a row of the one that has it is offered. Whether it is dropped may change."""
+    neighbours(b)
+    write = b.unit.o_write
+    b.given(~(write.valid & b.unit.begins & (b.unit.slot == write.payload.tag.slot)))
+    offers_stay(b, but=frozenset({"drop"}))
+
+
+def tile_loader(b: Bench) -> None:
+    """Every tile that enters is given to the drain once, with its rows, and takes so many queries."""
+    own_offers(b)
+    unit = b.unit
+    carried(
+        b,
+        unit.i_tile.valid & unit.i_tile.ready,
+        unit.i_tile.payload.rows,
+        unit.o_tile.valid & unit.o_tile.ready,
+        unit.o_tile.payload.rows,
+        most=1,
+    )
+    b.given((unit.i_tile.payload.rows != 0) & (unit.i_tile.payload.rows <= ENGINE.rows))
+    taken = Signal(3)
+    with b.m.If(unit.i_tile.valid & unit.i_tile.ready):
+        b.m.d.sync += taken.eq(0)
+    with b.m.Elif(unit.i_q.valid & unit.i_q.ready):
+        b.m.d.sync += taken.eq(taken + 1)
+    b.claim(~unit.o_tile.valid | (taken == unit.o_tile.payload.rows))
+    b.claim(unit.write.enable == (unit.i_q.valid & unit.i_q.ready))
+
+
+def vector_ring(b: Bench) -> None:
+    """The ring takes no vector without room, and offers a block only once all of its vectors are there."""
+    unit, depth, rank = b.unit, ring_depth(ENGINE), ENGINE.update_rank
+    held, waiting = Signal(range(depth + 2)), Signal(range(depth + 2))
+    taken = unit.i.valid & unit.i.ready
+    b.given(~unit.claim | unit.available, ~unit.release | (held - waiting >= rank))
+    b.m.d.sync += held.eq(held + taken - Mux(unit.release, rank, 0))
+    b.m.d.sync += waiting.eq(waiting + taken - Mux(unit.claim, rank, 0))
+    b.claim(held <= depth, waiting <= held, unit.available == (waiting >= rank), unit.i.ready == (held != depth))
+
+
+def vector_ring_data(b: Bench) -> None:
+    """The n-th vector that enters stands at place n of the ring until its block is released."""
+    unit, depth, rank = b.unit, ring_depth(ENGINE), ENGINE.update_rank
+    vector_ring(b)
+    place, bit = b.symbol(range(depth), "place"), b.symbol(range(len(unit.i.payload.as_value())), "bit")
+    number, kept, written = Signal(range(depth)), Signal(), Signal()
+    taken = unit.i.valid & unit.i.ready
+    with b.m.If(taken):
+        b.m.d.sync += number.eq(number + 1)
+        with b.m.If(number == place):
+            b.m.d.sync += [kept.eq(unit.i.payload.as_value().bit_select(bit, 1)), written.eq(1)]
+    read = b.past(unit.read_enable & (unit.read_address == place) & written & ~(taken & (number == place)))
+    shown = unit.read_data[0].as_value().bit_select(bit, 1)
+    b.claim(~b.began | ~read | (shown == b.past(kept)))
+    assert ring_blocks(ENGINE) * rank == depth
+
+
+def word_source(b: Bench) -> None:
+    """The words in their order, none twice, and nothing behind the last one."""
+    offers_stay(b)
+    unit, number = b.unit, Signal(range(len(WORDS) + 2))
+    with b.m.If(unit.o.valid & unit.o.ready):
+        b.m.d.sync += number.eq(number + 1)
+    for n, word in enumerate(WORDS):
+        b.claim(~(unit.o.valid & (number == n)) | (unit.o.payload == word))
+    b.claim(~unit.o.valid | (number < len(WORDS)), ~unit.done | (number == len(WORDS)))
+
+
+WORDS = (3, 1, 4, 1, 5, 9, 2, 6)
+
+
+def transmitter(b: Bench) -> None:
+    """A byte that is taken goes out as start bit, eight bits and stop bit, each for its cycles; then the line rests."""
+    neighbours(b)
+    unit = b.unit
+    word, cycle = Signal(8, reset_less=True), Signal(range(DIVISOR * FRAME_BITS + 1), init=DIVISOR * FRAME_BITS)
+    with b.m.If(unit.i.valid & unit.i.ready):
+        b.m.d.sync += [word.eq(unit.i.payload), cycle.eq(0)]
+    with b.m.Elif(cycle != DIVISOR * FRAME_BITS):
+        b.m.d.sync += cycle.eq(cycle + 1)
+    for n, bit in enumerate([Const(0), *word, Const(1)]):
+        b.claim(~((cycle >= DIVISOR * n) & (cycle < DIVISOR * (n + 1))) | (unit.tx == bit))
+    b.claim(~(cycle == DIVISOR * FRAME_BITS) | unit.tx, unit.i.ready == (cycle == DIVISOR * FRAME_BITS))
+
+
+PROOFS: Mapping[str, Proof] = {
+    "burst-splitter": Proof(
+        unit=lambda: BurstSplitter(CHIP, unsigned(2)),
+        says="a request's bursts follow each other, have its beats in all, end with the marked one and cross no 4 KB",
+        properties=splitter,
+        mutant=Mutant("chip.axi:BurstSplitter.elaborate", "rest <= room", "rest < room"),
+    ),
+    "read-arbiter": Proof(
+        unit=lambda: ReadArbiter(CHIP),
+        says="every request leaves once, as it came and in order; what is offered stays",
+        properties=arbiter,
+        mutant=Mutant("chip.read_arbiter:ReadArbiter.elaborate", "~self.o.valid | self.o.ready", "~self.o.valid | 1"),
+    ),
+    "block-reader": Proof(
+        unit=lambda: BlockReader(CHIP, ReadKind.KEY, ReadKind.VALUE),
+        says=STAYS,
+        properties=block_reader,
+        prepare="scorr;",
+        mutant=Mutant("chip.block_reader:BlockReader.elaborate", "self.busy & self.o.ready & ~asks if scaled else self.busy & self.o.ready", "self.busy"),
+    ),
+    "block-reader-rows": Proof(
+        unit=lambda: BlockReader(CHIP, ReadKind.KEY, ReadKind.VALUE),
+        says="vectors that are apart are asked for one by one, keys before values, at their places",
+        properties=block_reader_rows,
+        mutant=Mutant("chip.block_reader:BlockReader.elaborate", "half | block.shared", "half"),
+    ),
+    "job-table": Proof(
+        unit=lambda: JobTable(CHIP),
+        says="every good sequence is handed on once, as it came",
+        properties=job_table,
+        mutant=Mutant("chip.job_table:JobTable.elaborate", "skips | self.o.ready", "skips | 1"),
+    ),
+    "job-results": Proof(
+        unit=lambda: JobTable(CHIP),
+        says="every job has one result, behind its last sequence; at most four sequences are under way",
+        properties=job_results,
+        mutant=Mutant("chip.job_table:JobTable.elaborate", "ends & pick(last, oldest)), self", "ends), self"),
+    ),
+    "host-interface": Proof(
+        unit=lambda: HostInterface(CHIP),
+        says=STAYS + ", unless all jobs are stopped",
+        properties=host_interface,
+        mutant=Mutant("chip.host_interface:HostInterface.elaborate", "queue.r_en.eq(self.o_job.valid & self.o_job.ready)", "queue.r_en.eq(self.o_job.valid)"),
+    ),
+    "query-loader": Proof(
+        unit=lambda: QueryLoader(CHIP),
+        says=STAYS,
+        properties=query_loader,
+        mutant=Mutant("chip.query_loader:QueryLoader.elaborate", "step.eq(notes.ready & self.o_read.ready)", "step.eq(notes.ready)"),
+    ),
+    "output-packer": Proof(
+        unit=lambda: OutputPacker(CHIP),
+        says=STAYS,
+        properties=own_offers,
+        mutant=Mutant("chip.output_packer:OutputPacker._lane", "passes | o.ready", "passes | 1"),
+    ),
+    "planner": Proof(
+        unit=lambda: Planner(CHIP),
+        says=STAYS,
+        properties=own_offers,
+        prepare="scorr;",
+        mutant=Mutant("chip.planner:Planner.elaborate", "with m.If(known & self.o_tile.ready):", "with m.If(known):"),
+    ),
+    "descriptor-checker": Proof(
+        unit=lambda: DescriptorChecker(CHIP),
+        says=STAYS,
+        properties=own_offers,
+        prepare="scorr;",
+        mutant=Mutant("chip.descriptor_checker:DescriptorChecker.elaborate", "self.i.ready.eq(self.o_read.ready)", "self.i.ready.eq(1)"),
+    ),
+    "kv-walker": Proof(
+        unit=lambda: KvWalker(CHIP),
+        says=STAYS,
+        properties=own_offers,
+        prepare="scorr;",
+        mutant=Mutant("chip.kv_walker:KvWalker.elaborate", "with m.If(out.final):", "with m.If(1):"),
+    ),
+    "kv-fetcher": Proof(
+        unit=lambda: KvFetcher(CHIP),
+        says=STAYS,
+        properties=own_offers,
+        prepare="scorr;",
+        mutant=Mutant("chip.kv_fetcher:KvFetcher.elaborate", "walker.free.eq(~first.valid | first.ready)", "walker.free.eq(1)"),
+    ),
+    "output-writer": Proof(
+        unit=lambda: OutputWriter(CHIP),
+        says=STAYS + ", but whether a row is dropped",
+        properties=output_writer,
+        prepare="scorr;",
+        mutant=Mutant("chip.output_writer:OutputWriter.elaborate", "with m.If(~held | go):", "with m.If(1):"),
+    ),
+    "tile-loader": Proof(
+        unit=lambda: TileLoader(ENGINE),
+        says="every tile is handed on once, in order, behind as many queries as it has",
+        properties=tile_loader,
+        mutant=Mutant("engine.tile_loader:TileLoader.elaborate", "row == config.rows - 1", "row == config.rows - 2"),
+    ),
+    "controller": Proof(
+        unit=lambda: Controller(ENGINE),
+        says=STAYS,
+        properties=own_offers,
+        mutant=Mutant("engine.controller:Controller.elaborate", "tile.ready.eq(handed)", "tile.ready.eq(self.o_tile.valid)"),
+    ),
+    "reciprocal": Proof(
+        unit=lambda: Reciprocal(ENGINE),
+        says=STAYS,
+        properties=own_offers,
+        mutant=Mutant("engine.reciprocal:Reciprocal.elaborate", "with m.If(self.o.ready):", "with m.If(self.o.ready | ~last):"),
+    ),
+    "normalizer": Proof(
+        unit=lambda: Normalizer(ENGINE),
+        says=STAYS,
+        properties=own_offers,
+        mutant=Mutant("engine.normalizer:Normalizer.elaborate", "advance.eq(~self.o.valid | self.o.ready)", "advance.eq(1)"),
+    ),
+    "vector-ring": Proof(
+        unit=lambda: VectorRing(ENGINE, banks=1, keys=True),
+        says="the ring never overflows, and offers a block only once it is whole",
+        properties=vector_ring,
+        mutant=Mutant("engine.kv_buffer:VectorRing.elaborate", "held < depth", "held <= depth"),
+    ),
+    "vector-ring-data": Proof(
+        unit=lambda: VectorRing(ENGINE, banks=1, keys=True),
+        says="vectors stand in the ring as they came, in order",
+        properties=vector_ring_data,
+        mutant=Mutant("engine.kv_buffer:VectorRing.elaborate", "bank.write_enable.eq(taken &", "bank.write_enable.eq(self.i.valid &"),
+    ),
+    "word-source": Proof(
+        unit=lambda: WordSource(WORDS, width=8),
+        says="the words leave in their order, each once",
+        properties=word_source,
+        stored=True,
+        mutant=Mutant("fpga.self_check:WordSource.elaborate", "read.en.eq(advance)", "read.en.eq(1)"),
+    ),
+    "transmitter": Proof(
+        unit=lambda: Transmitter(divisor=DIVISOR),
+        says="a byte leaves as start bit, its bits and stop bit, each as long as it should be",
+        properties=transmitter,
+        mutant=Mutant("lib.uart:Transmitter.elaborate", "cycle == self.divisor - 1", "cycle == 0"),
+    ),
+}
+assert BURST_BEATS * CHIP.bus_bytes <= 1 << 12
+assert Out is not None
