@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 
 from fusioncim.chip.axi import ReadMaster, WriteMaster, burst_layout
@@ -24,7 +24,9 @@ PAGE = 1 << 12
 def channel(unit: wiring.Component, name: str, prefix: str = "m_axi_") -> dict[str, Signal]:
     """The ports of a channel by their short names."""
     begin = prefix + name
-    return {member[len(begin) :]: getattr(unit, member) for member in unit.signature.members if member.startswith(begin)}
+    return {
+        member[len(begin) :]: getattr(unit, member) for member in unit.signature.members if member.startswith(begin)
+    }
 
 
 def offered(b: Bench, port: Mapping[str, Signal]) -> None:
@@ -38,7 +40,9 @@ def address_rules(b: Bench, port: Mapping[str, Signal]) -> None:
     """Incrementing bursts of whole beats, which cross no 4 KB (A3.4.1)."""
     size = CHIP.bus_bytes.bit_length() - 1
     end = port["addr"][:12] + ((port["len"] + 1) << size)
-    b.claim(~port["valid"] | (end <= PAGE), ~port["valid"] | (port["burst"] == 1), ~port["valid"] | (port["size"] == size))
+    b.claim(
+        ~port["valid"] | (end <= PAGE), ~port["valid"] | (port["burst"] == 1), ~port["valid"] | (port["size"] == size)
+    )
     b.claim(~port["valid"] | (port["addr"][:size] == 0), ~port["valid"] | ((port["id"] == 0) & (port["lock"] == 0)))
 
 
@@ -97,9 +101,7 @@ def read_order(b: Bench) -> None:
     unit = b.unit
     b.given(~unit.broken)
     ends = unit.o_valid & unit.o.last
-    inside = carried(
-        b, unit.i.valid & unit.i.ready, unit.i.payload.tag, ends, unit.o.tag, most=OUTSTANDING + 2
-    )
+    inside = carried(b, unit.i.valid & unit.i.ready, unit.i.payload.tag, ends, unit.o.tag, most=OUTSTANDING + 2)
     b.claim(~unit.o_valid | (inside != 0), ~unit.idle | (inside == 0))
 
 
@@ -125,7 +127,9 @@ def write_data(b: Bench) -> None:
         b.m.d.sync += beats.eq(Mux(w["last"], 0, beats + 1))
     inside = carried(b, appears, aw["len"], ends, beats, most=OUTSTANDING + 1, at_once=True)
     b.claim(~w["valid"] | (inside != 0) | appears)
-    b.claim(~w["valid"] | unit.i_data.valid, ~(unit.i_data.valid & w["valid"]) | (w["data"] == unit.i_data.payload.data))
+    b.claim(
+        ~w["valid"] | unit.i_data.valid, ~(unit.i_data.valid & w["valid"]) | (w["data"] == unit.i_data.payload.data)
+    )
 
 
 def write_answers(b: Bench) -> None:
@@ -210,14 +214,20 @@ PROOFS: Mapping[str, Proof] = {
         says="beats go on as they come, in the bursts that were asked for; at most OUTSTANDING bursts wait",
         properties=read_answers,
         constants=FEW,
-        mutant=Mutant("chip.axi:ReadMaster.elaborate", "self.o.error.eq(self.m_axi_rresp[1])", "self.o.error.eq(self.m_axi_rresp[0])"),
+        mutant=Mutant(
+            "chip.axi:ReadMaster.elaborate",
+            "self.o.error.eq(self.m_axi_rresp[1])",
+            "self.o.error.eq(self.m_axi_rresp[0])",
+        ),
     ),
     "read-order": Proof(
         unit=_read,
         says="the beats of a request end once and with its tag, in the order of the requests",
         properties=read_order,
         constants=FEW,
-        mutant=Mutant("chip.axi:ReadMaster.elaborate", "(self.m_axi_rlast | ends) & head.last", "(self.m_axi_rlast | ends)"),
+        mutant=Mutant(
+            "chip.axi:ReadMaster.elaborate", "(self.m_axi_rlast | ends) & head.last", "(self.m_axi_rlast | ends)"
+        ),
     ),
     "read-channels": Proof(
         unit=_read,

@@ -58,12 +58,14 @@ def decide(
     *,
     limit_s: int,
     prepare: str = "",
+    steps: int = 0,
     search: bool = False,
     stored: bool = False,
 ) -> Verdict:
     """Decide the claims of a bench.
 
-    limit_s: of seconds for ABC. prepare: its commands before. search: only for what refutes them, cycle by cycle.
+    limit_s: of seconds for ABC. prepare: its commands before. steps: prove all claims together by
+    induction over so many cycles, instead of with an invariant that ABC finds. search: only for what refutes them, cycle by cycle.
     stored: memories are not written, they have their contents.
     """
     module = bench.build()
@@ -75,8 +77,13 @@ def decide(
         for command in (f"delete -input bench/w:{port}", f"connect -set {port} unit.{path}")
     ]
     run_yosys("bench", [*READ, *inner, *(() if stored else FORGET), *COMMANDS], directory / "yosys.log")
-    engine = f"bmc3 -F {MOST_CYCLES}" if search else "pdr -a"
-    script = f"read_aiger bench.aig; fold -s; strash; {prepare} {engine} -T {limit_s}"
+    if search:
+        engine = f"bmc3 -F {MOST_CYCLES} -T {limit_s}"
+    elif steps:
+        engine = f"orpos; strash; bmc3 -F {steps + 2} -T {limit_s}; ind -F {steps + 1} -T {limit_s}"
+    else:
+        engine = f"pdr -a -T {limit_s}"
+    script = f"read_aiger bench.aig; fold -s; strash; {prepare} {engine}"
     done = run_program([str(ABC), "-c", script], directory=directory, limit_s=2 * limit_s + 600)
     return verdict(done.stdout, bench.claims)
 
@@ -88,4 +95,5 @@ def verdict(text: str, claims: int) -> Verdict:
     if frames:
         return Verdict("refuted", claims, len(frames), cycle)
     found = re.search(r"Properties: +All = (\d+)\. Proved = (\d+)\. Disproved = 0\. Undecided = 0", text)
-    return Verdict("proved" if found and found[1] == found[2] else "open", claims, 0, cycle)
+    proved = found[1] == found[2] if found else "Networks are equivalent" in text and "No output" in text
+    return Verdict("proved" if proved else "open", claims, 0, cycle)

@@ -28,8 +28,10 @@ class Proof:
         mutant: the fault with which they do not hold.
         covers: it is shown that things happen, not that they never do; each claim has to fail.
         prepare: commands of ABC that make the graph smaller before.
+        steps: cycles of an induction over all claims together; 0: ABC finds an invariant.
         stored: memories are not written, they have their contents.
         constants: of the RTL, as `module:NAME`, and their smaller values.
+        tried: what was, where no proof is found yet; empty for a proof.
     """
 
     unit: Callable[[], wiring.Component]
@@ -38,8 +40,10 @@ class Proof:
     mutant: Mutant
     covers: bool = False
     prepare: str = ""
+    steps: int = 0
     stored: bool = False
     constants: Mapping[str, int] = field(default_factory=dict)
+    tried: str = ""
 
     def run(self, *, mutated: bool = False, limit_s: int = LIMIT_S) -> tuple[bool | None, Verdict, float]:
         """Whether what is said holds, or None if that is not known; ABC's verdict; seconds."""
@@ -56,6 +60,7 @@ class Proof:
                 scratch,
                 limit_s=limit_s,
                 prepare=self.prepare,
+                steps=self.steps,
                 search=mutated and not self.covers,
                 stored=self.stored,
             )

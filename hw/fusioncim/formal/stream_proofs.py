@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 
 from amaranth.hdl import Cat, Const, Mux, Signal, Value, unsigned
-from amaranth.lib.wiring import Out
 
-from fusioncim.chip.axi import BURST_BEATS, BurstSplitter
+from fusioncim.chip.axi import BurstSplitter
 from fusioncim.chip.block_reader import BlockReader
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.host_interface import HostInterface
 from fusioncim.chip.job_table import JobTable
 from fusioncim.chip.kv_fetcher import KvFetcher
 from fusioncim.chip.kv_walker import KvWalker
+from fusioncim.chip.lse_packer import LsePacker
 from fusioncim.chip.output_packer import OutputPacker
 from fusioncim.chip.output_writer import OutputWriter
 from fusioncim.chip.planner import Planner
@@ -21,6 +21,7 @@ from fusioncim.engine.controller import Controller
 from fusioncim.engine.kv_buffer import VectorRing, ring_blocks, ring_depth
 from fusioncim.engine.normalizer import Normalizer
 from fusioncim.engine.reciprocal import Reciprocal
+from fusioncim.engine.sequencer import Sequencer
 from fusioncim.engine.tile_loader import TileLoader
 from fusioncim.formal.bench import Bench
 from fusioncim.formal.mutant import Mutant
@@ -157,7 +158,7 @@ def own_offers(b: Bench) -> None:
 
 
 def output_writer(b: Bench) -> None:
-    """A slot goes to no other sequence while a row of the one that has it is offered. Whether it is dropped may change."""
+    """A slot goes to no other sequence while a row of the one that has it is offered."""
     neighbours(b)
     write = b.unit.o_write
     b.given(~(write.valid & b.unit.begins & (b.unit.slot == write.payload.tag.slot)))
@@ -214,6 +215,31 @@ def vector_ring_data(b: Bench) -> None:
     assert ring_blocks(ENGINE) * rank == depth
 
 
+def lse_packer(b: Bench) -> None:
+    """A word with log-sum-exp is asked for until that is taken, at one place, and stays until it is sent."""
+    neighbours(b)
+    unit, sends = b.unit, Signal()
+    b.given(~unit.take | unit.offers, ~unit.sent | sends, ~unit.band | unit.ready)
+    with b.m.If(unit.take):
+        b.m.d.sync += sends.eq(1)
+    with b.m.Elif(unit.sent):
+        b.m.d.sync += sends.eq(0)
+    held, asked = b.began & b.past(unit.offers & ~unit.take), Cat(unit.address, unit.slot)
+    b.claim(~held | (unit.offers & (asked == b.past(asked))))
+    word = unit.word.as_value()
+    b.claim(~(b.began & b.past((unit.offers | sends) & ~unit.sent)) | (word == b.past(word)), ~(unit.offers & sends))
+
+
+def sequencer(b: Bench) -> None:
+    """A block is claimed once at most, and only if it is there; its values are released once."""
+    neighbours(b)
+    kv, taken = b.unit.kv, b.unit.i.valid & b.unit.i.ready
+    claimed, opened = Signal(), Signal(3)
+    b.m.d.sync += [claimed.eq((claimed | kv.claim) & ~taken), opened.eq(opened + kv.claim - kv.values_release)]
+    b.claim(~kv.claim | kv.available, ~kv.claim | b.unit.i.valid, ~(kv.claim & claimed))
+    b.claim(~kv.values_release | (opened != 0), opened <= 3)
+
+
 def word_source(b: Bench) -> None:
     """The words in their order, none twice, and nothing behind the last one."""
     offers_stay(b)
@@ -260,7 +286,11 @@ PROOFS: Mapping[str, Proof] = {
         says=STAYS,
         properties=block_reader,
         prepare="scorr;",
-        mutant=Mutant("chip.block_reader:BlockReader.elaborate", "self.busy & self.o.ready & ~asks if scaled else self.busy & self.o.ready", "self.busy"),
+        mutant=Mutant(
+            "chip.block_reader:BlockReader.elaborate",
+            "self.busy & self.o.ready & ~asks if scaled else self.busy & self.o.ready",
+            "self.busy",
+        ),
     ),
     "block-reader-rows": Proof(
         unit=lambda: BlockReader(CHIP, ReadKind.KEY, ReadKind.VALUE),
@@ -284,13 +314,21 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: HostInterface(CHIP),
         says=STAYS + ", unless all jobs are stopped",
         properties=host_interface,
-        mutant=Mutant("chip.host_interface:HostInterface.elaborate", "queue.r_en.eq(self.o_job.valid & self.o_job.ready)", "queue.r_en.eq(self.o_job.valid)"),
+        mutant=Mutant(
+            "chip.host_interface:HostInterface.elaborate",
+            "queue.r_en.eq(self.o_job.valid & self.o_job.ready)",
+            "queue.r_en.eq(self.o_job.valid)",
+        ),
     ),
     "query-loader": Proof(
         unit=lambda: QueryLoader(CHIP),
         says=STAYS,
         properties=query_loader,
-        mutant=Mutant("chip.query_loader:QueryLoader.elaborate", "step.eq(notes.ready & self.o_read.ready)", "step.eq(notes.ready)"),
+        mutant=Mutant(
+            "chip.query_loader:QueryLoader.elaborate",
+            "step.eq(notes.ready & self.o_read.ready)",
+            "step.eq(notes.ready)",
+        ),
     ),
     "output-packer": Proof(
         unit=lambda: OutputPacker(CHIP),
@@ -302,15 +340,19 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Planner(CHIP),
         says=STAYS,
         properties=own_offers,
-        prepare="scorr;",
+        steps=2,
         mutant=Mutant("chip.planner:Planner.elaborate", "with m.If(known & self.o_tile.ready):", "with m.If(known):"),
     ),
     "descriptor-checker": Proof(
         unit=lambda: DescriptorChecker(CHIP),
         says=STAYS,
         properties=own_offers,
-        prepare="scorr;",
-        mutant=Mutant("chip.descriptor_checker:DescriptorChecker.elaborate", "self.i.ready.eq(self.o_read.ready)", "self.i.ready.eq(1)"),
+        steps=2,
+        mutant=Mutant(
+            "chip.descriptor_checker:DescriptorChecker.elaborate",
+            "self.i.ready.eq(self.o_read.ready)",
+            "self.i.ready.eq(1)",
+        ),
     ),
     "kv-walker": Proof(
         unit=lambda: KvWalker(CHIP),
@@ -324,7 +366,9 @@ PROOFS: Mapping[str, Proof] = {
         says=STAYS,
         properties=own_offers,
         prepare="scorr;",
-        mutant=Mutant("chip.kv_fetcher:KvFetcher.elaborate", "walker.free.eq(~first.valid | first.ready)", "walker.free.eq(1)"),
+        mutant=Mutant(
+            "chip.kv_fetcher:KvFetcher.elaborate", "walker.free.eq(~first.valid | first.ready)", "walker.free.eq(1)"
+        ),
     ),
     "output-writer": Proof(
         unit=lambda: OutputWriter(CHIP),
@@ -343,19 +387,25 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Controller(ENGINE),
         says=STAYS,
         properties=own_offers,
-        mutant=Mutant("engine.controller:Controller.elaborate", "tile.ready.eq(handed)", "tile.ready.eq(self.o_tile.valid)"),
+        mutant=Mutant(
+            "engine.controller:Controller.elaborate", "tile.ready.eq(handed)", "tile.ready.eq(self.o_tile.valid)"
+        ),
     ),
     "reciprocal": Proof(
         unit=lambda: Reciprocal(ENGINE),
         says=STAYS,
         properties=own_offers,
-        mutant=Mutant("engine.reciprocal:Reciprocal.elaborate", "with m.If(self.o.ready):", "with m.If(self.o.ready | ~last):"),
+        mutant=Mutant(
+            "engine.reciprocal:Reciprocal.elaborate", "with m.If(self.o.ready):", "with m.If(self.o.ready | ~last):"
+        ),
     ),
     "normalizer": Proof(
         unit=lambda: Normalizer(ENGINE),
         says=STAYS,
         properties=own_offers,
-        mutant=Mutant("engine.normalizer:Normalizer.elaborate", "advance.eq(~self.o.valid | self.o.ready)", "advance.eq(1)"),
+        mutant=Mutant(
+            "engine.normalizer:Normalizer.elaborate", "advance.eq(~self.o.valid | self.o.ready)", "advance.eq(1)"
+        ),
     ),
     "vector-ring": Proof(
         unit=lambda: VectorRing(ENGINE, banks=1, keys=True),
@@ -367,7 +417,25 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: VectorRing(ENGINE, banks=1, keys=True),
         says="vectors stand in the ring as they came, in order",
         properties=vector_ring_data,
-        mutant=Mutant("engine.kv_buffer:VectorRing.elaborate", "bank.write_enable.eq(taken &", "bank.write_enable.eq(self.i.valid &"),
+        mutant=Mutant(
+            "engine.kv_buffer:VectorRing.elaborate",
+            "bank.write_enable.eq(taken &",
+            "bank.write_enable.eq(self.i.valid &",
+        ),
+    ),
+    "lse-packer": Proof(
+        unit=lambda: LsePacker(CHIP),
+        says="a word with log-sum-exp is asked for until that is taken, and stays until it is sent",
+        properties=lse_packer,
+        mutant=Mutant("chip.lse_packer:LsePacker.elaborate", "with m.If(self.take):", "with m.If(~self.sent):"),
+    ),
+    "sequencer": Proof(
+        unit=lambda: Sequencer(ENGINE),
+        says="a block is claimed once at most, and only if it is there; its values are released once",
+        properties=sequencer,
+        mutant=Mutant(
+            "engine.sequencer:Sequencer._pick", "found & idle & (claimed | self.kv.available)", "found & idle"
+        ),
     ),
     "word-source": Proof(
         unit=lambda: WordSource(WORDS, width=8),
@@ -383,5 +451,3 @@ PROOFS: Mapping[str, Proof] = {
         mutant=Mutant("lib.uart:Transmitter.elaborate", "cycle == self.divisor - 1", "cycle == 0"),
     ),
 }
-assert BURST_BEATS * CHIP.bus_bytes <= 1 << 12
-assert Out is not None
