@@ -15,7 +15,7 @@ from fusioncim.formal.bench import Bench
 from fusioncim.formal.mutant import Mutant
 from fusioncim.formal.proof import Proof
 from fusioncim.formal.small import CHIP, ENGINE
-from fusioncim.formal.streams import carried, neighbours
+from fusioncim.formal.streams import neighbours
 
 DEPTH = CHIP.buffer_blocks
 WORDS = CHIP.output_bytes // CHIP.bus_bytes
@@ -60,8 +60,6 @@ def network_places(b: Bench) -> None:
     b.m.d.sync += [given.eq(given + unit.reserve), read.eq(read + unit.served)]
     rank = ENGINE.rank_bits
     b.claim(unit.entry == given, ~unit.served | ((unit.read_row >> rank) == read))
-    leaves = b.began & b.past(unit.served)
-    carried(b, unit.reserve, unit.reserve_block, leaves, unit.block, most=DEPTH + 1)
 
 
 def output_packer(b: Bench) -> None:
@@ -164,7 +162,11 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Network(CHIP),
         says="places of the buffer are given in turn, and read in the same turn",
         properties=network_places,
-        mutant=Mutant("chip.network:Network.elaborate", "front.eq(front + go)", "front.eq(front + done)"),
+        mutant=Mutant(
+            "chip.network:Network.elaborate",
+            "self.entry.eq(self.entry + self.reserve)",
+            "self.entry.eq(self.entry + self.written)",
+        ),
     ),
     "packer-rows": Proof(
         unit=lambda: OutputPacker(CHIP),
@@ -183,6 +185,7 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Controller(ENGINE),
         says="blocks are accepted while the rings have room, and released as often",
         properties=controller,
+        cycles=24,
         mutant=Mutant("engine.controller:Controller.elaborate", "(keys != ring_blocks(config)) & ", ""),
     ),
     "kv-buffer": Proof(

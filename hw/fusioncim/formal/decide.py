@@ -59,14 +59,15 @@ def decide(
     limit_s: int,
     prepare: str = "",
     steps: int = 0,
+    cycles: int = 0,
     search: bool = False,
     stored: bool = False,
 ) -> Verdict:
     """Decide the claims of a bench.
 
-    limit_s: of seconds for ABC. prepare: its commands before. steps: prove all claims together by
-    induction over so many cycles, instead of with an invariant that ABC finds. search: only for what refutes them, cycle by cycle.
-    stored: memories are not written, they have their contents.
+    limit_s: of seconds for ABC. prepare: its commands before. steps: prove all claims together by induction over so
+    many cycles, instead of with an invariant that ABC finds. cycles: only up to that one. search: only for what refutes
+    them, cycle by cycle. stored: memories are not written, they have their contents.
     """
     module = bench.build()
     text = rtlil.convert(module, ports=bench.ports, name="bench", emit_src=False)
@@ -79,16 +80,18 @@ def decide(
     run_yosys("bench", [*READ, *inner, *(() if stored else FORGET), *COMMANDS], directory / "yosys.log")
     if search:
         engine = f"bmc3 -F {MOST_CYCLES} -T {limit_s}"
+    elif cycles:
+        engine = f"bmc3 -F {cycles} -T {limit_s}"
     elif steps:
         engine = f"orpos; strash; bmc3 -F {steps + 2} -T {limit_s}; ind -F {steps + 1} -T {limit_s}"
     else:
         engine = f"pdr -a -T {limit_s}"
     script = f"read_aiger bench.aig; fold -s; strash; {prepare} {engine}"
     done = run_program([str(ABC), "-c", script], directory=directory, limit_s=2 * limit_s + 600)
-    return verdict(done.stdout, bench.claims)
+    return verdict(done.stdout, bench.claims, cycles)
 
 
-def verdict(text: str, claims: int) -> Verdict:
+def verdict(text: str, claims: int, cycles: int = 0) -> Verdict:
     """Read what ABC says."""
     frames = [int(frame) for frame in re.findall(r"^Output +\d+ .*was asserted in frame +(\d+)", text, re.MULTILINE)]
     cycle = min(frames, default=None)
@@ -96,4 +99,5 @@ def verdict(text: str, claims: int) -> Verdict:
         return Verdict("refuted", claims, len(frames), cycle)
     found = re.search(r"Properties: +All = (\d+)\. Proved = (\d+)\. Disproved = 0\. Undecided = 0", text)
     proved = found[1] == found[2] if found else "Networks are equivalent" in text and "No output" in text
+    proved |= cycles > 0 and f"No output asserted in {cycles} frames" in text
     return Verdict("proved" if proved else "open", claims, 0, cycle)

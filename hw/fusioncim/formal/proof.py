@@ -29,6 +29,7 @@ class Proof:
         covers: it is shown that things happen, not that they never do; each claim has to fail.
         prepare: commands of ABC that make the graph smaller before.
         steps: cycles of an induction over all claims together; 0: ABC finds an invariant.
+        cycles: up to which it is proved; 0: for every number of them.
         stored: memories are not written, they have their contents.
         constants: of the RTL, as `module:NAME`, and their smaller values.
         tried: what was, where no proof is found yet; empty for a proof.
@@ -41,6 +42,7 @@ class Proof:
     covers: bool = False
     prepare: str = ""
     steps: int = 0
+    cycles: int = 0
     stored: bool = False
     constants: Mapping[str, int] = field(default_factory=dict)
     tried: str = ""
@@ -61,6 +63,7 @@ class Proof:
                 limit_s=limit_s,
                 prepare=self.prepare,
                 steps=self.steps,
+                cycles=self.cycles,
                 search=mutated and not self.covers,
                 stored=self.stored,
             )

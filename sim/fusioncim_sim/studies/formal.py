@@ -32,6 +32,7 @@ def figures(name: str) -> dict[str, Any]:
     return said | {
         "holds": holds,
         "covers": proof.covers,
+        "cycles": proof.cycles,
         "claims": verdict.claims,
         "seconds": round(seconds, 1),
         "fault": proof.mutant.target,
@@ -49,7 +50,8 @@ def proofs_table(formal: Stored) -> str:
             if one["tried"]:
                 rows.append((family, f"`{one['unit']}`", one["says"], "", f"not proved: {one['tried']}", "", ""))
                 continue
-            how = {True: "reached" if one["covers"] else "unbounded", False: "fails", None: "not decided"}[one["holds"]]
+            proved = "reached" if one["covers"] else f"to cycle {one['cycles']}" if one["cycles"] else "unbounded"
+            how = {True: proved, False: "fails", None: "not decided"}[one["holds"]]
             found = ("yes" if one["covers"] else f"in cycle {one['cycle']}") if one["found"] else "no"
             unit, seconds = f"`{one['unit']}`", f"{one['seconds']:.0f}"
             rows.append((family, unit, one["says"], f"{one['claims']}", how, seconds, found))
