@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from fusioncim.formal.bench import Bench
 from fusioncim.formal.decide import Verdict, decide
 from fusioncim.formal.mutant import Mutant, constant
+from fusioncim.verilog.emit import used
 
 LIMIT_S = 240
 """Of a proof, for ABC."""
@@ -46,6 +47,13 @@ class Proof:
     stored: bool = False
     constants: Mapping[str, int] = field(default_factory=dict)
     tried: str = ""
+
+    @property
+    def unit_name(self) -> str:
+        """Class of the unit."""
+        unit = self.unit()
+        used(unit)
+        return type(unit).__name__
 
     def run(self, *, mutated: bool = False, limit_s: int = LIMIT_S) -> tuple[bool | None, Verdict, float]:
         """Whether what is said holds, or None if that is not known; ABC's verdict; seconds."""

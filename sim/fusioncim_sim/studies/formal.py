@@ -24,7 +24,7 @@ def figures(name: str) -> dict[str, Any]:
     from fusioncim.formal.proofs import PROOFS
 
     proof = PROOFS[name]
-    said = {"unit": type(proof.unit()).__name__, "says": proof.says, "tried": proof.tried}
+    said = {"unit": proof.unit_name, "says": proof.says, "tried": proof.tried}
     if proof.tried:
         return said | {"holds": None}
     holds, verdict, seconds = proof.run()
