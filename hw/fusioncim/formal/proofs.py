@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 
-from fusioncim.formal import account_proofs, arithmetic_proofs, axi_proofs, register_proofs, stream_proofs
+from fusioncim.formal import (
+    account_proofs,
+    arithmetic_proofs,
+    axi_proofs,
+    engine_stream_proofs,
+    register_proofs,
+    stream_proofs,
+)
 from fusioncim.formal.proof import Proof
 
 FAMILIES: Mapping[str, Mapping[str, Proof]] = {
-    "streams": stream_proofs.PROOFS,
+    "streams": {**stream_proofs.PROOFS, **engine_stream_proofs.PROOFS},
     "AXI": axi_proofs.PROOFS,
     "registers": register_proofs.PROOFS,
     "accounts": account_proofs.PROOFS,

@@ -9,6 +9,9 @@ from amaranth.lib.wiring import In, Out
 
 from fusioncim.formal.bench import Bench
 
+STAYS = "what is offered stays as it is until it is taken"
+"""The contract of who offers, in words."""
+
 
 def neighbours(b: Bench) -> None:
     """Whoever offers something to the unit keeps to the contract."""
@@ -65,3 +68,9 @@ def carried(
     b.claim(~followed | (ahead < inside))
     b.claim(~(leaves & due) | (shown == Mux(followed, kept, word)))
     return inside
+
+
+def own_offers(b: Bench) -> None:
+    """Nothing else is assumed than the contract of the neighbours."""
+    neighbours(b)
+    offers_stay(b)
