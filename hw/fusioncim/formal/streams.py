@@ -15,11 +15,10 @@ STAYS = "what is offered stays as it is until it is taken"
 
 def neighbours(b: Bench) -> None:
     """Whoever offers something to the unit keeps to the contract."""
-    for name, port in b.streams(In):
+    for _, port in b.streams(In):
         payload = Value.cast(port.payload)
         waits, before = b.past(port.valid & ~port.ready), b.past(payload)
         b.given(~b.began | ~waits | (port.valid & (payload == before)))
-        b.m.d.comb += Signal(name=f"assumed_{name}").eq(waits)
 
 
 def offers_stay(b: Bench, *, unless: ValueLike = 0, but: frozenset[str] = frozenset()) -> None:
