@@ -136,7 +136,7 @@ PROOFS: Mapping[str, Proof] = {
         says="a score is the sum over a key's bit-planes of the query where they are 1, and the correction",
         properties=ip_cim_row,
         steps=3,
-        mutant=Mutant("engine.ip_cim:IpCimRow.elaborate", "self.plane[n] ^ query[-1]", "self.plane[n]"),
+        mutant=Mutant("engine.ip_cim:missing_sum", "plane[n] ^ query[-1]", "plane[n]"),
     ),
     "op-cim-row": Proof(
         unit=lambda: _row(CONFIG),
