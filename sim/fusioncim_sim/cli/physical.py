@@ -113,6 +113,7 @@ def timing(
         return
     results = Results(json_out, "library", "modules", "shortest_period_ns")
     library = read_library(liberty, node)
+    library.require_thresholds()
     timed = time_design(chosen, library, clock_mhz, jobs or cores())
     timing_page(results.console, timed, library)
     results.write(timing_figures(timed, chosen, library))
@@ -150,6 +151,7 @@ def _placed_timing(
     require_placer()
     results = Results(json_out, "library", "paths", "buffers", "shortest_period_ns")
     library = read_library(liberty, node)
+    library.require_thresholds()
     timed = time_placed(config, library, clock_mhz, FF_UM if wire_ff_um is None else wire_ff_um, jobs or cores())
     figures = placed_figures(timed, config, library)
     placed_page(results.console, timed.timings[BUFFERS].report, figures)
@@ -232,6 +234,7 @@ def power(
         check_directory(output)
     results = Results(json_out, "library", "energy_fj", "power_mw")
     library = read_library(liberty, node)
+    library.require_thresholds()
     processes = jobs or cores()
     placed = engine_wires(chosen, library, wire_ff_um or FF_UM, jobs=processes) if wires else None
     result = run_tile(chosen, library, heads, end, period, wires=placed, jobs=processes)

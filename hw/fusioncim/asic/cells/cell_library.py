@@ -4,6 +4,7 @@ Quantities keep the units of the Liberty file; `Units` says what they are in SI.
 `boolean`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,13 @@ from pathlib import Path
 from fusioncim.asic.cells.boolean import truth_table
 from fusioncim.asic.scaling import LIBRARY
 from fusioncim_golden.errors import InputError
+
+EDGES = ("rise", "fall")
+THRESHOLDS = (
+    *(f"{side}_threshold_pct_{edge}" for side in ("input", "output") for edge in EDGES),
+    *(f"slew_{side}_threshold_pct_{edge}" for side in ("lower", "upper") for edge in EDGES),
+)
+"""Attributes of a Liberty file: where its delays and transitions are measured."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +198,13 @@ class Library:
             raise InputError(f"the Liberty file must have internal_power tables for a power figure, not so {self.path}")
         if not any(cell.leakage for cell in gates):
             raise InputError(f"the Liberty file must have leakage power for a power figure, not so {self.path}")
+
+    def require_thresholds(self) -> None:
+        """Refuse a library that does not say where its delays and transitions are measured."""
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        for name in THRESHOLDS:
+            if not re.search(rf"\b{name}\s*:", text):
+                raise InputError(f"the Liberty file must state {name} for delays, not so {self.path}")
 
 
 def _adder_roles(cell: Cell) -> Mapping[str, str] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.asic.cells.cell_library import Arc, Cell, Library, Pin, Power, Table, Units
+from fusioncim.asic.cells.drive import is_buffer
 from fusioncim.asic.cells.liberty_cell import finite, read_cell, text_of
 from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
@@ -112,6 +113,8 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
     for kind in ("comb", "ff"):
         if kind not in kinds:
             raise InputError(f"the Liberty file must have {'gates' if kind == 'comb' else 'flip-flops'}, not so {path}")
+    if not any(map(is_buffer, cells.values())):
+        raise InputError(f"the Liberty file must have a buffer, not so {path}")
     if group.get_attribute("nom_voltage", None) is None:
         raise InputError(f"the Liberty file must state nom_voltage, not so {path}")
     try:
