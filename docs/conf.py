@@ -6,6 +6,9 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import Any
+
+from sphinx.ext.autodoc.mock import _MockObject
 
 from fusioncim_sim.pages.reference.made import with_made
 from fusioncim_sim.pages.reference.modules import as_rst
@@ -37,6 +40,8 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath"]
 
 autodoc_member_order = "bysource"
+autodoc_mock_imports = ["torch", "transformers"]  # documented where they are not installed
+_MockObject.__or__ = lambda self, other: Any  # in annotations such as Tensor | None
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 viewcode_follow_imported_members = False

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.pages.reference.commands import commands
 from fusioncim_sim.pages.reference.files import files
-from fusioncim_sim.pages.reference.modules import modules
+from fusioncim_sim.pages.reference.modules import modules, modules_of_pytorch
 from fusioncim_sim.pages.reference.parameters import parameters, widths
 from fusioncim_sim.pages.reference.software import records, registers, statuses
 
 MADE: Mapping[str, Callable[[], str]] = {
-    each.__name__: each for each in (commands, files, modules, parameters, records, registers, statuses, widths)
+    each.__name__: each
+    for each in (commands, files, modules, modules_of_pytorch, parameters, records, registers, statuses, widths)
 }
 """By name, makes Markdown."""
 MARK = re.compile(r"<!-- made: (\w+) -->")

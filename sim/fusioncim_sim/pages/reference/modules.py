@@ -2,11 +2,12 @@
 
 import pkgutil
 import re
+from collections.abc import Iterable
 
 import fusioncim_golden
 
-SKIPPED = ("py", "pytorch")
-"""What is not listed: `pytorch` needs PyTorch."""
+OF_PYTORCH = "pytorch"
+"""The package that needs PyTorch."""
 DIRECTIVE = """\
 ```{{eval-rst}}
 .. automodule:: fusioncim_golden.{name}
@@ -18,8 +19,18 @@ DIRECTIVE = """\
 
 
 def modules() -> str:
-    """A section per module."""
-    names = [each.name for each in pkgutil.iter_modules(fusioncim_golden.__path__) if each.name not in SKIPPED]
+    """A section per module of NumPy."""
+    names = [each.name for each in pkgutil.iter_modules(fusioncim_golden.__path__)]
+    return _sections(name for name in names if name not in ("py", OF_PYTORCH))
+
+
+def modules_of_pytorch() -> str:
+    """A section per module for PyTorch, which need not be installed: nothing of it is imported."""
+    (folder,) = fusioncim_golden.__path__
+    return _sections(f"{OF_PYTORCH}.{each.name}" for each in pkgutil.iter_modules([f"{folder}/{OF_PYTORCH}"]))
+
+
+def _sections(names: Iterable[str]) -> str:
     return "\n".join(f"## `{name}`\n\n{DIRECTIVE.format(name=name)}" for name in names)
 
 

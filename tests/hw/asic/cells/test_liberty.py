@@ -192,7 +192,9 @@ def test_the_node_is_known_or_stated(nangate, tmp_path):
     assert (load(path).node, load(path, 45).node) == (45, 45)
     with pytest.raises(InputError, match="the cells of NangateOpenCellLibrary are of 45 nm, not 180"):
         load(path, 180)
-    path.write_text(nangate.only("INV_X1", "BUF_X1", "DFF_X1").replace("NangateOpenCellLibrary", "mine"), encoding="utf-8")
+    path.write_text(
+        nangate.only("INV_X1", "BUF_X1", "DFF_X1").replace("NangateOpenCellLibrary", "mine"), encoding="utf-8"
+    )
     assert (load(path).node, load(path, 180).node, load(path, 45).node) == (None, 180, 45)
     load(path, 45).require_node_of_banks()
     for node, name in {180: "180 nm", None: r"a node that is not stated \(--node\)"}.items():
