@@ -199,7 +199,10 @@ def _padded(x: Int, keys: int) -> Int:
 
 
 def run(config: Config, heads: Heads, job: Job, engines: int = 1) -> Result:
-    """All outputs and events of a job."""
+    """All outputs and events of a job. Errors: the operands are of another number of heads, queries or keys."""
+    found, wanted = (*heads.q.shape[:2], len(heads.k)), (job.heads, job.queries, job.keys)
+    if found != wanted:
+        raise InputError(f"heads, queries and keys must be those of the job, {wanted}, not {found}")
     result = Result(np.zeros(heads.q.shape, np.int64), np.full(heads.q.shape[:2], NO_KEY))
     sinks = np.zeros(len(heads.q), np.int64) if heads.sinks is None else heads.sinks
     for step in trace(config, heads, job, engines):

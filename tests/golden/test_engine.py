@@ -336,6 +336,15 @@ def test_operands_of_a_wrong_shape_are_refused(q, k, v):
         check_operands(TINY, heads)
 
 
+@pytest.mark.parametrize("other", [{"heads": 2}, {"queries": 5}, {"keys": 9}])
+def test_operands_of_another_job_are_refused(other):
+    rng = np.random.default_rng(1)
+    heads = quantize(rng.normal(size=(1, 4, 16)), *rng.normal(size=(2, 8, 16)), bits=8)
+    assert run(TINY, heads, Job(queries=4, keys=8)).out.any()
+    with pytest.raises(InputError, match=r"^heads, queries and keys must be those of the job, .* not \(1, 4, 8\)$"):
+        run(TINY, heads, Job(**{"queries": 4, "keys": 8, **other}))
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("columns", [32, 64, 96, 160, 512, 992, 1024])
 def test_no_accepted_scale_moves_a_reference_out_of_its_bits(bits, columns):

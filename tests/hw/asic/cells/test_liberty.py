@@ -39,7 +39,7 @@ def test_other_units_are_the_same_quantities(small_library, small_library_rescal
 
 def test_a_library_is_parsed_once(nangate, tmp_path, monkeypatch):
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path / "build"))
-    text = nangate.only("INV_X1", "BUF_X1", "DFF_X1")
+    text = nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1")
     for name in ("one.lib", "two.lib"):
         (tmp_path / name).write_text(text, encoding="utf-8")
     first = load(tmp_path / "one.lib")
@@ -53,7 +53,7 @@ def test_a_library_is_parsed_once(nangate, tmp_path, monkeypatch):
 def test_a_damaged_store_is_named(nangate, tmp_path, monkeypatch):
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path / "build"))
     path = tmp_path / "one.lib"
-    path.write_text(nangate.only("INV_X1", "BUF_X1", "DFF_X1"), encoding="utf-8")
+    path.write_text(nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1"), encoding="utf-8")
     load(path)
     (kept,) = (tmp_path / "build").rglob("library.json.gz")
     for damage in (lambda: kept.write_bytes(kept.read_bytes()[:100]), lambda: kept.unlink()):
@@ -153,6 +153,11 @@ BAD = {
         "nom_voltage must be a finite number, not nan",
     ),
     "no buffer": (lambda text: re.sub(r'function\s*: "A";', 'function : "!A";', text), "must have a buffer"),
+    "no inverter": (lambda text: re.sub(r'function\s*: "!A";', 'function : "A";', text), "must have an inverter"),
+    "no gate": (
+        lambda text: text[: text.index("  cell (NAND2")] + text[text.index("  cell (DFF") :],
+        "must have a gate",
+    ),
     "no gates": (lambda text: text[: text.index("  cell (")] + "}", "must have gates"),
 }
 
@@ -161,7 +166,7 @@ BAD = {
 def test_bad_libraries_are_refused(case, nangate, tmp_path):
     change, message = BAD[case]
     path = tmp_path / "bad.lib"
-    path.write_text(change(nangate.only("INV_X1", "BUF_X1", "DFF_X1")), encoding="utf-8")
+    path.write_text(change(nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1")), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         load(path)
     assert message in str(caught.value)
@@ -170,7 +175,7 @@ def test_bad_libraries_are_refused(case, nangate, tmp_path):
 
 def test_what_real_libraries_have_is_read(nangate, tmp_path):
     """Energies below 0, cells without area, and leakage by supply, one part of it negative."""
-    text = energies("-0.25")(nangate.only("INV_X1", "BUF_X1", "DFF_X1", "ANTENNA_X1"))
+    text = energies("-0.25")(nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1", "ANTENNA_X1"))
     text = re.sub(r"(cell \(ANTENNA_X1\) \{.*?area\s*: )\S+;", r"\g<1>0;", text, flags=re.S)
     parts = "".join(
         f'leakage_power () {{ related_pg_pin : {pin}; when : "!A"; value : {value}; }}\n'
@@ -188,12 +193,13 @@ def test_what_real_libraries_have_is_read(nangate, tmp_path):
 
 def test_the_node_is_known_or_stated(nangate, tmp_path):
     path = tmp_path / "any.lib"
-    path.write_text(nangate.only("INV_X1", "BUF_X1", "DFF_X1"), encoding="utf-8")
+    path.write_text(nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1"), encoding="utf-8")
     assert (load(path).node, load(path, 45).node) == (45, 45)
     with pytest.raises(InputError, match="the cells of NangateOpenCellLibrary are of 45 nm, not 180"):
         load(path, 180)
     path.write_text(
-        nangate.only("INV_X1", "BUF_X1", "DFF_X1").replace("NangateOpenCellLibrary", "mine"), encoding="utf-8"
+        nangate.only("INV_X1", "BUF_X1", "NAND2_X1", "DFF_X1").replace("NangateOpenCellLibrary", "mine"),
+        encoding="utf-8",
     )
     assert (load(path).node, load(path, 180).node, load(path, 45).node) == (None, 180, 45)
     load(path, 45).require_node_of_banks()

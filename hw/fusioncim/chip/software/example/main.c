@@ -2,7 +2,9 @@
  *
  * Say where your system has the chip, compile this with the fusioncim*.c files, and run it. Key n is a row of signs that
  * is orthogonal to all others, and query n is four times key n: nearly all of its weight is on key n. So output n is
- * nearly value n, and the program can tell whether the chip works. It returns 0 then. */
+ * nearly value n, and the program can tell whether the chip works. It returns 0 then.
+ *
+ * TOKENS, DIMENSION and the three functions of n and column may be changed; all else follows from them. */
 #include "fusioncim_data.h"
 
 /* Address of the chip's registers. */
@@ -29,15 +31,22 @@
 #endif
 #endif
 
-#define TOKENS 8u
+#define TOKENS 8u        /* queries, and as many keys */
 #define DIMENSION 8u
-#define PITCH 16u        /* bytes from a vector to the next: a multiple of 16 is right for every chip */
+#if TOKENS > DIMENSION || (DIMENSION & (DIMENSION - 1u)) != 0u
+#error "Keys are orthogonal to each other where DIMENSION is a power of two and TOKENS is at most that."
+#endif
 #define POLLS 1000000u   /* before a wait gives up */
-#define ROOT_OF_DIMENSION 2.8284271247461903
+
+/* A multiple of 16 bytes is right for every chip: from a vector to the next, of the log-sum-exp of a head. */
+#define ALIGNED(bytes) (((bytes) + 15u) / 16u * 16u)
+#define PITCH ALIGNED(DIMENSION * 2u) /* an output has two bytes at most */
+#define TENSOR (TOKENS * PITCH)
 
 static double key(unsigned n, unsigned column)
 {
     unsigned both = n & column;
+    both ^= both >> 4;
     both ^= both >> 2;
     both ^= both >> 1;
     return (both & 1u) != 0u ? -1.0 : 1.0;
@@ -51,6 +60,33 @@ static double query(unsigned n, unsigned column)
 static double value(unsigned n, unsigned column)
 {
     return n - column / 4.0;
+}
+
+/* The largest magnitude of a value: what is beyond it would be clipped. */
+static double largest_value(void)
+{
+    double largest = 0.0;
+    unsigned n;
+    unsigned column;
+    for (n = 0; n < TOKENS; n++) {
+        for (column = 0; column < DIMENSION; column++) {
+            const double signed_value = value(n, column);
+            const double magnitude = signed_value < 0.0 ? -signed_value : signed_value;
+            largest = magnitude > largest ? magnitude : largest;
+        }
+    }
+    return largest;
+}
+
+/* Square root by Newton's method, which needs no C library. */
+static double root(double square)
+{
+    double found = square;
+    unsigned n;
+    for (n = 0; n < 30u; n++) {
+        found = (found + square / found) / 2.0;
+    }
+    return found;
 }
 
 /* A vector of integers. */
@@ -67,15 +103,15 @@ static fusioncim_job_t describe(void)
 {
     static const fusioncim_job_t nothing;
     fusioncim_job_t job = nothing;
-    job.q_address = MEMORY_ADDRESS + 0x100u;
-    job.k_address = MEMORY_ADDRESS + 0x200u;
-    job.v_address = MEMORY_ADDRESS + 0x300u;
-    job.o_address = MEMORY_ADDRESS + 0x400u;
-    job.lse = MEMORY_ADDRESS + 0x500u;
-    job.scales = MEMORY_ADDRESS + 0x600u;
+    job.scales = MEMORY_ADDRESS + 0x100u;
+    job.q_address = MEMORY_ADDRESS + 0x200u;
+    job.k_address = job.q_address + TENSOR;
+    job.v_address = job.k_address + TENSOR;
+    job.o_address = job.v_address + TENSOR;
+    job.lse = job.o_address + TENSOR;
     job.q_pitch = job.k_pitch = job.v_pitch = job.o_pitch = PITCH;
-    job.q_head_pitch = job.k_head_pitch = job.v_head_pitch = job.o_head_pitch = TOKENS * PITCH;
-    job.lse_pitch = TOKENS * FUSIONCIM_LIMIT_LSE_BYTES;
+    job.q_head_pitch = job.k_head_pitch = job.v_head_pitch = job.o_head_pitch = TENSOR;
+    job.lse_pitch = ALIGNED(TOKENS * FUSIONCIM_LIMIT_LSE_BYTES);
     job.queries = job.keys = TOKENS;
     job.heads = job.kv_heads = 1;
     job.dimension = DIMENSION;
@@ -88,7 +124,7 @@ static fusioncim_job_t describe(void)
 static fusioncim_result_t place(const fusioncim_memory_t *memory, const fusioncim_job_t *job, double scale_v)
 {
     const double scale_k = fusioncim_operand_scale(1.0, FUSIONCIM_CHIP_OPERAND_BITS);
-    const double unit = scale_k / ROOT_OF_DIMENSION * FUSIONCIM_LOG2_E;
+    const double unit = scale_k / root(DIMENSION) * FUSIONCIM_LOG2_E;
     double scale_q = fusioncim_operand_scale(4.0, FUSIONCIM_CHIP_OPERAND_BITS);
     int8_t integers[DIMENSION];
     uint32_t word;
@@ -143,7 +179,7 @@ static int compare(const fusioncim_memory_t *memory, const fusioncim_job_t *job,
 int main(void)
 {
     const fusioncim_memory_t memory = {MEMORY_BYTES, MEMORY_ADDRESS, MEMORY_SIZE};
-    const double scale_v = fusioncim_operand_scale(7.0, FUSIONCIM_CHIP_OPERAND_BITS);
+    const double scale_v = fusioncim_operand_scale(largest_value(), FUSIONCIM_CHIP_OPERAND_BITS);
     const fusioncim_job_t job = describe();
     const enum fusioncim_status status = fusioncim_check_job(&job);
     fusioncim_t chip;
