@@ -385,7 +385,9 @@ REFUSED = {
 def test_libraries_without_power_are_refused(case, nangate, tmp_path):
     old, new, message = REFUSED[case]
     path = tmp_path / "bare.lib"
-    path.write_text(re.sub(old, new, nangate.only("INV_X1", "NAND2_X1", "XOR2_X1", "BUF_X1", "DFF_X1")), encoding="utf-8")
+    path.write_text(
+        re.sub(old, new, nangate.only("INV_X1", "NAND2_X1", "XOR2_X1", "BUF_X1", "DFF_X1")), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=message):
         PowerModel(two_gates(), load(path))
 
