@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.engine.ip_cim import missing_sum, row_bank, row_members
+from fusioncim.engine.ip_cim import missing_sum, row_bank, row_members, shift_and_add
 from fusioncim_golden.config import Config
 
 
@@ -34,18 +34,8 @@ class HeldRow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bank = row_bank(m, platform, self, self.config)
-        counts = self.enable & self.active
         total = missing_sum(self.config, bank.read_data[0], self.plane & self.active.replicate(self.config.columns))
-        missing = Signal(total.shape(), reset_less=True)
-        valid = Signal()
-        first = Signal(reset_less=True)
-        m.d.sync += [valid.eq(counts), first.eq(self.first)]
-        with m.If(counts):
-            m.d.sync += missing.eq(total)
-        score = Signal.like(self.score, reset_less=True)
-        m.d.comb += self.score.eq(Mux(self.take, score, 0))
-        with m.If(valid):
-            m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
+        shift_and_add(m, self, total, self.enable & self.active)
         return m
 
 

@@ -113,6 +113,20 @@ def missing_sum(config: Config, word: Value, plane: Value) -> Value:
     return tree_sum(complements)
 
 
+def shift_and_add(m: Module, row: Any, total: Value, counts: Value) -> None:
+    """The score of a component with the ports of a row: in a cycle that counts, the plane's `missing_sum` is total."""
+    missing = Signal(total.shape(), reset_less=True)
+    valid = Signal()
+    first = Signal(reset_less=True)
+    m.d.sync += [valid.eq(counts), first.eq(row.first)]
+    with m.If(counts):
+        m.d.sync += missing.eq(total)
+    score = Signal.like(row.score, reset_less=True)
+    m.d.comb += row.score.eq(Mux(row.take, score, 0))
+    with m.If(valid):
+        m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
+
+
 class IpCimRow(wiring.Component):
     """One row: bank, 1-bit multipliers, adder tree, shift-and-add.
 
@@ -135,17 +149,7 @@ class IpCimRow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bank = row_bank(m, platform, self, self.config)
-        total = missing_sum(self.config, bank.read_data[0], self.plane)
-        missing = Signal(total.shape(), reset_less=True)
-        valid = Signal()
-        first = Signal(reset_less=True)
-        m.d.sync += [valid.eq(self.enable), first.eq(self.first)]
-        with m.If(self.enable):
-            m.d.sync += missing.eq(total)
-        score = Signal.like(self.score, reset_less=True)
-        m.d.comb += self.score.eq(Mux(self.take, score, 0))
-        with m.If(valid):
-            m.d.sync += score.eq(Mux(first, missing, (score << 1) - missing))
+        shift_and_add(m, self, missing_sum(self.config, bank.read_data[0], self.plane), self.enable)
         return m
 
 
