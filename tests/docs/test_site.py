@@ -62,3 +62,12 @@ def test_nothing_is_loaded_from_elsewhere(pages):
 def test_the_golden_model_is_in_the_reference(pages):
     places = pages[SITE / "reference/golden.html"].places
     assert {"fusioncim_golden.softmax.merge", "fusioncim_golden.config.Config", "fusioncim_golden.mask.sees"} <= places
+
+
+@pytest.mark.parametrize(
+    ("page", "boxes"), [("notebooks/one-key", {"key 1", "row 0"}), ("pictures", {"key 3", "block 1"})]
+)
+def test_waveforms_show_what_was_simulated(pages, page, boxes):
+    path = SITE / f"{page}.html"
+    pictures = [(path.parent / link).read_text(encoding="utf-8") for link in pages[path].links if link.endswith(".svg")]
+    assert any(all(f"<tspan>{box}</tspan>" in picture for box in boxes) for picture in pictures)
