@@ -10,6 +10,7 @@ CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs
 FORMAL_TESTS := tests/hw/formal
+PAGES_TESTS := tests/sim/pages/test_slow_pages.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs docs release measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs test-links test-pages docs release measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,7 +34,7 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS)) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS) $(PAGES_TESTS)) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
@@ -58,6 +59,14 @@ test-docs: $(DOCS_STAMP) ## Build the site from nothing, its notebooks run again
 	@rm -rf build/docs
 	@$(MAKE) docs
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(DOCS_TESTS) $(PYTEST_ARGS)
+
+test-links: $(DOCS_STAMP) ## Ask for every link to another site; needs a network, and no other target does this
+	@$(BIN)/python -m sphinx -q -b linkcheck --keep-going -d build/docs/doctrees docs build/docs/links; status=$$?; \
+	  if [ $$status -ne 0 ]; then echo "test-links: needs a network; what is broken is in build/docs/links/output.txt" >&2; fi; \
+	  exit $$status
+
+test-pages: $(STAMP) ## Run the commands of the how-tos that take minutes, at small sizes
+	@$(BIN)/python -m pytest $(PARALLEL) $(PAGES_TESTS) $(PYTEST_ARGS)
 
 release: $(RELEASE_STAMP) ## Build wheel and sdist in dist, and check them
 	@rm -rf dist

@@ -48,6 +48,11 @@ viewcode_follow_imported_members = False
 napoleon_custom_sections = [("Members", "params_style")]
 napoleon_google_docstring = True
 
+# make test-links: an answer within this many seconds, asked for twice; places in a page are often made by scripts.
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_anchors = False
+
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "notebooks")
 nb_execution_raise_on_error = True

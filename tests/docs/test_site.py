@@ -1,5 +1,6 @@
 """The built site: every link leads to a page and a place in it, every picture is there. `make docs` builds it."""
 
+from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -68,6 +69,8 @@ def test_the_golden_model_is_in_the_reference(pages):
     ("page", "boxes"), [("notebooks/one-key", {"key 1", "row 0"}), ("pictures", {"key 3", "block 1"})]
 )
 def test_waveforms_show_what_was_simulated(pages, page, boxes):
-    path = SITE / f"{page}.html"
-    pictures = [(path.parent / link).read_text(encoding="utf-8") for link in pages[path].links if link.endswith(".svg")]
+    path, inline = SITE / f"{page}.html", "data:image/svg+xml;base64,"
+    links = pages[path].links
+    pictures = [(path.parent / link).read_text(encoding="utf-8") for link in links if link.endswith(".svg")]
+    pictures += [b64decode(link.removeprefix(inline)).decode() for link in links if link.startswith(inline)]
     assert any(all(f"<tspan>{box}</tspan>" in picture for box in boxes) for picture in pictures)

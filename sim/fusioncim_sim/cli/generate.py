@@ -10,7 +10,16 @@ from fusioncim.integration.options import Integration
 from fusioncim.verilog.reset import Reset
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config
-from fusioncim_sim.cli.options import Changes, ConfigFile, JsonOut, Preset, choose_chip, choose_config
+from fusioncim_sim.cli.options import (
+    Changes,
+    ConfigFile,
+    JsonOut,
+    OneEngine,
+    Preset,
+    choose_chip,
+    choose_chip_or_hint,
+    choose_config,
+)
 from fusioncim_sim.cli.results import Results
 
 
@@ -18,6 +27,7 @@ def info(
     preset: Preset = None,
     config: ConfigFile = None,
     changes: Changes = None,
+    engine: OneEngine = False,
     json_out: JsonOut = None,
 ) -> None:
     """Show a configuration, the widths that follow from it, and the presets.
@@ -26,7 +36,7 @@ def info(
     """
     from fusioncim_sim.screen.info import describe, info_page
 
-    chosen = choose_chip(preset, config, changes)
+    chosen = choose_config(preset, config, changes) if engine else choose_chip_or_hint(preset, config, changes)
     results = Results(json_out, "parameters", "derived", "presets")
     info_page(results.console, chosen)
     results.write(describe(chosen))

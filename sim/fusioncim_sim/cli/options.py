@@ -119,6 +119,21 @@ def choose_config(name: str | None, file: Path | None, changes: list[str] | None
     return preset(start).alone().override(**split(values)[1])
 
 
+def choose_chip_or_hint(name: str | None, file: Path | None, changes: list[str] | None) -> ChipConfig:
+    """As `choose_chip`; what no chip can have, but an engine alone can, is refused with the option that shows it."""
+    try:
+        return choose_chip(name, file, changes)
+    except InputError as error:
+        _, values = choose(name, file, changes)
+        try:
+            choose_config(name, file, changes)
+        except InputError:
+            raise error from None
+        if split(values)[0]:
+            raise
+        raise InputError(f"{error} (an engine alone may be so: --engine)") from None
+
+
 def refuse(rule: str, **options: object) -> None:
     """Refuse the first of these options that was given; rule: what goes for them."""
     for name, value in options.items():

@@ -6,7 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from fusioncim_sim.screen.system import CAUSES
-from fusioncim_sim.screen.tables import cell, table
+from fusioncim_sim.screen.tables import cell, significant, table
 from fusioncim_sim.system.energy_table import DRAM
 from fusioncim_sim.system.idle_engines import CLOCK, LEAKAGE, NO_TILE, WAITING
 from fusioncim_sim.system.serving.figures import spread
@@ -85,7 +85,7 @@ def _summary(console: Console, result: Served, energy: Mapping[str, float] | Non
     say(
         f"{chip.engines} engines of {chip.engine.rows} x {chip.engine.columns}, {result.clock_mhz:g} MHz, "
         f"{result.dram.name}: {len(result.steps):,} steps, {sum(map(len, result.steps)) / len(result.steps):.1f} "
-        f"sequences each, {sum(result.cycles):,} cycles, {result.seconds:,.4f} s."
+        f"sequences each, {sum(result.cycles):,} cycles, {significant(result.seconds)} s."
     )
     say(
         f"{result.generated / result.seconds:,.1f} generated tokens per second{whole}; "

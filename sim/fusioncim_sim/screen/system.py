@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fusioncim_sim.screen.tables import table
+from fusioncim_sim.screen.tables import significant, table
 from fusioncim_sim.system.energy_table import DRAM
 from fusioncim_sim.system.explore import Found
 from fusioncim_sim.system.model import Evaluation
@@ -34,13 +34,13 @@ def evaluation_page(console: Console, result: WholeModel, corner: str) -> None:
     console.print(
         f"{result.model.name}: {result.layers} layers, {_phase(one)}{left_out}.\n"
         f"{one.chip.engines} engines of {one.chip.engine.rows} x {one.chip.engine.columns}, {one.clock_mhz:g} MHz, "
-        f"{one.dram.name}: whole model {result.cycles:,} cycles, {result.seconds:,.4f} s.",
+        f"{one.dram.name}: whole model {result.cycles:,} cycles, {significant(result.seconds)} s.",
         soft_wrap=True,
     )
     if result.energy and result.tops_per_w:
         joules = sum(result.energy.values())
         console.print(
-            f"{joules:,.4f} J, {result.tops_per_w:.2f} TOPS/W at {corner}, memory included "
+            f"{significant(joules)} J, {result.tops_per_w:.2f} TOPS/W at {corner}, memory included "
             f"({2 * result.macs / (joules - result.energy[DRAM]) * 1e-12:.2f} without), two operations per "
             "unmasked multiply-accumulate.",
             soft_wrap=True,
@@ -59,7 +59,7 @@ def _layer_page(console: Console, result: Evaluation) -> None:
     console.print(
         f"{layers} layers of {model.heads} heads on {model.kv_heads} of keys and values, {model.key_size} and "
         f"{model.value_size} elements, {model.mask.words}: {layer.cycles:,} cycles per layer, "
-        f"{result.seconds * 1e3:,.3f} ms.",
+        f"{significant(result.seconds * 1e3)} ms.",
         soft_wrap=True,
     )
     shares = table("engine-cycles", "share", "meaning")
@@ -72,8 +72,9 @@ def _layer_page(console: Console, result: Evaluation) -> None:
     if result.energy is not None and result.joules:
         energies = table("energy", "mJ per layer", "J, these layers", "share")
         for name, joules in result.energy.items():
-            energies.add_row(name, f"{joules * 1e3:,.3f}", f"{joules * layers:,.4f}", f"{joules / result.joules:.1%}")
-        energies.add_row("all", f"{result.joules * 1e3:,.3f}", f"{result.joules * layers:,.4f}", "100.0%")
+            part = f"{joules / result.joules:.1%}"
+            energies.add_row(name, significant(joules * 1e3), significant(joules * layers), part)
+        energies.add_row("all", significant(result.joules * 1e3), significant(result.joules * layers), "100.0%")
         console.print(energies)
 
 

@@ -207,6 +207,20 @@ def test_info_shows_every_parameter():
     assert all(name in text for name in (*shown["parameters"], *shown["derived"], *PRESETS))
 
 
+def test_info_of_an_engine_alone(place):
+    (place / "engine.toml").write_text("columns = 80\nupdate_rank = 2\n", encoding="utf-8")
+    expected = PRESETS["small"].alone().override(columns=80, update_rank=2)
+    shown = json.loads(fusioncim("info", "--engine", "--config", "engine.toml", "--json", "-").stdout)
+    assert shown["parameters"] == expected.as_dict()
+    assert shown["derived"]["units"] == expected.units
+    assert "buffer_blocks" not in shown["derived"]
+    assert shown["presets"]["tiny"] == PRESETS["tiny"].alone().as_dict()
+    refused = fusioncim("info", "--config", "engine.toml")
+    assert refused.exit_code == 2
+    assert "an engine alone may be so: --engine" in refused.output
+    assert "--engine" not in fusioncim("info", "--config", "engine.toml", "--set", "engines=2").output
+
+
 def test_a_file_starts_from_its_preset_and_options_change_it(place):
     (place / "chip.toml").write_text('preset = "tiny"\nengines = 4\nwords = 3\nbus_bits = 64\n', encoding="utf-8")
     result = fusioncim("info", "--config", "chip.toml", "--set", "words=4", "--set", "buffer_bytes=256", "--json", "-")

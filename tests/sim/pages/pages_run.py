@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,15 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def follow(page: Path, folder: Path) -> None:
-    """Do what the page says in an empty folder; a command that fails, or a line that was not printed, is an error."""
+def follow(page: Path, folder: Path, *, slow: bool = False, changed: Mapping[str, str] | None = None) -> None:
+    """Do what the page says in an empty folder; a command that fails, or a line that was not printed, is an error.
+
+    slow: commands that take minutes, too: blocks of bash. changed: what stands in a command, and what is run instead.
+    """
     printed = ""
+    changed = changed or {}
+    for old in changed:
+        assert any(old in block.text for block in blocks(page)), f"{page.name} must have {old}"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in blocks(page):
         if block.language in FILES:
@@ -50,8 +57,11 @@ def follow(page: Path, folder: Path) -> None:
             name = block.file or "block.py"
             (folder / name).write_text(block.text, encoding="utf-8")
             printed += run([sys.executable, name], folder, path)
-        elif block.language == "sh":
-            printed += run(["bash", "-euo", "pipefail", "-c", block.text], folder, path)
+        elif block.language == "sh" or (slow and block.language == "bash"):
+            text = block.text
+            for old, new in changed.items():
+                text = text.replace(old, new)
+            printed += run(["bash", "-euo", "pipefail", "-c", text], folder, path)
         elif block.language == "text":
             for line in block.text.splitlines():
                 assert flat(line) in flat(printed), f"{page.name} shows what was not printed: {line}\n{printed}"

@@ -12,7 +12,7 @@ def parameters() -> str:
     presets = [each.as_dict() for each in PRESETS.values()]
     rows = [
         (f"`{name}`", cell(f"{defaults[name]}"), *(cell(f"{each[name]}") for each in presets), cell(meaning))
-        for name, meaning in meanings().items()
+        for name, meaning in meanings(ChipConfig()).items()
     ]
     return table(["parameter", "default", *(f"`{name}`" for name in PRESETS), "meaning"], rows)
 
@@ -21,7 +21,7 @@ def widths() -> str:
     """A row per figure that follows from the parameters: the values of the presets, its meaning."""
     rows = [
         (f"`{name}`", *(_shown(getattr(holder(each, name), name)) for each in PRESETS.values()), cell(meaning))
-        for name, meaning in derived().items()
+        for name, meaning in derived(ChipConfig()).items()
     ]
     return table(["follows", *(f"`{name}`" for name in PRESETS), "meaning"], rows)
 
