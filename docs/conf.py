@@ -34,6 +34,9 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 html_theme = "furo"
 html_title = f"FusionCIM {release}"
 html_show_sourcelink = False
+html_static_path = ["style"]
+html_css_files = ["site.css"]
+highlight_language = "none"  # a block that names no language is a drawing, or what was printed
 smartquotes = False  # an option begins with two hyphens
 
 myst_heading_anchors = 4

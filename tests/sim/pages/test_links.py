@@ -23,7 +23,7 @@ PAGES = [
 TOP = ("golden", "hw", "sim", "tests", "docs", "measurements", "constraints", "setup")
 """What a path in the text begins with, if it is not relative to its page."""
 SUFFIXES = "py|pyi|c|h|v|rdl|md|json|npz|txt|xz|png|toml|pcf|lpf"
-ELSEWHERE = {"config.json", "manifest.json", "OUT.npz", "npu_sram.v", "ports.md"}
+ELSEWHERE = {"config.json", "manifest.json", "OUT.npz", "npu_fusioncim.h", "npu_sram.v", "ports.md"}
 """Files of a user, and of `fusioncim generate`, that a page names."""
 FOLLOWED = ("tutorial", "howto")
 PLACEHOLDER = re.compile(r"\b(NAME|BOARD)\b")
