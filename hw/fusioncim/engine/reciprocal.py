@@ -3,8 +3,10 @@
     reciprocal = floor((2^27 - 1) / m), m the 14 top bits of l', which is l with the row's sink: see golden `normalizer`
 
 A band is drain_rows neighbouring rows of a tile, which leave at the same time; the last one may have fewer. Its rows
-are divided one after the other: the sink joins l, l' is normalized, and of the 14 restoring steps the first always
-gives a 1 and takes no cycle. The state of the next row is read during the last step.
+are divided one after the other: l and the sink are compared, then l' is their sum and normalized, and of the 14
+restoring steps the first always gives a 1 and takes no cycle. The state of the next row is read during the last step.
+
+A row sum comes over long wires from the bank of a far softmax lane. So no shift and no sum follow in that cycle.
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
@@ -85,23 +87,24 @@ def divided_layout(config: Config) -> data.StructLayout:
     return data.StructLayout({"band": band_layout(config), "lse": data.ArrayLayout(LSE_BITS, config.drain_rows)})
 
 
-def summed_layout(config: Config) -> data.StructLayout:
-    """A row with its sink.
+def aligned_layout(config: Config) -> data.StructLayout:
+    """A row and its sink before they are added: l' = still + moves * 2^-amount.
 
     Members:
         filled: a block was added.
         empty: neither was a block added, nor is there a sink.
+        leads: the sink has the higher exponent, so l moves and O with it.
         reference: r'.
-        row_sum: l'.
-        moved: bits by which O moves right, at most as many as leave nothing of O and l.
+        still, moves: l and the sink's weight, the one with the lower exponent moves.
+        amount: bits by which it moves right, at most as many as leave nothing of O and l.
     """
-    moved = fits(max(config.accumulator_bits - 1 + headroom(config), config.row_sum_bits + 1))
+    amount = fits(max(config.accumulator_bits - 1 + headroom(config), config.row_sum_bits + 1))
     return data.StructLayout(
         {
-            **dict.fromkeys(("filled", "empty"), 1),
+            **dict.fromkeys(("filled", "empty", "leads"), 1),
             "reference": signed(REFERENCE_BITS),
-            "row_sum": config.row_sum_bits,
-            "moved": moved,
+            **dict.fromkeys(("still", "moves"), config.row_sum_bits),
+            "amount": amount,
         }
     )
 
@@ -141,7 +144,8 @@ class Reciprocal(wiring.Component):
         last = Signal()
         out = Signal(divided_layout(config))
         band = out.band
-        summed = Signal(summed_layout(config), reset_less=True)
+        aligned = Signal(aligned_layout(config), reset_less=True)
+        length = Signal(fits(config.row_sum_bits), reset_less=True)
         mantissa = Signal(RECIPROCAL_BITS, reset_less=True)
         remainder = Signal(RECIPROCAL_BITS, reset_less=True)
         step = Signal(range(STEPS))
@@ -155,35 +159,36 @@ class Reciprocal(wiring.Component):
                 with m.If(self.i.valid):
                     m.next = "SINK"
             with m.State("SINK"):
-                self._add_sink(m, summed)
+                self._align(m, aligned)
                 m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
-                length, top = normalized(m, summed.row_sum)
-                excess = length - least_length(config) + summed.moved
-                filled = summed.filled & (excess >> len(band.rows[0].excess) == 0)
+                row_sum = Signal(config.row_sum_bits)
+                still, moves = (Cat(aligned[name], Const(0, 1)).as_signed() for name in ("still", "moves"))
+                m.d.comb += row_sum.eq(add_shift_round(still, moves, aligned.amount))
+                bits, top = normalized(m, row_sum)
                 # The first step: 2^14 - 1 is never below the mantissa.
                 m.d.sync += [
-                    *(mantissa.eq(top), remainder.eq(~top), step.eq(0)),
+                    *(length.eq(bits), mantissa.eq(top), remainder.eq(~top), step.eq(0)),
                     *(band.band.eq(row[len(place) :]), band.word.eq(self.i.payload.word)),
                     *(band.more.eq(place), band.last.eq(last)),
                 ]
-                for n in range(config.drain_rows):
-                    with m.If(is_at(place, n)):
-                        m.d.sync += [
-                            *(band.rows[n].filled.eq(filled), band.rows[n].excess.eq(excess)),
-                            out.lse[n].eq(log_sum_exp(m, config, summed, length, top)),
-                            *(band.rows[behind].filled.eq(0) for behind in range(n + 1, config.drain_rows)),
-                        ]
                 with m.If(self._goes_on(place, last)):
                     m.d.sync += row.eq(row + 1)
                 m.next = "DIVIDE"
             with m.State("DIVIDE"):
+                excess = length - least_length(config) + Mux(aligned.leads, aligned.amount, 0)
+                filled = aligned.filled & (excess >> len(band.rows[0].excess) == 0)
                 shifted = Cat(Const(1, 1), remainder)
                 fits_in = shifted >= mantissa
                 m.d.sync += [remainder.eq(Mux(fits_in, shifted - mantissa, shifted)), step.eq(step + 1)]
                 for n in range(config.drain_rows):
                     with m.If(is_at(band.more, n)):
-                        m.d.sync += band.rows[n].reciprocal.eq(Cat(fits_in, band.rows[n].reciprocal))
+                        m.d.sync += [
+                            *(band.rows[n].filled.eq(filled), band.rows[n].excess.eq(excess)),
+                            band.rows[n].reciprocal.eq(Cat(fits_in, band.rows[n].reciprocal)),
+                            out.lse[n].eq(log_sum_exp(m, config, aligned, length, mantissa)),
+                            *(band.rows[behind].filled.eq(0) for behind in range(n + 1, config.drain_rows)),
+                        ]
                 with m.If(step == STEPS - 1):
                     m.next = "SEND"
                     with m.If(self._goes_on(band.more, band.last)):
@@ -197,32 +202,28 @@ class Reciprocal(wiring.Component):
                     m.next = "READ"
         return m
 
-    def _add_sink(self, m: Module, summed: data.View) -> None:
-        """One shifter for l and the sink's weight: the one with the lower exponent moves."""
+    def _align(self, m: Module, aligned: data.View) -> None:
+        """Which of l and the sink's weight moves, and how far."""
         config, state, sink = self.config, self.state, self.sink
-        most = (1 << len(summed.moved)) - 1
+        most = (1 << len(aligned.amount)) - 1
         table = Array(config.lut)
         index = sink.fraction << max(config.lut_size.bit_length() - 1 - len(sink.fraction), 0)
         weight = Signal(config.probability_bits + config.row_sum_fraction)
         row_sum = Signal(config.row_sum_bits)
         rise, leads = Signal(signed(REFERENCE_BITS + 1)), Signal()
-        distance, amount = Signal(REFERENCE_BITS + 1), Signal(len(summed.moved))
-        still, moves = Signal(config.row_sum_bits), Signal(config.row_sum_bits)
+        distance = Signal(REFERENCE_BITS + 1)
         m.d.comb += [
             weight.eq(Mux(sink.present, table[index], 0) << config.row_sum_fraction),
             *(row_sum.eq(Mux(state.filled, state.row_sum, 0)), rise.eq(sink.exponent - state.reference)),
             leads.eq(sink.present & ((rise > 0) | ~state.filled)),
             distance.eq(Mux(rise > 0, rise, state.reference - sink.exponent)),
-            amount.eq(Mux(state.filled, Mux(distance > most, most, distance), 0)),  # else the reference is not known
-            *(still.eq(Mux(leads, weight, row_sum)), moves.eq(Mux(leads, row_sum, weight))),
         ]
         m.d.sync += [
-            *(summed.filled.eq(state.filled), summed.empty.eq(~state.filled & ~sink.present)),
-            summed.reference.eq(Mux(leads, sink.exponent, state.reference)),
-            summed.row_sum.eq(
-                add_shift_round(Cat(still, Const(0, 1)).as_signed(), Cat(moves, Const(0, 1)).as_signed(), amount)
-            ),
-            summed.moved.eq(Mux(leads, amount, 0)),
+            *(aligned.filled.eq(state.filled), aligned.empty.eq(~state.filled & ~sink.present)),
+            *(aligned.leads.eq(leads), aligned.reference.eq(Mux(leads, sink.exponent, state.reference))),
+            *(aligned.still.eq(Mux(leads, weight, row_sum)), aligned.moves.eq(Mux(leads, row_sum, weight))),
+            # If the row is not filled, its reference is not known.
+            aligned.amount.eq(Mux(state.filled, Mux(distance > most, most, distance), 0)),
         ]
 
     def _goes_on(self, place: Value, last: Value) -> Value:
@@ -230,12 +231,12 @@ class Reciprocal(wiring.Component):
         return ~last & (place != self.config.drain_rows - 1) if len(place) else Const(0)
 
 
-def log_sum_exp(m: Module, config: Config, summed: data.View, length: Value, top: Value) -> Value:
+def log_sum_exp(m: Module, config: Config, aligned: data.View, length: Value, top: Value) -> Value:
     """The word of a row; length, top: of l', as of `normalized`."""
     exponent = Signal(signed(REFERENCE_BITS + 1))
-    m.d.comb += exponent.eq(summed.reference + length - (config.row_sum_fraction + config.probability_bits))
+    m.d.comb += exponent.eq(aligned.reference + length - (config.row_sum_fraction + config.probability_bits))
     fraction = top[: RECIPROCAL_BITS - 1][-LSE_FRACTION_BITS:]
-    return Mux(summed.empty, NO_KEY, Cat(fraction, saturate(exponent, REFERENCE_BITS)))
+    return Mux(aligned.empty, NO_KEY, Cat(fraction, saturate(exponent, REFERENCE_BITS)))
 
 
 def normalized(m: Module, x: Value) -> tuple[Value, Value]:
