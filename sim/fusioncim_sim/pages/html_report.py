@@ -1,9 +1,10 @@
 """One HTML file about everything that was measured and modelled: self-contained, for a phone, a screen and paper.
 
-It is made from the JSON files of `measurements` alone, and from the results of an exploration if there are any.
+It is made from the files of `measurements` alone, and from the results of an exploration if there are any.
 """
 
 import html
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,16 @@ from fusioncim_sim.system.pareto import front, lines
 from fusioncim_sim.system.published_designs import published_table
 
 INPUTS = ("calibration", "cost", "reproduction", "sensitivity", "system")
+PLACEMENT = "placement.png"
+"""The placed engine, which the report shows if the measurements have it."""
 MARK = "<!-- FusionCIM report -->"
 
 STYLE = """
 :root { color-scheme: light; }
 body { font: 1rem/1.5 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 0 auto; padding: 0 1rem 4rem; }
 h1 { font-size: 1.8rem; } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
+figure { margin: 1rem 0; } figcaption { color: #555; font-size: .9rem; }
+figure svg, figure img { width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; }
 th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
 th.text, td.text { text-align: left; } thead th { border-bottom: 2px solid #888; }
@@ -56,7 +60,9 @@ def write_report(path: Path, measurements: Path, exploration: Path | None) -> No
     if not is_stream(path):
         check_place(path.parent)
     data = {name: read(measurements, name) for name in INPUTS}
-    write_file(path, page(data, _explored(exploration) if exploration else []).encode())
+    picture = measurements / PLACEMENT
+    placement = picture.read_bytes() if picture.is_file() else b""
+    write_file(path, page(data, _explored(exploration) if exploration else [], placement).encode())
 
 
 def _explored(directory: Path) -> list[dict[str, Any]]:
@@ -64,11 +70,11 @@ def _explored(directory: Path) -> list[dict[str, Any]]:
     return [each for each in read_results(directory / RESULTS)[1] if "refused" not in each]
 
 
-def page(data: Mapping[str, Mapping[str, Any]], explored: Sequence[Mapping[str, Any]]) -> str:
-    """The whole file."""
+def page(data: Mapping[str, Mapping[str, Any]], explored: Sequence[Mapping[str, Any]], placement: bytes = b"") -> str:
+    """The whole file; placement: a PNG file of a placed engine, if there is one."""
     sections = {
         "Architecture": _architecture(),
-        "Cost": _cost(data["cost"]),
+        "Cost": _cost(data["cost"]) + _placement(placement),
         "Models": _models(data["system"]),
         "Baselines": _baselines(data["system"]),
         "Reproduction": table(reproduction_table(data["reproduction"])) + table(curves_table(data["system"])),
@@ -126,9 +132,9 @@ def _inline(text: str) -> str:
     return html.escape(text.strip("*"))
 
 
-def figure(svg: str, caption: str) -> str:
-    """A picture with what it shows."""
-    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
+def figure(picture: str, caption: str) -> str:
+    """A picture, as HTML, with what it shows."""
+    return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _architecture() -> str:
@@ -142,6 +148,12 @@ def _architecture() -> str:
 def _cost(cost: Mapping[str, Any]) -> str:
     text = "Area, and power at full use of the multipliers, of mapped gates, scaled; beside the paper's table."
     return paragraph(text) + table(cost_table(cost)) + paragraph(HEADS)
+
+
+def _placement(png: bytes) -> str:
+    caption = "An engine of the published chip with 8 rows, placed: cells and banks, coloured by unit."
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    return figure(f'<img src="{source}" alt="{html.escape(caption)}">', caption) if png else ""
 
 
 def _models(system: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from matplotlib.image import imread
 
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.pages import charts
-from fusioncim_sim.pages.html_report import INPUTS, MARK, table, write_report
+from fusioncim_sim.pages.html_report import INPUTS, MARK, PLACEMENT, table, write_report
 from fusioncim_sim.studies.cost.tables import HEADS
 from fusioncim_sim.system.explore import RESULTS
 
@@ -54,6 +55,15 @@ def test_every_section_is_there_with_its_link(report):
     assert links == re.findall(r'<h2 id="([\w-]+)">', text)
     assert text.count("<svg") == 6
     assert "2 of 2 chips are beaten by no other one" in text
+
+
+def test_the_placed_engine_is_shown_if_it_was_drawn(report, tmp_path):
+    picture = re.search(r'<img src="data:image/png;base64,([^"]+)"', report.read_text(encoding="utf-8"))
+    assert b64decode(picture[1]) == (MEASUREMENTS / PLACEMENT).read_bytes()
+    for name in INPUTS:
+        shutil.copy(MEASUREMENTS / f"{name}.json", tmp_path)
+    write_report(tmp_path / "report.html", tmp_path, None)
+    assert "<img" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_nothing_is_loaded_from_elsewhere(report):
