@@ -10,9 +10,16 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.axi import WriteMaster, answer_layout, connect_ports, write_data_layout, write_members
+from fusioncim.chip.axi import (
+    WriteMaster,
+    answer_layout,
+    connect_ports,
+    write_data_layout,
+    write_members,
+    write_request_layout,
+)
 from fusioncim.chip.job_table import SLOTS, slot_shape, write_tag_layout
-from fusioncim.chip.write_guard import WriteGuard, region
+from fusioncim.chip.write_guard import WriteGuard, region, write_bounds_layout
 from fusioncim.formal.bench import Bench
 from fusioncim.formal.mutant import Mutant
 from fusioncim.formal.proof import Proof
@@ -37,12 +44,15 @@ class WriteEdge(wiring.Component):
     """
 
     def __init__(self) -> None:
-        self.guard, self.master = WriteGuard(CHIP), WriteMaster(CHIP, write_tag_layout())
-        own = dict(self.guard.signature.members)
-        del own["o"]
         super().__init__(
             {
-                **own,
+                "i": In(stream.Signature(write_request_layout(CHIP, write_tag_layout()))),
+                "begins": In(1),
+                "slot": In(slot_shape()),
+                "bounds": In(write_bounds_layout(CHIP)),
+                "writes": In(SLOTS),
+                "refused": Out(1),
+                "refused_slot": Out(slot_shape()),
                 "i_data": In(stream.Signature(write_data_layout(CHIP))),
                 "stop": In(1),
                 "o_valid": Out(1),
@@ -55,7 +65,7 @@ class WriteEdge(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        guard, master = self.guard, self.master
+        guard, master = WriteGuard(CHIP), WriteMaster(CHIP, write_tag_layout())
         m.submodules.guard, m.submodules.master = guard, master
         wiring.connect(m, wiring.flipped(self.i), guard.i)
         wiring.connect(m, guard.o, master.i)
@@ -176,7 +186,7 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "guarded-splits": Proof(
         unit=WriteEdge,
-        says="the same, with a fault in the write master instead of the guard",
+        says="every burst into which the write master cuts a request is inside of the outputs of its job",
         properties=edge,
         steps=1,
         mutant=Mutant("chip.axi:BurstSplitter.elaborate", "Mux(burst.last, rest, room)", "room"),
