@@ -51,6 +51,8 @@ def faulty(place, *faults):
     return Program(place, "chip")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", one_in(2, FAULTS))
 def test_a_wrong_address_is_stopped_and_reported(tmp_path, name):
     """The fault is in one of four jobs; the other three have every bit."""
@@ -63,6 +65,8 @@ def test_a_wrong_address_is_stopped_and_reported(tmp_path, name):
         assert np.array_equal(work[n].result(TINY).lse, run.lse[n])
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_without_the_guard_it_would_be_written(tmp_path):
     off = Mutant("chip.write_guard:WriteGuard.elaborate", "request.drop | ~inside", "request.drop")
     run = simulate_chip(TINY, jobs(), cycles=60_000, program=faulty(tmp_path, FAULTS["place, a row before"], off))
