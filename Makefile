@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs test-links test-pages docs release measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,10 +68,15 @@ test-links: $(DOCS_STAMP) ## Ask for every link to another site; needs a network
 test-pages: $(STAMP) ## Run the commands of the how-tos that take minutes, at small sizes
 	@$(BIN)/python -m pytest $(PARALLEL) $(PAGES_TESTS) $(PYTEST_ARGS)
 
-release: $(RELEASE_STAMP) ## Build wheel and sdist in dist, and check them
+release: $(RELEASE_STAMP) ## Build wheel, sdist and bill of materials in dist, and check them
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -d dist
 	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/python -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		-o dist/fusioncim.cdx.json
+
+audit: $(RELEASE_STAMP) ## Look the locked packages up in the database of known weaknesses; needs the network
+	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off -r requirements.lock
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure

@@ -22,6 +22,7 @@ READMES = {
     "sim/fusioncim_sim/system/serving/data/README.md": "/reference/traces.md",
     "constraints/README.md": "/reference/pins.md",
     "constraints": "/reference/pins.md",
+    "SECURITY.md": "/security.md",
 }
 """Pages outside of this folder, and where the site shows them."""
 

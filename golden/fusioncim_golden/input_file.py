@@ -1,9 +1,14 @@
-"""Reads the files that a user names."""
+"""Reads the files that a user names. None is read that is larger than its limit, which is looked at before."""
 
 import stat
 from pathlib import Path
 
 from fusioncim_golden.errors import InputError
+
+MOST_BYTES = 256 << 20
+"""Of a file that is read as a whole: a Liberty file, a trace, a table of figures, results."""
+MOST_CONFIG_BYTES = 1 << 20
+"""Of a configuration: of a chip, or of a language model."""
 
 
 def check_file(what: str, path: Path) -> None:
@@ -17,19 +22,22 @@ def check_file(what: str, path: Path) -> None:
         raise InputError(f"{what} cannot be read ({kind}): {path}")
 
 
-def read_file(what: str, path: Path) -> bytes:
-    """Content of a file; `what` says in an error what it should be."""
+def read_file(what: str, path: Path, most: int = MOST_BYTES) -> bytes:
+    """Content of a file of at most so many bytes; `what` says in an error what it should be."""
     check_file(what, path)
     try:
+        size = path.stat().st_size
+        if size > most:
+            raise InputError(f"{what} must have at most {most:,} bytes, not {size:,}: {path}")
         return path.read_bytes()
     except OSError as error:
         raise unreadable(what, path, error) from error
 
 
-def read_text(what: str, path: Path) -> str:
+def read_text(what: str, path: Path, most: int = MOST_BYTES) -> str:
     """Content of a text file in UTF-8, with line ends of any system."""
     try:
-        return "\n".join(read_file(what, path).decode().split("\r\n"))
+        return "\n".join(read_file(what, path, most).decode().split("\r\n"))
     except UnicodeDecodeError as error:
         raise InputError(f"{what} must be UTF-8 ({error.reason} at byte {error.start}): {path}") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import Config, check_choice
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_text
+from fusioncim_golden.input_file import MOST_CONFIG_BYTES, read_text
 
 PRESETS: Mapping[str, ChipConfig] = {
     "tiny": ChipConfig(
@@ -61,7 +61,7 @@ def preset(name: str) -> ChipConfig:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The table of a configuration file: an optional `preset` to start from, then any parameter by name."""
-    text = read_text("the configuration file", path)
+    text = read_text("the configuration file", path, MOST_CONFIG_BYTES)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

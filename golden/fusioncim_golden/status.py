@@ -41,6 +41,7 @@ class Status(IntEnum):
     SEQUENCE = 18
     PAGE = 19
     INTERVAL = 20
+    GUARD = 21
 
     @property
     def words(self) -> str:
@@ -80,5 +81,6 @@ WORDS = {
     f"with slopes at most {SLOPE_POSITIONS}, and what is reserved must be 0",
     Status.PAGE: "a page's number must be below the pages of the pool",
     Status.INTERVAL: f"the low of an interval must be at most its high, and that at most {POSITIONS}",
+    Status.GUARD: "a write outside of the job's outputs was stopped: the chip is faulty",
 }
 """The words of every outcome, the same in the register map."""

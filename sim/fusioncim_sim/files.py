@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
+from fusioncim_golden.input_file import MOST_BYTES
 
 MANIFEST = "manifest.json"
 GENERATOR = "fusioncim"
@@ -73,7 +74,7 @@ def _check_file(path: Path, written: Callable[[bytes], bool]) -> None:
     if not path.exists():
         return
     try:
-        ours = written(path.read_bytes())
+        ours = path.stat().st_size <= MOST_BYTES and written(path.read_bytes())
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:

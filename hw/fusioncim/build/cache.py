@@ -21,6 +21,8 @@ LOG = logging.getLogger(__name__)
 
 BUILD = "FUSIONCIM_BUILD"
 """Environment variable with the directory of builds and runs."""
+MOST_KEPT_BYTES = 1 << 30
+"""Of a compressed file of the store, when it is unpacked."""
 
 
 def build_root() -> Path:
@@ -91,8 +93,13 @@ def filled_once(place: Path) -> Iterator[Path | None]:
 def kept_json(path: Path) -> Any:
     """Content of a JSON file of the store, which may be compressed (.gz)."""
     try:
-        content = path.read_bytes()
-        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        if path.suffix != ".gz":
+            return json.loads(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(MOST_KEPT_BYTES + 1)
+        if len(content) > MOST_KEPT_BYTES:
+            raise ValueError(f"more than {MOST_KEPT_BYTES:,} bytes in it")
+        return json.loads(content)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise damaged(path, error) from error
 

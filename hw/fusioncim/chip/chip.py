@@ -5,6 +5,7 @@
     QueryLoader       rows of Q to the engines                                 AXI4 master
     KvFetcher         blocks of K and V to the global buffer                   AXI4 master, or two
     OutputWriter      rows of O to memory                                      AXI4 master
+    WriteGuard        every write is inside of the outputs of its job
     Realigner, GlobalBuffer, Network, Engine x N                               the data path
 
 Reads and writes are of one ID each, in order. An abort lets what is outstanding on the bus finish, then clears
@@ -45,6 +46,7 @@ from fusioncim.chip.realigner import Realigner
 from fusioncim.chip.registers import axil_members
 from fusioncim.chip.stall_watch import StallWatch
 from fusioncim.chip.unpacker import Unpacker
+from fusioncim.chip.write_guard import WriteGuard
 from fusioncim.engine.engine import Engine
 from fusioncim.engine.kv_buffer import pair_layout
 from fusioncim.lib.arith import tree_sum
@@ -109,7 +111,7 @@ class Core(wiring.Component):
         loader, fetcher, arbiter = QueryLoader(chip), KvFetcher(chip), ReadArbiter(chip)
         realigners = [Realigner(chip) for _ in range(chip.read_ports)]
         unpackers = [Unpacker(chip) for _ in realigners] if chip.packs else []
-        buffer, network, writer = GlobalBuffer(chip), Network(chip), OutputWriter(chip)
+        buffer, network, writer, guard = GlobalBuffer(chip), Network(chip), OutputWriter(chip), WriteGuard(chip)
         engines = [Engine(chip.engine) for _ in range(chip.engines)]
         units = {"checker": checker, "job_table": table, "planner": planner, "query_loader": loader}
         units |= {"kv_fetcher": fetcher, "read_arbiter": arbiter, "global_buffer": buffer, "network": network}
@@ -117,6 +119,7 @@ class Core(wiring.Component):
             **{("realigner", "realigner_v")[n]: realigner for n, realigner in enumerate(realigners)},
             **{("unpacker", "unpacker_v")[n]: unpacker for n, unpacker in enumerate(unpackers)},
             "output_writer": writer,
+            "write_guard": guard,
             **{f"engine_{n}": engine for n, engine in enumerate(engines)},
         }
         for name, unit in units.items():
@@ -140,7 +143,9 @@ class Core(wiring.Component):
         m.d.comb += [
             *(planner.i_slot.eq(table.slot), loader.job.eq(planner.job), loader.slot.eq(planner.slot)),
             *(writer.job.eq(planner.job), writer.slot.eq(planner.slot), writer.begins.eq(loader.begins)),
-            writer.failed.eq(table.failed),
+            *(writer.failed.eq(table.failed), guard.begins.eq(table.o.valid & table.o.ready)),
+            *(guard.slot.eq(table.slot), guard.bounds.eq(checker.bounds), guard.writes.eq(table.writes)),
+            *(table.refused.eq(guard.refused), table.refused_slot.eq(guard.refused_slot)),
             *(table.row_written.eq(self.answer_valid & self.answer.tag.row), table.row_slot.eq(self.answer.tag.slot)),
             table.write_error.eq(self.answer_valid & self.answer.error),
             *(table.scale_error.eq(loader.scale_error), table.scale_slot.eq(loader.scale_slot)),
@@ -155,7 +160,8 @@ class Core(wiring.Component):
         wiring.connect(m, arbiter.o, wiring.flipped(self.o_read[0]))
         if chip.read_ports > 1:
             wiring.connect(m, fetcher.o_read[1], wiring.flipped(self.o_read[1]))
-        wiring.connect(m, writer.o_write, wiring.flipped(self.o_write))
+        wiring.connect(m, writer.o_write, guard.i)
+        wiring.connect(m, guard.o, wiring.flipped(self.o_write))
         wiring.connect(m, writer.o_data, wiring.flipped(self.o_data))
         m.d.comb += [
             is_kv.eq((kind == ReadKind.KEY) | (kind == ReadKind.VALUE)),

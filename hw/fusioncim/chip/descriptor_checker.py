@@ -14,6 +14,7 @@ from fusioncim.chip.descriptor_products import end_bits, follow, product_rules, 
 from fusioncim.chip.descriptor_rules import first_broken, job_rules, sequence_rules, shared, size
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
 from fusioncim.chip.record import JOB_RULES, SEQUENCE_RULES, capture, job_registers, own_layout, sequence_registers
+from fusioncim.chip.write_guard import region, write_bounds_layout
 from fusioncim.lib.arith import chosen, fits
 from fusioncim.lib.serial_multiplier import Multiplier
 from fusioncim.verilog.emit import once
@@ -36,6 +37,7 @@ class DescriptorChecker(wiring.Component):
     Members:
         i: addresses of jobs.
         o: every sequence, good or refused; a refused job as one.
+        bounds: where the job of a good sequence at o may write.
         o_read: requests.
         beat_valid, beat, beat_last, beat_error: what memory returns.
     """
@@ -46,6 +48,7 @@ class DescriptorChecker(wiring.Component):
             {
                 "i": In(stream.Signature(record_layout(config))),
                 "o": Out(stream.Signature(job_layout(config))),
+                "bounds": Out(write_bounds_layout(config)),
                 "o_read": Out(stream.Signature(read_request_layout(config, read_tag_layout(config)))),
                 "beat_valid": In(1),
                 "beat": In(config.bus_bits),
@@ -78,6 +81,8 @@ class DescriptorChecker(wiring.Component):
             *(out.descriptor[name].address.eq(spans.moved[name]) for name in TENSORS),
             out.descriptor.token_scales.eq(self._token_scales(this, own)),
             out.descriptor.lse.eq(spans.moved.lse),
+            self.bounds.o.eq(region(chip, this.o.address, spans.end)),
+            self.bounds.lse.eq(region(chip, this.lse, spans.lse_end)),
             *(out.first_page.eq(page), out.last.eq(own.sequences <= 1)),
             unit.count.eq(Array(each.count for each in work)[step]),
             unit.step.eq(Array(each.step for each in work)[step]),

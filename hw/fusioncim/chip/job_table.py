@@ -42,6 +42,8 @@ class JobTable(wiring.Component):
         scale_error, scale_slot: a row has a scale that is none.
         page_failed: slots of sequences of which a block's page is none of the pool.
         interval_error, interval_slot: a query has an interval that is none.
+        refused, refused_slot: the guard did not let a write pass.
+        writes: slots of sequences that have rows to be written.
         failed: slots of sequences that met an error.
         o_result: outcomes of jobs, in order.
         running: a job is under way.
@@ -65,6 +67,9 @@ class JobTable(wiring.Component):
                 "page_failed": In(SLOTS),
                 "interval_error": In(1),
                 "interval_slot": In(slot_shape()),
+                "refused": In(1),
+                "refused_slot": In(slot_shape()),
+                "writes": Out(SLOTS),
                 "failed": Out(SLOTS),
                 "o_result": Out(stream.Signature(result_layout())),
                 "running": Out(1),
@@ -112,7 +117,10 @@ class JobTable(wiring.Component):
             with m.If(pick(last, oldest)):
                 m.d.sync += [number.eq(0), so_far.eq(0)]
         for n in range(SLOTS):
-            m.d.comb += self.failed[n].eq(active[n] & (status[n] != Status.OK))
+            m.d.comb += [
+                self.failed[n].eq(active[n] & (status[n] != Status.OK)),
+                self.writes[n].eq(active[n] & (rows[n] != 0)),
+            ]
             with m.If(taken & (newest == n)):
                 m.d.sync += [
                     *(active[n].eq(1), status[n].eq(self.i.payload.status)),
@@ -135,6 +143,8 @@ class JobTable(wiring.Component):
                     for error, slot in zip(self.read_error, self.read_slot, strict=True):
                         with m.If(error & (slot == n)):
                             m.d.sync += status[n].eq(Status.READ_ERROR)
+                    with m.If(self.refused & (self.refused_slot == n)):
+                        m.d.sync += status[n].eq(Status.GUARD)
                 with m.If(ended & (oldest == n)):
                     m.d.sync += active[n].eq(0)
         return m

@@ -7,6 +7,7 @@ from fusioncim.formal import (
     arithmetic_proofs,
     axi_proofs,
     engine_stream_proofs,
+    guard_proofs,
     register_proofs,
     stream_proofs,
 )
@@ -18,6 +19,7 @@ FAMILIES: Mapping[str, Mapping[str, Proof]] = {
     "registers": register_proofs.PROOFS,
     "accounts": account_proofs.PROOFS,
     "arithmetic": arithmetic_proofs.PROOFS,
+    "writes": guard_proofs.PROOFS,
 }
 """By what they are about."""
 PROOFS: Mapping[str, Proof] = {name: proof for family in FAMILIES.values() for name, proof in family.items()}

@@ -13,6 +13,8 @@ from fusioncim_sim.heads.arrays import Header, header_of, named_header
 
 MAGIC = npy.MAGIC_PREFIX
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+MOST_HEADER_BYTES = 10_000
+"""Of the header of an array: what NumPy takes."""
 BFLOAT16 = b"'<V2'"
 """How NumPy writes the type of ml_dtypes' bfloat16, which it does not know; two bytes of no type are '|V2'."""
 
@@ -45,6 +47,11 @@ def read_header(file: IO[bytes], size: int, name: str) -> Header:
     if version not in HEADERS:
         raise ValueError(f"{name} is of version {version}")
     begin = file.tell()
+    # Before it is read: a header of version 2 may claim 4 GB, and a compressed file bring them.
+    length = int.from_bytes(file.read(2 * version[0]), "little")
+    if length > MOST_HEADER_BYTES:
+        raise ValueError(f"{name} claims a header of {length:,} bytes")
+    file.seek(begin)
     shape, _, dtype = HEADERS[version](file)
     end = file.tell()
     if dtype.hasobject:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from fusioncim_sim.heads.arrays import Header, named_header
 
+MOST_HEADER_BYTES = 16 << 20
+"""Of the header, which says which arrays there are."""
 TYPES = {
     "F16": ("float16", 2),
     "BF16": ("bfloat16", 2),
@@ -47,6 +49,10 @@ def open_safetensors(path: Path) -> Iterator[SafetensorsFile]:
     """The arrays of a .safetensors file."""
     from safetensors import SafetensorError, safe_open
 
+    with path.open("rb") as begin:
+        length = int.from_bytes(begin.read(8), "little")
+    if length > MOST_HEADER_BYTES:
+        raise ValueError(f"it claims a header of {length:,} bytes, and must have at most {MOST_HEADER_BYTES:,}")
     with ExitStack() as stack:
         try:
             file = stack.enter_context(safe_open(path, framework="np"))

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_sim.heads.arrays import Header, named_header
+from fusioncim_sim.heads.directory import check_directory
 
 MOST_ENTRIES = 100_000
 """Entries of all dictionaries of a file."""
+MOST_PICKLE_BYTES = 64 << 20
+"""Of what says which tensors there are. It is read by PyTorch's reader of weights alone, which calls nothing."""
 DEEPEST = 16
 """Dictionaries in each other."""
 
@@ -57,11 +60,15 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
 
 def _check_archive(path: Path, size: int) -> None:
     """Refuse a zip file whose members are compressed, or larger than the file: torch.save writes none."""
+    check_directory(path)
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     claimed = sum(member.file_size for member in members)
     if claimed > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ValueError(f"it claims {claimed:,} bytes in {size:,}, or is compressed")
+    largest = max((member.file_size for member in members if member.filename.endswith(".pkl")), default=0)
+    if largest > MOST_PICKLE_BYTES:
+        raise ValueError(f"its list of tensors has {largest:,} bytes, and must have at most {MOST_PICKLE_BYTES:,}")
 
 
 def _tensors(content: Any, stem: str) -> Iterator[tuple[str, Any]]:

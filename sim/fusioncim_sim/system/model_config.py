@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file
+from fusioncim_golden.input_file import MOST_CONFIG_BYTES, read_file
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_sim.system.model_defaults import DEFAULTS
 from fusioncim_sim.system.model_families import (
@@ -75,7 +75,7 @@ def read_model(path: Path, given: Values | None = None) -> LanguageModel:
 
 def _values(path: Path) -> dict[str, Any]:
     """The object of a JSON file."""
-    content = read_file("the model's configuration", path)
+    content = read_file("the model's configuration", path, MOST_CONFIG_BYTES)
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from fusioncim.chip.descriptor import descriptor_layout, job_layout, record_layo
 from fusioncim.chip.descriptor_checker import DescriptorChecker
 from fusioncim.chip.mask import MASK
 from fusioncim.chip.read_arbiter import ReadKind, read_tag_layout
+from fusioncim.chip.write_guard import write_bounds_layout
 from fusioncim_golden.chip_config import chip_from_dict
 from fusioncim_golden.descriptor import Descriptor, Sequence, Tensor, Work
 from fusioncim_golden.limits import (
@@ -49,6 +50,17 @@ CHIPS = {
 }
 
 
+def outputs_of(chip, regions):
+    """Beats of what a job may write: the first, and twice the end, or the beat in which it is and 1."""
+    beat = chip.bus_bytes
+    return {
+        (name, part): value
+        for name, (start, end) in regions.items()
+        for part, value in (("first", start // beat), ("end", 2 * (end // beat) + (end % beat != 0)))
+        if end or part == "end"
+    }
+
+
 @cocotb.test()
 async def judges_as_the_golden_rules(dut):
     this = case()
@@ -59,6 +71,7 @@ async def judges_as_the_golden_rules(dut):
     dut.beat_valid.value = 0
     await reset(dut)
     layout, requests = job_layout(chip), read_request_layout(chip, read_tag_layout(chip))
+    bounds_layout = write_bounds_layout(chip)
     outputs = []
 
     async def serve():
@@ -112,6 +125,9 @@ async def judges_as_the_golden_rules(dut):
                 assert found.status == status, where
                 assert found.last == (number == len(work["expected"]) - 1), where
                 if status == Status.OK:
+                    bounds = bounds_layout.from_bits(int(dut.bounds.value))
+                    for (name, part), value in outputs_of(chip, work["outputs"]).items():
+                        assert bounds[name][part] == value, f"bounds of {name}: {part}; {where}"
                     for name, value in values.items():
                         each = functools.reduce(getattr, name.split("."), found)
                         assert each == value, f"{name}: {each}, not {value}; {where}"
@@ -198,6 +214,7 @@ def work(chip, values, table=(), *, address=0xF0F00000, wide=0, errors=(), reser
         "table_address": job.table,
         "table": b"".join(lines).hex(),
         "errors": list(errors),
+        "outputs": dict(zip(("o", "lse"), [*job.results(chip), (0, 0)] if status == Status.OK else (), strict=False)),
         "expected": expected,
     }
 
@@ -438,7 +455,7 @@ def test_random_jobs(name):
     works = [work(chip, *drawn(rng, chip), number=n) for n in range(500)]
     found = {status for each in works for status, _ in each["expected"]}
     ends = (Status.READ_ERROR, Status.WRITE_ERROR, Status.ABORTED, Status.SCALE, Status.PROTOCOL, Status.STALLED)
-    assert set(Status) - set(found) == {*ends, Status.PAGE, Status.INTERVAL}
+    assert set(Status) - set(found) == {*ends, Status.PAGE, Status.INTERVAL, Status.GUARD}
     good = [values for each in works for status, values in each["expected"] if status == Status.OK]
     assert {values["shared"] for values in good} == {False, True}
     launch(chip, works)

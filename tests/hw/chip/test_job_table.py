@@ -23,6 +23,7 @@ ERRORS = {
     ("read_error__1", "read_slot__1"): Status.READ_ERROR,
     ("page_failed", None): Status.PAGE,
     ("interval_error", "interval_slot"): Status.INTERVAL,
+    ("refused", "refused_slot"): Status.GUARD,
 }
 """The ports that say that an error came, and in which slot; without the latter, a bit for each."""
 
@@ -74,7 +75,7 @@ async def follows_sequences(dut):
             # A row, or log-sum-exp.
             is_row = int(rng.random() < 0.8)
             dut.row_written.value, dut.row_slot.value, dut.write_error.value = is_row, written, int(failing)
-        error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.02 else None
+        error = rng.choice(list(ERRORS)) if loaded and rng.random() < 0.04 else None
         hit = rng.choice(loaded) if loaded else 0
         if error:
             name, slot = error
@@ -84,6 +85,7 @@ async def follows_sequences(dut):
         await ReadOnly()
         failed = int(dut.failed.value)
         assert failed == sum(1 << slot for slot, each in slots.items() if each["status"] != Status.OK)
+        assert int(dut.writes.value) == sum(1 << slot for slot in loaded)
         opens = int(dut.o__valid.value)
         if opens:
             assert shown["rows"]

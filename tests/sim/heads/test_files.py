@@ -53,6 +53,22 @@ def twice():
     return file.getvalue()
 
 
+def long_header():
+    """An array whose header claims 256 MB, and an archive that has them in 256 KB."""
+    content = b"\x93NUMPY\x02\x00" + (1 << 28).to_bytes(4, "little") + b" " * (1 << 28)
+    return npz(content, zipfile.ZIP_DEFLATED)
+
+
+def long_directory(*, large=False):
+    """An archive that ends as one with a directory of 1 GB does; large: of the records for large files."""
+    end = b"PK\x05\x06" + bytes(8) + (0xFFFFFFFF if large else 1 << 30).to_bytes(4, "little") + bytes(6)
+    if not large:
+        return b"PK\x03\x04" + bytes(60) + end
+    record = b"PK\x06\x06" + (44).to_bytes(8, "little") + bytes(28) + (1 << 30).to_bytes(8, "little") + bytes(8)
+    locator = b"PK\x06\x07" + bytes(4) + (64).to_bytes(8, "little") + (1).to_bytes(4, "little")
+    return b"PK\x03\x04" + bytes(60) + record + locator + end
+
+
 REFUSED = {
     "nothing": (b"", "this one is empty"),
     "text": (b"plain text", "this one is of a kind unknown here"),
@@ -74,6 +90,16 @@ REFUSED = {
         "a_q.npy claims 281,474,976,710,656 bytes and holds others",
     ),
     "an archive that lies": (bomb(), "a_q.npy claims 268,435,456 bytes and holds others"),
+    "a header of 256 MB": (long_header(), "a_q.npy claims a header of 268,435,456 bytes"),
+    "a directory of 1 GB": (
+        long_directory(),
+        "its directory has 1,073,741,824 bytes, and must have at most 16,777,216",
+    ),
+    "the same of a large file": (long_directory(large=True), "its directory has 1,073,741,824 bytes"),
+    "a header of 1 GB": (
+        (1 << 30).to_bytes(8, "little") + b"{" + bytes(64),
+        "it claims a header of 1,073,741,824 bytes, and must have at most 16,777,216",
+    ),
     "one name twice": (twice(), "two of its arrays have one name"),
     "beyond 64 bits": (npz(npy(shape=(1 << 80, 1 << 80))), "bytes and holds others"),
     "negative": (npz(npy(shape=(-2, 3))), "a_q.npy claims -24 bytes and holds others"),

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "constraints/README.md",
     ROOT / "sim/fusioncim_sim/heads/data/README.md",
