@@ -19,7 +19,7 @@ from fusioncim.build.cache import short_hash
 from fusioncim.build.workers import run_all
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.errors import InputError
-from fusioncim_sim.files import make_directory, to_json, write_file
+from fusioncim_sim.files import check_json, make_directory, write_json
 from fusioncim_sim.library.build import build_library
 from fusioncim_sim.soak.case import Case, differing
 from fusioncim_sim.soak.features import features
@@ -27,6 +27,7 @@ from fusioncim_sim.soak.minimize import minimized
 from fusioncim_sim.soak.random_chip import random_chip
 from fusioncim_sim.soak.random_job import random_case
 from fusioncim_sim.soak.run import WrongError, run_case
+from fusioncim_sim.soak.stored import ABOUT
 
 MINIMIZE_S = 180.0
 """Seconds that making a case small may take."""
@@ -59,11 +60,12 @@ def soak_chip(number: int, *, jobs: int, folder: Path, end: float | None = None)
     """
     if end is not None and time.monotonic() > end:
         return None
-    chip = chip_of(number)
+    file, chip = folder / f"chip-{number}.json", chip_of(number)
+    check_json(file, KEYS)
     begin = time.monotonic()
     library = build_library(chip)
     built = time.monotonic() - begin
-    file, made_from = folder / f"chip-{number}.json", short_hash(library.parent.name, sources(), str(jobs))
+    made_from = short_hash(library.parent.name, sources(), str(jobs))
     if kept := _kept(file, made_from):
         return kept
     begin = time.monotonic()
@@ -101,7 +103,7 @@ def soak_chip(number: int, *, jobs: int, folder: Path, end: float | None = None)
         "failures": failures,
     }
     if end is None or time.monotonic() <= end or failures:
-        write_file(file, to_json(result))
+        write_json(file, result, KEYS)
     return result
 
 
@@ -141,7 +143,7 @@ def _failure(wrong: WrongError, case: Case, library: Path, seeds: list[int], fol
 
     small = minimized(case, fails, seconds=MINIMIZE_S)
     file = folder / f"case-{'-'.join(map(str, seeds))}.json"
-    write_file(file, to_json({"kind": wrong.kind, "seeds": seeds, **small.as_dict()}))
+    write_json(file, {"kind": wrong.kind, "seeds": seeds, **small.as_dict()}, ABOUT[:2])
     return {"seeds": seeds, "kind": wrong.kind, "text": wrong.text, "file": file.name, "jobs": len(small.jobs)}
 
 

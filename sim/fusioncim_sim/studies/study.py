@@ -59,6 +59,8 @@ class Table:
         found = [read(directory, name) for name in self.sources]
         try:
             return self.make(*found)
+        except InputError:
+            raise
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             names = ", ".join(str(directory / f"{name}.json") for name in self.sources)
             raise InputError(
