@@ -36,17 +36,18 @@ def soak(
 
     Example: fusioncim soak --seed 7 --chips 1 --chip-jobs 20 --minutes 5
     """
+    from fusioncim.build.c_compiler import require
+
+    require("C++", "library")
     from fusioncim_sim.library.build import require_compiler
 
     results = Results(json_out, "chips", "seeds", "failures")
     if cases:
-        from fusioncim_sim.soak.stored import read_case
+        from fusioncim_sim.screen.soak import cases_page
+        from fusioncim_sim.soak.stored import read_case, run_stored
 
         stored = {path: read_case(path) for path in cases}
         require_compiler(trace=False)
-        from fusioncim_sim.screen.soak import cases_page
-        from fusioncim_sim.soak.stored import run_stored
-
         said = {str(path): run_stored(case) for path, case in stored.items()}
         cases_page(results.console, said)
         results.write({"chips": 0, "seeds": [], "failures": {path: text for path, text in said.items() if text}})

@@ -5,6 +5,8 @@ in the folder `found`, a file each, named by its kind.
 """
 
 import contextlib
+import json
+import math
 import os
 import random
 import signal
@@ -46,8 +48,6 @@ def place(tmp_path, monkeypatch):
 
 def kept(path):
     """As the build directory would give it again, without one."""
-    import json
-
     return json.loads(json.dumps(liberty._read(path, path.read_bytes())))
 
 
@@ -79,7 +79,6 @@ def refusal(kind, place, content):
         except InputError as error:
             said = str(error)
             assert said
-            assert said.isprintable() or "command" not in kind.name, said
     assert path.read_bytes() == content
     assert {each.name for each in place.iterdir()} <= {kind.name, "k.npy", "v.npy"}
     return said
@@ -102,7 +101,7 @@ def test_a_valid_file_is_taken(name, place, corpora):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_spoilt_file_is_taken_or_refused(name, place, corpora, record_property):
-    count = max(INPUTS // len(KINDS) // RARE.get(name, 1), 3)
+    count = math.ceil(INPUTS / RARE.get(name, 1) / sum(1 / RARE.get(each, 1) for each in KINDS))
     taken = 0
     for seed, content in inputs(name, corpora[name], count):
         try:

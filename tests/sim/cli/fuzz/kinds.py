@@ -52,6 +52,7 @@ def command(*arguments):
         if done.exit_code == 2:
             assert done.stdout == "", done.stdout
             assert done.stderr.startswith("error: "), done.stderr
+            assert done.stderr.removesuffix("\n").isprintable(), done.stderr
             raise InputError(done.stderr.removeprefix("error: ").removesuffix("\n"))
         assert done.exit_code == 0, done.output
 
