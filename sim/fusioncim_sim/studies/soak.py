@@ -39,7 +39,7 @@ def soak_table(soak: Stored) -> str:
         ("figure", "measured"),
         ("---", "---"),
         ("random chips", f"{soak['chips']}"),
-        ("jobs", f"{soak['jobs']:,} in {soak['cases']:,} cases"),
+        ("jobs run", f"{soak['jobs']:,} in {soak['cases']:,} cases"),
         ("jobs of which every byte is told before", f"{soak['compared']:,}"),
         ("cycles", f"{soak['cycles']:,}"),
         ("minutes", f"{soak['minutes']:.0f} of running, {soak['build_minutes']:.0f} of compiling, one process each"),
