@@ -4,9 +4,11 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
+FUZZ_INPUTS ?= 5000
+FUZZ_SEED ?= 1
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
-CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library
+CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library tests/sim/soak
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs
 FORMAL_TESTS := tests/hw/formal
@@ -25,7 +27,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs test-formal test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs fuzz test-formal test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +52,9 @@ test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and 
 
 test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make test takes a part of it
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_bad_inputs.py $(PYTEST_ARGS)
+
+fuzz: $(STAMP) ## Spoil FUZZ_INPUTS=5000 input files of every kind, from the seed FUZZ_SEED=1 on
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_fuzz.py $(PYTEST_ARGS)
 
 docs: $(DOCS_STAMP) ## Install Sphinx, and build the site in build/docs/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html

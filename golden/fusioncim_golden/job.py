@@ -213,13 +213,13 @@ def _passing(chip: ChipConfig, job: Job) -> tuple[Int, int, int]:
 
 
 def _places(work: Work, each: descriptor.Sequence, name: str) -> Int:
-    """Bytes from a tensor's address to each key that a sequence reads; without a key it reads one all the same."""
+    """Bytes from a tensor's address to each key that a sequence reads; without a key it reads the first of all."""
     pages, pitch = work.job.pages, getattr(work.job, name).pitch
-    key = each.first_key + np.arange(max(each.keys, 1))
-    if not pages:
-        return np.asarray(key * pitch)
     if not each.keys:
         return np.zeros(1, np.int64)
+    key = each.first_key + np.arange(each.keys)
+    if not pages:
+        return np.asarray(key * pitch)
     page = np.array(work.page_list, np.int64)[key // pages.tokens] if work.page_list else 0
     return np.asarray(page * getattr(pages, f"{name}_pitch") + key % pages.tokens * pitch)
 

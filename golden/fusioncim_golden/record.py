@@ -5,11 +5,13 @@ each other from bit 0 on; what is behind the last one is reserved and 0.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from fusioncim_golden.descriptor import Descriptor, HeadTensor
+from fusioncim_golden.descriptor import Descriptor, HeadTensor, Pages, Tensor
 from fusioncim_golden.descriptor import Sequence as Entry
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.limits import JOB_BYTES, SEQUENCE_BYTES
+from fusioncim_golden.mask import Mask
 
 TENSORS = ("q", "k", "v", "o")
 MASK = ("window", "ahead", "chunk", "prefix")
@@ -46,6 +48,39 @@ def job_values(job: Descriptor) -> dict[str, int]:
     }
 
 
+def job_of(values: Mapping[str, int]) -> Descriptor:
+    """The job of the values of `JOB_FIELDS`, legal or not; those that are not there are 0."""
+    values = dict.fromkeys(JOB_FIELDS, 0) | dict(values)
+    tensors: Mapping[str, Any] = {
+        name: Tensor(**{part: values[f"{name}_{part}"] for part in ("address", "pitch", "head_pitch")})
+        for name in TENSORS
+    }
+    pages = Pages(
+        list=values["list"],
+        tokens=values["page_tokens"],
+        count=values["pages"],
+        k_pitch=values["k_page_pitch"],
+        v_pitch=values["v_page_pitch"],
+    )
+    places = {
+        name: HeadTensor(address=values[name], pitch=values[f"{name}_pitch"]) if values[name] else None
+        for name in ("token_scales", "lse")
+    }
+    names = ("scales", "queries", "keys", "heads", "kv_heads", "dimension", "value_dimension", "start", "output_bits")
+    own: Mapping[str, Any] = {
+        name: values[name] for name in (*names, "table", "sequences", "intervals", "sinks", "slopes", "kv_bits")
+    }
+    mask = Mask(**{name: values[name] for name in MASK})
+    return Descriptor(
+        **tensors,
+        **own,
+        mask=mask,
+        pages=pages if pages.tokens else None,
+        token_scales=places["token_scales"],
+        lse=places["lse"],
+    )
+
+
 def _of_heads(name: str, tensor: HeadTensor | None) -> dict[str, int]:
     """The fields of a tensor with a run of words per key and value head, if there is one."""
     return {name: tensor.address, f"{name}_pitch": tensor.pitch} if tensor else {}
@@ -55,6 +90,12 @@ def sequence_values(entry: Entry) -> dict[str, int]:
     """A sequence by the names of `SEQUENCE_FIELDS`."""
     own = ("queries", "keys", "start", "first_row", "first_key")
     return {**{name: getattr(entry, name) for name in own}, **{name: getattr(entry.mask, name) for name in MASK}}
+
+
+def sequence_of(values: Mapping[str, int]) -> Entry:
+    """The sequence of the values of `SEQUENCE_FIELDS`, legal or not."""
+    own = {name: values[name] for name in SEQUENCE_FIELDS if name not in MASK}
+    return Entry(**own, mask=Mask(**{name: values[name] for name in MASK}))
 
 
 def packed(fields: Mapping[str, int], values: Mapping[str, int], size: int) -> bytes:

@@ -523,6 +523,13 @@ def test_causal_passes_read_the_keys_that_their_last_query_sees():
     assert (moved.bytes_key, moved.buffer_writes) == (6 * 16, 3)
 
 
+def test_a_sequence_without_keys_reads_the_first_key_of_all():
+    job = replace(descriptor(TINY, queries=1, keys=9), start=0, sequences=1, table=1 << 20)
+    job = replace(job, k=replace(job.k, pitch=20))  # the second key touches one more beat of 8 bytes than the first
+    works = [Work(job=job, sequences=(Sequence(queries=1, keys=0, first_key=first),)) for first in range(9)]
+    assert {traffic(TINY, work).bytes_key for work in works} == {16}
+
+
 @given(chips, st.integers(1, 3), st.integers(1, 8), st.integers(1, 500))
 def test_decode_reads_every_key_once_for_all_heads_of_its_group(chip, kv_heads, group, keys):
     moved = traffic(chip, descriptor(chip, kv_heads=kv_heads, group=group, queries=1, keys=keys))

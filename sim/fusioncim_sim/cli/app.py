@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusioncim_sim.cli import chat, generate, library, measure, physical, quality, simulate, soc, system
+from fusioncim_sim.cli import chat, generate, library, measure, physical, quality, simulate, soak, soc, system
 from fusioncim_sim.cli.errors import Commands
 from fusioncim_sim.cli.verbosity import Quiet, Verbose, set_verbosity, with_verbosity
 
@@ -53,6 +53,7 @@ for command in (
     quality.quality,
     chat.chat,
     simulate.demo,
+    soak.soak,
     measure.measure,
 ):
     app.command()(with_verbosity(command))

@@ -52,7 +52,10 @@ def read_header(file: IO[bytes], size: int, name: str) -> Header:
     if length > MOST_HEADER_BYTES:
         raise ValueError(f"{name} claims a header of {length:,} bytes")
     file.seek(begin)
-    shape, _, dtype = HEADERS[version](file)
+    try:
+        shape, _, dtype = HEADERS[version](file)
+    except Exception as error:  # Python's parser reads it, and NumPy asks for its parts
+        raise ValueError(f"{name} has no header ({_short(error)})") from error
     end = file.tell()
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects")
@@ -64,6 +67,11 @@ def read_header(file: IO[bytes], size: int, name: str) -> Header:
         if BFLOAT16 in file.read(end - begin):
             return named_header(shape, "bfloat16", dtype.itemsize)
     return found
+
+
+def _short(error: Exception) -> str:
+    """First line of what an error says."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def read_array(file: IO[bytes], header: Header) -> NDArray[Any]:

@@ -27,6 +27,9 @@ INTERFACE: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "error": (ctypes.c_char_p, (MODEL,)),
     "config": (ctypes.c_char_p, ()),
     "memory": (ctypes.c_int, (MODEL, ctypes.c_uint32, ctypes.c_double)),
+    "pauses": (ctypes.c_int, (MODEL, ctypes.c_uint64, ctypes.c_double, ctypes.c_double)),
+    "fault": (ctypes.c_int, (MODEL, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)),
+    "reset": (None, (MODEL,)),
 }
 """Result and arguments of the functions of fusioncim_model.h, by the ends of their names."""
 POLL_CYCLES = 50
@@ -86,6 +89,24 @@ class ChipModel:
         """How fast the memory is, see `axi_memory.AxiMemory`."""
         if self._call("memory", max(0, min(latency, (1 << 32) - 1)), share):
             raise InputError(self._error())
+
+    def pauses(self, *, seed: int = 0, part: float = 0.0, length: float = 1.0) -> None:
+        """Let every channel pause on its own in a part of the cycles, in runs of so many on average; 1: it hangs."""
+        if self._call("pauses", seed, part, length):
+            raise InputError(self._error())
+
+    def fault(self, base: int, size: int, *, response: int = 2, directions: int = 3) -> None:
+        """Let the beats of these bytes fail with SLVERR (2) or DECERR (3); directions: 1 reads, 2 writes, 3 both."""
+        if self._call("fault", base, size, response, directions):
+            raise InputError(self._error())
+
+    def no_fault(self) -> None:
+        """Let no beat fail but those outside of all maps."""
+        self._call("fault", 0, 0, 0, 0)
+
+    def reset(self) -> None:
+        """Reset chip and bus; memory, its speed, pauses, faults and cycles stay."""
+        self._call("reset")
 
     def read(self, offset: int) -> int:
         """The register at a byte offset."""

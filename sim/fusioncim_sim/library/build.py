@@ -30,7 +30,7 @@ LIBRARY = "libfusioncim.so"
 HERE = Path(__file__).parent
 HEADER = HERE / "fusioncim_model.h"
 SOURCE = HERE / "library.cpp"
-SOURCES = (HEADER, SOURCE, HERE / "memory.hpp", HERE / "exported.map")
+SOURCES = (HEADER, SOURCE, HERE / "memory.hpp", HERE / "disturbances.hpp", HERE / "exported.map")
 
 OPTIONS = (
     *("--timescale", "1ns/1ns", "-Wno-fatal", "-Wno-lint", "--x-assign", "fast", "--x-initial", "fast"),

@@ -47,6 +47,18 @@ const char *fusioncim_model_config(void);
  * in which a data channel may move a beat, above 0. 30 and 1.0 unless set. 0, or -1. */
 int fusioncim_model_memory(fusioncim_model *model, uint32_t latency, double share);
 
+/* Let every channel of the memory pause on its own: in that part of the cycles, from 0 to 1, in runs of `length` cycles
+ * on average, at least 1, as the seed has it. 0 unless set; with 1 the bus stands still. 0, or -1. */
+int fusioncim_model_pauses(fusioncim_model *model, uint64_t seed, double part, double length);
+
+/* Let beats that have one of these bytes fail. response: 2 or 3, SLVERR or DECERR. directions: 1 reads, 2 writes,
+ * 3 both; what fails is not written. bytes 0: no beat fails. 0, or -1. */
+int fusioncim_model_fault(fusioncim_model *model, uint64_t base, uint64_t bytes, uint32_t response,
+                          uint32_t directions);
+
+/* Reset the chip and the bus: as after `fusioncim_model_open`, but for memory, speed, pauses, faults and cycles. */
+void fusioncim_model_reset(fusioncim_model *model);
+
 #ifdef __cplusplus
 }
 #endif

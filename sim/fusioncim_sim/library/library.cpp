@@ -65,14 +65,7 @@ struct fusioncim_model {
         if (trace) error = std::string("a trace needs a library built with --trace, not this one: ") + trace;
 #endif
         if (!error.empty()) return;
-        top_.rst = 1;
-        half(0);
-        for (unsigned n = 0; n < RESET_EDGES; ++n) {
-            share_.step();
-            half(1);
-            if (n + 1 == RESET_EDGES) top_.rst = 0;
-            half(0);
-        }
+        begin();
         edges_ = RESET_EDGES;
     }
 
@@ -101,6 +94,40 @@ struct fusioncim_model {
         return 0;
     }
 
+    int pauses(uint64_t seed, double part, double length) {
+        if (!(part >= 0.0 && part <= 1.0)) return failed("part must be from 0 to 1");
+        if (!(length >= 1.0)) return failed("length must be at least 1");
+        Random seeds(seed);
+        for (Pauses *each : {&reads_.address_pauses, &reads_.beat_pauses, &writes_.address_pauses, &writes_.beat_pauses,
+                             &writes_.response_pauses})
+            each->set(seeds.next(), part, length);
+#if FUSIONCIM_READ_PORTS > 1
+        for (Pauses *each : {&value_reads_.address_pauses, &value_reads_.beat_pauses}) each->set(seeds.next(), part, length);
+#endif
+        return 0;
+    }
+
+    int fault(uint64_t base, uint64_t bytes, uint32_t response, uint32_t directions) {
+        if (!bytes) return faults_.clear(), 0;
+        if (response < 2 || response > 3)
+            return failed("response must be 2 or 3 (SLVERR or DECERR), not " + std::to_string(response));
+        if (!directions || directions > (READ | WRITE))
+            return failed("directions must be from 1 to 3, not " + std::to_string(directions));
+        return faults_.add(base, bytes, response, directions), 0;
+    }
+
+    // The channels are empty behind it; what was lent, the speed and the disturbances stay.
+    void reset() {
+        reads_.empty(), writes_.empty();
+#if FUSIONCIM_READ_PORTS > 1
+        value_reads_.empty();
+#endif
+        waiting_ar_ = waiting_aw_ = waiting_w_ = arvalid_ = awvalid_ = wvalid_ = rready_ = bready_ = false;
+        drive();
+        begin();
+        edges_ += RESET_EDGES;
+    }
+
     int run(uint64_t cycles) {
         for (; !interrupt() && cycles; --cycles) {
             step();
@@ -125,6 +152,17 @@ struct fusioncim_model {
     }
 
    private:
+    void begin() {
+        top_.rst = 1;
+        half(0);
+        for (unsigned n = 0; n < RESET_EDGES; ++n) {
+            share_.step();
+            half(1);
+            if (n + 1 == RESET_EDGES) top_.rst = 0;
+            half(0);
+        }
+    }
+
     int failed(const std::string &why) {
         if (!why.empty()) error = why;
         return why.empty() ? 0 : -1;
@@ -162,8 +200,8 @@ struct fusioncim_model {
     {                                                                                                                  \
         const Address address{top_.prefix##araddr, top_.prefix##arlen, top_.prefix##arsize, top_.prefix##arburst,      \
                               top_.prefix##arlock, top_.prefix##arcache, top_.prefix##arprot, top_.prefix##arid};      \
-        reads.step(edges_, late_, top_.prefix##arvalid, address, top_.prefix##rready, share_.paused, maps_, error,     \
-                   broken);                                                                                            \
+        reads.step(edges_, late_, top_.prefix##arvalid, address, top_.prefix##rready, share_.paused, maps_, faults_,   \
+                   error, broken);                                                                                     \
     }
         READ(m_axi_, reads_)
 #if FUSIONCIM_READ_PORTS > 1
@@ -177,8 +215,8 @@ struct fusioncim_model {
         }
         const Address address{top_.m_axi_awaddr, top_.m_axi_awlen,   top_.m_axi_awsize, top_.m_axi_awburst,
                               top_.m_axi_awlock, top_.m_axi_awcache, top_.m_axi_awprot, top_.m_axi_awid};
-        writes_.step(top_.m_axi_awvalid, address, top_.m_axi_wvalid, beat_, top_.m_axi_bready, late_pause, maps_, error,
-                     broken);
+        writes_.step(top_.m_axi_awvalid, address, top_.m_axi_wvalid, beat_, top_.m_axi_bready, late_pause, maps_, faults_,
+                     error, broken);
         half(1);
         drive();
         half(0);
@@ -223,6 +261,7 @@ struct fusioncim_model {
 #endif
     uint64_t edges_ = 0;
     Maps maps_;
+    Faults faults_;
     Share share_;
     unsigned late_ = 30 - SHORTEST_LATENCY;
     Reads reads_;
@@ -279,3 +318,14 @@ EXPORT const char *fusioncim_model_config(void) { return FUSIONCIM_CONFIG; }
 EXPORT int fusioncim_model_memory(fusioncim_model *model, uint32_t latency, double share) {
     return model->speed(latency, share);
 }
+
+EXPORT int fusioncim_model_pauses(fusioncim_model *model, uint64_t seed, double part, double length) {
+    return model->pauses(seed, part, length);
+}
+
+EXPORT int fusioncim_model_fault(fusioncim_model *model, uint64_t base, uint64_t bytes, uint32_t response,
+                                 uint32_t directions) {
+    return model->fault(base, bytes, response, directions);
+}
+
+EXPORT void fusioncim_model_reset(fusioncim_model *model) { model->reset(); }

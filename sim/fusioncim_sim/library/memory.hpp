@@ -16,6 +16,7 @@
 #include <string>
 
 #include "chip_config.h"
+#include "disturbances.hpp"
 
 constexpr uint64_t BUS_BYTES = FUSIONCIM_BUS_BYTES;
 constexpr uint64_t PAGE_BYTES = 4096;
@@ -127,15 +128,17 @@ class Reads {
    public:
     bool arready = false, rvalid = false;
     ReadBeat beat{};
+    Pauses address_pauses, beat_pauses;
 
     // paused: no beat is given at this edge. error: set where no memory is. broken: set where the chip breaks a rule.
     void step(uint64_t edge, unsigned late, bool arvalid, const Address &address, bool rready, bool paused, Maps &maps,
-              std::string &error, std::string &broken) {
+              const Faults &faults, std::string &error, std::string &broken) {
+        paused |= beat_pauses.step();
         if (arready && arvalid) {
             if (const std::string why = fault(address); !why.empty()) broken = "read: " + why;
             addresses_.push_back({address.address, address.length, edge + late});
         }
-        arready = addresses_.size() < (late ? late + SHORTEST_LATENCY : QUEUE);
+        arready = addresses_.size() < (late ? late + SHORTEST_LATENCY : QUEUE) && !address_pauses.step();
         if (!rvalid || rready) {
             rvalid = !beats_.empty() && !paused;
             if (rvalid) beat = beats_.front(), beats_.pop_front();
@@ -148,7 +151,7 @@ class Reads {
             if (burst_.due > edge || beats_.size() >= QUEUE) break;
             ReadBeat &next = beats_.emplace_back();
             const uint8_t *bytes = maps.at(burst_.address);
-            next.response = bytes ? OKAY : DECERR;
+            next.response = bytes ? faults.at(burst_.address, BUS_BYTES, READ) : DECERR;
             next.last = burst_.left == 0;
             if (bytes)
                 std::memcpy(next.data, bytes, BUS_BYTES);
@@ -158,6 +161,9 @@ class Reads {
             busy_ = burst_.left-- != 0;
         }
     }
+
+    // As before the first edge.
+    void empty() { addresses_.clear(), beats_.clear(), busy_ = arready = rvalid = false; }
 
     static void missing(uint64_t address, std::string &error) {
         char text[80];
@@ -182,19 +188,21 @@ class Writes {
    public:
     bool awready = false, wready = false, bvalid = false;
     unsigned bresp = OKAY;
+    Pauses address_pauses, beat_pauses, response_pauses;
 
     // paused: behind this edge no beat may be taken.
     void step(bool awvalid, const Address &address, bool wvalid, const WriteBeat &beat, bool bready, bool paused,
-              Maps &maps, std::string &error, std::string &broken) {
+              Maps &maps, const Faults &faults, std::string &error, std::string &broken) {
+        paused |= beat_pauses.step();
         if (awready && awvalid) {
             if (const std::string why = fault(address); !why.empty()) broken = "write: " + why;
             addresses_.push_back(address);
         }
-        awready = addresses_.size() < QUEUE;
+        awready = addresses_.size() < QUEUE && !address_pauses.step();
         if (wready && wvalid) beats_.push_back(beat);
         wready = beats_.size() < QUEUE && !paused;
         if (!bvalid || bready) {
-            bvalid = !responses_.empty();
+            bvalid = !responses_.empty() && !response_pauses.step();
             if (bvalid) bresp = responses_.front(), responses_.pop_front();
         }
         while (true) {
@@ -203,7 +211,7 @@ class Writes {
                 burst_ = addresses_.front(), addresses_.pop_front(), busy_ = true, response_ = OKAY;
             }
             if (beats_.empty() || responses_.size() >= QUEUE) break;
-            put(beats_.front(), maps, error);
+            put(beats_.front(), maps, faults, error);
             if (beats_.front().last != (burst_.length == 0))
                 broken = "write: the last beat of a burst is at the wrong place";
             beats_.pop_front();
@@ -213,9 +221,19 @@ class Writes {
         }
     }
 
+    // As before the first edge.
+    void empty() {
+        addresses_.clear(), beats_.clear(), responses_.clear();
+        busy_ = awready = wready = bvalid = false;
+    }
+
    private:
-    void put(const WriteBeat &beat, Maps &maps, std::string &error) {
+    void put(const WriteBeat &beat, Maps &maps, const Faults &faults, std::string &error) {
         uint8_t *memory = maps.at(burst_.address);
+        if (const unsigned response = faults.at(burst_.address, BUS_BYTES, WRITE)) {
+            response_ = response;
+            return;
+        }
         for (uint64_t n = 0; n < BUS_BYTES; ++n) {
             if (!beat.strobes.at(n)) continue;
             if (!memory) {

@@ -55,8 +55,17 @@ class Table:
     sources: Sequence[str]
 
     def text(self, directory: Path) -> str:
-        """The table from the files of a directory."""
-        return self.make(*(read(directory, name) for name in self.sources))
+        """The table from the files of a directory. Errors: they do not hold what the table shows."""
+        found = [read(directory, name) for name in self.sources]
+        try:
+            return self.make(*found)
+        except InputError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            names = ", ".join(str(directory / f"{name}.json") for name in self.sources)
+            raise InputError(
+                f"the measurement does not hold its table ({type(error).__name__} {error}): {names}"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

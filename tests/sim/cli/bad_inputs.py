@@ -103,6 +103,7 @@ JSON_COMMANDS = {
     "fpga": ("fpga", "-o", "new"),
     "demo": ("demo", "-o", "new"),
     "chat": ("chat", "hello"),
+    "soak": ("soak",),
 }
 OUTPUT_COMMANDS = {
     "generate": ("generate", *TINY),
@@ -113,7 +114,7 @@ OUTPUT_COMMANDS = {
 }
 COMMANDS = (
     *("info", "generate", "build-model", "simulate", "soc", "synth", "timing", "power", "fpga"),
-    *("evaluate", "explore", "report", "demo", "quality", "chat", "measure", "capture"),
+    *("evaluate", "explore", "report", "demo", "quality", "chat", "measure", "capture", "soak"),
 )
 INTEGERS = (
     *("rows", "columns", "words", "operand_bits", "probability_bits", "accumulator_bits", "fraction_bits", "lut_size"),
@@ -486,6 +487,17 @@ def numbers() -> Iterator[Row]:
     }.items():
         yield Row(f"soc {' '.join(more)}", ("soc", *more), said)
     for more, said in {
+        ("none.json",): "the case cannot be read (No such file or directory): none.json",
+        ("notes.txt",): "the case must be JSON (JSONDecodeError): notes.txt",
+        ("other.json",): "a case must have the keys chip and jobs",
+        ("-o", "notes.txt"): "cannot be written (File exists): notes.txt",
+        ("-o", "-"): "must be a directory",
+        ("--seed", "0"): "--seed",
+        ("--minutes", "-1"): "--minutes",
+        ("--chips", "many"): "--chips",
+    }.items():
+        yield Row(f"soak {' '.join(more)}", ("soak", *more), said)
+    for more, said in {
         ("--simulator", "golden"): "--simulator golden must not be given with --chip",
         ("--simulator", "icarus"): "--simulator icarus must not be given with --chip",
         ("--library", "none.so"): "the library of the chip must be a file, not none.so",
@@ -697,7 +709,7 @@ def words() -> Iterator[Row]:
         start = (command, *argument.get(command, ()))
         yield Row(f"{command} unknown option", (*start, "--colour"), "--colour")
         yield Row(f"{command} verbose and quiet", (*start, "-v", "-q"), "only one of --verbose and --quiet")
-        if command not in ("measure", "chat", "simulate", "power", "quality"):  # those take several
+        if command not in ("measure", "chat", "simulate", "power", "quality", "soak"):  # those take several
             yield Row(f"{command} extra argument", (*start, "one", "two"), "two")
     for command in CHIP_COMMANDS:
         yield Row(f"{command} option without value", (*CHIP_COMMANDS[command], "--set"), "--set")
@@ -717,6 +729,7 @@ def surroundings() -> Iterator[Row]:
     yield Row("no Icarus", ("simulate", "good.npz", *TINY), "Icarus Verilog is missing", nothing)
     yield Row("no g++", ("simulate", "good.npz", *TINY, "--simulator", "verilator"), "Verilator needs g++", nothing)
     yield Row("soc without make", ("soc",), "Verilator needs make", nothing)
+    yield Row("no make for a soak", ("soak",), "Verilator needs make", nothing)
     yield Row("no make for a chip", ON_CHIP, "Verilator needs make", nothing)
     yield Row("no make for a library", ("build-model", *TINY, "-o", "new.so"), "Verilator needs make", nothing)
     yield Row("demo without Icarus", ("demo", "-o", "new"), "Icarus Verilog is missing", nothing)

@@ -357,6 +357,7 @@ NUMBERS = {
     "quality": ("--window", "--tokens", "--jobs"),
     "chat hello": ("--tokens", "--cache-tokens", "--clock-mhz"),
     "measure accuracy": ("--jobs",),
+    "soak": ("--seed", "--chips", "--chip-jobs", "--minutes", "--jobs"),
 }
 
 

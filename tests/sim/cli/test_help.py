@@ -18,7 +18,7 @@ PARAMETERS = {
 }
 FIGURES = (
     *("info", "simulate", "soc", "synth", "timing", "power", "fpga"),
-    *("evaluate", "explore", "capture", "quality", "chat", "demo"),
+    *("evaluate", "explore", "capture", "quality", "chat", "demo", "soak"),
 )
 """Commands that print figures; `measure` writes them as JSON in any case."""
 QUICK = ("info", "generate", "simulate", "evaluate", "report")

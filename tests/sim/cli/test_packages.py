@@ -52,6 +52,7 @@ NEEDED = {
     ("measure", "engine"): "sim",
     ("build-model",): "library",
     ("soc",): "soc",
+    ("soak",): "library",
     ("power",): "sim",
     ("synth",): "synth",
     ("timing",): "synth",

@@ -196,3 +196,77 @@ def test_two_models_of_a_process_are_independent(library):
         second.write(registers()["IRQ_ENABLE"].offset, 1)
         assert first.read(registers()["IRQ_ENABLE"].offset) == 0
         assert second.cycles < first.cycles
+
+
+# A memory that disturbs.
+
+
+def outcome(model, image, *, limit=60_000):
+    """How a job ends, and the cycles until then."""
+    begin = model.cycles
+    driver = Driver(Registers(model, limit=begin + limit), TINY)
+    (found,) = asyncio.run(run_all(driver, [image.address]))
+    return found, model.cycles - begin
+
+
+@pytest.mark.parametrize(
+    ("tensor", "directions", "status"),
+    [("k", 1, Status.READ_ERROR), ("o", 2, Status.WRITE_ERROR), ("k", 2, Status.OK), ("o", 1, Status.OK)],
+)
+def test_beats_fail_in_the_directions_that_are_said(model, tensor, directions, status):
+    job, memory = small_job(), np.zeros(1 << 16, np.uint8)
+    image = job.place(TINY, memory, 0)
+    model.map(memory)
+    place = getattr(image.descriptor, tensor).address + 9
+    model.fault(place, 1, response=3, directions=directions)
+    assert outcome(model, image)[0] == (status, 0)
+    if tensor == "o" and status != Status.OK:
+        assert not memory[place - 1 : place + 7].any()
+    model.no_fault()
+    assert outcome(model, image)[0] == (Status.OK, 0)
+    assert np.array_equal(image.outputs(memory), job.golden(TINY))
+
+
+def test_pauses_change_cycles_and_no_bit(model):
+    job, memory = small_job(), np.zeros(1 << 16, np.uint8)
+    image = job.place(TINY, memory, 0)
+    model.map(memory)
+    taken = []
+    for part in (0.0, 0.5, 0.9):
+        image.clear_outputs(memory)
+        model.pauses(seed=3, part=part, length=4)
+        status, cycles = outcome(model, image)
+        taken.append(cycles)
+        assert status == (Status.OK, 0)
+        assert np.array_equal(image.outputs(memory), job.golden(TINY))
+    assert taken[0] < taken[1] < taken[2]
+
+
+def test_a_reset_goes_on_with_the_same_memory(model):
+    """A bus that stands still, and then a reset in the middle of bursts."""
+    job, memory = small_job(), np.zeros(1 << 16, np.uint8)
+    image = job.place(TINY, memory, 0)
+    model.map(memory)
+    asyncio.run(Driver(Registers(model), TINY).submit(image.address))
+    model.run(200)
+    model.pauses(part=1.0)
+    before = memory.copy()
+    model.run(1000)
+    assert np.array_equal(memory, before)
+    model.pauses()
+    cycles = model.cycles
+    model.reset()
+    assert model.cycles > cycles
+    assert model.read(registers()["JOBS_SUBMITTED"].offset) == 0
+    assert outcome(model, image)[0] == (Status.OK, 0)
+    assert np.array_equal(image.outputs(memory), job.golden(TINY))
+
+
+def test_a_disturbance_that_cannot_be_is_refused(model):
+    for part, length, said in ((1.5, 1, "part must be from 0 to 1"), (0.5, 0, "length must be at least 1")):
+        with pytest.raises(InputError, match=said):
+            model.pauses(part=part, length=length)
+    with pytest.raises(InputError, match="response must be 2 or 3"):
+        model.fault(0, 8, response=1)
+    with pytest.raises(InputError, match="directions must be from 1 to 3, not 4"):
+        model.fault(0, 8, directions=4)
