@@ -42,8 +42,12 @@ STYLE = (
     *("explicit-parameter-storage-type", "generate-label-prefix"),
 )
 """Rules of Verible about the style of SystemVerilog; the text is Verilog of 2005."""
-FPGAS = ("synth_ice40 -noabc", "synth_ecp5 -noabc", "synth_xilinx -noabc", "synth_gowin -noabc")
-"""ABC is left out: its default script does not finish on arrays of multipliers and adders."""
+TO_LUTS = "-run begin:map_luts"
+FPGAS = ("synth_ice40 -noabc", *(f"synth_{family} {TO_LUTS}" for family in ("ecp5", "xilinx", "gowin")))
+"""Memories, multipliers, carry chains and flip-flops; look-up tables on iCE40 alone.
+
+ABC is left out: its default script does not finish on arrays of multipliers and adders.
+"""
 
 
 def design(name, place):
