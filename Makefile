@@ -13,6 +13,8 @@ LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.
 DOCS_TESTS := tests/docs
 FORMAL_TESTS := tests/hw/formal
 PAGES_TESTS := tests/sim/pages/test_slow_pages.py
+READER_TESTS := tests/hw/readers
+UNKNOWNS_TESTS := tests/hw/engine tests/hw/chip tests/hw/lib tests/sim/gates/test_power_up.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +22,7 @@ STAMP := $(VENV)/.set-up
 LLM_STAMP := $(VENV)/.set-up-llm
 FPGA_STAMP := $(VENV)/.set-up-fpga
 DOCS_STAMP := $(VENV)/.set-up-docs
+READERS_STAMP := $(VENV)/.set-up-readers
 RELEASE_STAMP := $(VENV)/.set-up-release
 
 # Nothing but the locked packages in .venv may be imported.
@@ -27,16 +30,16 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs fuzz test-formal test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-inputs fuzz test-formal test-unknowns test-readers test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS) $(PAGES_TESTS)) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS) $(PAGES_TESTS) $(READER_TESTS)) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
@@ -55,6 +58,14 @@ test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make
 
 fuzz: $(STAMP) ## Spoil FUZZ_INPUTS=5000 input files of every kind, from the seed FUZZ_SEED=1 on
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_fuzz.py $(PYTEST_ARGS)
+
+test-unknowns: $(STAMP) ## Run engines and chips with unknown values at power-up, watched, and with random ones
+	@FUSIONCIM_POWER_UP=watched $(BIN)/python -m pytest $(PARALLEL) $(UNKNOWNS_TESTS) $(PYTEST_ARGS)
+	@for seed in 2 3; do FUSIONCIM_POWER_UP=$$seed FUSIONCIM_SIMULATOR=verilator \
+	  $(BIN)/python -m pytest $(PARALLEL) tests/hw/engine tests/hw/chip/test_chip.py $(PYTEST_ARGS) || exit 1; done
+
+test-readers: $(READERS_STAMP) ## Install Verible, and let other tools read the Verilog of many chips
+	@$(BIN)/python -m pytest $(PARALLEL) $(READER_TESTS) $(PYTEST_ARGS)
 
 docs: $(DOCS_STAMP) ## Install Sphinx, and build the site in build/docs/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
@@ -110,5 +121,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
-$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP) $(RELEASE_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
+$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP) $(READERS_STAMP) $(RELEASE_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
 	@setup/set-up-extra $@ $*

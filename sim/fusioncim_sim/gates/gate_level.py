@@ -99,8 +99,12 @@ def read_activities(path: Path, nets: int, delays: Delays | None = None) -> list
     return activities
 
 
-def build_gates(design: Design, flat: Flat, delays: Delays | None = None, boxes: str = "") -> Path:
+def build_gates(
+    design: Design, flat: Flat, delays: Delays | None = None, boxes: str = "", *, unknown: bool = False
+) -> Path:
     """The directory of the simulator's program for a flat netlist; boxes: Verilog of its boxes.
+
+    unknown: flip-flops are X until they are reset or written, else random: an X has no toggles.
 
     Errors: a path is longer than half of the benches' clock period, when `toggles.c` looks.
     """
@@ -110,7 +114,7 @@ def build_gates(design: Design, flat: Flat, delays: Delays | None = None, boxes:
             f"not {delays.longest_ns:g}"
         )
     text = flat_verilog(flat, design.library, delays)
-    models = cells_verilog(design.library, [part.kind for _, part in flat.cells])
+    models = cells_verilog(design.library, [part.kind for _, part in flat.cells], unknown=unknown)
     boxes, bank = without_comments(boxes), without_comments(SRAM.read_text(encoding="utf-8"))
     key = short_hash(text, models, boxes, bank, require_icarus())
     place = build_root() / "designs" / f"gates-{flat.name}-{key}"

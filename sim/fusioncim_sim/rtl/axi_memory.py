@@ -45,8 +45,8 @@ class AxiMemory:
 
     more: prefixes of further read ports. stall: pauses of every channel, a pattern of `stream.STALLS`, another seed on
     each. latency: cycles from an address to its first beat; bursts overlap. share: part of the cycles in which a data
-    channel may move a beat. faults: beats that fail; all beyond the memory fail too, with DECERR. To be made before the
-    reset, of which there is one.
+    channel may move a beat. faults: beats that fail; all beyond the memory fail too, with DECERR. resets: the design's
+    reset is the memory's too. To be made before the reset.
 
     Members:
         bytes: the contents, uint8 (size,); pages that nothing touched cost nothing.
@@ -67,6 +67,7 @@ class AxiMemory:
         latency: int = SHORTEST_LATENCY,
         share: float = 1.0,
         faults: Sequence[Fault] = (),
+        resets: bool = True,
     ) -> None:
         self._memory = mapped(file) if file else mmap.mmap(-1, size)
         self.bytes = np.frombuffer(self._memory, np.uint8)
@@ -75,16 +76,17 @@ class AxiMemory:
         self._faults = [*faults, Fault(start=len(self._memory), stop=1 << 64, response=AxiResp.DECERR)]
         self._channels: dict[str, Any] = {}
         numbers = itertools.count()
+        reset = dut.rst if resets else None
 
         # The slaves tell of every burst and warn of every fault.
         for each in (prefix, *more):
             logging.getLogger(f"cocotb.{dut._name}.{each}").setLevel(logging.ERROR)
             port = _Port(self, latency)
             if each == prefix:
-                slave = AxiSlave(AxiBus.from_prefix(dut, each), dut.clk, dut.rst, target=port)
+                slave = AxiSlave(AxiBus.from_prefix(dut, each), dut.clk, reset, target=port)
                 reads, writes = slave.read_if, slave.write_if
             else:
-                reads, writes = AxiSlaveRead(AxiReadBus.from_prefix(dut, each), dut.clk, dut.rst, target=port), None
+                reads, writes = AxiSlaveRead(AxiReadBus.from_prefix(dut, each), dut.clk, reset, target=port), None
             port.say_which_error(reads.r_channel, "rresp", "read")
             port.delay(reads.ar_channel, dut.clk)
             channels = {"ar": reads.ar_channel, "r": reads.r_channel}

@@ -70,6 +70,7 @@ class Bench:
             latency=this["latency"],
             share=this["share"],
             faults=faults,
+            resets=this.get("memory_resets", True),
         )
         self.transport = Registers(dut, stall=stall, seed=seed)
         self.driver = Driver(self.transport, self.chip)

@@ -71,7 +71,8 @@ async def runs_job(dut: Any) -> None:
             os.environ["FUSIONCIM_PHASE"] = str(phase)
 
     def moves(port: str) -> int:
-        return int(getattr(dut, f"{port}__valid").value == 1 and getattr(dut, f"{port}__ready").value == 1)
+        valid, ready = getattr(dut, f"{port}__valid").value, getattr(dut, f"{port}__ready").value
+        return int(valid) & int(ready)  # an error where one of them is unknown
 
     async def watch() -> None:
         while True:

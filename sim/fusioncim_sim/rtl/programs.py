@@ -19,7 +19,10 @@ from cocotb_tools import config as cocotb_config
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim_sim.rtl.power_up import WATCHED, power_up
 from fusioncim_sim.rtl.simulators import SimulationError, call, choose, end_of, require, verilator_program
+from fusioncim_sim.rtl.watched_verilog import SRAM as WATCHED_SRAM
+from fusioncim_sim.rtl.watched_verilog import watched_verilog
 
 BLOCKS = ("engine",)
 """Modules that Verilator compiles once for all their instances; its other code it copies for most instances.
@@ -40,20 +43,22 @@ MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f
 def build(component: wiring.Component, simulator: str | None = None, visible: Sequence[str] = ()) -> tuple[Path, str]:
     """Program of a component: the directory that holds it and its Verilog, and the name of the top module.
 
-    simulator: see `choose`. visible: signals below the top module that a bench uses, as MODULE.SIGNAL, with wildcards;
-    Icarus shows all.
+    simulator: see `choose`; under Icarus `power_up` says whether unknowns are watched. visible: signals below the top
+    module that a bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all.
     """
-    name, text = cached_verilog(component)
     simulator = choose(simulator)
+    watches = simulator == "icarus" and power_up() == WATCHED
+    name, text = watched_verilog(component) if watches else cached_verilog(component)
+    sram = WATCHED_SRAM if watches else SRAM
     tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
     signals = repr(tuple(visible) * (simulator == "verilator"))
-    text, bank = without_comments(text), without_comments(SRAM.read_text(encoding="utf-8"))
+    text, bank = without_comments(text), without_comments(sram.read_text(encoding="utf-8"))
     place = build_root() / "designs" / f"{name}-{short_hash(text, bank, signals, tools)}"
     with filled_once(place) as scratch:
         if scratch:
             (scratch / f"{name}.v").write_text(text, encoding="utf-8")
             if simulator == "icarus":
-                compile_icarus(scratch, name)
+                compile_icarus(scratch, name, (str(sram),))
             else:
                 compile_verilator(scratch, name, visible, place.with_name(f"verilator-{short_hash(tools)}"))
     return place, name

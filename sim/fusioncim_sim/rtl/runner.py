@@ -24,9 +24,11 @@ from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.build.sources import DESIGN, code_hash, file_of, installed
 from fusioncim.verilog.emit import used
 from fusioncim_sim.rtl.case import CASE
+from fusioncim_sim.rtl.power_up import seed
 from fusioncim_sim.rtl.programs import build
 from fusioncim_sim.rtl.simulators import SimulationError, call, choose, end_of, require
 from fusioncim_sim.rtl.sparse_file import copy, digest
+from fusioncim_sim.rtl.watched_verilog import found_in
 
 KEEP_RUNS = "FUSIONCIM_KEEP_RUNS"
 """Environment variable: 1 to keep runs that passed, and not to repeat them."""
@@ -118,7 +120,7 @@ def _key(
     given = {file.name: digest(file) for file in sorted(results.iterdir())}
     return short_hash(
         digest(program.place / "simulation"),
-        repr((program.top, program.options, dict(program.environment), simulator, require(simulator))),
+        repr((program.top, program.options, dict(program.environment), simulator, require(simulator), seed())),
         repr((module, coroutine, given)),
         case,
         code_hash(roots, (*DESIGN, "fusioncim_sim")),
@@ -156,9 +158,11 @@ def _simulate(
         command = ["vvp", *program.options, "-m", cocotb_config.lib_entry("vpi", "icarus"), simulation, "-none"]
     else:
         environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
-        command = [simulation, "+verilator+seed+1", "+verilator+rand+reset+2"]
+        command = [simulation, f"+verilator+seed+{seed()}", "+verilator+rand+reset+2"]
     what = f"{module}.{coroutine} on {program.top} ({simulator})"
     status = call(command, log, directory=results, environment=environment)
+    if unknowns := found_in(log):
+        raise SimulationError(f"{what}: an unknown value got where none may be\n{unknowns}")
     if not xml.exists():
         raise SimulationError(f"{what}: the simulator stopped with exit status {status}\n{end_of(log)}")
     ran, failed = get_results(xml)

@@ -148,7 +148,7 @@ def test_a_failed_build_leaves_nothing(simulator, monkeypatch, tmp_path):
 def test_processes_do_not_build_the_same_twice(monkeypatch, tmp_path):
     compiled = []
 
-    def compile_slowly(place, top):
+    def compile_slowly(place, top, others):
         compiled.append(top)
         time.sleep(0.2)
 

@@ -4,14 +4,19 @@ A state changes 1 ps after its clock edge, under a timescale of 1 ns: clock gate
 behind the clock.
 """
 
+import re
 from collections.abc import Iterable
 
 from fusioncim.asic.cells.cell_library import Cell, Library
 
+AT_START = re.compile(r"(?m)^  initial \w+ = \$random;\n")
+"""What gives a state a value."""
 
-def cells_verilog(library: Library, used: Iterable[str]) -> str:
-    """Models of the cells named, each once, by name."""
-    return "\n".join(cell_verilog(library.cells[name]) for name in sorted(set(used)))
+
+def cells_verilog(library: Library, used: Iterable[str], *, unknown: bool = False) -> str:
+    """Models of the cells named, each once, by name; unknown: states are X at the start, else random."""
+    text = "\n".join(cell_verilog(library.cells[name]) for name in sorted(set(used)))
+    return AT_START.sub("", text) if unknown else text
 
 
 def cell_verilog(cell: Cell) -> str:
