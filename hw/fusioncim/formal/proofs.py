@@ -8,6 +8,7 @@ from fusioncim.formal import (
     axi_proofs,
     engine_stream_proofs,
     register_proofs,
+    softmax_proofs,
     stream_proofs,
 )
 from fusioncim.formal.proof import Proof
@@ -17,7 +18,7 @@ FAMILIES: Mapping[str, Mapping[str, Proof]] = {
     "AXI": axi_proofs.PROOFS,
     "registers": register_proofs.PROOFS,
     "accounts": account_proofs.PROOFS,
-    "arithmetic": arithmetic_proofs.PROOFS,
+    "arithmetic": {**arithmetic_proofs.PROOFS, **softmax_proofs.PROOFS},
 }
 """By what they are about."""
 PROOFS: Mapping[str, Proof] = {name: proof for family in FAMILIES.values() for name, proof in family.items()}
