@@ -6,6 +6,7 @@ from fusioncim.formal import (
     account_proofs,
     arithmetic_proofs,
     axi_proofs,
+    bound_proofs,
     engine_stream_proofs,
     register_proofs,
     softmax_proofs,
@@ -18,7 +19,7 @@ FAMILIES: Mapping[str, Mapping[str, Proof]] = {
     "AXI": axi_proofs.PROOFS,
     "registers": register_proofs.PROOFS,
     "accounts": account_proofs.PROOFS,
-    "arithmetic": {**arithmetic_proofs.PROOFS, **softmax_proofs.PROOFS},
+    "arithmetic": {**arithmetic_proofs.PROOFS, **softmax_proofs.PROOFS, **bound_proofs.PROOFS},
 }
 """By what they are about."""
 PROOFS: Mapping[str, Proof] = {name: proof for family in FAMILIES.values() for name, proof in family.items()}
