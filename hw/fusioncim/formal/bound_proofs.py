@@ -76,12 +76,6 @@ def within(x: Value, most: Value) -> Value:
     return (x <= most) & (-x <= most)
 
 
-def output_element(b: Bench) -> None:
-    """What is written is a sum of two parts, of the old element and of the block, and these are bounded."""
-    written_element(b)
-    output_bound(b)
-
-
 def written_element(b: Bench) -> None:
     """The parts as they are written; the block's sum of products D is arbitrary."""
     unit, config = b.unit, CONFIG
@@ -166,10 +160,17 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "output-element": Proof(
         unit=lambda: OpCimRow(CONFIG),
-        says="behind n blocks 4 |O| is at most l + 5 n, so O stays within its width",
-        properties=output_element,
+        says="an element of O becomes the sum of two parts, of what it was and of the block's sum of products",
+        properties=written_element,
         cycles=SHOWN + 2,
         mutant=Mutant("engine.op_cim:OpCimRow.elaborate", "[d >> dropped, old, old >> 1]", "[d >> dropped, old, old]"),
+    ),
+    "output-bound": Proof(
+        unit=lambda: OpCimRow(CONFIG),
+        says="with these parts 4 |O| is at most l + 5 n behind n blocks, so O stays within its width",
+        properties=output_bound,
+        cycles=2,
+        mutant=Mutant("formal.bound_proofs:_rounded", "+ 1) >> 1", "+ 3) >> 1"),
     ),
     "bank": Proof(
         unit=lambda: Bank(depth=4, width=2, reads=2),
