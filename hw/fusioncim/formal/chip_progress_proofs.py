@@ -21,8 +21,10 @@ from fusioncim.formal.proof import Proof
 from fusioncim.formal.small import CHIP, ENGINE
 from fusioncim.formal.streams import neighbours, stays
 
-WALK = 60
-"""Cycles from one block of a pass to the next, at most: two products, and a page."""
+WALK, WALK_DIGITS = 36, 10
+"""Cycles from one block of a pass to the next, at most, where a product takes so many bits of a factor per cycle."""
+LOAD = 22
+"""Cycles in which a job's tables come, at most."""
 
 
 def splitter(b: Bench) -> None:
@@ -152,14 +154,16 @@ def query_loader(b: Bench) -> None:
         soon(b, *(~each for each in ready))
     asks, ends = unit.o_read.valid & unit.o_read.ready, unit.beat_valid & unit.beat_last
     kind = unit.o_read.payload.tag.kind
-    tables, rows = Signal(5), Signal(6)
+    # Memory takes two cycles at least.
+    tables, rows, table_asked, row_asked = Signal(5), Signal(6), Signal(), Signal()
+    table_ends, row_ends = ends & unit.beat_scale, ends & ~unit.beat_scale
     b.given(~unit.beat_valid | Mux(unit.beat_scale, tables != 0, rows != 0))
     b.m.d.sync += [
-        tables.eq(tables + (asks & (kind == ReadKind.SCALE)) - (ends & unit.beat_scale)),
-        rows.eq(rows + (asks & (kind == ReadKind.QUERY)) - (ends & ~unit.beat_scale)),
+        *(table_asked.eq(asks & (kind == ReadKind.SCALE)), row_asked.eq(asks & (kind == ReadKind.QUERY))),
+        *(tables.eq(tables + table_asked - table_ends), rows.eq(rows + row_asked - row_ends)),
     ]
-    soon(b, (tables != 0) & ~(ends & unit.beat_scale), (rows != 0) & ~(ends & ~unit.beat_scale))
-    moves_on(b, moved | unit.beat_valid | unit.tile_valid.any(), 40)
+    soon(b, (tables != 0) & ~table_ends, (rows != 0) & ~row_ends)
+    moves_on(b, moved | unit.beat_valid | unit.tile_valid.any(), LOAD)
 
 
 PROOFS: Mapping[str, Proof] = {
@@ -205,37 +209,47 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Planner(CHIP),
         says=within(40),
         properties=streams_alone(40),
-        mutant=Mutant("chip.planner:Planner.elaborate", "with m.If(known & self.o_tile.ready):", "with m.If(known):"),
+        mutant=Mutant("chip.planner:Planner.elaborate", "known.eq(~dealer.step)", "known.eq(0)"),
     ),
     "walker-moves": Proof(
         unit=lambda: KvWalker(CHIP),
         says=within(WALK),
         properties=kv_walker,
-        mutant=Mutant("chip.kv_walker:KvWalker.elaborate", "with m.If(self.o.ready):", "with m.If(1):"),
+        cycles=WALK + 8,
+        constants={"chip.kv_walker:DIGIT_BITS": WALK_DIGITS},
+        mutant=Mutant(
+            "chip.kv_walker:KvWalker.elaborate",
+            "with m.If(self.o.ready):",
+            "with m.If(self.page.ready & ~self.o.ready):",
+        ),
     ),
     "fetcher-moves": Proof(
         unit=lambda: KvFetcher(CHIP),
         says=within(WALK),
         properties=kv_fetcher,
+        tried="not run to its end: the walk is the larger part of it",
         mutant=Mutant("chip.kv_fetcher:KvFetcher.elaborate", "(~first.valid | first.ready)", "(0)"),
     ),
     "job-table-moves": Proof(
         unit=lambda: JobTable(CHIP),
         says=within(PATIENCE + 4),
         properties=job_table,
+        cycles=16,
         mutant=Mutant("chip.job_table:JobTable.elaborate", "(skips | self.o.ready)", "(self.o.ready & ~skips)"),
     ),
     "network-moves": Proof(
         unit=lambda: Network(CHIP),
         says=within(ENGINE.update_rank + 3 * PATIENCE + 10),
         properties=network,
+        cycles=24,
         mutant=Mutant("chip.network:Network.elaborate", "taken + self.reserve - done", "taken + self.reserve"),
     ),
     "query-loader-moves": Proof(
         unit=lambda: QueryLoader(CHIP),
-        says=within(40),
+        says=within(LOAD),
         properties=query_loader,
         constants={"chip.row_receiver:ROWS_IN_FLIGHT": 4},
+        cycles=30,
         mutant=Mutant(
             "chip.query_loader:QueryLoader.elaborate", "self.o_read.valid.eq(notes.ready)", "self.o_read.valid.eq(0)"
         ),

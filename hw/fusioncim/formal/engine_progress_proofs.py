@@ -46,6 +46,7 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Sequencer(ENGINE),
         says=within(rhythm(ENGINE).finished + 2 * PATIENCE + 8),
         properties=sequencer,
+        tried="an invariant, a minute: a long rhythm",
         mutant=Mutant(
             "engine.sequencer:Sequencer._pick", "(claimed | self.kv.available)", "self.kv.available & claimed"
         ),
@@ -63,7 +64,9 @@ PROOFS: Mapping[str, Proof] = {
         says=within(60),
         properties=streams_alone(60),
         mutant=Mutant(
-            "engine.normalizer:Normalizer.elaborate", "advance.eq(~self.o.valid | self.o.ready)", "advance.eq(1)"
+            "engine.normalizer:Normalizer.elaborate",
+            "advance.eq(~self.o.valid | self.o.ready)",
+            "advance.eq(~self.o.valid)",
         ),
     ),
 }
