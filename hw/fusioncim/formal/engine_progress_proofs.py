@@ -66,7 +66,7 @@ PROOFS: Mapping[str, Proof] = {
         mutant=Mutant(
             "engine.normalizer:Normalizer.elaborate",
             "advance.eq(~self.o.valid | self.o.ready)",
-            "advance.eq(~self.o.valid)",
+            "advance.eq(0)",
         ),
     ),
 }
