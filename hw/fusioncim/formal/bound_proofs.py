@@ -119,9 +119,9 @@ def output_bound(b: Bench) -> None:
     total = b.symbol(config.probability_bits + config.rank_bits, "total")
     d = b.symbol(signed(config.dot_bits), "d")
     b.given(within(4 * old, sum_ + e), within(d, total << (config.operand_bits - 1)), e <= MOST_ERROR)
-    b.claim(within(4 * old, sum_ + e + 2), within(4 * (old >> 1), (sum_ >> 1) + e + 2))
     scaled = (total << config.row_sum_fraction).as_unsigned()
     b.claim(within(4 * _rounded(d, config.dropped_bits), scaled + 2))
+    b.claim(within(4 * old, sum_ + e + 2), within(4 * (old >> 1), (sum_ >> 1) + e + 2))
     for k in range(1, config.accumulator_bits):
         b.claim(within(4 * _rounded(old, k), _rounded(sum_, k) + e + 2))
     for k in range(config.shift_max + 1):

@@ -242,7 +242,7 @@ PROOFS: Mapping[str, Proof] = {
         says=within(ENGINE.update_rank + 3 * PATIENCE + 10),
         properties=network,
         cycles=24,
-        mutant=Mutant("chip.network:Network.elaborate", "taken + self.reserve - done", "taken + self.reserve"),
+        mutant=Mutant("chip.network:Network.elaborate", "known & (busy == 0)", "known & (busy != 0)"),
     ),
     "query-loader-moves": Proof(
         unit=lambda: QueryLoader(CHIP),
