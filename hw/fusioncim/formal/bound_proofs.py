@@ -167,7 +167,7 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "output-bound": Proof(
         unit=lambda: OpCimRow(CONFIG),
-        says="with these parts 4 |O| is at most l + 5 n behind n blocks, so O stays within its width",
+        says="with these parts an element of O is at most (l + 5 n) / 4 behind n blocks, and so within its width",
         properties=output_bound,
         cycles=2,
         mutant=Mutant("formal.bound_proofs:_rounded", "+ 1) >> 1", "+ 3) >> 1"),
