@@ -1,4 +1,4 @@
-"""Proofs of the masters of the memory edge and of the register port, against the rules of AXI4 (ARM IHI 0022)."""
+"""Proofs of the masters of the memory edge, against the rules of AXI4 (ARM IHI 0022)."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 
 from fusioncim.chip.axi import ReadMaster, WriteMaster, burst_layout
-from fusioncim.chip.registers import RegisterFile
 from fusioncim.formal.bench import Bench
 from fusioncim.formal.mutant import Mutant
 from fusioncim.formal.proof import Proof
@@ -164,36 +163,6 @@ def transfers(b: Bench) -> None:
     b.reached(unit.o_valid & unit.o.error, b.past(~unit.idle) & unit.idle & b.began)
 
 
-def register_port(b: Bench) -> None:
-    """An answer for every write and every read, none without, each stable until it is taken."""
-    unit = b.unit
-    ports = {name: channel(unit, name, "s_axil_") for name in ("aw", "w", "b", "ar", "r")}
-    moved = {name: port["valid"] & port["ready"] for name, port in ports.items()}
-    for name in ("aw", "w", "ar"):
-        port = ports[name]
-        payload = Cat(signal for each, signal in port.items() if each not in ("valid", "ready"))
-        held = b.past(port["valid"] & ~port["ready"])
-        b.given(~b.began | ~held | (port["valid"] & (payload == b.past(payload))))
-    offered(b, ports["b"])
-    offered(b, ports["r"])
-    counts = {name: Signal(3, name=f"open_{name}") for name in ("aw", "w", "ar")}
-    for name, count in counts.items():
-        done = moved["r" if name == "ar" else "b"]
-        b.m.d.sync += count.eq(count + moved[name] - done)
-        b.claim(~ports["r" if name == "ar" else "b"]["valid"] | (count != 0), count <= 2)
-
-
-def register_port_moves(b: Bench) -> None:
-    """Every channel has transfers, two behind each other too, good and bad answers."""
-    unit = b.unit
-    for name in ("aw", "w", "b", "ar", "r"):
-        port = channel(unit, name, "s_axil_")
-        moved = port["valid"] & port["ready"]
-        b.reached(b.began & moved, b.began & moved & b.past(b.past(moved)))
-        if "resp" in port:
-            b.reached(moved & (port["resp"] == 0), moved & (port["resp"] == 2))
-
-
 def _read() -> ReadMaster:
     return ReadMaster(CHIP, TAG)
 
@@ -262,18 +231,5 @@ PROOFS: Mapping[str, Proof] = {
         properties=transfers,
         covers=True,
         mutant=Mutant("chip.axi:WriteMaster.elaborate", "self.m_axi_bready.eq(1)", "self.m_axi_bready.eq(0)"),
-    ),
-    "register-port": Proof(
-        unit=RegisterFile,
-        says="every write and every read is answered once, none without; answers stay until taken",
-        properties=register_port,
-        mutant=Mutant("chip.registers:RegisterFile._reads", "with m.Elif(self.s_axil_rready)", "with m.Else()"),
-    ),
-    "register-channels": Proof(
-        unit=RegisterFile,
-        says="all five channels have transfers, good and bad answers",
-        properties=register_port_moves,
-        covers=True,
-        mutant=Mutant("chip.registers:RegisterFile._writes", "error.eq(~Cat(writes.values()).any())", "error.eq(1)"),
     ),
 }

@@ -34,6 +34,7 @@ class Bench:
         began: this is the third cycle or a later one, so that `past` is of a cycle after the reset.
         ports: the free inputs, once built.
         inners: places of the signals inside of the unit that are looked at, by their ports.
+        cuts: those of them that are arbitrary instead of what the unit makes of them.
         claims: how many claims there are.
     """
 
@@ -41,6 +42,7 @@ class Bench:
         self.unit, self.properties = unit, properties
         self.ports: list[Signal] = []
         self.inners: dict[str, str] = {}
+        self.cuts: set[str] = set()
         self.claims = 0
 
     def build(self) -> Module:
@@ -93,6 +95,11 @@ class Bench:
         port = self.free(shape, "inner")
         self.inners[port.name] = path
         return port
+
+    def cut(self, path: str, shape: ShapeLike) -> Signal:
+        """A signal inside of the unit that is arbitrary in every cycle; what it is, another proof says."""
+        self.cuts.add(path)
+        return self.inner(path, shape)
 
     def past(self, value: ValueLike) -> Signal:
         """A value as of the cycle before; it means something once `began` is set."""

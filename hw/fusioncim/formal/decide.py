@@ -77,7 +77,8 @@ def decide(
         for port, path in bench.inners.items()
         for command in (f"delete -input bench/w:{port}", f"connect -set {port} unit.{path}")
     ]
-    run_yosys("bench", [*READ, *inner, *(() if stored else FORGET), *COMMANDS], directory / "yosys.log")
+    cuts = [f"cutpoint bench/w:unit.{path}" for path in sorted(bench.cuts)]
+    run_yosys("bench", [*READ, *cuts, *inner, *(() if stored else FORGET), *COMMANDS], directory / "yosys.log")
     if search:
         engine = f"bmc3 -F {MOST_CYCLES} -T {limit_s}"
     elif cycles:

@@ -14,7 +14,7 @@ from fusioncim.formal.decide import Verdict, decide
 from fusioncim.formal.mutant import Mutant, constant
 from fusioncim.verilog.emit import used
 
-LIMIT_S = 240
+LIMIT_S = 400
 """Of a proof, for ABC."""
 
 

@@ -48,6 +48,15 @@ def test_a_search_finds_the_first_cycle(tmp_path):
     assert (found.answer, found.cycle) == ("refuted", 11)
 
 
+@pytest.mark.parametrize(("free", "answer"), [(False, "proved"), (True, "refuted")])
+def test_a_cut_is_arbitrary(tmp_path, free, answer):
+    def still(b):
+        b.given(~b.unit.i.valid)
+        b.claim((b.cut if free else b.inner)("tx", 1))
+
+    assert decide(Bench(Transmitter(divisor=2), still), tmp_path, limit_s=60).answer == answer
+
+
 def test_a_fault_is_there_until_it_ends():
     mutant = Mutant("chip.axi:BurstSplitter.elaborate", "rest <= room", "rest < room")
     usual = BurstSplitter.elaborate
