@@ -247,10 +247,7 @@ RUNS: Mapping[str, tuple[str, ...]] = {
 
 Pair = frozenset[tuple[str, str]]
 RULES: Mapping[Pair, str] = {
-    **{
-        frozenset({("sinks", some), ("centred", "yes")}): "a job with sinks has no centred values"
-        for some in ("some", "all")
-    },
+    frozenset({("sinks", "all"), ("centred", "yes")}): "a head with a sink has no centred values",
     **{
         frozenset({(what, "none"), ("sequences", "none")}): "a job without a table has a query and a key"
         for what in ("rows", "keys")

@@ -20,8 +20,8 @@ from fusioncim_sim.rtl.engine_run import simulate_jobs
 from fusioncim_sim.rtl.job_places import Paging
 
 CHIPS = dict(enumerate(stored()))
-FEW = (2, 13, 29, 41)
-"""With all tests these."""
+FEW_CHIPS, FEW_ENGINES = (7, 20), (27, 38)
+"""With all tests these, which are small."""
 STALLS = ("never", "randomly", "never", "bursts")
 JOBS = 3 if ALL else 2
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(1800)  # of what is wide, with nothing built
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", part(CHIPS, *FEW))
+@pytest.mark.parametrize("number", part(CHIPS, *FEW_CHIPS))
 def test_chip(number):
     """Every bit as the golden model, and every cycle as the cycle model where the bus does not stand still."""
     chip, rng = CHIPS[number], np.random.default_rng(number)
@@ -42,7 +42,7 @@ def test_chip(number):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", part(CHIPS, *FEW))
+@pytest.mark.parametrize("number", part(CHIPS, *FEW_ENGINES))
 def test_engine(number):
     run_engine(CHIPS[number].alone(), number)
 
@@ -53,11 +53,12 @@ EDGES = {
 }
 
 
-@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("name", part(EDGES, "least columns"))
 def test_engine_at_an_edge(name):
     run_engine(PRESETS["tiny"].alone().override(**EDGES[name]), 0)
 
 
+@pytest.mark.skipif(not ALL, reason="takes minutes: make test-nightly")
 def test_chip_at_its_edges():
     """As many engines, streams and words as there can be, the longest pages, few keys, a slope for every head."""
     chip = PRESETS["tiny"].override(
