@@ -9,6 +9,7 @@ FUZZ_SEED ?= 1
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library tests/sim/soak
+COVERAGE_TESTS := tests/hw/engine tests/hw/chip tests/hw/lib tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs
 FORMAL_TESTS := tests/hw/formal
@@ -30,7 +31,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llm test-fpga test-chips test-inputs fuzz test-formal test-unknowns test-readers test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
+.PHONY: help demo test test-llm test-fpga test-chips test-nightly test-coverage test-inputs fuzz test-formal test-unknowns test-readers test-docs test-links test-pages docs release audit measure lint format lock clean setup FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +53,13 @@ test-formal: $(STAMP) ## Prove properties of the RTL, and see that each proof fa
 
 test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) $(CHIP_TESTS) $(PYTEST_ARGS)
+
+test-nightly: $(STAMP) ## Run random jobs on chips and engines in which every pair of parameters occurs; make test takes a few
+	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) tests/hw/chip/test_covering_array.py $(PYTEST_ARGS)
+
+test-coverage: $(STAMP) ## Run the tests of the RTL with its coverage, and write measurements/coverage.json; takes hours
+	@FUSIONCIM_ALL_CASES=1 FUSIONCIM_COVERAGE=rtl $(BIN)/python -m pytest $(PARALLEL) $(COVERAGE_TESTS) $(PYTEST_ARGS)
+	@$(BIN)/fusioncim measure coverage
 
 test-inputs: $(STAMP) ## Give every bad input of the table to the commands; make test takes a part of it
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest -n $(TEST_JOBS) tests/sim/cli/test_bad_inputs.py $(PYTEST_ARGS)

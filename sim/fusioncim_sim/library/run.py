@@ -71,7 +71,8 @@ def run_jobs(
             endings, counters = asyncio.run(work())
             seconds, processor = time.monotonic() - begin[0], time.process_time() - begin[1]
             ran = model.cycles
-        found = placed.found([status for status, _ in endings], [sequence for _, sequence in endings], counters)
+        how: dict[str, str | float] = {"stall": "never", "latency": latency, "share": share}
+        found = placed.found([status for status, _ in endings], [sequence for _, sequence in endings], counters, **how)
         return LibraryRun(**vars(found), cycles=ran, seconds=seconds, processor_seconds=processor)
 
 

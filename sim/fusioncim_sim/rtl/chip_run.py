@@ -18,6 +18,7 @@ from fusioncim_golden.descriptor import Descriptor
 from fusioncim_golden.engine import Result
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.status import Status
+from fusioncim_sim.coverage import record
 from fusioncim_sim.rtl.axi_memory import PAGE_BYTES, Fault
 from fusioncim_sim.rtl.job_places import JobOptions
 from fusioncim_sim.rtl.memory_image import Image, place_job
@@ -94,19 +95,32 @@ class PlacedJobs:
     """Jobs in a memory that a chip runs on.
 
     Members:
+        chip, jobs: as they were placed.
         images: by job, where it lies.
         descriptors: by job, what its record says.
         before: file of the memory as it was.
         after: file of the memory that the chip works on.
     """
 
+    chip: ChipConfig
+    jobs: Sequence[ChipJob]
     images: list[Image]
     descriptors: list[Descriptor]
     before: Path
     after: Path
 
-    def found(self, statuses: Sequence[Status], sequences: Sequence[int], counters: Mapping[str, int]) -> ChipRun:
-        """What the chip did; it leaves the memory without outputs."""
+    def found(
+        self,
+        statuses: Sequence[Status],
+        sequences: Sequence[int],
+        counters: Mapping[str, int],
+        **how: str | float,
+    ) -> ChipRun:
+        """What the chip did, which is recorded with how it ran; it leaves the memory without outputs."""
+        done = [n for n in range(len(self.jobs)) if not statuses or statuses[n] == Status.OK]
+        works = (replace(self.images[n].work, job=self.descriptors[n]) for n in done)
+        told = [record.chip_job(work, self.jobs[n], self.jobs[n].groups) for n, work in zip(done, works, strict=True)]
+        record.keep("chip", config=self.chip.as_dict(), jobs=told, **how)
         memory = contents(self.after)
         outputs = [image.outputs(memory) for image in self.images]
         lse = [image.lse(memory) for image in self.images]
@@ -135,7 +149,7 @@ def placed_jobs(chip: ChipConfig, jobs: Sequence[ChipJob], change: Change = unch
         for image, job in zip(images, descriptors, strict=True):
             image.write_record(contents(before), job)
         copy(before, after)
-        yield PlacedJobs(images, descriptors, before, after)
+        yield PlacedJobs(chip, jobs, images, descriptors, before, after)
 
 
 def simulate_chip(
@@ -183,4 +197,5 @@ def simulate_chip(
         run(Chip(chip), *bench, case, results=folder, path=path, simulator=simulator, program=program)
         outcome = json.loads((folder / "out.json").read_text(encoding="utf-8"))
         statuses = [Status(code) for code in outcome["statuses"]]
-        return placed.found(statuses, outcome.get("sequences", []), outcome["counters"])
+        how: dict[str, str | float] = {"stall": stall, "latency": latency, "share": share}
+        return placed.found(statuses, outcome.get("sequences", []), outcome["counters"], **how)

@@ -13,6 +13,7 @@ from fusioncim_golden import engine as golden
 from fusioncim_golden.config import Config
 from fusioncim_golden.quantize import Heads
 from fusioncim_golden.schedule import Job
+from fusioncim_sim.coverage import record
 from fusioncim_sim.heads.judge import Run
 from fusioncim_sim.rtl.engine_bench import ACTIVITY
 from fusioncim_sim.rtl.runner import Program, run
@@ -62,14 +63,16 @@ def simulate_jobs(
         run(Engine(config), "fusioncim_sim.rtl.engine_bench", "runs_job", case, results=place, program=program)
         with np.load(place / "out.npz") as file:
             rows = output_rows(config, file["outputs"], streams.tile_ends)
-            seen, record = file["marks"], file["activity"]
+            seen, recorded = file["marks"], file["activity"]
             row_lse = output_lse(config, file["lse"], streams.tile_ends)
     if seen.tolist() != marks:
         raise SimulationError("the engine marked other ends of tiles, or other rows, than the schedule's")
+    told = [record.engine_job(heads, job) for heads, job in jobs]
+    record.keep("engine", config=config.as_dict(), jobs=told, stall=dict(stall or {}))
     outputs = [np.zeros(heads.q.shape, np.int64) for heads, _ in jobs]
     lse = [np.zeros(heads.q.shape[:2], np.int64) for heads, _ in jobs]
     for (index, head, query), row, word in zip(streams.places, rows, row_lse, strict=True):
         outputs[index][head, query], lse[index][head, query] = row, word
-    activity = {name: (record >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
+    activity = {name: (recorded >> n & 1).astype(bool) for n, name in enumerate(ACTIVITY)}
     last = int(np.flatnonzero(activity["drain"])[-1])
     return Run(outputs, lse, last + 1, {name: x[: last + 1] for name, x in activity.items()})

@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 
 from fusioncim_golden.status import Status
+from fusioncim_sim.coverage import record
 from fusioncim_sim.rtl.driver import RESULTS, Driver, JobError
 
 
 async def ended(driver: Driver, number: int) -> tuple[Status, int]:
     """How a job ended, and the first of its sequences that failed."""
+    status, sequence = Status.OK, 0
     try:
         await driver.wait(number)
     except JobError as error:
-        return error.status, error.sequence
-    return Status.OK, 0
+        status, sequence = error.status, error.sequence
+    record.status(status)
+    return status, sequence
 
 
 async def run_all(driver: Driver, addresses: Iterable[int]) -> list[tuple[Status, int]]:

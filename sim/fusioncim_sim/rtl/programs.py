@@ -36,21 +36,35 @@ VERILATOR_FLAGS = (
     *("--public-depth", "1"),
     *("--x-assign", "unique", "--x-initial", "unique"),
 )
+COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "4096")
+"""Counts lines, branches and the bits that change, as wide as a signal may be."""
+COVERAGE_MAKE_FLAGS = ("OPT_FAST=-O0", "OPT_GLOBAL=-O1")
+"""What runs once compiles soon rather than runs fast."""
 MAKE_FLAGS = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}")
 """The package's makefile does not know how precompiled headers are included, nor this Python."""
 
 
-def build(component: wiring.Component, simulator: str | None = None, visible: Sequence[str] = ()) -> tuple[Path, str]:
+def build(
+    component: wiring.Component,
+    simulator: str | None = None,
+    visible: Sequence[str] = (),
+    *,
+    coverage: bool = False,
+) -> tuple[Path, str]:
     """Program of a component: the directory that holds it and its Verilog, and the name of the top module.
 
     simulator: see `choose`; under Icarus `power_up` says whether unknowns are watched. visible: signals below the top
-    module that a bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all.
+    module that a bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all. coverage: the program tells what of
+    the RTL it reached; under Verilator.
     """
     simulator = choose(simulator)
     watches = simulator == "icarus" and power_up() == WATCHED
     name, text = watched_verilog(component) if watches else cached_verilog(component)
     sram = WATCHED_SRAM if watches else SRAM
-    tools = repr((simulator, require(simulator), VERILATOR_FLAGS, MAKE_FLAGS, BLOCKS, str(cocotb_config.libs_dir)))
+    flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
+    make_flags = (*MAKE_FLAGS, *(COVERAGE_MAKE_FLAGS if coverage else ()))
+    blocks = () if coverage else BLOCKS
+    tools = repr((simulator, require(simulator), flags, make_flags, blocks, str(cocotb_config.libs_dir)))
     signals = repr(tuple(visible) * (simulator == "verilator"))
     text, bank = without_comments(text), without_comments(sram.read_text(encoding="utf-8"))
     place = build_root() / "designs" / f"{name}-{short_hash(text, bank, signals, tools)}"
@@ -60,7 +74,8 @@ def build(component: wiring.Component, simulator: str | None = None, visible: Se
             if simulator == "icarus":
                 compile_icarus(scratch, name, (str(sram),))
             else:
-                compile_verilator(scratch, name, visible, place.with_name(f"verilator-{short_hash(tools)}"))
+                library = place.with_name(f"verilator-{short_hash(tools)}")
+                compile_verilator(scratch, name, visible, library, flags, make_flags, blocks)
     return place, name
 
 
@@ -71,18 +86,26 @@ def compile_icarus(place: Path, top: str, others: Sequence[str] = (str(SRAM),)) 
     compile_step(place, ["iverilog", *options, f"{top}.v", *others])
 
 
-def compile_verilator(place: Path, top: str, visible: Sequence[str], library: Path) -> None:
+def compile_verilator(
+    place: Path,
+    top: str,
+    visible: Sequence[str],
+    library: Path,
+    flags: Sequence[str] = VERILATOR_FLAGS,
+    make_flags: Sequence[str] = MAKE_FLAGS,
+    blocks: Sequence[str] = BLOCKS,
+) -> None:
     """Compile TOP.v in a directory to the program `simulation`.
 
-    library: as of `verilate`.
+    library, make_flags, blocks: as of `verilate`. flags: of Verilator.
     """
     libraries = cocotb_config.libs_dir
     main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
     options = [
-        *VERILATOR_FLAGS,
+        *flags,
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator -pthread"),
     ]
-    verilate(place, top, "simulation", options, main, MAKE_FLAGS, library, visible=visible)
+    verilate(place, top, "simulation", options, main, make_flags, library, visible=visible, blocks=blocks)
 
 
 def verilate(

@@ -20,9 +20,10 @@ from amaranth.lib import wiring
 from cocotb_tools import config as cocotb_config
 from cocotb_tools.check_results import get_results
 
-from fusioncim.build.cache import build_root, filled_once, short_hash
+from fusioncim.build.cache import BUILD, build_root, filled_once, short_hash
 from fusioncim.build.sources import DESIGN, code_hash, file_of, installed
 from fusioncim.verilog.emit import used
+from fusioncim_sim.coverage import record
 from fusioncim_sim.rtl.case import CASE
 from fusioncim_sim.rtl.power_up import seed
 from fusioncim_sim.rtl.programs import build
@@ -68,11 +69,13 @@ def run(
 ) -> None:
     """Run one cocotb coroutine of a module on a component.
 
-    simulator: see `choose`. visible: see `build`. program: instead of the component's own. The others: see `run_bench`.
+    simulator: see `choose`; where the coverage of the RTL is asked for, Verilator if none is named. visible: see
+    `build`. program: instead of the component's own. The others: see `run_bench`.
     """
     used(component)
-    simulator = "icarus" if program else choose(simulator)
-    program = program or Program(*build(component, simulator, visible))
+    coverage = record.wanted() == "rtl" and not (program or simulator)
+    simulator = "icarus" if program else "verilator" if coverage else choose(simulator)
+    program = program or Program(*build(component, simulator, visible, coverage=coverage))
     run_bench(program, module, coroutine, case, path=path, results=results, simulator=simulator)
 
 
@@ -97,8 +100,8 @@ def run_bench(
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build_root())))
         bench = (module, coroutine, path)
-        # What lies elsewhere may change between two runs.
-        if os.environ.get(KEEP_RUNS) == "1" and '"/' not in text:
+        # What lies elsewhere may change between two runs; a run that is recorded has to take place.
+        if os.environ.get(KEEP_RUNS) == "1" and '"/' not in text and not record.wanted():
             kept = build_root() / "runs" / _key(program, simulator, *bench, text, results)
             with filled_once(kept) as scratch:
                 if scratch:
@@ -108,6 +111,7 @@ def run_bench(
                 shutil.copytree(kept, results, copy_function=copy, dirs_exist_ok=True)
         else:
             _simulate(program, simulator, *bench, text, results)
+            record.keep_rtl(results, program.place)
         for name, place in program.outputs.items():
             shutil.copyfile(results / name, place)
 
@@ -139,6 +143,7 @@ def _simulate(
     environment = {
         **os.environ,
         CASE: str(case_file),
+        BUILD: str(build_root()),
         "PYTHONPATH": os.pathsep.join([*([str(path)] if path else []), *sys.path]),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb_config.pygpi_entry_point()}",
@@ -158,7 +163,9 @@ def _simulate(
         command = ["vvp", *program.options, "-m", cocotb_config.lib_entry("vpi", "icarus"), simulation, "-none"]
     else:
         environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
-        command = [simulation, f"+verilator+seed+{seed()}", "+verilator+rand+reset+2"]
+        # A bit that leaves a random value would count as one that changes.
+        start = 0 if record.wanted() == "rtl" else 2
+        command = [simulation, f"+verilator+seed+{seed()}", f"+verilator+rand+reset+{start}"]
     what = f"{module}.{coroutine} on {program.top} ({simulator})"
     status = call(command, log, directory=results, environment=environment)
     if unknowns := found_in(log):

@@ -106,6 +106,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "fpga": Subject(about="bitstreams of all boards", time="half an hour", extra="fpga,sim"),
     "formal": Subject(about="proofs about the RTL, each broken once", time="a quarter of an hour", extra="formal"),
     "soak": Subject(about="random jobs on random chips, bit against bit", time="hours", extra="library"),
+    "coverage": Subject(about="what recorded tests reach of the RTL and of the plan", time="a minute"),
     "quality": Subject(
         about="what the arithmetic does to a language model",
         time="an hour",

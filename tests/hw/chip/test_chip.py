@@ -13,7 +13,7 @@ from tests.cases import SHARE, one_in, part
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
-from fusioncim_golden.descriptor import Sequence
+from fusioncim_golden.descriptor import Pages, Sequence
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_golden.presets import PRESETS
 from fusioncim_golden.quantize import from_integers
@@ -260,7 +260,10 @@ def refusals(descriptor):
         Status.HEADS: [replace(descriptor, heads=5), replace(descriptor, heads=1)],
         Status.DIMENSION: [replace(descriptor, dimension=n) for n in (0, 12, 24)],
         Status.FORMAT: [replace(descriptor, output_bits=8)],
+        Status.MASK: [replace(descriptor, mask=Mask(chunk=3))],
         Status.POSITION: [replace(descriptor, start=(1 << 20) - 5)],
+        Status.BATCH: [replace(descriptor, sequences=1025, start=0)],
+        Status.PAGING: [replace(descriptor, pages=Pages(list=0, tokens=3, count=1, k_pitch=0, v_pitch=0))],
         Status.ALIGNMENT: [
             replace(descriptor, q=replace(descriptor.q, address=descriptor.q.address + 4)),
             replace(descriptor, o=replace(o, pitch=o.pitch + 1)),
@@ -281,7 +284,7 @@ def refusals(descriptor):
 
 
 def test_descriptors_that_break_a_rule_are_refused_before_anything_is_written():
-    jobs = jobs_of(["grouped", "one"] * 22)
+    jobs = jobs_of(["grouped", "one"] * 25)
     wanted = []
 
     def change(n, descriptor):

@@ -63,10 +63,11 @@ def masks(rng, keys):
         FULL,
         Mask(window=reach),
         Mask(window=reach, ahead=int(rng.integers(1, 9))),
+        Mask(ahead=int(rng.integers(1, 9))),
         Mask(chunk=1 << int(rng.integers(1, 6)), ahead=int(rng.choice([0, EVERY]))),
         Mask(prefix=reach),
         Mask(window=int(rng.integers(1, 9)), prefix=reach),
-    ][rng.integers(7)]
+    ][rng.integers(8)]
 
 
 def sequences(rng, page):

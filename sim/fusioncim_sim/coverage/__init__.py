@@ -1,0 +1,1 @@
+"""What the tests reach: the plan of configurations and jobs, a covering array of it, and the coverage of the RTL."""
