@@ -336,7 +336,7 @@ def test_the_rules_are_those_of_the_chip(name):
 
 
 def test_every_status_has_words_and_a_code_of_its_own():
-    assert [int(status) for status in Status] == list(range(21))
+    assert [int(status) for status in Status] == list(range(22))
     assert max(Status) < 1 << STATUS_BITS
     words = [status.words for status in Status]
     assert len(set(words)) == len(words)

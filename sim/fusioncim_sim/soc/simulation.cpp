@@ -66,7 +66,7 @@ uint8_t *mapped(const char *path, uint64_t bytes) {
     Address { channel##addr, channel##len, channel##size, channel##burst, channel##lock, channel##cache,               \
               channel##prot, channel##id }
 #define STEP_READS(prefix, reads, late, error)                                                                         \
-    reads.step(edge, late, top.prefix##arvalid, ADDRESS(top.prefix##ar), top.prefix##rready, false, maps, error, broken)
+    reads.step(edge, late, top.prefix##arvalid, ADDRESS(top.prefix##ar), top.prefix##rready, false, maps, Faults{}, error, broken)
 #define STEP_WRITES(prefix, writes, error)                                                                             \
     {                                                                                                                  \
         WriteBeat beat{};                                                                                              \
@@ -74,7 +74,7 @@ uint8_t *mapped(const char *path, uint64_t bytes) {
         std::memcpy(beat.strobes.bits, &top.prefix##wstrb, sizeof beat.strobes.bits);                                  \
         beat.last = top.prefix##wlast;                                                                                 \
         writes.step(top.prefix##awvalid, ADDRESS(top.prefix##aw), top.prefix##wvalid, beat, top.prefix##bready, false, \
-                    maps, error, broken);                                                                              \
+                    maps, Faults{}, error, broken);                                                                    \
     }
 #define DRIVE_READS(prefix, reads)                                                                                     \
     top.prefix##arready = reads.arready, top.prefix##rvalid = reads.rvalid, top.prefix##rid = 0;                       \

