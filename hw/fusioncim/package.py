@@ -115,7 +115,9 @@ def deliver(
             parameters=parameters,
             clock_mhz=clock_mhz,
         ),
-        "ports.md": port_page(top, ports, reset, macro=macro, source=sram, shapes=macro_shapes(text, macro)),
+        "ports.md": port_page(
+            top, ports, reset, prefix=prefix, macro=macro, source=sram, shapes=macro_shapes(text, macro)
+        ),
         "config.toml": to_toml(parameters),
         **software,
     }

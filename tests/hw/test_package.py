@@ -146,6 +146,13 @@ def test_the_page_of_ports_of_a_chip():
     assert "`a_fusioncim_sram`. Its model in `a_sram.v`" in page
 
 
+def test_the_page_of_ports_names_files_that_are_there():
+    files = chip_files(preset("tiny"), text="module chip(", integration=Integration(prefix="a_"))
+    named = re.findall(r"`(\w*fusioncim_registers\.\w+|registers\.rdl|component\.xml)`", files["ports.md"].decode())
+    assert len(named) == 4
+    assert set(named) <= set(files)
+
+
 @pytest.mark.parametrize("changes", [{}, {"drain_rows": 4, "read_ports": 2, "walks": 2}], ids=str)
 def test_a_chip_is_delivered_with_its_register_map(tmp_path, changes):
     config = preset("tiny").override(**changes)

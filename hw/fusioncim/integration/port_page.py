@@ -48,8 +48,8 @@ rule; a write changes only the bytes that `wstrb` names. SLVERR, without effect:
 no multiple of 4, a write where nothing can be written. `awprot` and `arprot` are ignored. There is one clock: an
 interconnect on another one needs a clock converter.
 
-The map is in `fusioncim_registers.md` for people, in `registers.rdl`, `fusioncim_registers.h` and `component.xml` for
-tools. How the chip is programmed is in `programming.md`.
+The map is in `fusioncim_registers.md` for people. For tools it is in `registers.rdl`, `{{prefix}}fusioncim_registers.h`
+and `component.xml`. How the chip is programmed is in `programming.md`.
 """
 
 
@@ -61,8 +61,14 @@ MEMORY = (
 )
 
 
-def port_page(top: str, ports: list[Port], reset: Reset, *, macro: str, source: str, shapes: Iterable[str]) -> str:
-    """Markdown. macro, source: name of the memory macro and the file of its model; shapes: rows of its parameters."""
+def port_page(
+    top: str, ports: list[Port], reset: Reset, *, prefix: str, macro: str, source: str, shapes: Iterable[str]
+) -> str:
+    """Markdown.
+
+    prefix: in front of the files in C. macro, source: name of the memory macro and the file of its model. shapes: rows
+    of its parameters.
+    """
     lines = [
         f"# Ports of `{top}`",
         "",
@@ -86,7 +92,7 @@ def port_page(top: str, ports: list[Port], reset: Reset, *, macro: str, source: 
     ]
     pages = ["\n".join(lines)]
     if any(port.kind == "axi4lite" for port in ports):
-        pages.append(REGISTERS)
+        pages.append(REGISTERS.format(prefix=prefix))
     pages.append(_memory_page(macro, source, shapes))
     return "\n".join(pages)
 
