@@ -93,23 +93,28 @@ def filled_once(place: Path) -> Iterator[Path | None]:
 def kept_json(path: Path) -> Any:
     """Content of a JSON file of the store, which may be compressed (.gz)."""
     try:
-        if path.suffix != ".gz":
-            return json.loads(path.read_bytes())
-        with gzip.open(path) as file:
-            content = file.read(MOST_KEPT_BYTES + 1)
-        if len(content) > MOST_KEPT_BYTES:
-            raise ValueError(f"more than {MOST_KEPT_BYTES:,} bytes in it")
-        return json.loads(content)
+        return json.loads(_content(path))
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise damaged(path, error) from error
 
 
 def kept_text(path: Path) -> str:
-    """Content of a text file of the store."""
+    """Content of a text file of the store, which may be compressed (.gz)."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        return _content(path).decode()
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise damaged(path, error) from error
+
+
+def _content(path: Path) -> bytes:
+    """Bytes of a file of the store, unpacked. Errors: more than MOST_KEPT_BYTES of them."""
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    with gzip.open(path) as file:
+        content = file.read(MOST_KEPT_BYTES + 1)
+    if len(content) > MOST_KEPT_BYTES:
+        raise ValueError(f"more than {MOST_KEPT_BYTES:,} bytes in it")
+    return content
 
 
 def damaged(path: Path, error: Exception) -> InputError:

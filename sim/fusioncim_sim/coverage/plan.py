@@ -154,22 +154,21 @@ Feature = Callable[[Config, Job, Part], str]
 
 def length_of_rows(engine: Config, job: Job, part: Part) -> str:
     """The rows of a key and value head beside those of a tile."""
-    rows = part["queries"] * job["heads"]
-    if rows <= 1:
-        return "none" if rows == 0 else "one"
-    if rows < engine.rows:
-        return "part of a tile"
-    return "ragged tiles" if rows % engine.rows else "whole tiles"
+    return _length(part["queries"] * job["heads"], engine.rows, "tile")
 
 
 def length_of_keys(engine: Config, _: Job, part: Part) -> str:
     """The keys beside those of a block."""
-    keys = part["keys"]
-    if keys <= 1:
-        return "none" if keys == 0 else "one"
-    if keys < engine.update_rank:
-        return "part of a block"
-    return "ragged blocks" if keys % engine.update_rank else "whole blocks"
+    return _length(part["keys"], engine.update_rank, "block")
+
+
+def _length(count: int, size: int, unit: str) -> str:
+    """A count beside the size of a unit."""
+    if count <= 1:
+        return "none" if count == 0 else "one"
+    if count < size:
+        return f"part of a {unit}"
+    return f"ragged {unit}s" if count % size else f"whole {unit}s"
 
 
 def place_of_queries(_: Config, __: Job, part: Part) -> str:

@@ -5,16 +5,14 @@ are: a unit is the class that a module was made from, and numbers in a statement
 is in any configuration. Toggles are those of every bit of a signal, up and down.
 """
 
-import gzip
 import re
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fusioncim.build.cache import build_root, damaged, kept_text
+from fusioncim.build.cache import build_root, kept_text
 from fusioncim.build.sources import file_of
 from fusioncim.lib.bank import SRAM
 from fusioncim_sim.coverage import record
@@ -83,12 +81,8 @@ def reached() -> Reached:
 
 def _counts(file: Path) -> dict[str, int]:
     """Counts of a run by point, as Verilator names it."""
-    try:
-        lines = gzip.decompress(file.read_bytes()).decode().splitlines()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise damaged(file, error) from error
     found = {}
-    for line in lines:
+    for line in kept_text(file).splitlines():
         if line.startswith("C '"):
             name, _, count = line[3:].rpartition("' ")
             found[name] = int(count)

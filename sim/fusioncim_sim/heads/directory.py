@@ -1,5 +1,6 @@
 """The limit of a zip file's directory, looked at before it is read: its entries take ten times their bytes then."""
 
+import zipfile
 from pathlib import Path
 
 MOST_DIRECTORY_BYTES = 16 << 20
@@ -11,8 +12,13 @@ LARGE_END, LOCATOR = b"PK\x06\x06", b"PK\x06\x07"
 MOST_COMMENT = (1 << 16) - 1
 
 
-def check_directory(path: Path) -> None:
-    """Refuse a zip file whose directory is larger than MOST_DIRECTORY_BYTES. ValueError names its bytes."""
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """A zip file to read. Errors: ValueError names the bytes of a directory larger than MOST_DIRECTORY_BYTES."""
+    _check_directory(path)
+    return zipfile.ZipFile(path)
+
+
+def _check_directory(path: Path) -> None:
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(size - END_BYTES - MOST_COMMENT - 20, 0))

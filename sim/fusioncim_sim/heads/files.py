@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.input_file import check_file, unreadable
 from fusioncim_sim.heads.arrays import Arrays, Header
-from fusioncim_sim.heads.directory import check_directory
+from fusioncim_sim.heads.directory import open_zip
 from fusioncim_sim.heads.npy import MAGIC, open_npy
 from fusioncim_sim.heads.npz import open_npz
 from fusioncim_sim.heads.safetensors_file import open_safetensors
@@ -85,8 +85,7 @@ def _reader(path: Path) -> Callable[[Path], AbstractContextManager[Arrays]]:
     if begin.startswith(MAGIC):
         return open_npy
     if begin.startswith(b"PK"):
-        check_directory(path)
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()
         return open_torch if any(name.endswith("/data.pkl") for name in names) else open_npz
     if begin[8:9] == b"{" and not begin.startswith(b"{"):

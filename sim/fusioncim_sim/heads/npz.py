@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fusioncim_sim.heads.arrays import Header
-from fusioncim_sim.heads.directory import check_directory
+from fusioncim_sim.heads.directory import open_zip
 from fusioncim_sim.heads.npy import read_array, read_header
 
 DEFLATE_MOST = 1032
@@ -43,6 +43,5 @@ class Npz:
 @contextmanager
 def open_npz(path: Path) -> Iterator[Npz]:
     """The arrays of an .npz file."""
-    check_directory(path)
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         yield Npz(archive)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusioncim_sim.heads.arrays import Header, named_header
-from fusioncim_sim.heads.directory import check_directory
+from fusioncim_sim.heads.directory import open_zip
 
 MOST_ENTRIES = 100_000
 """Entries of all dictionaries of a file."""
@@ -60,8 +60,7 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
 
 def _check_archive(path: Path, size: int) -> None:
     """Refuse a zip file whose members are compressed, or larger than the file: torch.save writes none."""
-    check_directory(path)
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         members = archive.infolist()
     claimed = sum(member.file_size for member in members)
     if claimed > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):

@@ -11,6 +11,8 @@ from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
 from fusioncim_golden.errors import InputError
 from fusioncim_golden.mask import CAUSAL, Mask
 
+MEMORY_BYTES = 1 << 19
+"""More than the jobs of a case take."""
 STOPS = ("abort", "reset", "hang")
 """An abort, a reset of chip and bus, and a bus that stands still from then on, which STALL_LIMIT ends."""
 PARTS = ("q", "k", "v", "o", "scales", "table", "intervals", "list", "sinks", "slopes", "token_scales", "lse", "record")

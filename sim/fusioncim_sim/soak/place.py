@@ -8,7 +8,7 @@ import numpy as np
 
 from fusioncim_golden.arith import Bool
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.descriptor import Work
+from fusioncim_golden.descriptor import Descriptor, Work
 from fusioncim_golden.engine import Result
 from fusioncim_golden.limits import INTERVAL_BYTES, JOB_BYTES, LSE_BYTES, PAGE_BYTES, SCALE_BYTES
 from fusioncim_golden.record import JOB_FIELDS, TENSORS, job_of, job_values, packed
@@ -105,16 +105,14 @@ class PlacedJob:
             out[rows] = pack_integers(self.result.out, job.output_bits).transpose(1, 0, 2)[rows]
         else:
             out[rows] = mark
-        if job.lse:
-            group = job.heads // job.kv_heads
-            for head in range(job.kv_heads):
-                begin = job.lse.address + head * job.lse.pitch
-                words = memory[begin : begin + LSE_BYTES * job.queries * group].reshape(job.queries, -1)
-                if mark is None:
-                    lse = self.result.lse[head * group : (head + 1) * group].T
-                    words[rows] = np.ascontiguousarray(lse.astype("<u4")).view(np.uint8)[rows]
-                else:
-                    words[rows] = mark
+        group = job.heads // job.kv_heads
+        for head, place in enumerate(_lse_places(job)):
+            words = memory[place].reshape(job.queries, -1)
+            if mark is None:
+                lse = self.result.lse[head * group : (head + 1) * group].T
+                words[rows] = np.ascontiguousarray(lse.astype("<u4")).view(np.uint8)[rows]
+            else:
+                words[rows] = mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,11 +205,16 @@ def _keep(memory: Bytes, before: Bytes, placed: PlacedJob) -> None:
     job, chip = placed.image.descriptor, placed.image.chip
     shape = (job.queries, job.heads, job.row_bytes(chip))
     view(memory, job.o, *shape)[:] = view(before, job.o, *shape)
-    if job.lse:
-        for head in range(job.kv_heads):
-            begin = job.lse.address + head * job.lse.pitch
-            words = slice(begin, begin + LSE_BYTES * job.queries * (job.heads // job.kv_heads))
-            memory[words] = before[words]
+    for words in _lse_places(job):
+        memory[words] = before[words]
+
+
+def _lse_places(job: Descriptor) -> list[slice]:
+    """The bytes of the log-sum-exp of each key and value head, if the job has it."""
+    if not job.lse:
+        return []
+    size = LSE_BYTES * job.queries * (job.heads // job.kv_heads)
+    return [slice(begin, begin + size) for begin in (job.lse.address + n * job.lse.pitch for n in range(job.kv_heads))]
 
 
 def _spoil(memory: Bytes, image: Image, table: str, index: int) -> None:

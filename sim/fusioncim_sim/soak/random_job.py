@@ -10,16 +10,13 @@ from fusioncim_golden.limits import DIMENSION_STEP, TOKEN_SCALE_KEYS
 from fusioncim_golden.mask import EVERY
 from fusioncim_golden.record import JOB_FIELDS
 from fusioncim_sim.rtl.job_places import LAYOUTS
-from fusioncim_sim.soak.case import PARTS, STOPS, Case, JobCase, differing
+from fusioncim_sim.soak.case import MEMORY_BYTES, PARTS, STOPS, Case, JobCase, differing
 from fusioncim_sim.soak.operands import PATTERNS
+from fusioncim_sim.soak.place import BAD
 from fusioncim_sim.soak.random_chip import pick
 
 MOST_JOBS = 6
 """Of a case."""
-MEMORY_BYTES = 1 << 19
-"""More than the jobs of a case take."""
-ENTRIES = ("scales", "sinks", "slopes", "intervals", "list")
-"""Tables whose entries can be bad."""
 
 
 def random_case(rng: Generator, chip: ChipConfig) -> Case:
@@ -135,7 +132,7 @@ def _spoilt(rng: Generator, chip: ChipConfig, job: JobCase) -> JobCase:
             row[rng.integers(len(row))] = pick(rng, (0, 1, 3, 7, 50, EVERY, EVERY + 1, (1 << 32) - 1))
         return replace(job, sequences=rows)
     if kind < 0.45:
-        return replace(job, entry=(pick(rng, ENTRIES), int(rng.integers(0, 8))))
+        return replace(job, entry=(pick(rng, tuple(BAD)), int(rng.integers(0, 8))))
     if kind < 0.65:
         place = int(2 ** rng.uniform(0, 11)) - 1
         return replace(job, fault=(pick(rng, PARTS), place, pick(rng, (1, 8, 64, 4096)), pick(rng, (2, 3))))

@@ -17,11 +17,9 @@ from fusioncim_sim.library.run import most_cycles
 from fusioncim_sim.rtl.driver import RESULTS, ChipTimeoutError, Driver
 from fusioncim_sim.rtl.job_queue import ended, run_all
 from fusioncim_sim.rtl.tensor_bytes import Bytes
-from fusioncim_sim.soak.case import Case
+from fusioncim_sim.soak.case import MEMORY_BYTES, Case
 from fusioncim_sim.soak.place import PlacedCase, place
 
-MEMORY_BYTES = 1 << 19
-"""More than the jobs of a case take."""
 STALL_CYCLES = 20_000
 """STALL_LIMIT where the bus is to hang: more than it ever stands still before."""
 EVENTS = ("rescales", "halvings", "row_updates", "slots", "zero_slots")

@@ -66,7 +66,8 @@ uint8_t *mapped(const char *path, uint64_t bytes) {
     Address { channel##addr, channel##len, channel##size, channel##burst, channel##lock, channel##cache,               \
               channel##prot, channel##id }
 #define STEP_READS(prefix, reads, late, error)                                                                         \
-    reads.step(edge, late, top.prefix##arvalid, ADDRESS(top.prefix##ar), top.prefix##rready, false, maps, Faults{}, error, broken)
+    reads.step(edge, late, top.prefix##arvalid, ADDRESS(top.prefix##ar), top.prefix##rready, false, maps, Faults{},    \
+               error, broken)
 #define STEP_WRITES(prefix, writes, error)                                                                             \
     {                                                                                                                  \
         WriteBeat beat{};                                                                                              \
