@@ -19,6 +19,7 @@ from cocotb_tools import config as cocotb_config
 from fusioncim.build.cache import build_root, filled_once, short_hash
 from fusioncim.lib.bank import SRAM
 from fusioncim.verilog.cached import cached_verilog, without_comments
+from fusioncim.verilog.emit import used
 from fusioncim_sim.rtl.power_up import WATCHED, power_up
 from fusioncim_sim.rtl.simulators import SimulationError, call, choose, end_of, require, verilator_program
 from fusioncim_sim.rtl.watched_verilog import SRAM as WATCHED_SRAM
@@ -57,6 +58,7 @@ def build(
     module that a bench uses, as MODULE.SIGNAL, with wildcards; Icarus shows all. coverage: the program tells what of
     the RTL it reached; under Verilator.
     """
+    used(component)
     simulator = choose(simulator)
     watches = simulator == "icarus" and power_up() == WATCHED
     name, text = watched_verilog(component) if watches else cached_verilog(component)

