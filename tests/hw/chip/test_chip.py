@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
-from tests.cases import SHARE, one_in, part
+from tests.cases import ALL, SHARE, one_in, part
 
 from fusioncim.chip.registers import registers
 from fusioncim_golden import job as golden
@@ -134,7 +134,7 @@ def run_and_check(chip, names, *, least=LEAST, memory=None, **options):
     return run
 
 
-@pytest.mark.parametrize("stall", ["never", "randomly", "bursts"])
+@pytest.mark.parametrize("stall", part(["never", "randomly", "bursts"], "randomly"))
 def test_jobs_back_to_back(stall):
     run_and_check(TINY, JOBS, stall=stall, cycles=60_000)
 
@@ -185,8 +185,8 @@ LARGE = {
 }
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", part(LARGE, "eight_engines"))
+@pytest.mark.skipif(not ALL, reason="takes minutes: make test-chips")
+@pytest.mark.parametrize("name", LARGE)
 def test_large(name):
     """Every bit as the golden model, every cycle as the cycle model."""
     memory = Memory(latency=30)

@@ -220,7 +220,7 @@ async def meets_unasked_answers(dut):
 @pytest.mark.parametrize(
     ("direction", "answers", "last", "port"),
     one_in(
-        2,
+        4,
         [
             *(("read", 1, True, ""), ("read", 3, False, ""), ("write", 1, True, ""), ("write", 3, True, "")),
             ("read", 2, False, "v_"),
