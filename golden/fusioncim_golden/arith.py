@@ -22,14 +22,15 @@ def shift_round(x: Int, n: Int | int) -> Int:
     The rounding bit is a carry-in of the adder that follows, so that it costs no adder of its own.
     """
     n = np.asarray(n)
-    right = np.clip(n, 0, 62)
-    half = np.where(n > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
+    right = np.minimum(np.maximum(n, 0), 62)
+    half = (np.int64(1) << right) >> 1
     return ((x + half) >> right) << np.maximum(-n, 0)
 
 
 def saturate(x: Int, bits: int) -> Int:
     """Clip to the range of a signed two's complement number of `bits` bits."""
-    return np.clip(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    most = (1 << (bits - 1)) - 1
+    return np.minimum(np.maximum(x, -most - 1), most)
 
 
 def bit_length(x: Int) -> Int:
