@@ -136,7 +136,10 @@ HEADS = {
     "no-q": (heads(head_q=None), "missing is head_q"),
     "no-k": (heads(head_k=None), "missing is head_k"),
     "no-v": (heads(head_v=None), "missing is head_v"),
-    "second-head-half": (heads(tail_q=np.zeros((12, 16))), "head tail must have arrays"),
+    "second-head-half": (
+        heads(tail_q=np.zeros((12, 16))),
+        "a head must have arrays tail_q, tail_k, tail_v; missing is tail_k",
+    ),
     "no-name": (heads(_q=np.zeros((12, 16))), "printable signs, not ''"),
     "escape-name": (heads(**{f"\x1b[31m_{part}": np.zeros((12, 16)) for part in "qkv"}), "printable signs"),
     "line-name": (heads(**{f"a\nb_{part}": np.zeros((12, 16)) for part in "qkv"}), r"printable signs, not 'a\nb'"),
