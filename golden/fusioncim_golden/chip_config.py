@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from fusioncim_golden.config import Config, check_choice, check_range, check_type
-from fusioncim_golden.errors import InputError
+from fusioncim_golden.errors import InputError, unknown_key
 from fusioncim_golden.limits import PACKED_BITS
 
 ALIGNMENT = 16
@@ -146,7 +146,7 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     engine = [item.name for item in fields(Config)]
     for name in values:
         if name not in own and name not in engine:
-            raise InputError(f"unknown configuration key: the keys are {', '.join([*own, *engine])}, not {name}")
+            raise unknown_key(name, [*own, *engine])
     return {name: values[name] for name in own if name in values}, {n: x for n, x in values.items() if n in engine}
 
 

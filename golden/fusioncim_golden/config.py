@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fusioncim_golden.errors import InputError
+from fusioncim_golden.errors import InputError, unknown_key
 from fusioncim_golden.key_order import ORDERS, KeyOrder
 
 SCALE_BITS = 8
@@ -245,7 +245,7 @@ class Config:
         known = [field.name for field in fields(self)]
         for name in changes:
             if name not in known:
-                raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
+                raise unknown_key(name, known)
         return replace(self, **changes)
 
     def key_order(self) -> KeyOrder:

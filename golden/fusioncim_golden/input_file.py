@@ -1,7 +1,9 @@
 """Reads the files that a user names. None is read that is larger than its limit, which is looked at before."""
 
+import json
 import stat
 from pathlib import Path
+from typing import Any
 
 from fusioncim_golden.errors import InputError
 
@@ -40,6 +42,18 @@ def read_text(what: str, path: Path, most: int = MOST_BYTES) -> str:
         return "\n".join(read_file(what, path, most).decode().split("\r\n"))
     except UnicodeDecodeError as error:
         raise InputError(f"{what} must be UTF-8 ({error.reason} at byte {error.start}): {path}") from error
+
+
+def read_json(what: str, path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
+    """The object of a JSON file."""
+    content = read_file(what, path, most)
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{what} is no JSON ({type(error).__name__}: {error}): {path}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{what} must be a JSON object, not so {path}")
+    return data
 
 
 def unreadable(what: str, path: Path, error: Exception) -> InputError:

@@ -152,15 +152,19 @@ def make_directory(path: Path) -> None:
         raise cannot_write(path, error) from error
 
 
-def check_directory(path: Path) -> None:
-    """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist."""
+def check_directory(path: Path, force: str = "") -> None:
+    """Refuse a directory that exists, is not empty, and is not as this tool wrote it, and one that cannot exist.
+
+    force: the option of the command that writes there nevertheless, if it has one.
+    """
     check_place(path)
     if not path.exists() or not any(path.iterdir()):
         return
-    for name, entry in _listed(path).items():
+    hint = f" ({force} writes all the same)" if force else ""
+    for name, entry in _listed(path, hint).items():
         file = path / name
         if file.exists() and hash_of(file.read_bytes()) != entry["sha256"]:
-            raise InputError(f"the output directory holds a file that was changed since it was written: {file}")
+            raise InputError(f"the output directory holds a file that was changed since it was written{hint}: {file}")
 
 
 def _check_writable(path: Path) -> None:
@@ -220,7 +224,7 @@ def _refuse_standard_output(path: Path) -> None:
         raise InputError(f"the output must be a directory, not the standard output ({path})")
 
 
-def _listed(path: Path) -> dict[str, dict[str, Any]]:
+def _listed(path: Path, hint: str) -> dict[str, dict[str, Any]]:
     """The files that the manifest of a directory lists."""
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
@@ -230,6 +234,6 @@ def _listed(path: Path) -> dict[str, dict[str, Any]]:
             raise ValueError(MANIFEST)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"the output directory exists and was not written by fusioncim; name another: {path}"
+            f"the output directory exists and was not written by fusioncim; name another{hint}: {path}"
         ) from error
     return files

@@ -233,13 +233,20 @@ def test_override_changes_chip_and_engine_and_nothing_else():
         chip.engines = 2
 
 
-@pytest.mark.parametrize("name", ["colour", "engine", "Engines", "units", "bus_bytes", ""])
-def test_an_unknown_name_is_refused(name):
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        *(("colour", ""), ("", "")),
+        *(("engine", "engines"), ("Engines", "engines"), ("bus_bytes", "bus_bits"), ("bufer_bytes", "buffer_bytes")),
+    ],
+)
+def test_an_unknown_name_is_refused(name, near):
+    hint = f" (did you mean {near}?)" if near else ""
     known = ", ".join([*OWN, *(item.name for item in fields(Config))])
     for take in (ChipConfig().override, lambda **values: chip_from_dict(values), lambda **values: split(values)):
         with pytest.raises(InputError) as error:
             take(**{"rows": 8, name: 3})
-        assert str(error.value) == f"unknown configuration key: the keys are {known}, not {name}"
+        assert str(error.value) == f"unknown configuration key{hint}: the keys are {known}, not {name}"
 
 
 def test_split_takes_the_chips_own_values_from_the_engines():

@@ -138,9 +138,17 @@ def test_the_limits_themselves_are_accepted(changes):
     assert {name: getattr(config, name) for name in changes} == changes
 
 
-@pytest.mark.parametrize("name", ["colour", "engines", "Rows"])
-def test_an_unknown_name_is_refused(name):
-    with pytest.raises(InputError, match=rf"^unknown configuration key: the keys are rows, .* not {name}$"):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("colour", ""),
+        ("engines", ""),
+        ("Rows", r" \(did you mean rows\?\)"),
+        ("colums", r" \(did you mean columns\?\)"),
+    ],
+)
+def test_an_unknown_name_is_refused(name, hint):
+    with pytest.raises(InputError, match=rf"^unknown configuration key{hint}: the keys are rows, .* not {name}$"):
         Config().override(**{"rows": 8, name: 4})
 
 

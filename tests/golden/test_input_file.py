@@ -3,7 +3,7 @@
 import pytest
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import MOST_BYTES, MOST_CONFIG_BYTES, read_file, read_text
+from fusioncim_golden.input_file import MOST_BYTES, MOST_CONFIG_BYTES, read_file, read_json, read_text
 from fusioncim_golden.presets import read_toml
 
 
@@ -33,3 +33,26 @@ def test_a_configuration_has_a_limit_of_its_own(tmp_path):
     path = sparse(tmp_path / "chip.toml", MOST_CONFIG_BYTES + 1)
     with pytest.raises(InputError, match=r"the configuration file must have at most 1,048,576 bytes, not 1,048,577"):
         read_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", r"the thing is no JSON \(JSONDecodeError: .*\): "),
+        (b"\xff", r"the thing is no JSON \(UnicodeDecodeError: .*\): "),
+        (b"[" * 100_000, r"the thing is no JSON \(RecursionError: .*\): "),
+        (b"[1]", "the thing must be a JSON object, not so "),
+        (b"null", "the thing must be a JSON object, not so "),
+        (b'{"a": 1}    ', "the thing must have at most 10 bytes, not 12: "),
+    ],
+)
+def test_json_that_is_no_object_is_refused(tmp_path, content, said):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"^{said}{path}$"):
+        read_json("the thing", path, 10 if content.startswith(b"{") else MOST_BYTES)
+
+
+def test_the_object_of_a_json_file_is_read(tmp_path):
+    (tmp_path / "a").write_bytes(b'{"a": [1]}')
+    assert read_json("the thing", tmp_path / "a") == {"a": [1]}

@@ -185,7 +185,7 @@ PROOFS: Mapping[str, Proof] = {
         unit=lambda: Controller(ENGINE),
         says="blocks are accepted while the rings have room, and released as often",
         properties=controller,
-        cycles=24,
+        cycles=32,
         mutant=Mutant("engine.controller:Controller.elaborate", "(keys != ring_blocks(config)) & ", ""),
     ),
     "kv-buffer": Proof(

@@ -18,7 +18,7 @@ from fusioncim.formal.bench import FIRST, Bench
 
 ABC = Path(pyosys.__file__).with_name("yosys-abc")
 MOST_CYCLES = 200
-"""So far a search goes."""
+"""So far a search goes where a proof has no cycles of its own."""
 Answer = Literal["proved", "refuted", "open"]
 
 
@@ -66,8 +66,9 @@ def decide(
     """Decide the claims of a bench.
 
     limit_s: of seconds for ABC. prepare: its commands before. steps: prove all claims together by induction over so
-    many cycles, instead of with an invariant that ABC finds. cycles: only up to that one. search: only for what refutes
-    them, cycle by cycle. stored: memories are not written, they have their contents.
+    many cycles, instead of with an invariant that ABC finds. cycles: only in so many, the reset's among them. search:
+    only for what refutes them, cycle by cycle, in the same cycles. stored: memories are not written, they have their
+    contents.
     """
     module = bench.build()
     text = rtlil.convert(module, ports=bench.ports, name="bench", emit_src=False)
@@ -79,10 +80,8 @@ def decide(
     ]
     cuts = [f"cutpoint bench/w:unit.{path}" for path in sorted(bench.cuts)]
     run_yosys("bench", [*READ, *cuts, *inner, *(() if stored else FORGET), *COMMANDS], directory / "yosys.log")
-    if search:
-        engine = f"bmc3 -F {MOST_CYCLES} -T {limit_s}"
-    elif cycles:
-        engine = f"bmc3 -F {cycles} -T {limit_s}"
+    if search or cycles:
+        engine = f"bmc3 -F {cycles or MOST_CYCLES} -T {limit_s}"
     elif steps:
         engine = f"orpos; strash; bmc3 -F {steps + 2} -T {limit_s}; ind -F {steps + 1} -T {limit_s}"
     else:

@@ -30,7 +30,7 @@ class Proof:
         covers: it is shown that things happen, not that they never do; each claim has to fail.
         prepare: commands of ABC that make the graph smaller before.
         steps: cycles of an induction over all claims together; 0: ABC finds an invariant.
-        cycles: up to which it is proved; 0: for every number of them.
+        cycles: in how many it is proved, the reset's among them, and its fault found; 0: in every number of them.
         stored: memories are not written, they have their contents.
         constants: of the RTL, as `module:NAME`, and their smaller values.
         tried: what was, where no proof is found yet; empty for a proof.

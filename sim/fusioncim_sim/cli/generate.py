@@ -22,6 +22,8 @@ from fusioncim_sim.cli.options import (
 )
 from fusioncim_sim.cli.results import Results
 
+FORCE = "--force"
+
 
 def info(
     preset: Preset = None,
@@ -56,7 +58,7 @@ def generate(
     ] = "",
     reset: Annotated[Reset, typer.Option(help="Level and kind of the reset.")] = Reset.ACTIVE_HIGH_SYNC,
     force: Annotated[
-        bool, typer.Option("--force", help="Write into a directory with other or changed files, too.")
+        bool, typer.Option(FORCE, help="Write into a directory with other or changed files, too.")
     ] = False,
 ) -> None:
     """Write a chip: Verilog, bench, constraints, FuseSoC core, IP-XACT, register map, driver, pages and manifest.
@@ -71,7 +73,7 @@ def generate(
     integration = Integration(prefix=prefix, reset=reset)
     output = output or Path("build/verilog") / (config.stem if config else preset or "small")
     if not force:
-        check_directory(output)
+        check_directory(output, FORCE)
     write = partial(files_of, chosen, integration)
     (files,) = run_all({"Verilog": write}, jobs=1, title="generate").values()
     write_directory(output, files, {**chosen.as_dict(), "prefix": prefix, "reset": str(reset)})

@@ -72,7 +72,7 @@ def _check(found: Iterable[Named], known: Mapping[str, Iterable[str]]) -> None:
             raise InputError(f"the name of a head must be of printable signs, not {each.name!r}")
         for part in PARTS:
             if part not in each.there:
-                raise InputError(f"head {each.name} must have arrays {each.labels}; missing is {each.array(part)}")
+                raise InputError(f"a head must have arrays {each.labels}; missing is {each.array(part)}")
     check_different(names.values())
 
 

@@ -1,10 +1,9 @@
 """Cases in files: read and run again."""
 
-import json
 from pathlib import Path
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_text
+from fusioncim_golden.input_file import read_json
 from fusioncim_sim.library.build import build_library
 from fusioncim_sim.soak.case import Case, case_from_dict
 from fusioncim_sim.soak.run import WrongError, run_case
@@ -15,13 +14,7 @@ ABOUT = ("kind", "seeds", "about")
 
 def read_case(path: Path) -> Case:
     """The case of a file. Errors: it is none."""
-    text = read_text("the case", path)
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the case must be JSON ({type(error).__name__}): {path}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"the case must be a JSON object: {path}")
+    values = read_json("the case", path)
     try:
         case = case_from_dict({name: value for name, value in values.items() if name not in ABOUT})
         case.config()

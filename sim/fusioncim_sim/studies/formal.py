@@ -50,7 +50,7 @@ def proofs_table(formal: Stored) -> str:
             if one["tried"]:
                 rows.append((family, f"`{one['unit']}`", one["says"], "", f"not proved: {one['tried']}", "", ""))
                 continue
-            proved = "reached" if one["covers"] else f"to cycle {one['cycles']}" if one["cycles"] else "unbounded"
+            proved = "reached" if one["covers"] else f"{one['cycles']} cycles" if one["cycles"] else "unbounded"
             how = {True: proved, False: "fails", None: "not decided"}[one["holds"]]
             found = ("yes" if one["covers"] else f"in cycle {one['cycle']}") if one["found"] else "no"
             unit, seconds = f"`{one['unit']}`", f"{one['seconds']:.0f}"

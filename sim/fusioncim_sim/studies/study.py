@@ -4,7 +4,6 @@ Every module of this folder that `registry.SUBJECTS` names has such a record, ca
 so that tables are made on every installation; what only measuring needs is imported when it measures.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file
+from fusioncim_golden.input_file import read_json
 from fusioncim_sim.files import check_json, check_place, make_directory, write_json
 
 Stored = Mapping[str, Any]
@@ -114,10 +113,4 @@ def read(directory: Path, name: str) -> dict[str, Any]:
     """The content of a file by its name without .json; with a * the content of all such files by their names."""
     if "*" in name:
         return {path.stem: read(directory, path.stem) for path in sorted(directory.glob(f"{name}.json"))}
-    path = directory / f"{name}.json"
-    content = read_file("the measurement", path)
-    try:
-        data: dict[str, Any] = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the measurement must be JSON ({type(error).__name__}): {path}") from error
-    return data
+    return read_json("the measurement", directory / f"{name}.json")

@@ -15,7 +15,6 @@ heads of 512 tokens (measurements/rescales.json), per row, and taken for all len
 Worth of a mechanism: its Shapley value, the mean of what it saves over all orders in which the three could be added.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +25,7 @@ from pathlib import Path
 from fusioncim.asic.scaling import Point, scale
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file
+from fusioncim_golden.input_file import read_json
 from fusioncim_sim.heads.rescales import rule_name
 from fusioncim_sim.system.baselines import PROBABILITY_BYTES, SCORE_BYTES, Attention, baseline, energy_of
 from fusioncim_sim.system.effort import Effort
@@ -54,13 +53,12 @@ class Moves:
 
 def read_moves(path: Path) -> Moves:
     """From a rescales.json; its heads have 512 tokens."""
-    content = read_file("the file of rescales", path)
+    data = read_json("the file of rescales", path)
     try:
-        data = json.loads(content)
         default, rows = Config(), 512 * len(data["heads"])
         rules = data["total"]["rules"][default.schedule][rule_name(default.slack, default.seed)]
         return Moves((rules["rescales"] + rules["halvings"]) / rows, data["total"]["exact"]["in_order"] / rows)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"the file holds no counts of rescales ({type(error).__name__}): {path}") from error
 
 

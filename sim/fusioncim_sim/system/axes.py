@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from fusioncim_golden.chip_config import ChipConfig
-from fusioncim_golden.errors import InputError
+from fusioncim_golden.errors import InputError, unknown_key
 from fusioncim_golden.presets import PRESETS
 
 PAPER = PRESETS["paper"]
@@ -31,7 +31,7 @@ def parse_axes(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         if not equals or not values:
             raise InputError(f"--axis must be KEY=V1,V2,.., not {text}")
         if name not in known:
-            raise InputError(f"unknown configuration key: the keys are {', '.join(known)}, not {name}")
+            raise unknown_key(name, known)
         if name in found:
             raise InputError(f"--axis must name every parameter once, not again {name}")
         found[name] = tuple(_value(value) for value in values.split(","))

@@ -7,19 +7,17 @@ Of a line a + b rows, a grows as what all rows share, b as a row. Weights of the
 it; that is not measured. A block of other keys is added as often as the captured heads say.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fusioncim_golden.chip_config import ChipConfig, chip_from_dict
 from fusioncim_golden.config import Config
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file
+from fusioncim_golden.input_file import read_json
 from fusioncim_sim.system.energy_table import (
     ARRAY_PARTS,
     ENGINE_PARTS,
@@ -201,9 +199,8 @@ def _around(chip: ChipConfig, before: ChipConfig) -> dict[str, float]:
 @cache
 def read_sizes(path: Path) -> Sizes:
     """The content of a sizes.json."""
-    content = read_file("the table of sizes", path)
+    data = read_json("the table of sizes", path)
     try:
-        data: dict[str, Any] = json.loads(content)
         errors = [abs(each["engine"]) for each in data["deviation_percent"].values()]
         found = Sizes(
             anchor=Config(**data["parameters"]),
@@ -215,7 +212,7 @@ def read_sizes(path: Path) -> Sizes:
             arrays=len(errors),
         )
         lacking = [unit for pair in UNITS_OF.values() for unit in pair if not {*EVENTS} <= {*found.weights[unit]}]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the file is no table of sizes ({type(error).__name__} {error}): {path}") from error
     if lacking:
         raise InputError(f"the table of sizes must have every event of a unit, not so of {lacking[0]}: {path}")

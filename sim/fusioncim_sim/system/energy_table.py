@@ -8,7 +8,6 @@ the OP-CIM takes depends on how many blocks its rows add to O, and that on how m
 (`EnergyTable.seeing`). The figures are measured by `fusioncim_sim.studies.cost`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, log2
@@ -21,7 +20,7 @@ from fusioncim.asic.scaling import LIBRARY, Point
 from fusioncim_golden.chip_config import ChipConfig
 from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file
+from fusioncim_golden.input_file import read_json
 from fusioncim_sim.files import stored_measurements
 
 BUFFER = "global buffer"
@@ -250,9 +249,8 @@ def default_table(name: str = "cost.json") -> Path:
 
 def read_table(path: Path) -> EnergyTable:
     """The energies of a cost.json."""
-    content = read_file("the energy table", path)
+    data = read_json("the energy table", path)
     try:
-        data = json.loads(content)
         kinds = {
             name: {kind: Event(*(Line(**lines[event]) for event in EVENTS)) for kind, lines in part.items()}
             for name, part in data["events"].items()
@@ -270,7 +268,7 @@ def read_table(path: Path) -> EnergyTable:
             uncentred, sum(addition_kinds.values()), path.name, kinds, addition_kinds,
         )  # fmt: skip
         missing = {*ENGINE_PARTS} - {*engine} | {*AROUND_PARTS} - {*around} | {*parts} - {*leakage}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the file is no cost table ({type(error).__name__} {error}): {path}") from error
     needed = {*ChipConfig().as_dict()} - {*FREE} | {"rows", "softmax_lanes", "buffer_bytes"}
     if lacking := needed - {*table.configuration}:

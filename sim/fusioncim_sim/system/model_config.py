@@ -12,11 +12,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import MOST_CONFIG_BYTES, read_file
+from fusioncim_golden.errors import InputError, did_you_mean
+from fusioncim_golden.input_file import MOST_CONFIG_BYTES, read_json
 from fusioncim_golden.mask import CAUSAL, EVERY, FULL, Mask
 from fusioncim_sim.system.model_defaults import DEFAULTS
 from fusioncim_sim.system.model_families import (
@@ -34,6 +35,15 @@ from fusioncim_sim.system.model_families import (
     number,
 )
 from fusioncim_sim.system.models import MAX_LAYERS, MODELS, Model, changed, model
+
+NEEDED = {
+    "num_hidden_layers": ("layers", "--layers"),
+    "num_attention_heads": ("heads", "--heads"),
+    "hidden_size": ("key_size", "--head-dimension"),
+}
+"""What a configuration must have: the name in `given`, and the option of `evaluate`, that may stand for it."""
+LIKE = 0.9
+"""How like a key must be to be taken for one that is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +75,12 @@ def read_model(path: Path, given: Values | None = None) -> LanguageModel:
     given: numbers that replace or complete those of the file, by the names of `Model`; None leaves one as it is.
     """
     path = path / "config.json" if path.is_dir() else path
-    values = _values(path)
+    values = read_json("the model's configuration", path, MOST_CONFIG_BYTES)
     name = path.stem if path.stem != "config" else path.resolve().parent.name
     try:
         return _language_model(values, name, str(path), {k: v for k, v in (given or {}).items() if v is not None})
     except InputError as error:
         raise InputError(f"{error}, in {path}") from error
-
-
-def _values(path: Path) -> dict[str, Any]:
-    """The object of a JSON file."""
-    content = read_file("the model's configuration", path, MOST_CONFIG_BYTES)
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the model's configuration is no JSON ({type(error).__name__}: {error}): {path}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"the model's configuration must be a JSON object, not so {path}")
-    return values
 
 
 def model_of(whole: Values, name: str) -> LanguageModel:
@@ -97,6 +95,7 @@ def _language_model(whole: Values, name: str, source: str, given: Values) -> Lan
         if not isinstance(each.get("model_type"), str | None):
             raise InputError(f"model_type must be a name, not {json.dumps(each['model_type'])[:60]}")
     causal = _causal(values, whole, given)
+    _check_there(values, given)
     layers = given.get("layers") or number(values, "num_hidden_layers")
     if layers > MAX_LAYERS:
         raise InputError(f"num_hidden_layers must be at most {MAX_LAYERS}, not {layers}")
@@ -111,6 +110,18 @@ def _language_model(whole: Values, name: str, source: str, given: Values) -> Lan
         raise InputError(f"the model must have layers of attention, not only of {', '.join(left_out)}")
     found = tuple(one.times(count) for one, count in kinds.items())
     return LanguageModel(name=name, kinds=found, left_out={**left_out, **_other_parts(whole)})
+
+
+def _check_there(values: Values, given: Values) -> None:
+    """Refuse a configuration that lacks numbers, all of them at once."""
+    sized = find(values, "head_dim") is not None or values.get("kv_lora_rank") is not None
+    missing = []
+    for name, (member, option) in NEEDED.items():
+        if find(values, name) is None and not given.get(member) and not (sized and name == "hidden_size"):
+            spelt = get_close_matches(name, set(values) - {name}, n=1, cutoff=LIKE)
+            missing.append(f"{name} (evaluate {option}{''.join(f'; the file has {each}' for each in spelt)})")
+    if missing:
+        raise InputError(f"the model's configuration must have layers, heads and a size; missing: {', '.join(missing)}")
 
 
 def _text(whole: Values) -> Values:
@@ -156,8 +167,10 @@ def _causal(values: Values, whole: Values, given: Values) -> bool:
     if values.get("use_bidirectional_attention") in (True, "all"):
         return False
     if kind is not None and kind not in DECODERS:
+        hint = did_you_mean(str(kind), {*DECODERS, *ENCODERS})
         raise InputError(
-            f"the model type must be known here, or --causal or --full must say how all its layers attend, not {kind}"
+            f"the model type must be known here{hint}, or --causal or --full must say how all its layers attend, "
+            f"not {kind}"
         )
     return True
 

@@ -48,6 +48,12 @@ def test_a_search_finds_the_first_cycle(tmp_path):
     assert (found.answer, found.cycle) == ("refuted", 11)
 
 
+@pytest.mark.parametrize(("cycles", "answer"), [(11, "proved"), (12, "refuted")])
+def test_a_search_goes_no_further_than_its_proof(tmp_path, cycles, answer):
+    bench = Bench(Transmitter(divisor=2), lambda b: counted(b, 9))
+    assert decide(bench, tmp_path, limit_s=60, cycles=cycles, search=True).answer == answer
+
+
 @pytest.mark.parametrize(("free", "answer"), [(False, "proved"), (True, "refuted")])
 def test_a_cut_is_arbitrary(tmp_path, free, answer):
     def still(b):

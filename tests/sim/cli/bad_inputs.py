@@ -183,7 +183,7 @@ def parameters() -> Iterator[Row]:
         "walks=3": "walks must be one of 1, 2, not 3",
         "buffer_bytes=1000": "buffer_bytes must be a power of two of blocks",
         "buffer_bytes=0": "buffer_bytes must be",
-        "engine=3": "unknown configuration key",
+        "engine=3": "unknown configuration key (did you mean engines?)",
         "preset=tiny": "unknown configuration key",
     }.items():
         yield Row(f"info {change[:20]}", ("info", "--set", change), said)
@@ -304,7 +304,7 @@ def heads() -> Iterator[Row]:
     }.items():
         yield Row(f"head {name}", (*SIMULATE, *more), f"the heads of the file are head, not {more[1]}".strip())
     for paths, said in {
-        ("q.npy",): "head head must have arrays q, k, v; missing is k",
+        ("q.npy",): "a head must have arrays q, k, v; missing is k",
         ("q.npy", "q.npy"): "arrays of the heads files must have different names, not q again: q.npy",
         ("good.npz", "many.npz", "good.npz"): "different names, not head_q again: good.npz",
         ("good.npz", "notes.txt"): "this one is of a kind unknown here: notes.txt",
@@ -488,7 +488,7 @@ def numbers() -> Iterator[Row]:
         yield Row(f"soc {' '.join(more)}", ("soc", *more), said)
     for more, said in {
         ("none.json",): "the case cannot be read (No such file or directory): none.json",
-        ("notes.txt",): "the case must be JSON (JSONDecodeError): notes.txt",
+        ("notes.txt",): "the case is no JSON (JSONDecodeError: Expecting value: line 1 column 1 (char 0)): notes.txt",
         ("other.json",): "a case must have the keys chip and jobs",
         ("-o", "notes.txt"): "cannot be written (File exists): notes.txt",
         ("-o", "-"): "must be a directory",

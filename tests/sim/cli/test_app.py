@@ -110,7 +110,7 @@ BAD_ARGUMENTS = {
     "wrong type": (("generate", "--set", "rows=many"), "rows must be of type int, not 'many'"),
     "impossible chip": (("info", "--set", "engines=3"), "engines must be one of 1, 2, 4, 8, 16, not 3"),
     "chip of a wrong type": (("info", "--set", "bus_bits=wide"), "bus_bits must be of type int, not 'wide'"),
-    "an engine as a parameter": (("info", "--set", "engine=3"), "unknown configuration key"),
+    "an engine as a parameter": (("info", "--set", "engine=3"), "unknown configuration key (did you mean engines?)"),
     "no value": (("info", "--set", "rows"), "--set must be KEY=VALUE, not rows"),
     "impossible": (("generate", "--set", "columns=65"), "not 65"),
     "preset and file": (("info", "--preset", "tiny", "--config", "good.toml"), "only one of"),
@@ -126,8 +126,11 @@ BAD_ARGUMENTS = {
     "json onto other json": (("simulate", "heads.npz", *GOLDEN, "--json", "full/other.json"), "other.json"),
     "verilog onto a file": (("generate", *TINY, "--output", "good.toml"), "good.toml"),
     "verilog below a file": (("generate", *TINY, "--output", "good.toml/below"), "good.toml"),
-    "verilog into another directory": (("generate", *TINY, "--output", "full"), "not written by fusioncim"),
-    "demo into another directory": (("demo", "--output", "full"), "not written by fusioncim"),
+    "verilog into another directory": (
+        ("generate", *TINY, "--output", "full"),
+        "not written by fusioncim; name another (--force writes all the same)",
+    ),
+    "demo into another directory": (("demo", "--output", "full"), "not written by fusioncim; name another: full"),
     "demo of an unknown head": (("demo", "--head", "tail"), "not tail"),
     "measurements onto a file": (("measure", "accuracy", "--output", "good.toml"), "good.toml"),
     "measuring something unknown": (("measure", "weather"), "not weather"),
@@ -304,7 +307,9 @@ def test_a_generated_directory_is_replaced_but_not_when_it_was_changed(place, mo
     assert second["config.toml"] != first["config.toml"]
 
     (place / "out/chip.v").write_text("// mine\n", encoding="utf-8")
-    ends_with_one_line(fusioncim("generate", *TINY, "--output", "out"), "was changed")
+    ends_with_one_line(
+        fusioncim("generate", *TINY, "--output", "out"), "since it was written (--force writes all the same)"
+    )
     assert (place / "out/chip.v").read_text(encoding="utf-8") == "// mine\n"
     assert fusioncim("generate", *TINY, "--output", "out", "--force").exit_code == 0
     assert {name: x for name, x in contents(place / "out").items() if name != "notes.txt"} == first

@@ -32,12 +32,12 @@ def test_what_stands_beside_a_head_is_its_own():
 REFUSED = {
     "no heads": ("x y", "the heads file must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v, not x, y"),
     "many others": (" ".join(f"w{n}" for n in range(1010)), "not w0, w1, w2, w3, w4, w5, w6, w7 and 1,002 others"),
-    "no key": ("q v", "head head must have arrays q, k, v; missing is k"),
+    "no key": ("q v", "a head must have arrays q, k, v; missing is k"),
     "no key of a name": (
         "layers.0.q layers.0.v",
-        "head layers.0 must have arrays layers.0.q, layers.0.k, layers.0.v; ",
+        "a head must have arrays layers.0.q, layers.0.k, layers.0.v; ",
     ),
-    "signs that differ": ("a_q a.k a_v", "head a must have arrays a_q, a_k, a_v; missing is a_k"),
+    "signs that differ": ("a_q a.k a_v", "a head must have arrays a_q, a_k, a_v; missing is a_k"),
     "one name twice": ("a_q a_k a_v a.q a.k a.v", "the names of heads must be different, not a twice"),
     "a head called head": ("q k v head_q head_k head_v", "the names of heads must be different, not head twice"),
     "a scale of nothing": ("q k v b.scale", "NAME_scale must be of a head of the file (head), not b.scale"),

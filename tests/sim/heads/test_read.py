@@ -38,8 +38,8 @@ SCALE = "a_scale must be three positive scales (q, k, v), not "
 
 # Changed arrays (None: left out), and the whole message.
 REFUSED = [
-    ({"a_k": None}, "head a must have arrays a_q, a_k, a_v; missing is a_k"),
-    ({"b_v": INT["a_v"]}, "head b must have arrays b_q, b_k, b_v; missing is b_q"),
+    ({"a_k": None}, "a head must have arrays a_q, a_k, a_v; missing is a_k"),
+    ({"b_v": INT["a_v"]}, "a head must have arrays b_q, b_k, b_v; missing is b_q"),
     (
         {"a_q": None, "a_k": None, "a_v": None},
         "the heads file must hold arrays q, k, v, or NAME_q, NAME_k, NAME_v, not nothing",

@@ -174,7 +174,7 @@ def test_a_case_that_once_failed_is_right(path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "the case must be JSON"),
+        ("{", "the case is no JSON"),
         ("[]", "the case must be a JSON object"),
         ("{}", "a case must have the keys chip and jobs"),
         ('{"chip": {}, "jobs": [{"colour": 3}]}', "no unknown ones .*colour"),

@@ -175,9 +175,9 @@ def test_rows_that_leave_together_have_a_normalizer_each():
 
 
 BAD = {
-    "no json": ("{", "is no cost table"),
+    "no json": ("{", "the energy table is no JSON"),
     "another file": ('{"table": {}}', "is no cost table"),
-    "a list": ("[]", "is no cost table"),
+    "a list": ("[]", "the energy table must be a JSON object"),
 }
 
 

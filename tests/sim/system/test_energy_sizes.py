@@ -145,9 +145,9 @@ def test_evaluate_says_the_error():
 
 
 BAD = {
-    "no json": ("{", "is no table of sizes"),
+    "no json": ("{", "the table of sizes is no JSON"),
     "another file": ('{"arrays": {}}', "is no table of sizes"),
-    "a list": ("[]", "is no table of sizes"),
+    "a list": ("[]", "the table of sizes must be a JSON object"),
 }
 
 

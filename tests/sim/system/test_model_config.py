@@ -171,8 +171,9 @@ REFUSED = {
     "sparse": ({**PLAIN, "model_type": "deepseek_v3", "index_topk": 2048}, "no sparse attention"),
     "unknown type": (
         {**PLAIN, "model_type": "llama9"},
-        "model type must be known here, or --causal or --full .* not llama9",
+        r"model type must be known here \(did you mean llama4?\?\), or --causal or --full .* not llama9",
     ),
+    "a type like none": ({**PLAIN, "model_type": "weather"}, "model type must be known here, or .* not weather"),
     "unknown kind": ({**PLAIN, "layer_types": ["full_attention", "magic"]}, "must be of a known kind, not magic"),
     "too few kinds": ({**PLAIN, "layer_types": ["full_attention"]}, "an entry for each of the 2 layers, not 1"),
     "kinds that are none": ({**PLAIN, "layer_types": "full"}, "layer_types must be a list of names, not full"),
@@ -187,7 +188,18 @@ REFUSED = {
         {**PLAIN, "num_key_value_heads": 0},
         "num_key_value_heads must be a whole number of at least 1, not 0",
     ),
-    "missing": ({"num_hidden_layers": 2}, "num_attention_heads must be a whole number of at least 1, not null"),
+    "missing": (
+        {"model_type": "llama"},
+        r"missing: num_hidden_layers .*--layers\), num_attention_heads .*--heads\), hidden_size .*--head-dimension\), ",
+    ),
+    "missing or null": (
+        {**PLAIN, "num_hidden_layers": None, "head_dim": 64, "hidden_size": None},
+        r"missing: num_hidden_layers \(evaluate --layers\), in",
+    ),
+    "misspelt": (
+        {"num_hidden_layer": 2, "num_attention_heads": 8, "hidden_size": 512},
+        r"missing: num_hidden_layers \(evaluate --layers; the file has num_hidden_layer\), in",
+    ),
     "too many layers": ({**PLAIN, "num_hidden_layers": 10**9}, "num_hidden_layers must be at most 10000"),
     "heads that do not divide": ({**PLAIN, "num_key_value_heads": 3}, "kv_heads must divide heads = 8, not 3"),
     "size that does not divide": (
@@ -222,6 +234,14 @@ def test_files_that_are_none(tmp_path):
 def test_a_directory_is_taken(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(PLAIN), encoding="utf-8")
     assert language_model(str(tmp_path)).name == tmp_path.name
+
+
+def test_what_is_given_is_not_missing(tmp_path):
+    path = written(tmp_path, {"model_type": "llama"})
+    with pytest.raises(InputError, match=r"missing: num_attention_heads \(evaluate --heads\), in"):
+        read_model(path, {"layers": 2, "key_size": 64})
+    (kind,) = read_model(path, {"layers": 2, "heads": 4, "key_size": 64}).kinds
+    assert (kind.layers, kind.heads, kind.kv_heads, kind.key_size) == (2, 4, 4, 64)
 
 
 def test_numbers_that_are_given_replace_and_complete(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 
 from fusioncim_golden.config import check_range
 from fusioncim_golden.errors import InputError
-from fusioncim_golden.input_file import read_file, read_text
+from fusioncim_golden.input_file import read_json, read_text
 from fusioncim_golden.limits import POSITIONS
 
 DATA = Path(__file__).parent / "data"
@@ -88,14 +88,9 @@ def read_trace(name: str) -> Trace:
 
 def _json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Where each request is, and its numbers."""
-    content = read_file("the trace", path)
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the trace is no JSON ({type(error).__name__}: {error}): {path}") from error
-    requests = data.get("requests") if isinstance(data, dict) else None
+    requests = read_json("the trace", path).get("requests")
     if not isinstance(requests, list):
-        raise InputError(f'the trace must be a JSON object with a list "requests", not so {path}')
+        raise InputError(f'the trace must have a list "requests", not so {path}')
     for n, request in enumerate(requests, 1):
         if not isinstance(request, dict):
             raise InputError(f"request {n} of the trace must be a JSON object, not {_short(request)}: {path}")
