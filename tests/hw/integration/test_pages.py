@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from pathlib import Path
 
 import pytest
 from tests.hw.integration.delivered import CHIP, ENGINE, delivered
@@ -48,3 +49,14 @@ def test_both_pages_say_the_same_of_the_reset(reset):
     assert not re.search(rf"\b{other}\b", ports + programming)
     windows = [re.findall(r"in a window of (\d+) bytes", page) for page in (ports, programming)]
     assert windows == [["4096"], ["4096"]]
+
+
+def test_the_lists_of_what_has_the_prefix_are_complete():
+    page = Path("docs/integration.md").read_text(encoding="utf-8")
+    tables = re.search(r"\| what gets the prefix \|(.*?)\| what stays as it is \|(.*?)\n\n", page, re.DOTALL).groups()
+    longer, same = (set(re.findall(rf"`([\w*/]+(?:\.(?:{KINDS})|/\*))`", table)) for table in tables)
+    there = {*delivered(CHIP, "npu_", Reset.ACTIVE_LOW_ASYNC), BY_THE_COMMAND}
+    for name in there:
+        lists = [any(fnmatch.fnmatch(name, pattern) for pattern in patterns) for patterns in (longer, same)]
+        assert lists == [name.startswith("npu_"), not name.startswith("npu_")], name
+    assert all(fnmatch.filter(there, pattern) for pattern in longer | same)

@@ -133,8 +133,9 @@ static void quantize(tensor_t *tensor, double scale)
     }
 }
 
-/* Scales and integers of all tensors, and the word of the score scale. */
-static fusioncim_result_t quantize_all(uint32_t *word)
+/* Scales and integers of all tensors, and the word of the score scale. OUT_OF_RANGE: the chip has no room for scores as
+ * large as these. */
+static fusioncim_result_t quantize_all(const fusioncim_job_t *job, uint32_t *word)
 {
     fusioncim_result_t result;
     double unit;
@@ -142,10 +143,11 @@ static fusioncim_result_t quantize_all(uint32_t *word)
     quantize(&values, scale_of(&values));
     unit = keys.scale / root(DIMENSION) * FUSIONCIM_LOG2_E;
     result = fusioncim_score_scale(scale_of(&queries) * unit, FUSIONCIM_UP, word);
-    if (result == FUSIONCIM_DONE) {
-        quantize(&queries, fusioncim_scale_value(*word) / unit);
+    if (result != FUSIONCIM_DONE || fusioncim_check_score_scale(job, *word) != FUSIONCIM_STATUS_OK) {
+        return FUSIONCIM_OUT_OF_RANGE;
     }
-    return result;
+    quantize(&queries, fusioncim_scale_value(*word) / unit);
+    return FUSIONCIM_DONE;
 }
 
 /* What the job is, and where everything lies. All other fields are 0. */
@@ -175,7 +177,7 @@ static fusioncim_result_t place(const fusioncim_memory_t *memory, const fusionci
 {
     uint32_t word;
     unsigned n;
-    fusioncim_result_t result = quantize_all(&word);
+    fusioncim_result_t result = quantize_all(job, &word);
     for (n = 0; n < TOKENS && result == FUSIONCIM_DONE; n++) {
         result = fusioncim_write_query(memory, job, n, 0, queries.integers[n]);
         if (result == FUSIONCIM_DONE) {
@@ -232,10 +234,9 @@ static double output_of(form_t form, const double *weights, unsigned n, unsigned
     return sum;
 }
 
-/* Whether an output may come of these weights. The chip rounds every weight: by a part of it, and by a part of the row's
- * largest weight or the whole of it. What a weight is off moves the output from the exact one towards its value or away;
- * all of them together are off the sum of the weights, which is 1, too. And it rounds sums, by parts of a step of the
- * values. */
+/* Whether an output may come of these weights, whose sum is 1. The chip rounds every weight: by a part of it, and by a
+ * part of the row's largest one or by all of it. That moves the output towards the value of the key, or away from it.
+ * The sum of the weights is off by as much. The chip rounds sums, too, by parts of a step of the values. */
 static int may_be(double output, const double *weights, unsigned n, unsigned column)
 {
     const double exact = output_of(ROUNDED, weights, n, column);
