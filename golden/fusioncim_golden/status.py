@@ -71,7 +71,8 @@ WORDS = {
     "so must a slope, with a shift from 7 to 31 and 0 above it, or be 0; a sink must have 17 bits, and bit 13 of its "
     "head's scale be 0",
     Status.PROTOCOL: "the bus answered what was not asked",
-    Status.STALLED: "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps",
+    Status.STALLED: "the bus stood still for STALL_LIMIT cycles: the chip goes on once the bus gives all that it owes, "
+    "else reset both",
     Status.MASK: mask.RULE,
     Status.BATCH: f"a job has at most {MAX_SEQUENCES} sequences, and beside these start 0 and the causal mask",
     Status.PAGING: "a page must have a power of two of keys, from those of a block to "

@@ -171,7 +171,7 @@ def chip_files(
     job: MemoryJob | None = None,
 ) -> dict[str, bytes]:
     """As `engine_files`; register map, records of jobs, driver and how to program it included."""
-    software = register_files() | record_files() | driver_files(chip) | programming_files(chip)
+    software = register_files() | record_files() | driver_files(chip) | programming_files(chip, integration.reset)
     return deliver(Chip(chip), text=text, integration=integration, job=job, software=software)
 
 

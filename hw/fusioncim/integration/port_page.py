@@ -31,9 +31,9 @@ ONE_CLOCK = (
     "its inputs at the next."
 )
 ENDS = {
-    False: "Hold it for at least two rising edges of `{clock}`. It must begin and end in time for `{clock}`, as every "
+    False: "It must begin and end in time for `{clock}`, as every "
     "other input: it is timed, and there is no false path.",
-    True: "Hold it for at least one period of `{clock}`; it acts even if `{clock}` stands still. Nothing outside has "
+    True: "It acts even if `{clock}` stands still. Nothing outside has "
     "to make its end synchronous: two registers do, in the module `{top}_reset_synchronizer`. Until they have, no "
     "`ready` of the design is 1, so that nothing is lost that comes too early. Keep these two next to each other, and "
     "let no tool retime or copy them. The constraints take the port out of the timing; the paths from the second "
@@ -76,6 +76,7 @@ def port_page(
         "",
         f"`{reset.port}` is active {'high' if reset.level else 'low'}, "
         f"{'asynchronous' if reset.asynchronous else 'synchronous'}. "
+        f"Hold it for at least {reset.held}. "
         + ENDS[reset.asynchronous].format(clock=CLOCK, top=top)
         + " During reset no `valid` of the design is 1.",
         "",

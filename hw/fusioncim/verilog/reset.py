@@ -40,6 +40,11 @@ class Reset(StrEnum):
         return "rst" if self.level else "aresetn"
 
     @property
+    def held(self) -> str:
+        """For how long the port must be at its level."""
+        return f"one period of `{CLOCK}`" if self.asynchronous else f"two rising edges of `{CLOCK}`"
+
+    @property
     def meaning(self) -> str:
         """What the port does."""
         acts = f"Reset, active {'high' if self.level else 'low'}"

@@ -24,7 +24,10 @@ PAGES = [
 TOP = ("golden", "hw", "sim", "tests", "docs", "measurements", "constraints", "setup")
 """What a path in the text begins with, if it is not relative to its page."""
 SUFFIXES = "py|pyi|c|h|v|rdl|md|json|npz|txt|xz|png|toml|pcf|lpf"
-ELSEWHERE = {"config.json", "manifest.json", "OUT.npz", "npu_fusioncim.h", "npu_sram.v", "ports.md"}
+ELSEWHERE = {
+    *("config.json", "config.toml", "manifest.json", "OUT.npz", "ports.md"),
+    *("npu_chip.v", "npu_sram.v", "fusioncim_registers.md", "fusioncim_records.md"),
+}
 """Files of a user, and of `fusioncim generate`, that a page names."""
 FOLLOWED = ("tutorial", "howto")
 PLACEHOLDER = re.compile(r"\b(NAME|BOARD)\b")

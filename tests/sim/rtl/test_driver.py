@@ -451,7 +451,7 @@ async def test_an_abort_under_a_bus_that_stands_still_says_so():
     chip.stalled = True
     with pytest.raises(ChipTimeoutError) as error:
         await driver.abort()
-    assert str(error.value) == "the bus stood still for the cycles of STALL_LIMIT: only a reset of chip and bus helps"
+    assert str(error.value) == Status.STALLED.words
     assert await outcome(driver, number) == Status.ABORTED
 
 

@@ -188,7 +188,7 @@ class Library:
             what = f"{self.node} nm" if self.node else "a node that is not stated (--node)"
             raise InputError(
                 f"cells and memory banks must be of one technology: the banks are of {LIBRARY.node} nm, the cells of "
-                f"{self.name} of {what}: {self.path}"
+                f"{self.name} of {what}: {self.path}; --node {LIBRARY.node} takes both together all the same"
             )
 
     def require_power(self) -> None:

@@ -91,6 +91,7 @@ def header(chip: ChipConfig) -> str:
         *_list("FUSIONCIM_CAPABILITIES(CAPABILITY)", _capabilities(chip)),
         *(f"#define FUSIONCIM_CHIP_{name.upper()} {value}u" for name, value in chip.capability().items()),
         *(f"#define FUSIONCIM_CHIP_{name} {value}u" for name, value in numbers(chip).items()),
+        *(f"#define FUSIONCIM_CHIP_{name}_ERROR {value!r}" for name, value in errors(chip).items()),
         "",
         "/* Words of tables and results: see fusioncim_data.h. */",
         *(f"#define FUSIONCIM_WORD_{name} {value:#x}u" for name, value in WORDS.items()),
@@ -111,6 +112,18 @@ def numbers(chip: ChipConfig) -> dict[str, int]:
         "SLOPED_LEAST_SHIFT": least_shift(chip.engine, slopes=True),
         "SLOPED_MOST_MANTISSA": most_mantissa(chip.engine, slopes=True),
         "OUTPUT_FRACTION_BITS": OUTPUT_FRACTION_BITS if chip.engine.output_bits > OUTPUT_FRACTION_BITS else 0,
+    }
+
+
+def errors(chip: ChipConfig) -> dict[str, float]:
+    """By how much the arithmetic may be off: see docs/arithmetic.md, How far an output may be off."""
+    engine = chip.engine
+    bits, above = engine.probability_bits, engine.seed_limit if engine.seed else 0
+    sums = 4 * 2.0**engine.dropped_bits + 2.0 ** (engine.operand_bits - engine.row_sum_fraction)
+    return {
+        "WEIGHT": 0.5 / engine.lut_size + 2.0**-bits,
+        "LARGEST_WEIGHT": 2.0 ** (1 - bits) + 2.0 ** (1 - engine.flush + above),
+        "STEP": 2.0 ** (above - bits) * sums,
     }
 
 

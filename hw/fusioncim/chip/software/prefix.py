@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 
-NAME = re.compile(r"\b(?:fusioncim|FUSIONCIM)(?=[_.*])")
-"""What every name in C, and of a file in C, begins with."""
-PAGES = ("programming.md", "fusioncim_records.md")
-"""Pages that name them."""
+NAME = re.compile(r"\b(?:fusioncim|FUSIONCIM)(?=[_.*])(?!\w*\.md\b)")
+"""What every name in C, and of a file in C, begins with; the names of pages stay."""
+PAGE = "programming.md"
+"""The page that names them."""
 
 
 def with_c_prefix(files: Mapping[str, str], prefix: str) -> dict[str, str]:
@@ -21,5 +21,5 @@ def with_c_prefix(files: Mapping[str, str], prefix: str) -> dict[str, str]:
     changed = {}
     for name, text in files.items():
         code = name.endswith((".c", ".h"))
-        changed[longer(name) if code else name] = longer(text) if code or name in PAGES else text
+        changed[longer(name) if code else name] = longer(text) if code or name == PAGE else text
     return changed

@@ -11,6 +11,7 @@ from string import Template
 from fusioncim.chip.counters import counters
 from fusioncim.chip.registers import REGISTER_ADDRESS_BITS, registers
 from fusioncim.chip.software.driver_files import SOURCES, numbers
+from fusioncim.verilog.reset import Reset
 from fusioncim_golden import limits
 from fusioncim_golden.chip_config import JOB_QUEUE, ChipConfig
 from fusioncim_golden.scale_table import MOST_SHIFT
@@ -89,13 +90,13 @@ LIMITS: Mapping[str, int] = {
 }
 
 
-def files(chip: ChipConfig) -> dict[str, str]:
+def files(chip: ChipConfig, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> dict[str, str]:
     """The page by its name."""
-    return {TEXT.name: page(chip)}
+    return {TEXT.name: page(chip, reset)}
 
 
-def page(chip: ChipConfig) -> str:
-    """The page as Markdown."""
+def page(chip: ChipConfig, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> str:
+    """The page as Markdown. reset: of the chip."""
     own = numbers(chip)
     results = sum(name.startswith("RESULT[") for name in registers())
     values = {
@@ -105,6 +106,9 @@ def page(chip: ChipConfig) -> str:
         "outcomes": _rows((f"`{name}`", words) for name, words in outcomes()),
         "counters": _rows((f"`{name}`", words) for name, words in counters().items()),
         "limits": _table(("most", "number"), LIMITS.items()),
+        "reset": reset.port,
+        "reset_level": reset.level,
+        "reset_held": reset.held,
         "window": 1 << REGISTER_ADDRESS_BITS,
         "operand_bits": chip.engine.operand_bits,
         "output_bits": chip.engine.output_bits,

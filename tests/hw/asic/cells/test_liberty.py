@@ -204,7 +204,8 @@ def test_the_node_is_known_or_stated(nangate, tmp_path):
     assert (load(path).node, load(path, 180).node, load(path, 45).node) == (None, 180, 45)
     load(path, 45).require_node_of_banks()
     for node, name in {180: "180 nm", None: r"a node that is not stated \(--node\)"}.items():
-        with pytest.raises(InputError, match=f"must be of one technology: .* of 45 nm, the cells of mine of {name}: "):
+        rule = f"must be of one technology: .* of 45 nm, the cells of mine of {name}: .*any.lib"
+        with pytest.raises(InputError, match=f"{rule}; --node 45 takes both together all the same$"):
             load(path, node).require_node_of_banks()
 
 

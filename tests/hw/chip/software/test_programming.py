@@ -74,7 +74,7 @@ def test_fields_of_records_are_called_by_their_names(package):
     tables = {"scales", "sinks", "slopes", "intervals", "table", "list", "token_scales", "lse"}
     named = set(re.findall(r"`([a-z_]+)`", text)) | set(re.findall(r"\bjob\.(\w+)", text))
     assert tables <= named
-    others = {*counters(), "irq", "rst", "clk", "done", "error", "busy", "aborting", "idle_"}
+    others = {*counters(), "irq", "rst", "clk", "done", "error", "busy", "aborting", "stalled", "idle_"}
     assert {name for name in named if not name.startswith("fusioncim")} <= {*JOB_FIELDS, *others}
 
 

@@ -55,7 +55,7 @@
     RESULT(FUSIONCIM_NOT_PENDING, "the job was not submitted, or was waited for") \
     RESULT(FUSIONCIM_JOB_FAILED, "the job failed: its status says why") \
     RESULT(FUSIONCIM_TIMEOUT, "the chip did not do within the limit of polls what it was asked for") \
-    RESULT(FUSIONCIM_BUS_STALLED, "the bus stands still: only a reset of chip and bus helps") \
+    RESULT(FUSIONCIM_BUS_STALLED, "the bus stands still: unless it gives all that it owes, reset chip and bus") \
     RESULT(FUSIONCIM_OUT_OF_RANGE, "a number is beyond what the job or the format of a word has room for") \
     RESULT(FUSIONCIM_OUTSIDE, "a tensor or table does not lie in the memory")
 #define FUSIONCIM_MEMBER(name, words) name,

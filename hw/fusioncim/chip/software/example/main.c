@@ -2,9 +2,12 @@
  *
  * Say where your system has the chip, compile this with the fusioncim*.c files, and run it. Key n is a row of signs that
  * is orthogonal to all others, and query n is four times key n: nearly all of its weight is on key n. So output n is
- * nearly value n, and the program can tell whether the chip works. It returns 0 then.
+ * nearly value n.
  *
- * TOKENS, DIMENSION and the three functions of n and column may be changed; all else follows from them. */
+ * TOKENS, DIMENSION and the three functions of n and column may be changed; all else follows from them. The scales are
+ * those with which no number is clipped. The program computes the same attention in doubles, and returns 0 if the chip
+ * works: if no output is further from that of the integers in memory than the chip may round. The error that it shows
+ * is against your numbers, so it has the rounding to integers in it, too. */
 #include "fusioncim_data.h"
 
 /* Address of the chip's registers. */
@@ -33,9 +36,6 @@
 
 #define TOKENS 8u        /* queries, and as many keys */
 #define DIMENSION 8u
-#if TOKENS > DIMENSION || (DIMENSION & (DIMENSION - 1u)) != 0u
-#error "Keys are orthogonal to each other where DIMENSION is a power of two and TOKENS is at most that."
-#endif
 #define POLLS 1000000u   /* before a wait gives up */
 
 /* A multiple of 16 bytes is right for every chip: from a vector to the next, of the log-sum-exp of a head. */
@@ -62,20 +62,34 @@ static double value(unsigned n, unsigned column)
     return n - column / 4.0;
 }
 
-/* The largest magnitude of a value: what is beyond it would be clipped. */
-static double largest_value(void)
+/* Numbers as they are given, and the integers that stand for them. */
+typedef struct {
+    double (*number)(unsigned n, unsigned column);
+    double scale;
+    int8_t integers[TOKENS][DIMENSION];
+} tensor_t;
+static tensor_t queries = {query, 1.0, {{0}}};
+static tensor_t keys = {key, 1.0, {{0}}};
+static tensor_t values = {value, 1.0, {{0}}};
+
+static double magnitude(double number)
+{
+    return number < 0.0 ? -number : number;
+}
+
+/* The least scale with which no number is clipped. */
+static double scale_of(const tensor_t *tensor)
 {
     double largest = 0.0;
     unsigned n;
     unsigned column;
     for (n = 0; n < TOKENS; n++) {
         for (column = 0; column < DIMENSION; column++) {
-            const double signed_value = value(n, column);
-            const double magnitude = signed_value < 0.0 ? -signed_value : signed_value;
-            largest = magnitude > largest ? magnitude : largest;
+            const double each = magnitude(tensor->number(n, column));
+            largest = each > largest ? each : largest;
         }
     }
-    return largest;
+    return fusioncim_operand_scale(largest > 0.0 ? largest : 1.0, FUSIONCIM_CHIP_OPERAND_BITS);
 }
 
 /* Square root by Newton's method, which needs no C library. */
@@ -89,13 +103,51 @@ static double root(double square)
     return found;
 }
 
-/* A vector of integers. */
-static void quantize(double (*number)(unsigned, unsigned), unsigned n, double scale, int8_t *integers)
+/* exp of a number up to 0, by its series; what is below e^-64 counts as 0. */
+static double exponential(double number)
 {
-    unsigned column;
-    for (column = 0; column < DIMENSION; column++) {
-        integers[column] = fusioncim_operand(number(n, column), scale, FUSIONCIM_CHIP_OPERAND_BITS);
+    double power = 1.0;
+    unsigned n;
+    if (!(number > -64.0)) {
+        return 0.0;
     }
+    for (n = 16u; n > 0u; n--) {
+        power = 1.0 + number / 64.0 / n * power;
+    }
+    for (n = 0; n < 6u; n++) {
+        power *= power;
+    }
+    return power;
+}
+
+static void quantize(tensor_t *tensor, double scale)
+{
+    unsigned n;
+    unsigned column;
+    tensor->scale = scale;
+    for (n = 0; n < TOKENS; n++) {
+        for (column = 0; column < DIMENSION; column++) {
+            tensor->integers[n][column] =
+                fusioncim_operand(tensor->number(n, column), scale, FUSIONCIM_CHIP_OPERAND_BITS);
+        }
+    }
+}
+
+/* Scales and integers of all tensors, and the word of the score scale. OUT_OF_RANGE: the chip has no room for scores as
+ * large as these. */
+static fusioncim_result_t quantize_all(const fusioncim_job_t *job, uint32_t *word)
+{
+    fusioncim_result_t result;
+    double unit;
+    quantize(&keys, scale_of(&keys));
+    quantize(&values, scale_of(&values));
+    unit = keys.scale / root(DIMENSION) * FUSIONCIM_LOG2_E;
+    result = fusioncim_score_scale(scale_of(&queries) * unit, FUSIONCIM_UP, word);
+    if (result != FUSIONCIM_DONE || fusioncim_check_score_scale(job, *word) != FUSIONCIM_STATUS_OK) {
+        return FUSIONCIM_OUT_OF_RANGE;
+    }
+    quantize(&queries, fusioncim_scale_value(*word) / unit);
+    return FUSIONCIM_DONE;
 }
 
 /* What the job is, and where everything lies. All other fields are 0. */
@@ -120,56 +172,115 @@ static fusioncim_job_t describe(void)
     return job;
 }
 
-/* Write operands, score scale and record; scale_v: of the values. */
-static fusioncim_result_t place(const fusioncim_memory_t *memory, const fusioncim_job_t *job, double scale_v)
+/* Write operands, score scale and record. */
+static fusioncim_result_t place(const fusioncim_memory_t *memory, const fusioncim_job_t *job)
 {
-    const double scale_k = fusioncim_operand_scale(1.0, FUSIONCIM_CHIP_OPERAND_BITS);
-    const double unit = scale_k / root(DIMENSION) * FUSIONCIM_LOG2_E;
-    double scale_q = fusioncim_operand_scale(4.0, FUSIONCIM_CHIP_OPERAND_BITS);
-    int8_t integers[DIMENSION];
     uint32_t word;
     unsigned n;
-    fusioncim_result_t result = fusioncim_score_scale(scale_q * unit, FUSIONCIM_UP, &word);
-    if (result != FUSIONCIM_DONE) {
-        return result;
-    }
-    scale_q = fusioncim_scale_value(word) / unit;
+    fusioncim_result_t result = quantize_all(job, &word);
     for (n = 0; n < TOKENS && result == FUSIONCIM_DONE; n++) {
-        quantize(query, n, scale_q, integers);
-        result = fusioncim_write_query(memory, job, n, 0, integers);
+        result = fusioncim_write_query(memory, job, n, 0, queries.integers[n]);
         if (result == FUSIONCIM_DONE) {
-            quantize(key, n, scale_k, integers);
-            result = fusioncim_write_key(memory, job, n, 0, integers);
+            result = fusioncim_write_key(memory, job, n, 0, keys.integers[n]);
         }
         if (result == FUSIONCIM_DONE) {
-            quantize(value, n, scale_v, integers);
-            result = fusioncim_write_value(memory, job, n, 0, integers);
+            result = fusioncim_write_value(memory, job, n, 0, values.integers[n]);
         }
     }
-    fusioncim_write_word(fusioncim_at(memory, job->scales, FUSIONCIM_LIMIT_SCALE_BYTES), 0, word);
-    fusioncim_write_job(fusioncim_at(memory, MEMORY_ADDRESS, FUSIONCIM_LIMIT_JOB_BYTES), job);
+    if (result == FUSIONCIM_DONE) {
+        fusioncim_write_word(fusioncim_at(memory, job->scales, FUSIONCIM_LIMIT_SCALE_BYTES), 0, word);
+        fusioncim_write_job(fusioncim_at(memory, MEMORY_ADDRESS, FUSIONCIM_LIMIT_JOB_BYTES), job);
+    }
     return result;
 }
 
-/* Show what came out; the number of elements that are not what they should be. */
-static int compare(const fusioncim_memory_t *memory, const fusioncim_job_t *job, double scale_v)
+typedef enum { GIVEN, ROUNDED } form_t;
+
+static double element(const tensor_t *tensor, form_t form, unsigned n, unsigned column)
 {
+    return form == GIVEN ? tensor->number(n, column) : tensor->integers[n][column] * tensor->scale;
+}
+
+/* Softmax of the scores of query n and the keys that it sees, 0 to n. */
+static void softmax(form_t form, unsigned n, double *weights)
+{
+    double largest = 0.0;
+    double sum = 0.0;
+    unsigned m;
+    unsigned column;
+    for (m = 0; m <= n; m++) {
+        weights[m] = 0.0;
+        for (column = 0; column < DIMENSION; column++) {
+            weights[m] += element(&queries, form, n, column) * element(&keys, form, m, column) / root(DIMENSION);
+        }
+        largest = m == 0u || weights[m] > largest ? weights[m] : largest;
+    }
+    for (m = 0; m <= n; m++) {
+        weights[m] = exponential(weights[m] - largest);
+        sum += weights[m];
+    }
+    for (m = 0; m <= n; m++) {
+        weights[m] /= sum;
+    }
+}
+
+static double output_of(form_t form, const double *weights, unsigned n, unsigned column)
+{
+    double sum = 0.0;
+    unsigned m;
+    for (m = 0; m <= n; m++) {
+        sum += weights[m] * element(&values, form, m, column);
+    }
+    return sum;
+}
+
+/* Whether an output may come of these weights, whose sum is 1. The chip rounds every weight: by a part of it, and by a
+ * part of the row's largest one or by all of it. That moves the output towards the value of the key, or away from it.
+ * The sum of the weights is off by as much. The chip rounds sums, too, by parts of a step of the values. */
+static int may_be(double output, const double *weights, unsigned n, unsigned column)
+{
+    const double exact = output_of(ROUNDED, weights, n, column);
+    const double steps = values.scale * (1.0 + (n + 1u) * FUSIONCIM_CHIP_STEP_ERROR);
+    double moved = 0.0;
+    double left = 1.0;
+    double largest = 0.0;
+    unsigned m;
+    for (m = 0; m <= n; m++) {
+        largest = weights[m] > largest ? weights[m] : largest;
+    }
+    for (m = 0; m <= n; m++) {
+        const double lost = largest * FUSIONCIM_CHIP_LARGEST_WEIGHT_ERROR;
+        const double off = weights[m] * FUSIONCIM_CHIP_WEIGHT_ERROR + (lost < weights[m] ? lost : weights[m]);
+        moved += off * magnitude(element(&values, ROUNDED, m, column) - exact);
+        left -= off;
+    }
+    return left <= 0.0 || magnitude(output - exact) <= steps + moved / left;
+}
+
+/* Show what came out; the number of elements that are wrong, and the largest error against the given numbers. */
+static int compare(const fusioncim_memory_t *memory, const fusioncim_job_t *job, double *largest)
+{
+    double weights[2][TOKENS];
     int16_t outputs[DIMENSION];
     uint32_t word;
     unsigned n;
     unsigned column;
     int wrong = 0;
+    *largest = 0.0;
     for (n = 0; n < TOKENS; n++) {
         if (fusioncim_read_output(memory, job, n, 0, outputs) != FUSIONCIM_DONE
             || fusioncim_read_lse(memory, job, n, 0, &word) != FUSIONCIM_DONE) {
             return (int)(TOKENS * DIMENSION);
         }
+        softmax(GIVEN, n, weights[GIVEN]);
+        softmax(ROUNDED, n, weights[ROUNDED]);
         SAY("query %u:", n);
         for (column = 0; column < DIMENSION; column++) {
-            const double output = outputs[column] * fusioncim_output_scale(scale_v);
-            const double error = output - value(n, column);
+            const double output = outputs[column] * fusioncim_output_scale(values.scale);
+            const double error = magnitude(output - output_of(GIVEN, weights[GIVEN], n, column));
             SAY(" %.2f", output);
-            wrong += !(error > -scale_v && error < scale_v);
+            wrong += !may_be(output, weights[ROUNDED], n, column);
+            *largest = error > *largest ? error : *largest;
         }
         SAY(", log-sum-exp %.3f\n", fusioncim_log_sum_exp(word));
     }
@@ -179,13 +290,13 @@ static int compare(const fusioncim_memory_t *memory, const fusioncim_job_t *job,
 int main(void)
 {
     const fusioncim_memory_t memory = {MEMORY_BYTES, MEMORY_ADDRESS, MEMORY_SIZE};
-    const double scale_v = fusioncim_operand_scale(largest_value(), FUSIONCIM_CHIP_OPERAND_BITS);
     const fusioncim_job_t job = describe();
     const enum fusioncim_status status = fusioncim_check_job(&job);
     fusioncim_t chip;
     fusioncim_outcome_t outcome;
     fusioncim_counters_t counters;
     fusioncim_result_t result;
+    double largest;
     int wrong;
 
     if (status != FUSIONCIM_STATUS_OK) {
@@ -197,7 +308,7 @@ int main(void)
         result = fusioncim_connect(&chip, REGISTERS, POLLS);
     }
     if (result == FUSIONCIM_DONE) {
-        result = place(&memory, &job, scale_v);
+        result = place(&memory, &job);
     }
     if (result == FUSIONCIM_DONE) {
         /* Here a system whose caches the chip does not see through cleans them, and behind the run invalidates them. */
@@ -212,8 +323,8 @@ int main(void)
         SAY("%s\n", fusioncim_result_words(result));
         return 1;
     }
-    wrong = compare(&memory, &job, scale_v);
+    wrong = compare(&memory, &job, &largest);
     fusioncim_read_counters(&chip, &counters);
-    SAY("%lu cycles, %d elements wrong\n", (unsigned long)counters.cycles, wrong);
+    SAY("%lu cycles, %d elements wrong, largest error %.3g\n", (unsigned long)counters.cycles, wrong, largest);
     return wrong != 0;
 }
