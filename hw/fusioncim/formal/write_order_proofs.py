@@ -5,13 +5,15 @@ words leave as they came, in order. So the proofs are by induction, and hold in 
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from fusioncim.chip.job_table import slot_shape
+from fusioncim.chip.descriptor import DIMENSION_BITS, HEAD_BITS
+from fusioncim.chip.job_table import SLOTS, slot_shape
 from fusioncim.chip.output_packer import ROWS_PACKED, row_tile_layout
 from fusioncim.chip.output_place import tiles_placed
 from fusioncim.chip.output_writer import OutputWriter
@@ -58,7 +60,8 @@ def output_writer(b: Bench) -> None:
     write = unit.o_write
 
     # What is written of the slot. It begins anew once its rows are asked for.
-    numbers = data.StructLayout({"head": CHIP.address_bits, "query": CHIP.address_bits, "group": HEAD_BITS, "bytes": 11})
+    steps = dict.fromkeys(("head", "query"), CHIP.address_bits)
+    numbers = data.StructLayout({**steps, "group": HEAD_BITS, "bytes": DIMENSION_BITS})
     job, begun, this = Signal(numbers, reset_less=True), Signal(), unit.job.descriptor
     begins = unit.begins & (unit.slot == slot)
     with b.m.If(begins):
@@ -81,7 +84,7 @@ def output_writer(b: Bench) -> None:
     b.given(~enters | ((place.rows != 0) & (place.rows <= ENGINE.rows)), ~enters | (place.slot != slot) | begun)
     b.m.d.sync += held.eq(held + enters - ends)
     with b.m.If(ends):
-        b.m.d.sync += [tile.eq(behind) for tile, behind in zip(tiles, tiles[1:])]
+        b.m.d.sync += [tile.eq(behind) for tile, behind in pairwise(tiles)]
     with b.m.Elif(asked):
         b.m.d.sync += [
             *(oldest.address.eq(oldest.address + Mux(wraps, job.query, job.head)), oldest.rows.eq(oldest.rows - 1)),
@@ -106,7 +109,7 @@ def output_writer(b: Bench) -> None:
     b.claim(~asked | (write.payload.drop == unit.failed.bit_select(oldest.slot, 1)))
 
     # Whence that follows: the unit has the same.
-    def of_engine(path: str, shape: object) -> Value:
+    def of_engine(path: str, shape: ShapeLike) -> Value:
         return Array(b.inner(f"packer_{n}.{path}", shape) for n in range(CHIP.engines))[engine]
 
     walks = ~of_engine("places.r_en", 1)
@@ -122,7 +125,7 @@ def output_writer(b: Bench) -> None:
     b.claim(beat == Cat(of_engine("held", 2), of_engine("beat", 1)))
     b.claim(~walks | ((walked.slot == oldest.slot) & (walked.rows == oldest.rows) & (oldest.rows != 0)))
     b.claim(~walks | (oldest.slot != slot) | (walked == oldest))
-    kept = data.View(numbers, Array(b.inner(f"job_{n}", numbers.size) for n in range(4))[slot])
+    kept = data.View(numbers, Array(b.inner(f"job_{n}", numbers.size) for n in range(SLOTS))[slot])
     b.claim(~begun | (kept == job), ~of_slot | begun)
     b.claim(~begun | (Cat(job[name][:LOW] for name in ("head", "query", "bytes")) == 0))
     b.claim(~begun | ((job.bytes != 0) & (job.bytes <= ENGINE.columns)))
@@ -155,6 +158,8 @@ PROOFS: Mapping[str, Proof] = {
         says="every finished row is asked to be written once, in turn, at the place of its tile, head and query",
         properties=output_writer,
         steps=1,
-        mutant=Mutant("chip.output_writer:OutputWriter.elaborate", "row.head + 1 == job.group", "row.head == job.group"),
+        mutant=Mutant(
+            "chip.output_writer:OutputWriter.elaborate", "row.head + 1 == job.group", "row.head == job.group"
+        ),
     ),
 }
