@@ -66,14 +66,15 @@ def output_packer(b: Bench) -> None:
     """The writer takes rows that are whole, and the words of rows that it took."""
     neighbours(b)
     unit = b.unit
-    b.given(~unit.take | unit.row, ~unit.take_lse | unit.lse)
     rows, owed, word = b.inner("rows", 2), Signal(3), Signal(range(WORDS))
     moved = unit.o[0].valid & unit.o[0].ready
+    # What the writer holds, it takes; that it is a row, see `write_order_proofs`.
+    b.given(~unit.take | (rows != 0), ~unit.take_lse | unit.lse)
     b.given(~unit.o[0].ready | (owed != 0), ~moved | (unit.ends == (word == WORDS - 1)))
     with b.m.If(moved):
         b.m.d.sync += word.eq(Mux(unit.ends, 0, word + 1))
     b.m.d.sync += owed.eq(owed + unit.take - (moved & unit.ends))
-    b.claim(rows <= ROWS_PACKED * ENGINE.drain_rows, ~unit.take | (rows != 0), owed <= ROWS_PACKED)
+    b.claim(rows <= ROWS_PACKED * ENGINE.drain_rows, owed <= ROWS_PACKED)
 
 
 def write_queues(b: Bench) -> None:

@@ -17,12 +17,14 @@ from fusioncim.formal import (
     read_stream_proofs,
     register_proofs,
     softmax_proofs,
+    write_order_proofs,
 )
 from fusioncim.formal.netlist_proofs import NetlistProof
 from fusioncim.formal.proof import Proof
 
 FAMILIES: Mapping[str, Mapping[str, Proof | NetlistProof]] = {
     "streams": {**read_stream_proofs.PROOFS, **job_stream_proofs.PROOFS, **engine_stream_proofs.PROOFS},
+    "order": write_order_proofs.PROOFS,
     "progress": {**chip_progress_proofs.PROOFS, **engine_progress_proofs.PROOFS},
     "AXI": {**axi_proofs.PROOFS, **axi_lite_proofs.PROOFS},
     "registers": register_proofs.PROOFS,
