@@ -182,7 +182,7 @@ class QueryLoader(wiring.Component):
                     for start, base, jump in (
                         (this.q.address, q_base, self.job.q_group),
                         (this.o.address, o_base, self.job.o_group),
-                        (this.lse >> LSE_OFFSET_BITS, l_base, this.lse_pitch >> LSE_OFFSET_BITS),
+                        (this.lse >> LSE_OFFSET_BITS, l_base, Mux(has_lse, this.lse_pitch >> LSE_OFFSET_BITS, 0)),
                     )
                 )
                 m.d.sync += [

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
-CHIPS, JOBS = 25, 400
+CHIPS, JOBS = 12, 850
 """Chips, and jobs of each: ten thousand."""
 GROUPS = {
     "masks": ("causal", "full", "window", "ahead", "chunks", "prefix", "intervals"),
