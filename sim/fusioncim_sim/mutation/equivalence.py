@@ -25,7 +25,7 @@ def compare(place: Path, top: str, number: int, *, limit_s: int) -> Answer:
     for side, value in (("gold", 0), ("gate", number)):
         sides += [
             *(f"read_verilog -lib {SRAM}", f"read_rtlil {DESIGN}", f"hierarchy -top {top}"),
-            *(f"connect -set {NUMBER} {value}", "flatten", f"expose -evert t:{MACRO}", "opt_clean"),
+            *("flatten", f"connect -set {NUMBER} {value}", f"expose -evert t:{MACRO}", "opt_clean"),
             *(f"delete =* {top} %d", f"rename {top} {side}", f"design -stash {side}"),
         ]
     commands = [

@@ -28,7 +28,7 @@ LEAST_S, TIMES = 20, 5
 """What a fault may take: so many seconds, or so many times what the run takes without one."""
 LONGEST_S = 30.0
 """Runs that take longer without a fault are left out."""
-COMPARE_S = 20
+COMPARE_S = 12
 """Limit of a formal comparison."""
 
 
