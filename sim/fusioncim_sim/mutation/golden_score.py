@@ -1,4 +1,4 @@
-"""Which faults of a module of the golden model its tests miss: those of the file of that name, then all the others."""
+"""Which faults of a module of the golden model its tests miss: those of its name, then all others that import it."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from typing import Any
 
 from fusioncim.build.cache import build_root
 from fusioncim.build.program import run_program
-from fusioncim.build.sources import code_hash, file_of
+from fusioncim.build.sources import code_hash, file_of, sources
 from fusioncim_sim.mutation.python_faults import faults_of, with_fault
 
 PACKAGE = "fusioncim_golden"
@@ -44,12 +44,12 @@ def score(name: str, tests: Path, *, count: int, seed: int) -> dict[str, Any]:
 
     RuntimeError: the tests fail without a fault.
     """
-    source = file_of(f"{PACKAGE}.{name}")
+    source = file_of(f"{PACKAGE}.{name}").resolve()
     text = source.read_text(encoding="utf-8")
     faults = faults_of(text)
     numbers = sorted(random.Random(seed).sample(range(len(faults)), min(count, len(faults))))
     own = tests / f"test_{name}.py"
-    others = sorted(path for path in tests.glob("test_*.py") if path != own)
+    others = sorted(path for path in tests.glob("test_*.py") if path != own and source in sources([path], (PACKAGE,)))
     steps = [files for files in ([own] if own.exists() else [], others) if files]
     with tempfile.TemporaryDirectory(dir=build_root()) as scratch:
         shutil.copytree(source.parent, Path(scratch) / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
