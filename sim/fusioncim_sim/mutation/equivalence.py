@@ -42,7 +42,7 @@ def compare(place: Path, top: str, number: int, *, limit_s: int) -> Answer:
 
 
 def answer(text: str) -> Answer:
-    """Read what ABC says."""
-    if re.search(r"was asserted in frame|Networks are NOT EQUIVALENT", text):
+    """Read what ABC says; of a design without registers it says whether a difference can be satisfied."""
+    if re.search(r"(?m)was asserted in frame|Networks are NOT EQUIVALENT|^SATISFIABLE", text):
         return "differs"
-    return "equivalent" if "Networks are equivalent" in text else "open"
+    return "equivalent" if re.search(r"(?m)Networks are equivalent|^UNSATISFIABLE", text) else "open"

@@ -13,7 +13,7 @@ from fusioncim_sim.mutation.unit_score import key, score, simulate
 from fusioncim_sim.rtl.simulators import SimulationError
 
 BENCH = Path(__file__).with_name("weak_bench.py")
-COUNT = 14
+COUNT = 20
 
 
 def line_of(text):
@@ -49,8 +49,8 @@ def test_what_a_bench_does_not_see_passes_with_a_fault(gates):
     place, run, faults = gates
     passed = simulate(place, run, range(1, len(faults) + 1), limit_s=20)
     assert numbers(faults, HIDDEN)
-    assert passed > set(numbers(faults, HIDDEN))
-    assert not passed > set(numbers(faults, SEEN))
+    assert passed >= set(numbers(faults, HIDDEN))
+    assert not passed >= set(numbers(faults, SEEN))
 
 
 def test_the_number_chooses_the_fault(gates):
