@@ -21,8 +21,6 @@ RTL, GOLDEN = "rtl", "golden"
 FAULTS = {RTL: 40, GOLDEN: 6}
 """Of a unit of the RTL, of a module of the golden model."""
 SEED = 1
-TARGET = 97
-"""Percent of the faults that are to be found, of those that change anything."""
 
 
 def measure(request: Request) -> Iterator[tuple[str, Stored]]:

@@ -1,12 +1,14 @@
 """Faults in gates: found, missed, equivalent; and which of them a number chooses."""
 
 import inspect
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.sim.mutation.weak_bench import Gates
 
+from fusioncim_sim.mutation import equivalence
 from fusioncim_sim.mutation.netlist import make_mutants
 from fusioncim_sim.mutation.recorded import runs_of, texts_of
 from fusioncim_sim.mutation.unit_score import key, score, simulate
@@ -66,6 +68,14 @@ def test_without_a_fault_the_bench_has_to_pass(gates):
     assert simulate(place, run, [], limit_s=20) == set()
     with pytest.raises(SimulationError, match="1 ran, 1 failed"):
         simulate(place, replace(run, case={"same": [0, 0, 0, 1]}), [], limit_s=20)
+
+
+def test_a_comparison_that_takes_too_long_says_nothing(gates, monkeypatch):
+    def endless(command, **_):
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(equivalence, "run_program", endless)
+    assert equivalence.compare(gates[0], "gates", 1, limit_s=1) == "open"
 
 
 def test_a_score_counts_every_fault_once():
