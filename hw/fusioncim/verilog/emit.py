@@ -27,10 +27,12 @@ class Modules:
     """The modules of one design; passed as the Amaranth platform, so that `once` finds it while elaborating.
 
     reset: of the top. Inside it is active high and called rst; whether it waits for the clock is the same everywhere.
+    sources: the RTLIL names the lines of the source.
     """
 
-    def __init__(self, reset: Reset = Reset.ACTIVE_HIGH_SYNC) -> None:
+    def __init__(self, reset: Reset = Reset.ACTIVE_HIGH_SYNC, *, sources: bool = False) -> None:
         self.reset = reset
+        self.sources = sources
         self._names: dict[Hashable, str] = {}
         self._texts: dict[str, str] = {}
         self._comments: dict[str, str] = {}
@@ -54,7 +56,7 @@ class Modules:
         self._names[(type(component), *parameters(component))] = name
         self._comments[name] = inspect.getdoc(type(component)) or ""
         self._texts[name] = rtlil.convert(
-            elaborated, name=name, platform=self, emit_src=False, missing_domain=self._domain
+            elaborated, name=name, platform=self, emit_src=self.sources, missing_domain=self._domain
         )
         return name
 

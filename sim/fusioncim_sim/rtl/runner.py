@@ -24,6 +24,7 @@ from fusioncim.build.cache import BUILD, build_root, filled_once, short_hash
 from fusioncim.build.sources import DESIGN, code_hash, file_of, installed
 from fusioncim.verilog.emit import used
 from fusioncim_sim.coverage import record
+from fusioncim_sim.mutation import recorded
 from fusioncim_sim.rtl.case import CASE
 from fusioncim_sim.rtl.power_up import seed
 from fusioncim_sim.rtl.programs import build
@@ -70,9 +71,13 @@ def run(
     """Run one cocotb coroutine of a module on a component.
 
     simulator: see `choose`; where the coverage of the RTL is asked for, Verilator if none is named. visible: see
-    `build`. program: instead of the component's own. The others: see `run_bench`.
+    `build`. program: instead of the component's own. The others: see `run_bench`. Where runs are recorded, see
+    `recorded`, none takes place.
     """
     used(component)
+    if folder := os.environ.get(recorded.RECORD):
+        recorded.keep(Path(folder), component, module, coroutine, path, case)
+        return
     coverage = record.wanted() == "rtl" and not (program or simulator)
     simulator = "icarus" if program else "verilator" if coverage else choose(simulator)
     program = program or Program(*build(component, simulator, visible, coverage=coverage))

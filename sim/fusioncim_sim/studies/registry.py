@@ -107,6 +107,12 @@ SUBJECTS: Mapping[str, Subject] = {
     "formal": Subject(about="proofs about the RTL, each broken once", time="a quarter of an hour", extra="formal"),
     "soak": Subject(about="random jobs on random chips, bit against bit", time="hours", extra="library"),
     "coverage": Subject(about="what recorded tests reach of the RTL and of the plan", time="a minute"),
+    "mutants": Subject(
+        about="which faults of the RTL and of the golden model the tests miss",
+        time="an hour",
+        extra="dev,sim",
+        parts="rtl, golden or a unit of these",
+    ),
     "quality": Subject(
         about="what the arithmetic does to a language model",
         time="an hour",

@@ -68,3 +68,19 @@ async def counts_to_the_limit(dut):
 
 def test_it_counts_to_the_limit():
     run(StallWatch(), Path(__file__).stem, "counts_to_the_limit", {}, path=Path(__file__).parent)
+
+
+LONG = 0b1010101010101
+"""Cycles that take many bits to count."""
+
+
+@cocotb.test()
+async def counts_a_long_limit(dut):
+    cycles = LONG + 4
+    given = {"limit": [LONG] * cycles, "owes": [1] * cycles, "moves": [1] + [0] * (cycles - 1)}
+    seen = (await play(dut, given, ["stalled"]))["stalled"]
+    assert seen.index(1) == LONG + 1
+
+
+def test_it_counts_a_long_limit():
+    run(StallWatch(), Path(__file__).stem, "counts_a_long_limit", {}, path=Path(__file__).parent)

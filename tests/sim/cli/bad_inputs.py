@@ -566,6 +566,7 @@ def numbers() -> Iterator[Row]:
         ("",): "subject must be one of",
         ("rescales", "--part", "a"): "not of rescales",
         ("timing", "--part", "a"): "part must be one of presets, wires, not a",
+        ("mutants", "--part", "weather"): "not weather",
         ("tables", "--part", "a"): "not of tables",
         ("accuracy", "--jobs", "0"): "--jobs",
         ("accuracy", "tables", "--source", "full"): "not of accuracy tables",
