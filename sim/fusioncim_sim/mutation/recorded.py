@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Run:
         top: name of the component's module.
         design: of the directory with the modules of the component.
         module, coroutine, path, case: see `runner.run`.
+        search: directories in which its modules were found.
     """
 
     top: str
@@ -36,6 +37,7 @@ class Run:
     coroutine: str
     path: str | None
     case: Mapping[str, Any]
+    search: Sequence[str]
 
 
 def keep(
@@ -49,7 +51,7 @@ def keep(
         modules = Modules(sources=True)
         modules.add(component)
         place.write_text(json.dumps(dict(modules.texts)), encoding="utf-8")
-    run = Run(top, design, module, coroutine, str(path) if path else None, dict(case))
+    run = Run(top, design, module, coroutine, str(path) if path else None, dict(case), sys.path)
     with (folder / RUNS).open("a", encoding="utf-8") as file:
         file.write(f"{json.dumps(asdict(run))}\n")
 

@@ -5,6 +5,7 @@ and its runs have to find them, the short ones first. A fault is found if a benc
 finds is compared with the design without a fault.
 """
 
+import os
 import resource
 import tempfile
 from collections import Counter
@@ -81,6 +82,7 @@ def simulate(place: Path, run: Run, numbers: Iterable[int], *, limit_s: int) -> 
     environment = {
         "COCOTB_TEST_MODULES": f"{run.module},{FORKS}",
         "COCOTB_REWRITE_ASSERTION_FILES": "",
+        "PYTHONPATH": os.pathsep.join([*filter(None, [run.path]), *run.search]),
         FAULTS: " ".join(map(str, (limit_s, *numbers))),
     }
     program = Program(place, run.top, environment=environment)
