@@ -34,7 +34,8 @@ def compare(place: Path, top: str, number: int, *, limit_s: int) -> Answer:
         *("design -copy-from gold -as gold gold", "design -copy-from gate -as gate gate"),
         *("miter -equiv -flatten -make_assert gold gate miter", "hierarchy -top miter"),
         *("memory_map", "chformal -lower", "async2sync", "opt_expr -mux_undef", "opt_clean"),
-        *("setundef -undriven -zero", "techmap", "opt_clean", "dffunmap", "zinit -all", "aigmap", "opt_clean"),
+        *("attrmap -remove init", "setundef -undriven -zero", "techmap", "opt_clean"),
+        *("dffunmap", "zinit -all", "aigmap", "opt_clean"),
         "write_aiger -I -B -zinit -no-startoffset miter.aig",
     ]
     run_yosys(top, commands, place / "miter.log")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from fusioncim_sim.markdown import markdown
 from fusioncim_sim.studies.study import Request, Stored, Study, Table
 
-CHIPS, JOBS = 12, 850
-"""Chips, and jobs of each: ten thousand."""
+CHIPS, JOBS = 40, 850
+"""Chips, and jobs of each."""
 GROUPS = {
     "masks": ("causal", "full", "window", "ahead", "chunks", "prefix", "intervals"),
     "batches": ("batch", "sequence without queries", "sequence without keys", "pages", "grouped heads"),
