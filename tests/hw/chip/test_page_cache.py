@@ -74,7 +74,7 @@ class Rule:
         self.sought = self.asked = self.asks = self.owed = self.stale = self.looked = 0
 
     def out(self, given):
-        """What is seen: a hit once it was looked behind a word, the page if there is one, the address if it is asked for."""
+        """What is seen: a hit once it was looked behind a word, a page if there is one, an address if asked for."""
         word, lane = divmod(self.sought, pages_per_word(CHIP))
         kept, entries = self.shown
         hit = self.words.get(word % PAGE_WORDS, (None,))[0] is not None and kept == word
