@@ -1,4 +1,4 @@
-"""Scales of tokens in the global buffer: beats of blocks in, the codes of the vector that is read out."""
+"""The global buffer alone: keys, values and codes of scales go in with beats of blocks, and come out by vectors."""
 
 from pathlib import Path
 
@@ -24,9 +24,17 @@ KEPT = {1: 0x780, 8: 0x7FF}
 """Bits of a code that count."""
 
 
-def shaped(bus_bits, rank, bits):
+def shaped(bus_bits, rank, bits, read_ports=1):
     engine = Config(rows=8, columns=64, softmax_lanes=1, update_rank=rank, token_scale_bits=bits)
-    return ChipConfig(engine=engine, engines=1, streams=1, bus_bits=bus_bits, buffer_bytes=4 * 2 * rank * 64)
+    size = 4 * 2 * rank * 64
+    return ChipConfig(engine=engine, engines=1, streams=1, bus_bits=bus_bits, buffer_bytes=size, read_ports=read_ports)
+
+
+def member(chip, pair, name):
+    """The bits of a member of a pair."""
+    field = pair_layout(chip.engine)[name]
+    low = field.offset
+    return pair[len(pair) - low - field.width : len(pair) - low]
 
 
 @cocotb.test()
@@ -62,21 +70,14 @@ async def shows_the_codes_of_a_vector(dut):
         "read_scaled": [each.get("scaled", 0) for each in table],
     }
     seen = await play(dut, inputs, [], bits=["pair"])
-    fields = pair_layout(chip.engine)
-
-    def member(pair, name):
-        field = fields[name]
-        low = field.offset
-        return pair[len(pair) - low - field.width : len(pair) - low]
-
     for cycle, word in reads:
         pair = seen["pair"][cycle]
-        assert member(pair, "scaled") == str(int(word is not None))
+        assert member(chip, pair, "scaled") == str(int(word is not None))
         if word is not None:
             key, value = (word >> at & KEPT[bits] for at in (0, 16))
-            width = fields["scales"].width // 2
+            width = pair_layout(chip.engine)["scales"].width // 2
             down = 11 - width
-            assert int(member(pair, "scales"), 2) == (key >> down | value >> down << width)
+            assert int(member(chip, pair, "scales"), 2) == (key >> down | value >> down << width)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape)))
@@ -86,5 +87,79 @@ def test_codes_of_blocks(shape):
         Path(__file__).stem,
         "shows_the_codes_of_a_vector",
         {"shape": shape},
+        path=Path(__file__).parent,
+    )
+
+
+def half_block(chip, rng, kind, entry, *, last):
+    """Cycles in which the vectors of one half of a block come, word by word, and these vectors."""
+    rank, count = chip.engine.update_rank, chip.vector_bytes // chip.bus_bytes
+    vectors, cycles = [], []
+    for row in range(rank):
+        words = [int.from_bytes(rng.bytes(chip.bus_bytes), "little") for _ in range(count)]
+        vectors.append(sum(word << chip.bus_bits * n for n, word in enumerate(words)))
+        for n in range(count):
+            cycles += [{}] * int(rng.random() < 0.2)
+            tag = {"kind": kind, "slot": 0, "row": entry * rank, "last": int(last), "offset": 0}
+            ends = int(n == count - 1)
+            noise = [int.from_bytes(rng.bytes(chip.bus_bytes), "little") for _ in range(count)]
+            noise[n] = words[n]
+            cycles.append(
+                {
+                    "beat_valid": 1,
+                    "beat_tag": pack(read_tag_layout(chip), tag),
+                    "words": sum(word << chip.bus_bits * k for k, word in enumerate(noise)),
+                    "write": 1 << n,
+                    "ends": ends,
+                    "beat_last": int(ends and row == rank - 1),
+                }
+            )
+    return cycles, vectors
+
+
+@cocotb.test()
+async def keeps_keys_and_values(dut):
+    """Entries are filled anew in any order, and others are read meanwhile; two ports fill a block at the same time."""
+    this = case()
+    chip, rng = shaped(*this["shape"], this["ports"]), np.random.default_rng(6)
+    entries, rank, value_port = chip.buffer_blocks, chip.engine.update_rank, this["ports"] - 1
+    table, whole, held, reads = [], [], {}, []
+    for _ in range(BLOCKS):
+        entry, alone = int(rng.integers(entries)), bool(rng.random() < 0.3)
+        keys, key = half_block(chip, rng, ReadKind.KEY, entry, last=alone or value_port)
+        values, value = ([], key) if alone else half_block(chip, rng, ReadKind.VALUE, entry, last=True)
+        others = [n for n in held if n != entry]
+        length = len(keys) + len(values) if not value_port else max(len(keys), len(values))
+        cycles = [{"keys_alone": int(alone and value_port)} for _ in range(length)]
+        for port, begin, half in ((0, 0, keys), (value_port, 0 if value_port else len(keys), values)):
+            for n, each in enumerate(half, begin):
+                cycles[n] |= {f"{name}__{port}": x for name, x in each.items()}
+        for n, each in enumerate(cycles):
+            if others and rng.random() < 0.5:
+                seen, row = int(rng.choice(others)), int(rng.integers(rank))
+                each |= {"read_enable": 1, "read_row": seen * rank + row, "read_shared": int(held[seen][2])}
+                reads.append((len(table) + n + 1, held[seen][0][row], held[seen][1][row]))
+        whole.append(len(table) + length - 1)
+        held[entry] = (key, value, alone)
+        table += cycles
+    table.append({})
+    ports = [f"{name}__{n}" for name in keys[-1] for n in range(value_port + 1)]
+    names = [*ports, "read_enable", "read_row", "read_shared", "keys_alone"]
+    inputs = {name: [each.get(name, 0) for each in table] for name in names}
+    seen = await play(dut, inputs, ["written"], bits=["pair"])
+    assert seen["written"] == [int(n in whole) for n in range(len(table))]
+    for cycle, key, value in reads:
+        pair = seen["pair"][cycle]
+        assert (int(member(chip, pair, "key"), 2), int(member(chip, pair, "value"), 2)) == (key, value), cycle
+
+
+@pytest.mark.parametrize("ports", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape)))
+def test_keys_and_values(shape, ports):
+    run(
+        GlobalBuffer(shaped(*shape, ports)),
+        Path(__file__).stem,
+        "keeps_keys_and_values",
+        {"shape": shape, "ports": ports},
         path=Path(__file__).parent,
     )
