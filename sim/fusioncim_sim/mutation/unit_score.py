@@ -50,6 +50,8 @@ def score(test: Path, top: str, others: Collection[str], *, count: int, seed: in
         place.mkdir()
         files = component_files()
         runs = [run for run in runs_of(test, folder) if unit_of(run.top, files) == top]
+        if not runs:
+            raise RuntimeError(f"no test of {test.name} runs {top}")
         design = Counter(run.design for run in runs).most_common(1)[0][0]
         runs = [run for run in runs if run.design == design]
         name, texts = runs[0].top, texts_of(runs[0], folder)

@@ -26,7 +26,7 @@ UNITS: Mapping[str, str] = {
     "masters": "chip/test_axi.py",
     "kept_words": "chip/test_head_tables.py",
     "kept_scale": "chip/test_head_tables.py",
-    "serial_multiplier": "lib/test_serial_multiplier.py",
+    "multiplier": "lib/test_serial_multiplier.py",
     "bank": "lib/test_bank.py",
     "operations": "lib/test_arith.py",
 }
