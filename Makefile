@@ -8,7 +8,7 @@ FUZZ_INPUTS ?= 5000
 FUZZ_SEED ?= 1
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
-CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/sim/library tests/sim/soak
+CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/hw/integration/test_fusesoc.py tests/sim/library tests/sim/soak
 COVERAGE_TESTS := tests/hw/engine tests/hw/chip tests/hw/lib tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs

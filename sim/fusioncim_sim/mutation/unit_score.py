@@ -67,7 +67,7 @@ def score(test: Path, top: str, others: Collection[str], *, count: int, seed: in
                 break
         same = {number: compare(place, name, number, limit_s=COMPARE_S) for number in sorted(alive)}
     return {
-        "file": files.get(top, test.name),
+        "file": files.get(top, f"tests/hw/{test.parent.name}/{test.name}"),
         "design": name,
         "runs": len(used),
         "longer_runs": len(runs) - len(used),

@@ -155,7 +155,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("name", part(VARIANTS, "folded_many_words", "int4", "seeded", "int8_out"))
+@pytest.mark.parametrize("name", part(VARIANTS, "folded_many_words", "int4"))
 def test_configurations(name):
     jobs = JOBS if "schedule" in VARIANTS[name] else SEVERAL
     run_and_check(TINY.override(**VARIANTS[name]), jobs, stall="never", latency=5, cycles=60_000)
@@ -197,7 +197,7 @@ def test_large(name):
     )
 
 
-@pytest.mark.long
+@pytest.mark.skipif(not ALL, reason="takes long: make test-chips")
 def test_small():
     jobs = [ChipJob(groups=operands(1, 1, 3, 24, 24, SMALL)), ChipJob(groups=operands(2, 2, 2, 3, 40, SMALL))]
     check(SMALL, jobs, simulate_chip(SMALL, jobs, cycles=20_000))
@@ -374,7 +374,8 @@ def test_the_next_job_is_right_after_a_stop_at_any_moment(kind, drain_rows):
     )
 
 
-@pytest.mark.parametrize("kind", part(["abort", "reset"], "reset"))
+@pytest.mark.skipif(not ALL, reason="takes long: make test-chips")
+@pytest.mark.parametrize("kind", ["abort", "reset"])
 def test_the_next_job_is_right_after_a_stop_while_two_passes_are_open(kind):
     chip = TINY.override(walks=2, engines=4, schedule="folded")
     keys = (30, 44, 16, 37)

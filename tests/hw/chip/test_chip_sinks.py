@@ -71,7 +71,7 @@ def jobs_of(chip):
     ]
 
 
-@pytest.mark.parametrize("name", one_in(2, CHIPS))
+@pytest.mark.parametrize("name", one_in(4, CHIPS))
 def test_rows_have_their_sinks_and_their_log_sum_exp(name):
     chip = TINY.override(**CHIPS[name])
     jobs = jobs_of(chip)

@@ -330,13 +330,13 @@ def test_a_bit_beyond_a_field_is_refused_by_the_rule_of_the_value():
     jobs = [
         (FULL_VALUES | {name: FULL_VALUES.get(name, 0) | 1 << bit}, table)
         for name, bits in JOB_FIELDS.items()
-        for bit in one_in(3, range(bits))
+        for bit in one_in(6, range(bits))
         if not FULL_VALUES.get(name, 0) >> bit & 1
     ]
     jobs += [
         (FULL_VALUES, [*table[:1], table[1] | {name: table[1][name] | 1 << bit}, table[2]])
         for name, bits in SEQUENCE_FIELDS.items()
-        for bit in one_in(3, range(bits))
+        for bit in one_in(6, range(bits))
         if not table[1][name] >> bit & 1
     ]
     jobs = [each for each in jobs if each[0]["sequences"] in (3, 0) or each[0]["sequences"] > MAX_SEQUENCES]

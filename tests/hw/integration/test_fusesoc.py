@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.cases import part
 from tests.hw.integration.delivered import CHIP, ENGINE, delivered, fusesoc, written
 from tests.hw.integration.tools import yosys_with_tcl
 
@@ -69,7 +70,7 @@ def synthesized(top, done):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("top", DESIGNS)
+@pytest.mark.parametrize("top", part(DESIGNS, "engine"))
 def test_synth(top, ran):
     synthesized(top, ran(top, "synth"))
 

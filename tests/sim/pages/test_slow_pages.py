@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.sim.pages.pages_run import blocks, follow
-from tests.sim.pages.test_tutorial import PAGES
+from tests.sim.pages.test_tutorial import LONGEST, PAGES
 
 ROOT = Path(__file__).parents[3]
 SLOW = {page.name: page for page in PAGES if any(block.language == "bash" for block in blocks(page))}
@@ -35,6 +35,11 @@ def clone(tmp_path, monkeypatch):
 
 def test_these_are_the_slow_pages():
     assert set(SLOW) == {"measure.md", "power.md", "waveforms.md"}
+
+
+@pytest.mark.timeout(1800)
+def test_my_program(folder):
+    follow(LONGEST, folder)
 
 
 @pytest.mark.timeout(1800)

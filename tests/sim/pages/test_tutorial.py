@@ -7,7 +7,13 @@ from tests.sim.pages.pages_run import FILES, blocks, follow
 
 ROOT = Path(__file__).parents[3]
 PAGES = [page for folder in ("tutorial", "howto") for page in sorted((ROOT / "docs" / folder).glob("*.md"))]
-RUN = [page for page in PAGES if any(block.language in ("sh", "python", *FILES) for block in blocks(page))]
+LONGEST = ROOT / "docs/tutorial/5-my-program.md"
+"""It compiles a chip as a library: make test-pages."""
+RUN = [
+    page
+    for page in PAGES
+    if page != LONGEST and any(block.language in ("sh", "python", *FILES) for block in blocks(page))
+]
 
 
 @pytest.mark.long
@@ -19,7 +25,7 @@ def test_a_reader_gets_there(page, tmp_path, monkeypatch):
 
 
 def test_the_tutorial_has_five_tasks():
-    assert [page.name[0] for page in RUN if page.parent.name == "tutorial"] == ["1", "2", "3", "4", "5", "i"]
+    assert [page.name[0] for page in PAGES if page.parent.name == "tutorial"] == ["1", "2", "3", "4", "5", "i"]
 
 
 def test_output_that_was_not_printed_is_an_error(tmp_path):
