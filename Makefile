@@ -25,6 +25,7 @@ FPGA_STAMP := $(VENV)/.set-up-fpga
 DOCS_STAMP := $(VENV)/.set-up-docs
 READERS_STAMP := $(VENV)/.set-up-readers
 RELEASE_STAMP := $(VENV)/.set-up-release
+TRACE_STAMP := $(VENV)/.set-up-trace
 
 # Nothing but the locked packages in .venv may be imported.
 unexport PYTHONPATH PYTHONHOME
@@ -51,7 +52,7 @@ test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine a
 test-formal: $(STAMP) ## Prove properties of the RTL, and see that each proof fails once the RTL has a fault
 	@$(BIN)/python -m pytest $(PARALLEL) $(FORMAL_TESTS) $(PYTEST_ARGS)
 
-test-chips: $(STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
+test-chips: $(TRACE_STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) $(CHIP_TESTS) $(PYTEST_ARGS)
 
 test-nightly: $(STAMP) ## Run random jobs on chips and engines in which every pair of parameters occurs; make test takes a few
@@ -89,7 +90,7 @@ test-links: $(DOCS_STAMP) ## Ask for every link to another site; needs a network
 	  if [ $$status -ne 0 ]; then echo "test-links: needs a network; what is broken is in build/docs/links/output.txt" >&2; fi; \
 	  exit $$status
 
-test-pages: $(STAMP) ## Run the commands of the how-tos that take minutes, at small sizes
+test-pages: $(TRACE_STAMP) ## Run the commands of the how-tos that take minutes, at small sizes
 	@$(BIN)/python -m pytest $(PARALLEL) $(PAGES_TESTS) $(PYTEST_ARGS)
 
 release: $(RELEASE_STAMP) ## Build wheel, sdist and bill of materials in dist, and check them
@@ -129,5 +130,5 @@ $(STAMP): FORCE
 endif
 $(STAMP): pyproject.toml requirements.lock setup/set-up setup/common
 	@PYTHON="$(PYTHON)" setup/set-up $(STAMP)
-$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP) $(READERS_STAMP) $(RELEASE_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
+$(LLM_STAMP) $(FPGA_STAMP) $(DOCS_STAMP) $(READERS_STAMP) $(RELEASE_STAMP) $(TRACE_STAMP): $(VENV)/.set-up-%: $(STAMP) setup/set-up-extra
 	@setup/set-up-extra $@ $*
