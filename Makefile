@@ -8,7 +8,8 @@ FUZZ_INPUTS ?= 5000
 FUZZ_SEED ?= 1
 # A process that has nothing left takes tests from another.
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
-CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/hw/integration/test_fusesoc.py tests/sim/library tests/sim/soak
+SYSTEM_TESTS := tests/sim/soc/test_run.py
+CHIP_TESTS := tests/hw/engine tests/hw/chip tests/hw/verilog tests/hw/integration/test_fusesoc.py tests/sim/library tests/sim/soak $(SYSTEM_TESTS)
 COVERAGE_TESTS := tests/hw/engine tests/hw/chip tests/hw/lib tests/sim/library
 LLM_TESTS := tests/golden/pytorch tests/sim/llm tests/sim/heads/test_torch_file.py
 DOCS_TESTS := tests/docs
@@ -41,7 +42,7 @@ demo: $(STAMP) ## Run the demonstration
 	@$(BIN)/fusioncim demo
 
 test: lint ## Run the linters, the type checker and all tests (TEST_JOBS=2 at a time)
-	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS) $(PAGES_TESTS) $(READER_TESTS)) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(LLM_TESTS) $(DOCS_TESTS) $(FORMAL_TESTS) $(PAGES_TESTS) $(READER_TESTS) $(SYSTEM_TESTS)) $(PYTEST_ARGS)
 
 test-llm: $(LLM_STAMP) ## Install PyTorch and a small language model, and run the tests that need them
 	@$(BIN)/python -m pytest $(PARALLEL) $(LLM_TESTS) $(PYTEST_ARGS)
@@ -52,7 +53,7 @@ test-fpga: $(FPGA_STAMP) ## Install nextpnr, make bitstreams of a small engine a
 test-formal: $(STAMP) ## Prove properties of the RTL, and see that each proof fails once the RTL has a fault
 	@$(BIN)/python -m pytest $(PARALLEL) $(FORMAL_TESTS) $(PYTEST_ARGS)
 
-test-chips: $(TRACE_STAMP) ## Run every case of the tests of engines, whole chips and their libraries; make test takes a part
+test-chips: $(TRACE_STAMP) ## Run every case of the tests of engines, whole chips, their libraries and the system; make test takes a part
 	@FUSIONCIM_ALL_CASES=1 $(BIN)/python -m pytest $(PARALLEL) $(CHIP_TESTS) $(PYTEST_ARGS)
 
 test-nightly: $(STAMP) ## Run random jobs on chips and engines in which every pair of parameters occurs; make test takes a few
@@ -101,7 +102,7 @@ release: $(RELEASE_STAMP) ## Build wheel, sdist and bill of materials in dist, a
 		-o dist/fusioncim.cdx.json
 
 audit: $(RELEASE_STAMP) ## Look the locked packages up in the database of known weaknesses; needs the network
-	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps --progress-spinner off -r requirements.lock
+	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock
 
 measure: $(STAMP) ## Measure the design
 	@$(BIN)/fusioncim measure
@@ -117,7 +118,7 @@ format: $(STAMP) ## Format the Python code and apply the linter's safe fixes
 
 setup: $(STAMP) ## Only set up .venv with the locked packages
 
-lock: ## Remake requirements.lock from the newest versions that pyproject.toml allows
+lock: ## Remake requirements.lock: versions that pyproject.toml allows, and hashes of their files
 	@PYTHON="$(PYTHON)" setup/lock
 
 clean: ## Remove everything built except .venv
