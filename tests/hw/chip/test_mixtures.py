@@ -51,7 +51,7 @@ CHIPS = {
     },
     "int8_out": {"output_bits": 8, "columns": 32, "bus_bits": 128, "address_bits": 64, "drain_rows": 4, "streams": 1},
 }
-JOBS = 40 if ALL else 8
+JOBS = 40 if ALL else 4
 """Of each chip."""
 
 

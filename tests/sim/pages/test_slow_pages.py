@@ -38,8 +38,9 @@ def test_these_are_the_slow_pages():
 
 
 @pytest.mark.timeout(1800)
-def test_my_program(folder):
-    follow(LONGEST, folder)
+@pytest.mark.parametrize("page", LONGEST, ids=[page.stem for page in LONGEST])
+def test_pages_with_a_library(page, folder):
+    follow(page, folder)
 
 
 @pytest.mark.timeout(1800)
