@@ -1,43 +1,57 @@
 """What the recorded runs of the tests reach of the plan and of the RTL (coverage.json)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from fusioncim_golden.config import check_choice
 from fusioncim_golden.errors import InputError
 from fusioncim_sim.markdown import markdown
-from fusioncim_sim.studies.study import Request, Stored, Study, Table
+from fusioncim_sim.studies.study import Request, Stored, Study, Table, read
 
 TARGETS = {"line": 98, "branch": 98, "toggle": 95}
 """Percent of the points of a kind that are to be reached or left out with a reason."""
 
 
-def measure(_: Request) -> Iterator[tuple[str, Stored]]:
-    """Read what runs left."""
-    from fusioncim_sim.coverage import functional, record, rtl
-    from fusioncim_sim.coverage.exclusions import exclusions, reasons, stale
+def measure(request: Request) -> Iterator[tuple[str, Stored]]:
+    """Read what runs left; a part that is not asked for stays as it is stored."""
+    from fusioncim_sim.coverage import record
 
-    records = list(record.records())
-    found = rtl.reached()
-    if not records:
+    for part in request.parts:
+        check_choice("part", part, tuple(PARTS))
+    if not next(record.records(), None):
         raise InputError(
             f"runs must be recorded first, as make test-coverage does with {record.COVERAGE}=rtl: there are none in "
             f"{record.place()}"
         )
-    excluded = exclusions()
+    asked = request.parts or tuple(PARTS)
+    stored = {} if set(asked) == set(PARTS) else read(request.output, "coverage")
+    yield "coverage.json", {part: told() if part in asked else stored[part] for part, told in PARTS.items()}
+
+
+def _plan() -> dict[str, Any]:
+    """What the runs reach of the plan."""
+    from fusioncim_sim.coverage import functional, record
+
+    return {name: section.figures() for name, section in functional.measured(list(record.records())).items()}
+
+
+def _rtl() -> dict[str, Any]:
+    """What the runs reach of the RTL."""
+    from fusioncim_sim.coverage import rtl
+    from fusioncim_sim.coverage.exclusions import exclusions, reasons, stale
+
+    found, excluded = rtl.reached(), exclusions()
     missed = [point for point, hit in found.points.items() if not hit]
-    yield (
-        "coverage.json",
-        {
-            "plan": {name: section.figures() for name, section in functional.measured(records).items()},
-            "rtl": {
-                "designs": found.designs,
-                "runs": found.runs,
-                "units": rtl.figures(found, reasons(missed, excluded)),
-                "excluded": [vars(one) for one in excluded],
-                "stale": [vars(one) for one in stale(found.points, excluded)],
-            },
-        },
-    )
+    return {
+        "designs": found.designs,
+        "runs": found.runs,
+        "units": rtl.figures(found, reasons(missed, excluded)),
+        "excluded": [vars(one) for one in excluded],
+        "stale": [vars(one) for one in stale(found.points, excluded)],
+    }
+
+
+PARTS: Mapping[str, Callable[[], dict[str, Any]]] = {"plan": _plan, "rtl": _rtl}
 
 
 def plan_table(coverage: Stored) -> str:

@@ -106,7 +106,9 @@ SUBJECTS: Mapping[str, Subject] = {
     "fpga": Subject(about="bitstreams of all boards", time="half an hour", extra="fpga,sim"),
     "formal": Subject(about="proofs about the RTL, each broken once", time="a quarter of an hour", extra="formal"),
     "soak": Subject(about="random jobs on random chips, bit against bit", time="hours", extra="library"),
-    "coverage": Subject(about="what recorded tests reach of the RTL and of the plan", time="a minute"),
+    "coverage": Subject(
+        about="what recorded tests reach of the RTL and of the plan", time="a minute", parts="plan or rtl"
+    ),
     "mutants": Subject(
         about="which faults of the RTL and of the golden model the tests miss",
         time="an hour",

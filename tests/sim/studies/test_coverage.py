@@ -1,8 +1,11 @@
 """The tables of what the tests reach, and what is asked for before it is measured."""
 
+import json
+
 import pytest
 
 from fusioncim_golden.errors import InputError
+from fusioncim_sim.coverage import record
 from fusioncim_sim.studies.coverage import STUDY, percent, plan_table, rtl_table
 from fusioncim_sim.studies.study import Request
 
@@ -45,3 +48,15 @@ def test_runs_have_to_be_recorded_first(monkeypatch, tmp_path):
     monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path))
     with pytest.raises(InputError, match=r"runs must be recorded first, as make test-coverage does .*/coverage"):
         list(STUDY.measure(Request(output=tmp_path, jobs=1)))
+
+
+def test_a_part_that_is_not_asked_for_stays(monkeypatch, tmp_path):
+    monkeypatch.setenv("FUSIONCIM_BUILD", str(tmp_path))
+    monkeypatch.setenv(record.COVERAGE, "jobs")
+    record.keep("status", status="OK")
+    (tmp_path / "coverage.json").write_text(json.dumps(STORED), encoding="utf-8")
+    ((name, found),) = STUDY.measure(Request(output=tmp_path, jobs=1, parts=["plan"]))
+    assert (name, found["rtl"]) == ("coverage.json", STORED["rtl"])
+    assert found["plan"]["statuses"]["reached"] == 1
+    with pytest.raises(InputError, match="part must be one of plan, rtl, not units"):
+        list(STUDY.measure(Request(output=tmp_path, jobs=1, parts=["units"])))
